@@ -1,0 +1,144 @@
+import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import {
+  assertKey32,
+  checkSealedBytes,
+  openLayers,
+  readSealedHeader,
+  sealedHeader,
+  sealedHeaderBytes,
+  sealLayers,
+  tagBytes,
+} from './layers.ts';
+import type { CipherName } from './local-cipher.ts';
+import { SealError } from './seal-error.ts';
+
+/*
+ * The envelope in which a number travels to its receiver (protocol §3, place 2):
+ *
+ *   version (1) ‖ cipher (1) ‖ ephemeral public key (32) ‖ outer ciphertext ‖ tag (16)
+ *
+ * The secret is X25519 (RFC 7748) of the ephemeral key and the receiver's one-time sealing key. The header, both
+ * public keys and the caller's context are authenticated.
+ */
+
+export const envelopePlaintextBytesMax = 64 * 1024;
+const publicKeyBytes = 32;
+const headerBytes = sealedHeaderBytes + publicKeyBytes;
+/** How much longer an envelope is than its plaintext. */
+export const envelopeOverheadBytes = headerBytes + tagBytes;
+
+/** An X25519 key pair, 32 bytes each. */
+export interface SealingKey {
+  readonly publicKey: Uint8Array;
+  readonly secretKey: Uint8Array;
+}
+
+/** The sealing key that a uniformly random 32-byte seed stands for. The seed is the secret key. */
+export function sealingKeyFromSeed(seed: Uint8Array): SealingKey {
+  assertKey32(seed);
+  return { publicKey: publicKeyOf(importSecretKey(seed)), secretKey: Uint8Array.from(seed) };
+}
+
+/**
+ * Seals `plaintext` for the owner of `receiverKey` (X25519, 32 bytes, as sent by a peer and not trusted).
+ *
+ * `entropy`: 32 uniformly random bytes for this one envelope. `context`: canonical bytes of what the number
+ * belongs to (epoch, plan, key id, dealing digest, sender, receiver); the receiver must present the same. The
+ * length of the plaintext shows: callers pad numbers to a fixed one. Errors: `weak-public-key`, `malformed`,
+ * `too-large`.
+ */
+export function seal(request: {
+  readonly cipher: CipherName;
+  readonly receiverKey: Uint8Array;
+  readonly entropy: Uint8Array;
+  readonly context: Uint8Array;
+  readonly plaintext: Uint8Array;
+}): Uint8Array {
+  const { cipher, receiverKey, entropy, context, plaintext } = request;
+  if (plaintext.length > envelopePlaintextBytesMax) {
+    throw new SealError('too-large', `an envelope holds at most ${envelopePlaintextBytesMax} bytes`);
+  }
+  assertKey32(entropy);
+  const ephemeral = importSecretKey(entropy);
+  const ephemeralKey = publicKeyOf(ephemeral);
+  const header = Buffer.concat([sealedHeader(cipher), ephemeralKey]);
+  const secret = sharedSecret(ephemeral, receiverKey);
+  const sealed = sealLayers(
+    envelopeLayers(cipher, secret, ephemeralKey, receiverKey, header, context),
+    plaintext,
+  );
+  secret.fill(0);
+  return new Uint8Array(Buffer.concat([header, sealed]));
+}
+
+/**
+ * Opens an envelope from a peer, whichever cipher it names. `secretKey`: the receiver's one-time sealing key.
+ * Throws `SealError` for everything that `seal` cannot have made for this key and context.
+ */
+export function open(request: {
+  readonly secretKey: Uint8Array;
+  readonly context: Uint8Array;
+  readonly envelope: Uint8Array;
+}): Uint8Array {
+  const { secretKey, context, envelope } = request;
+  assertKey32(secretKey);
+  checkSealedBytes(envelope, envelopeOverheadBytes, envelopePlaintextBytesMax);
+  const cipher = readSealedHeader(envelope);
+  const header = envelope.subarray(0, headerBytes);
+  const ephemeralKey = envelope.subarray(sealedHeaderBytes, headerBytes);
+  const receiver = importSecretKey(secretKey);
+  const secret = sharedSecret(receiver, ephemeralKey);
+  try {
+    const layers = envelopeLayers(cipher, secret, ephemeralKey, publicKeyOf(receiver), header, context);
+    return openLayers(layers, envelope.subarray(headerBytes));
+  } finally {
+    secret.fill(0);
+  }
+}
+
+function envelopeLayers(
+  cipher: CipherName,
+  secret: Uint8Array,
+  ephemeralKey: Uint8Array,
+  receiverKey: Uint8Array,
+  header: Uint8Array,
+  context: Uint8Array,
+) {
+  const publicKeys = Buffer.concat([ephemeralKey, receiverKey]);
+  const associated = Buffer.concat([header, receiverKey, context]);
+  return { place: 'envelope', cipher, secret, publicKeys, associated };
+}
+
+/** Errors: `malformed` for a key of another length, `weak-public-key` when the result is all zero (RFC 7748 §6.1). */
+function sharedSecret(secretKey: KeyObject, publicKey: Uint8Array): Uint8Array {
+  if (publicKey.length !== publicKeyBytes) {
+    throw new SealError('malformed', `a sealing key has ${publicKeyBytes} bytes`);
+  }
+  let secret: Uint8Array = new Uint8Array(publicKeyBytes);
+  try {
+    secret = diffieHellman({ privateKey: secretKey, publicKey: importPublicKey(publicKey) });
+  } catch {
+    // OpenSSL refuses an all-zero result by throwing; the check below does not depend on that.
+  }
+  if (secret.every((byte) => byte === 0)) {
+    throw new SealError('weak-public-key', 'this sealing key has small order and would protect nothing');
+  }
+  return secret;
+}
+
+/** RFC 8410: the fixed DER bytes around a raw X25519 key. */
+const secretKeyPrefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const publicKeyPrefix = Buffer.from('302a300506032b656e032100', 'hex');
+
+function importSecretKey(raw: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([secretKeyPrefix, raw]), format: 'der', type: 'pkcs8' });
+}
+
+function importPublicKey(raw: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.concat([publicKeyPrefix, raw]), format: 'der', type: 'spki' });
+}
+
+function publicKeyOf(secretKey: KeyObject): Uint8Array {
+  const der = createPublicKey(secretKey).export({ format: 'der', type: 'spki' });
+  return new Uint8Array(der.subarray(publicKeyPrefix.length));
+}

@@ -1,0 +1,102 @@
+import { strict as assert } from 'node:assert';
+import { createHash, hkdfSync } from 'node:crypto';
+import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { blocksPerKeyMax, xorBytes } from './counter-mode.ts';
+import { type CipherName, cipherNames, localCipher } from './local-cipher.ts';
+import { SealError } from './seal-error.ts';
+
+/**
+ * The two layers that everything sealed is wrapped in (protocol §3): inside the local cipher in counter mode,
+ * outside XChaCha20-Poly1305. Both keys come from one secret by HKDF-SHA-256, with a label of their own.
+ */
+export interface Layers {
+  /** What is sealed (`envelope`, `at rest`), so that a key of one place never serves in another. */
+  readonly place: string;
+  readonly cipher: CipherName;
+  /** Input key material, 32 bytes. Together with `associated` it seals one plaintext, ever. */
+  readonly secret: Uint8Array;
+  /** Goes into both keys' HKDF info: the public keys, where there are any. */
+  readonly publicKeys: Uint8Array;
+  /** Authenticated, not encrypted: header and context. */
+  readonly associated: Uint8Array;
+}
+
+export const tagBytes = 16;
+
+/** Each key encrypts once, so the nonce says nothing and is zero. */
+const nonce = new Uint8Array(24);
+
+export function sealLayers(layers: Layers, plaintext: Uint8Array): Uint8Array {
+  const inner = applyInnerLayer(layers, plaintext);
+  const outerKey = layerKey(layers, 'outer', 32);
+  const sealed = xchacha20poly1305(outerKey, nonce, layers.associated).encrypt(inner);
+  outerKey.fill(0);
+  return sealed;
+}
+
+/** Throws `SealError` `not-authentic` when any byte of the secret, the associated data or the sealed text differs. */
+export function openLayers(layers: Layers, sealed: Uint8Array): Uint8Array {
+  return applyInnerLayer(layers, openOuterLayer(layers, sealed));
+}
+
+function openOuterLayer(layers: Layers, sealed: Uint8Array): Uint8Array {
+  const key = layerKey(layers, 'outer', 32);
+  try {
+    return xchacha20poly1305(key, nonce, layers.associated).decrypt(sealed);
+  } catch {
+    throw new SealError('not-authentic', 'the sealed text was changed, or is meant for another key or place');
+  } finally {
+    key.fill(0);
+  }
+}
+
+/** XOR with the keystream: its own inverse. Every 2²⁰ blocks a new key begins. */
+function applyInnerLayer(layers: Layers, text: Uint8Array): Uint8Array {
+  const cipher = localCipher(layers.cipher);
+  const chunkBytes = cipher.blockBytes * blocksPerKeyMax;
+  const result = new Uint8Array(text.length);
+  for (let start = 0; start < text.length; start += chunkBytes) {
+    const chunk = text.subarray(start, start + chunkBytes);
+    const key = layerKey(layers, `inner ${start / chunkBytes}`, cipher.keyBytes);
+    result.set(xorBytes(chunk, cipher.keystream(key, chunk.length)), start);
+    key.fill(0);
+  }
+  return result;
+}
+
+function layerKey(layers: Layers, label: string, keyBytes: number): Uint8Array {
+  const salt = createHash('sha256').update(layers.associated).digest();
+  const text = `holdfast ${layers.place} v1, ${layers.cipher}, ${label}\0`;
+  const info = Buffer.concat([Buffer.from(text), layers.publicKeys]);
+  return new Uint8Array(hkdfSync('sha256', layers.secret, salt, info, keyBytes));
+}
+
+/** The first bytes of everything sealed: format version, and the cipher's place in `cipherNames`, from 1. */
+export function sealedHeader(cipher: CipherName): Uint8Array {
+  return Uint8Array.of(1, cipherNames.indexOf(cipher) + 1);
+}
+
+export const sealedHeaderBytes = 2;
+
+/** The cipher that a sealed text names. Errors: `malformed`, `unknown-cipher`. */
+export function readSealedHeader(sealed: Uint8Array): CipherName {
+  const [version, code] = sealed;
+  if (version !== 1 || code === undefined) {
+    throw new SealError('malformed', 'this is not a sealed text of version 1');
+  }
+  const cipher = cipherNames[code - 1];
+  if (cipher === undefined) throw new SealError('unknown-cipher', `no cipher has the number ${code}`);
+  return cipher;
+}
+
+/** Bounds that everything sealed keeps. Errors: `too-large`, `malformed`. */
+export function checkSealedBytes(sealed: Uint8Array, overheadBytes: number, plaintextBytesMax: number): void {
+  if (sealed.length > overheadBytes + plaintextBytesMax) {
+    throw new SealError('too-large', `a sealed text here holds at most ${plaintextBytesMax} bytes`);
+  }
+  if (sealed.length < overheadBytes) throw new SealError('malformed', 'the sealed text is cut short');
+}
+
+export function assertKey32(key: Uint8Array): void {
+  assert.equal(key.length, 32, 'this key has 32 bytes');
+}

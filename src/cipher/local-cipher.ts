@@ -1,0 +1,57 @@
+import { strict as assert } from 'node:assert';
+import { xchacha20 } from '@noble/ciphers/chacha.js';
+import { aes, type BlockCipher, blowfish, des, tripleDes } from './block-ciphers.ts';
+import { blocksPerKeyMax, counterKeystream } from './counter-mode.ts';
+
+/** The ciphers a peer can choose from. The order is part of the sealed formats (see `layers.ts`): only append. */
+export const cipherNames = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
+
+export type CipherName = (typeof cipherNames)[number];
+
+/** A peer's own cipher as a source of keystream (protocol §3, "The local cipher"). */
+export interface LocalCipher {
+  readonly name: CipherName;
+  readonly keyBytes: number;
+  readonly blockBytes: number;
+  /**
+   * The first `length` bytes of the keystream under `key` (of `keyBytes` bytes), counter from 0. There is no
+   * nonce: every key encrypts once. Throws an assertion when asked for more than 2²⁰ blocks.
+   */
+  keystream(key: Uint8Array, length: number): Uint8Array;
+}
+
+type Generate = (key: Uint8Array, length: number) => Uint8Array;
+
+function checked(name: CipherName, keyBytes: number, blockBytes: number, generate: Generate): LocalCipher {
+  return {
+    name,
+    keyBytes,
+    blockBytes,
+    keystream: (key, length) => {
+      assert.equal(key.length, keyBytes, `a key of ${name} has ${keyBytes} bytes`);
+      assert(length <= blockBytes * blocksPerKeyMax, `one key of ${name} gives at most 2^20 blocks`);
+      return generate(key, length);
+    },
+  };
+}
+
+function counterMode(name: CipherName, { keyBytes, blockBytes, withKey }: BlockCipher): LocalCipher {
+  return checked(name, keyBytes, blockBytes, (key, length) =>
+    counterKeystream(withKey(key), blockBytes, length),
+  );
+}
+
+const localCiphers: Readonly<Record<CipherName, LocalCipher>> = {
+  aes: counterMode('aes', aes),
+  blowfish: counterMode('blowfish', blowfish),
+  des: counterMode('des', des),
+  '3des': counterMode('3des', tripleDes),
+  // A stream cipher that counts by itself, with the nonce fixed at zero (draft-irtf-cfrg-xchacha-03).
+  xchacha20: checked('xchacha20', 32, 64, (key, length) =>
+    xchacha20(key, new Uint8Array(24), new Uint8Array(length)),
+  ),
+};
+
+export function localCipher(name: CipherName): LocalCipher {
+  return localCiphers[name];
+}

@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { checkFree, writePrivateFile } from '../../node/home.ts';
+import { invitationText } from '../../protocol/admission.ts';
+import { hex } from '../../protocol/codec.ts';
+import { clusterIdOf, type FaultModel, type Genesis, genesisSchema } from '../../protocol/genesis.ts';
+import { limits } from '../../protocol/limits.ts';
+import { optionsOf, wholeNumber } from '../context.ts';
+import { createClientFile, newOperatorKey, operatorPublicKey } from '../key-files.ts';
+import { createPeer, defaultPeerName, type PeerOptions, withPeerOptions } from '../peer-options.ts';
+import { CommandError, operatorPassphrase, progress, say, sayJson, warn } from '../terminal.ts';
+
+interface InitOptions extends PeerOptions {
+  name: string;
+  peer: string;
+  threshold: number;
+  operator?: string;
+  operators?: string;
+  operatorPassphraseFile?: string;
+  membersMax: number;
+  faults: FaultModel;
+  passphraseWork?: number;
+}
+
+export const clusterInitCommand = (): Command =>
+  withPeerOptions(new Command('init'))
+    .description('make a new cluster: operator key, first peer, one client; prints the invitation')
+    .requiredOption('--name <name>', "the cluster's name")
+    .requiredOption('--threshold <k>', 'how many peers must work together to use a key', wholeNumber)
+    .option('--peer <name>', "the first peer's name", defaultPeerName())
+    .option('--operator <file>', 'where to keep the operator key (default: in the home)')
+    .option('--operators <m/files>', 'several operators, of whom m must agree: 2/a.key,b.key,c.key')
+    .option('--operator-passphrase-file <file>', 'file whose first line is the passphrase')
+    .option('--members-max <n>', 'highest number of members, ever', wholeNumber, limits.membersDefault)
+    .addOption(
+      new Option('--faults <model>', 'what a bad peer may do: lie, or only fall silent')
+        .choices(['byzantine', 'crash'])
+        .default('byzantine'),
+    )
+    .addOption(new Option('--passphrase-work <log2N>', 'scrypt work, for tests').argParser(wholeNumber).hideHelp())
+    .action(async (_, command: Command) => {
+      const options = optionsOf<InitOptions>(command);
+      const dir = resolve(options.home);
+      checkFree(dir);
+      const { needed, files } = operatorFiles(dir, options);
+      const plan = checkedGenesis(options, needed, files.length);
+      const operators = await prepareOperators(files, options);
+      const genesis: Genesis = { ...plan, operators: operators.map((operator) => operator.publicKey) };
+      if (options.faults === 'crash')
+        warn('fault model crash: peers may be silent but never lie. ONE lying peer can split this cluster.');
+      const { home, peer, fingerprint } = await createPeer({
+        dir,
+        name: options.peer,
+        settings: options,
+        invitationFor: (lobby) => ({ genesis, lobby }),
+      });
+      for (const { file, fileText } of operators) if (fileText !== null) writePrivateFile(file, fileText);
+      createClientFile(join(home.clientsDir, 'operator.key'), 'operator');
+      progress(`cluster ${genesis.name}, first peer ${options.peer} in ${options.home}`);
+      progress(`operator key: ${files.join(', ')}; whoever has it and its passphrase controls every key: keep it apart`);
+      progress(`next: holdfast start --home ${options.home}, and on each other machine: holdfast join INVITATION`);
+      const invitation = invitationText(home.invitation);
+      if (options.json) sayJson({ cluster: hex(clusterIdOf(genesis)), name: options.peer, peer, fingerprint, invitation });
+      else say(invitation);
+    });
+
+function operatorFiles(dir: string, options: InitOptions): { needed: number; files: string[] } {
+  if (options.operators === undefined)
+    return { needed: 1, files: [options.operator === undefined ? join(dir, 'operator.key') : resolve(options.operator)] };
+  const [, needed, list] = /^(\d+)\/(.+)$/.exec(options.operators) ?? [];
+  if (needed === undefined || list === undefined || options.operator !== undefined)
+    throw new CommandError('usage', 'write --operators as 2/a.key,b.key,c.key, and without --operator');
+  return { needed: Number(needed), files: list.split(',').map((file) => resolve(file)) };
+}
+
+/** Everything of the genesis but its operators' keys, checked before any key or file is made. */
+function checkedGenesis(options: InitOptions, operatorsNeeded: number, operatorCount: number): Genesis {
+  const { threshold, membersMax } = options;
+  if (threshold < 2) throw new CommandError('usage', `--threshold must be at least 2 (it is ${threshold})`);
+  if (membersMax < 2 || membersMax > limits.membersMax)
+    throw new CommandError('usage', `--members-max must be between 2 and ${limits.membersMax} (it is ${membersMax})`);
+  if (threshold > membersMax)
+    throw new CommandError('usage', `--threshold must be at most --members-max (${threshold} is over ${membersMax})`);
+  const genesis = {
+    name: options.name,
+    operators: Array.from({ length: operatorCount }, (_, at) => new Uint8Array(32).fill(at)),
+    operatorsNeeded,
+    threshold,
+    membersMax,
+    faultModel: options.faults,
+    absentEpochsMax: limits.absentEpochsDefault,
+    nonce: new Uint8Array(randomBytes(16)),
+  };
+  const checked = genesisSchema.safeParse(genesis);
+  if (!checked.success) {
+    const field = String(checked.error.issues[0]?.path[0]);
+    const rule = field === 'name' ? 'lower-case letters, digits, dots and dashes, 63 at most' : 'out of bounds';
+    throw new CommandError('usage', `--${field} is not possible: ${rule}`);
+  }
+  clusterIdOf(genesis);
+  return genesis;
+}
+
+/** Operators whose files exist are taken as they are; the others get new keys, all under one passphrase. */
+async function prepareOperators(files: readonly string[], options: InitOptions) {
+  const missing = files.filter((file) => !existsSync(file));
+  const of = missing.length === 1 ? 'the new operator key' : 'the new operator keys';
+  const passphrase =
+    missing.length === 0
+      ? ''
+      : await operatorPassphrase({ file: options.operatorPassphraseFile, fresh: true, of });
+  const operators: Array<{ file: string; publicKey: Uint8Array; fileText: string | null }> = [];
+  for (const file of files) {
+    if (!missing.includes(file)) operators.push({ file, publicKey: operatorPublicKey(file), fileText: null });
+    else operators.push({ file, ...(await newOperatorKey(passphrase, options.passphraseWork)) });
+  }
+  return operators;
+}

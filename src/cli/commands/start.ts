@@ -1,0 +1,39 @@
+import { Command, Option } from 'commander';
+import { serveApi } from '../../api/server.ts';
+import { claimSocket } from '../../api/socket.ts';
+import { openHome } from '../../node/home.ts';
+import { createLog } from '../../node/log.ts';
+import { optionsOf } from '../context.ts';
+import { progress, say } from '../terminal.ts';
+
+export const startCommand = (): Command =>
+  new Command('start')
+    .description('run the daemon; prints "ready" with its peer id when it serves')
+    .addOption(new Option('--while-stdin-open', 'stop when standard input ends: for the lab').default(false).hideHelp())
+    .action(async (_, command: Command) => {
+      const options = optionsOf<{ whileStdinOpen: boolean }>(command);
+      const home = openHome(options.home);
+      const settings = home.readSettings();
+      await claimSocket(home.socketFile);
+      const stopped = stopSignal(options.whileStdinOpen);
+      const log = createLog({ level: settings.logLevel, pretty: process.stderr.isTTY });
+      // The network and all that hangs on it is loaded by this command only: the others stay quick.
+      const { startDaemon } = await import('../../node/daemon.ts');
+      const daemon = await startDaemon({ home, settings, log });
+      try {
+        const api = await serveApi({ daemon, socketFile: home.socketFile, log });
+        say(`ready ${daemon.peer}`);
+        progress(`stopping: ${await stopped}`);
+        await api.close();
+      } finally {
+        await daemon.stop();
+      }
+    });
+
+/** Resolves with the reason to stop. A second signal ends the process at once: nothing durable depends on a clean stop. */
+function stopSignal(whileStdinOpen: boolean): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
+    if (whileStdinOpen) process.stdin.once('end', () => resolve('standard input ended')).resume();
+  });
+}

@@ -1,0 +1,52 @@
+import { Command } from 'commander';
+import type { StatusView } from '../../node/view.ts';
+import { interruption, optionsOf, withDaemon } from '../context.ts';
+import { bad, faint, say, sayJson, strong } from '../terminal.ts';
+
+export const statusCommand = (): Command =>
+  new Command('status')
+    .description('epoch, who is connected, last and next refresh, what is wrong and what to do')
+    .option('--watch', 'again after every change, until interrupted', false)
+    .action(async (_, command: Command) => {
+      const { watch, json } = optionsOf<{ watch: boolean }>(command);
+      await withDaemon(command, async (daemon) => {
+        const show = async (): Promise<null> => {
+          const status = await daemon.status();
+          if (json) sayJson(status);
+          else showStatus(status, Date.now());
+          return null;
+        };
+        if (!watch) return show();
+        const signal = interruption();
+        await daemon.until(show, signal).catch((error: unknown) => {
+          if (!signal.aborted) throw error;
+        });
+      });
+    });
+
+function showStatus(status: StatusView, nowMs: number): void {
+  const { change } = status;
+  const row = (label: string, text: string): void => say(`${faint(label.padEnd(13))}${text}`);
+  say(`${strong(status.name)}  ${status.state === 'member' ? `member ${status.index ?? '?'} of ${status.clusterName}` : `${status.state.replaceAll('-', ' ')} to ${status.clusterName}`}`);
+  row('epoch', status.epoch === null ? 'not founded yet' : `${status.epoch}, share held of ${status.shareEpochs.length === 0 ? 'none' : status.shareEpochs.join(', ')}`);
+  if (status.choice !== null) row('group', status.choice);
+  row('connected', `${status.connected.length} of ${Math.max(0, status.members - 1)} others${status.connected.length > 0 ? `: ${status.connected.join(', ')}` : ''}`);
+  row('keys', String(status.keys));
+  row('cipher', status.gate > 0 ? `${status.cipher}, gate ${status.gate}` : status.cipher);
+  if (status.fingerprint !== null) row('fingerprint', status.fingerprint);
+  if (status.lastChangeAtMs !== null) row('last change', `${ago(nowMs - status.lastChangeAtMs)} ago`);
+  if (status.nextRefreshAtMs !== null) row('next refresh', status.nextRefreshAtMs <= nowMs ? 'due' : `in ${ago(status.nextRefreshAtMs - nowMs)}`);
+  if (change !== null) {
+    const round = change.round === null ? '' : `, round ${change.round}`;
+    const missing = change.missing.length === 0 ? '' : `, missing: ${change.missing.join(', ')}`;
+    row('now', `${change.phase} for epoch ${change.epoch}${round}; ${change.attending.length} of ${change.needed} needed${missing}`);
+  }
+  for (const { what, remedy } of status.problems) say(`${bad('!')} ${what}; ${remedy}`);
+}
+
+function ago(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
+}

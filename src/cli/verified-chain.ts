@@ -1,0 +1,63 @@
+/**
+ * The chain of values as an operator's command knows it: checked from the pinned genesis on, with the newest value ever
+ * seen kept in the home. The daemon is not trusted: it cannot show a chain that the group did not certify, nor an older
+ * one than this command has seen (protocol §4 "Creation").
+ */
+import { existsSync } from 'node:fs';
+import type { ApiClient } from '../api/client.ts';
+import { type Home, readPrivateFile, replacePrivateFile } from '../node/home.ts';
+import { decode, encode, sameBytes } from '../protocol/codec.ts';
+import { checkFounding, checkLink, type Link, linkSchema } from '../protocol/link.ts';
+import { hashOfValue, type Value } from '../protocol/value.ts';
+import { CommandError } from './terminal.ts';
+
+export class VerifiedChain {
+  private readonly home: Home;
+  private readonly daemon: ApiClient;
+  private newest: Link | null;
+
+  constructor(home: Home, daemon: ApiClient) {
+    this.home = home;
+    this.daemon = daemon;
+    this.newest = existsSync(home.seenChainFile) ? decode(linkSchema, readPrivateFile(home.seenChainFile)) : null;
+  }
+
+  /**
+   * The newest certified value that the daemon shows. Throws `CommandError('refused')` when its chain is older than,
+   * or another than, the one seen before, and `ProtocolError` when a link is not certified.
+   */
+  async head(): Promise<Value> {
+    for (let more = true; more; ) {
+      const before: number | null = this.newest?.value.epoch ?? null;
+      this.extend(await this.daemon.links(before ?? 0));
+      more = this.newest?.value.epoch !== before;
+    }
+    if (this.newest === null)
+      throw new CommandError('failed', 'the cluster is not founded yet; admit its first members with: holdfast admit');
+    return this.newest.value;
+  }
+
+  private extend(links: readonly Link[]): void {
+    const { genesis, cluster } = this.home;
+    let newest = this.newest;
+    const rest = [...links];
+    const first = rest.shift();
+    if (newest === null) {
+      if (first === undefined) return;
+      checkFounding(genesis, first);
+      newest = first;
+    } else if (first === undefined || !sameBytes(hashOfValue(first.value), hashOfValue(newest.value))) {
+      throw new CommandError(
+        'refused',
+        `this daemon does not show epoch ${newest.value.epoch}, which this command has seen; if it is not just catching up, do not trust it`,
+      );
+    }
+    for (const link of rest) {
+      checkLink(genesis, cluster, newest.value, link);
+      newest = link;
+    }
+    if (newest === this.newest) return;
+    this.newest = newest;
+    replacePrivateFile(this.home.seenChainFile, encode(newest));
+  }
+}

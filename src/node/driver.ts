@@ -1,0 +1,267 @@
+/**
+ * The driver: the only place that does I/O for the protocol. It feeds inputs to `step`, makes what the step persists
+ * durable, and only then performs the step's other outputs, in order.
+ */
+
+import { hashOf } from '../crypto/hash.ts';
+import { sign, verify } from '../crypto/signature.ts';
+import { encode, hex } from '../protocol/codec.ts';
+import { durableDelta } from '../protocol/durable-records.ts';
+import type { Input, Job, JobResult, Output, Stamp } from '../protocol/io.ts';
+import { limits } from '../protocol/limits.ts';
+import type { Order } from '../protocol/order.ts';
+import { checkOrder } from '../protocol/order.ts';
+import type { Packet } from '../protocol/packet.ts';
+import { headOf, selfIn } from '../protocol/queries.ts';
+import type { Member } from '../protocol/roster.ts';
+import { type CoreState, emptyDurable } from '../protocol/state.ts';
+import { nextTickAtMs, step } from '../protocol/step.ts';
+import type { Clock } from './clock.ts';
+import type { RandomBytes } from './jobs.ts';
+import type { Log } from './log.ts';
+import type { EpochAuthenticator, Transport, TransportHandlers } from './network/transport.ts';
+import type { Store } from './store/store.ts';
+
+export interface DriverOptions {
+  state: CoreState;
+  store: Store;
+  transport: Transport;
+  /** Runs a job somewhere off the event loop. */
+  compute: (job: Job) => Promise<JobResult>;
+  clock: Clock;
+  randomBytes: RandomBytes;
+  log: Log;
+  /** Where members of a new roster were last known to listen. */
+  addressesOf: (member: Member) => string[];
+  onRequest: TransportHandlers['onRequest'];
+  /** A store that fails ends the daemon: what is on the disk is then known only after a new start. */
+  onFailure: (error: Error) => void;
+  /** Sees every output after it was performed; for traces and tests. */
+  onOutput?: (output: Output) => void;
+}
+
+type Unstamped = Input extends infer T ? (T extends Stamp ? Omit<T, keyof Stamp> : never) : never;
+
+/** Inputs stepped through before their common write: a group commit. */
+const batchMax = 64;
+
+export class Driver {
+  #state: CoreState;
+  readonly #options: DriverOptions;
+  readonly #queue: Array<{ input: Unstamped; done?: () => void }> = [];
+  readonly #listeners = new Set<() => void>();
+  #draining = false;
+  #stopped = false;
+  #cancelTick: (() => void) | null = null;
+  #idle: Promise<void> = Promise.resolve();
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+    this.#state = options.state;
+  }
+
+  get state(): CoreState {
+    return this.#state;
+  }
+
+  /** `fresh`: the state was never stored; all of it is written before anything else happens. */
+  async start(options: { fresh: boolean }): Promise<void> {
+    if (options.fresh) await this.#options.store.commit(durableDelta(emptyDurable(), this.#state.durable));
+    await this.#setMembers(headOf(this.#state).roster);
+    await this.#options.transport.start(this.#handlers(), this.#authenticator());
+    await this.dispatch({ type: 'boot' });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTick?.();
+    for (const { done } of this.#queue.splice(0)) done?.();
+    await this.#options.transport.stop();
+    await this.#idle;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves when the input was stepped through and what it changed is durable. */
+  dispatch(input: Unstamped): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#queue.push({ input, done: resolve });
+      if (!this.#draining) this.#idle = this.#drain();
+    });
+  }
+
+  refresh(): void {
+    void this.dispatch({ type: 'refresh' });
+  }
+
+  /** Throws `ProtocolError` when the order does not fit the newest value; resolves when it is durable. */
+  async submitOrder(order: Order): Promise<void> {
+    checkOrder(this.#state.genesis, this.#state.clusterId, headOf(this.#state), order);
+    await this.dispatch({ type: 'order', order });
+  }
+
+  submitDealings(packets: Packet[]): Promise<void> {
+    return this.dispatch({ type: 'dealings', packets });
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true;
+    try {
+      while (this.#queue.length > 0 && !this.#stopped) await this.#performBatch();
+    } catch (error) {
+      this.#stopped = true;
+      this.#options.onFailure(error as Error);
+    } finally {
+      this.#draining = false;
+    }
+  }
+
+  async #performBatch(): Promise<void> {
+    const batch = this.#queue.splice(0, batchMax);
+    const outputs: Output[] = [];
+    for (const { input } of batch) {
+      const { clock, randomBytes } = this.#options;
+      const stamp: Stamp = { atMs: clock.nowMs(), wallMs: clock.wallMs(), entropy: randomBytes(32) };
+      const result = step(this.#state, { ...input, ...stamp } as Input);
+      this.#state = result.state;
+      outputs.push(...result.outputs);
+    }
+    await this.#persist(outputs);
+    if (this.#stopped) return;
+    for (const output of outputs) {
+      this.#perform(output);
+      this.#options.onOutput?.(output);
+    }
+    for (const { done } of batch) done?.();
+    this.#armTick();
+    if (outputs.length > 0) for (const listener of this.#listeners) listener();
+  }
+
+  /** Every `persist` of the batch in one transaction, durable before anything of the batch leaves. */
+  async #persist(outputs: readonly Output[]): Promise<void> {
+    const puts = new Map<string, Uint8Array>();
+    const deletes = new Set<string>();
+    let rotate = false;
+    for (const output of outputs) {
+      if (output.type !== 'persist') continue;
+      for (const key of output.deletes) {
+        puts.delete(key);
+        deletes.add(key);
+      }
+      for (const [key, value] of output.puts) {
+        deletes.delete(key);
+        puts.set(key, value);
+      }
+      rotate ||= output.rotate;
+    }
+    if (puts.size + deletes.size === 0 && !rotate) return;
+    await this.#options.store.commit({ puts: [...puts], deletes: [...deletes] }, { rotate });
+  }
+
+  #perform(output: Output): void {
+    const { transport, log } = this.#options;
+    switch (output.type) {
+      case 'persist':
+        return;
+      case 'send':
+        return transport.send(output.to, encode(output.frame));
+      case 'publish':
+        return transport.publish(encode(output.frame));
+      case 'compute':
+        return this.#compute(output.tag, output.job);
+      case 'roster':
+        void this.#setMembers(output.members).catch((error: Error) =>
+          log.error({ err: error }, 'the roster could not be set'),
+        );
+        return;
+      case 'rule':
+        if (output.rule === 'adopt') this.#reauthenticate();
+        return log.debug({ rule: output.rule, ...output.detail }, output.rule);
+      case 'refused':
+        if (output.action === 'reject')
+          log.warn({ from: output.from, code: output.code, reason: output.why }, 'refused');
+        else log.debug({ from: output.from, code: output.code, reason: output.why }, 'ignored');
+        return;
+    }
+  }
+
+  #compute(tag: string, job: Job): void {
+    const { compute, log } = this.#options;
+    compute(job)
+      .catch(() => compute(job)) // a worker that died takes its job along; the job itself is a pure function
+      .catch((error: Error) => {
+        log.error({ job: job.kind, err: error }, 'a job failed');
+        return { kind: 'failed' } as const;
+      })
+      .then((result) => this.dispatch({ type: 'computed', tag, result }));
+  }
+
+  /** A newer roster may make a handshake possible that failed while one side was behind. */
+  #reauthenticate(): void {
+    const { transport } = this.#options;
+    const authenticated = new Set(transport.authenticated());
+    for (const peer of transport.connected()) if (!authenticated.has(peer)) transport.reauthenticate(peer);
+  }
+
+  #armTick(): void {
+    this.#cancelTick?.();
+    this.#cancelTick = null;
+    const at = nextTickAtMs(this.#state);
+    if (at === null || this.#stopped) return;
+    const delay = Math.max(1, Math.ceil(at - this.#options.clock.nowMs()));
+    this.#cancelTick = this.#options.clock.schedule(delay, () => void this.dispatch({ type: 'tick' }));
+  }
+
+  async #setMembers(roster: readonly Member[]): Promise<void> {
+    const listed = roster.some((member) => member.peer === this.#options.transport.peerId) ? roster : [];
+    await this.#options.transport.setMembers(
+      listed
+        .filter((member) => member.peer !== this.#options.transport.peerId)
+        .map((member) => ({ peer: member.peer, addresses: this.#options.addressesOf(member) })),
+    );
+  }
+
+  #handlers(): TransportHandlers {
+    return {
+      onMessage: (from, frame, via, authenticated) => {
+        if (frame.length > limits.frameBytesMax) return;
+        if (via === 'gossip') void this.dispatch({ type: 'gossip', from, frame });
+        else void this.dispatch({ type: 'frame', from, authenticated, frame });
+      },
+      onConnect: (peer) => void this.dispatch({ type: 'connected', peer }),
+      onAuthenticated: (peer) => void this.dispatch({ type: 'authenticated', peer }),
+      onDisconnect: (peer) => void this.dispatch({ type: 'disconnected', peer }),
+      onRequest: this.#options.onRequest,
+    };
+  }
+
+  /** §4: each side signs both peer ids and the other's nonce with its listed epoch key. */
+  #authenticator(): EpochAuthenticator {
+    const digest = (challenge: Uint8Array) =>
+      hashOf('holdfast/handshake/1', this.#state.clusterId, challenge);
+    return {
+      prove: (challenge) => {
+        const self = selfIn(this.#state);
+        const secret = self && this.#state.durable.epochSecrets[hex(self.epochKey)];
+        return secret
+          ? { epoch: headOf(this.#state).epoch, signature: sign(secret, digest(challenge)) }
+          : null;
+      },
+      check: (peer, challenge, proof) => {
+        const value = this.#state.durable.links[proof.epoch]?.value;
+        const member = value?.roster.find((listed) => listed.peer === peer);
+        const now = headOf(this.#state).roster.find((listed) => listed.peer === peer);
+        if (member === undefined || now === undefined) return false;
+        // A peer that is behind proves an older key; it counts only while that key is still its listed one.
+        return (
+          Buffer.compare(member.epochKey, now.epochKey) === 0 &&
+          verify(now.epochKey, digest(challenge), proof.signature)
+        );
+      },
+    };
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * A peer's home: the one folder that holds all of it, for its owner's eyes only (folder 0700, files 0600).
+ *
+ *     settings.yaml       what the owner may edit
+ *     invitation          the cluster's genesis, pinned, and the lobby to ask for admission
+ *     identity            libp2p key of the main node (protobuf)
+ *     lobby-identity      libp2p key of the lobby
+ *     first-epoch-key     seed of the first epoch key, until the daemon has it in its store
+ *     store/              the sealed store
+ *     clients/NAME.key    client keys
+ *     operator.key        the operator's key, sealed with a passphrase (of the first peer, unless kept elsewhere)
+ *     seen-chain          newest value that the operator's commands have checked
+ *     api.sock            where the daemon answers while it runs
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Invitation, invitationText, parseInvitation } from '../protocol/admission.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import { clusterIdOf, type Genesis } from '../protocol/genesis.ts';
+import { readSettings, type Settings } from './settings.ts';
+
+export type HomeErrorCode =
+  /** There is no such folder. */
+  | 'missing'
+  /** A folder without (all of) a peer's files. */
+  | 'not-a-home'
+  /** Others could read or change it. */
+  | 'permissions'
+  /** Something is there already. */
+  | 'exists'
+  | 'unreadable';
+
+export class HomeError extends Error {
+  readonly code: HomeErrorCode;
+  constructor(code: HomeErrorCode, message: string) {
+    super(message);
+    this.name = 'HomeError';
+    this.code = code;
+  }
+}
+
+export interface Home {
+  readonly dir: string;
+  readonly settingsFile: string;
+  readonly storeDir: string;
+  readonly socketFile: string;
+  readonly clientsDir: string;
+  readonly operatorFile: string;
+  readonly seenChainFile: string;
+  readonly invitation: Invitation;
+  readonly genesis: Genesis;
+  /** The cluster id, 32 bytes. */
+  readonly cluster: Uint8Array;
+  readSettings(): Settings;
+  /** libp2p private key, protobuf. Secret. */
+  readIdentity(): Uint8Array;
+  /** libp2p private key of the lobby, protobuf. Secret. */
+  readLobbyIdentity(): Uint8Array;
+  /** 32-byte Ed25519 seed, secret; null once the daemon has taken it over into its store. */
+  readFirstEpochSeed(): Uint8Array | null;
+  /** Overwrites and removes the first epoch key: call when the store holds it. */
+  eraseFirstEpochSeed(): void;
+}
+
+const files = {
+  settings: 'settings.yaml',
+  invitation: 'invitation',
+  identity: 'identity',
+  lobbyIdentity: 'lobby-identity',
+  firstEpochSeed: 'first-epoch-key',
+} as const;
+
+/**
+ * Makes a new home. Throws `HomeError('exists')` when the folder holds anything. The settings come last: without
+ * them a folder is no home, so a half-made one is never taken for one.
+ */
+export function createHome(
+  dir: string,
+  contents: {
+    settings: string;
+    invitation: Invitation;
+    identity: Uint8Array;
+    lobbyIdentity: Uint8Array;
+    firstEpochSeed: Uint8Array;
+  },
+): Home {
+  checkFree(dir);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  checkPrivate(dir, dir);
+  mkdirSync(join(dir, 'clients'), { mode: 0o700 });
+  writePrivateFile(join(dir, files.invitation), `${invitationText(contents.invitation)}\n`);
+  writePrivateFile(join(dir, files.identity), contents.identity);
+  writePrivateFile(join(dir, files.lobbyIdentity), contents.lobbyIdentity);
+  writePrivateFile(join(dir, files.firstEpochSeed), contents.firstEpochSeed);
+  writePrivateFile(join(dir, files.settings), contents.settings);
+  return openHome(dir);
+}
+
+/** Throws `HomeError('exists')` unless a home can be made at `dir`. */
+export function checkFree(dir: string): void {
+  if (existsSync(dir) && (!statSync(dir).isDirectory() || readdirSync(dir).length > 0))
+    throw new HomeError('exists', `${dir} exists already and is not empty`);
+}
+
+/** Opens a peer's home. Throws `HomeError`. */
+export function openHome(dir: string): Home {
+  const path = resolve(dir);
+  if (!existsSync(path)) throw new HomeError('missing', `there is no home at ${dir}`);
+  const file = (name: string): string => join(path, name);
+  for (const needed of [files.settings, files.invitation, files.identity])
+    if (!existsSync(file(needed)))
+      throw new HomeError('not-a-home', `${dir} is not a peer's home: it has no ${needed}`);
+  checkPrivate(path, dir);
+  const read = (name: string): Uint8Array => readPrivateFile(file(name));
+  let invitation: Invitation;
+  try {
+    invitation = parseInvitation(Buffer.from(read(files.invitation)).toString('utf8'));
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new HomeError('unreadable', `${file(files.invitation)} is damaged`);
+  }
+  return {
+    dir: path,
+    settingsFile: file(files.settings),
+    storeDir: file('store'),
+    socketFile: file('api.sock'),
+    clientsDir: file('clients'),
+    operatorFile: file('operator.key'),
+    seenChainFile: file('seen-chain'),
+    invitation,
+    genesis: invitation.genesis,
+    cluster: clusterIdOf(invitation.genesis),
+    readSettings: () => readSettings(file(files.settings)),
+    readIdentity: () => read(files.identity),
+    readLobbyIdentity: () => read(files.lobbyIdentity),
+    readFirstEpochSeed: () => (existsSync(file(files.firstEpochSeed)) ? read(files.firstEpochSeed) : null),
+    eraseFirstEpochSeed: () => erase(file(files.firstEpochSeed)),
+  };
+}
+
+/** Writes a new file that only its owner can read, durably. Throws `HomeError('exists')` when it is there already. */
+export function writePrivateFile(path: string, content: string | Uint8Array): void {
+  let handle: number;
+  try {
+    handle = openSync(path, 'wx', 0o600);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EEXIST') throw new HomeError('exists', `${path} exists already`);
+    throw new HomeError('unreadable', `${path} cannot be written (${code})`);
+  }
+  writeAndClose(handle, typeof content === 'string' ? Buffer.from(content) : content);
+}
+
+/** Replaces a private file at once: a reader sees the old content or the new. */
+export function replacePrivateFile(path: string, content: Uint8Array): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  writePrivateFile(temporary, content);
+  renameSync(temporary, path);
+}
+
+/** Reads a file that only its owner may read. Throws `HomeError`: `missing`, `permissions`, `unreadable`. */
+export function readPrivateFile(path: string): Uint8Array {
+  if (!existsSync(path)) throw new HomeError('missing', `there is no file ${path}`);
+  checkPrivate(path, path);
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch (error) {
+    throw new HomeError('unreadable', `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+function writeAndClose(handle: number, bytes: Uint8Array): void {
+  try {
+    let written = 0;
+    while (written < bytes.length) written += writeSync(handle, bytes, written);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function erase(path: string): void {
+  if (!existsSync(path)) return;
+  writeAndClose(openSync(path, 'r+'), new Uint8Array(statSync(path).size));
+  rmSync(path);
+}
+
+function checkPrivate(path: string, shown: string): void {
+  const { mode } = statSync(path);
+  if ((mode & 0o077) !== 0)
+    throw new HomeError(
+      'permissions',
+      `others on this machine may read ${shown}; run: chmod -R go= ${shown}`,
+    );
+}

@@ -1,0 +1,191 @@
+/**
+ * The log, built so that it cannot contain a secret: a field is written only when its name is in the closed list
+ * below and its value is of a harmless type; whatever else is passed is replaced by '[withheld]'. Byte arrays and
+ * bigints (shares, sub-shares, keys) are never written, whatever their field is called.
+ */
+import pino from 'pino';
+
+/** The part of pino that Holdfast uses; tests and libraries may pass anything of this shape. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+export interface LogOptions {
+  level: LogLevel;
+  /** Where lines go; standard error by default, because standard output belongs to the commands. */
+  destination?: { write(line: string): unknown };
+  /** Short lines for people instead of JSON. */
+  pretty?: boolean;
+}
+
+/** Every field name that may appear in a log. Add a name here only when no value under it can ever be a secret. */
+const safeFields: ReadonlySet<string> = new Set([
+  ...[
+    'action',
+    'address',
+    'addresses',
+    'attempt',
+    'authenticated',
+    'bytes',
+    'cipher',
+    'client',
+    'clusterId',
+    'code',
+  ],
+  ...[
+    'command',
+    'config',
+    'connected',
+    'count',
+    'culprit',
+    'dealers',
+    'delayMs',
+    'direction',
+    'dropped',
+    'durationMs',
+  ],
+  ...[
+    'epoch',
+    'err',
+    'error',
+    'event',
+    'faults',
+    'file',
+    'fingerprint',
+    'from',
+    'have',
+    'home',
+    'host',
+    'index',
+  ],
+  ...[
+    'indices',
+    'input',
+    'k',
+    'keyId',
+    'keyName',
+    'kind',
+    'level',
+    'limit',
+    'listen',
+    'member',
+    'members',
+    'method',
+  ],
+  ...[
+    'missing',
+    'mode',
+    'n',
+    'name',
+    'need',
+    'next',
+    'operation',
+    'order',
+    'orders',
+    'output',
+    'outputs',
+    'peer',
+  ],
+  ...['peerId', 'peers', 'phase', 'pid', 'plan', 'port', 'protocol', 'quorum', 'reason', 'record', 'records'],
+  ...[
+    'request',
+    'role',
+    'room',
+    'round',
+    'rule',
+    'scenario',
+    'scheme',
+    'seed',
+    'sequence',
+    'service',
+    'signal',
+  ],
+  ...[
+    'slot',
+    'state',
+    'status',
+    'step',
+    'suspects',
+    'task',
+    'timeoutMs',
+    'to',
+    'topic',
+    'url',
+    'use',
+    'valueHash',
+  ],
+  ...['version', 'via', 'waitMs', 'worker'],
+]);
+
+const withheld = '[withheld]';
+const textLengthMax = 512;
+const itemsMax = 64;
+
+function safeValue(value: unknown, depth: number): unknown {
+  if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number')
+    return value;
+  if (typeof value === 'string')
+    return value.length > textLengthMax ? `${value.slice(0, textLengthMax)}…` : value;
+  if (value instanceof Error) return safeError(value);
+  if (depth > 3 || typeof value !== 'object' || ArrayBuffer.isView(value) || value instanceof ArrayBuffer)
+    return withheld;
+  if (Array.isArray(value)) return value.slice(0, itemsMax).map((item) => safeValue(item, depth + 1));
+  return safeObject(value, depth + 1);
+}
+
+/** An error's message is text that we or a library wrote; other properties of it may hold anything. */
+function safeError(error: Error): object {
+  const code = (error as { code?: unknown }).code;
+  return {
+    name: error.name,
+    message: safeValue(error.message, 0),
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(error.stack === undefined ? {} : { stack: error.stack }),
+  };
+}
+
+function safeObject(fields: object, depth: number): object {
+  const safe: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    safe[name] = safeFields.has(name) ? safeValue(value, depth) : withheld;
+  }
+  return safe;
+}
+
+function prettyLine(json: string): string {
+  const { level, time, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const details = Object.entries(fields)
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('');
+  return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${String(msg)}${details}\n`;
+}
+
+/** A log that writes lines to `destination` (synchronously, so that nothing is lost in a crash). */
+export function createLog(options: LogOptions): Log {
+  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    options.pretty ? { write: (line: string) => destination.write(prettyLine(line)) } : destination,
+  );
+  // Cleaned before pino sees it: pino's own serializers are chosen by field name and would miss unknown fields.
+  const write =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (fields: object, message: string): void => {
+      if (logger.isLevelEnabled(level))
+        logger[level](fields instanceof Error ? { err: safeError(fields) } : safeObject(fields, 0), message);
+    };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
+
+/** For code that may run without a log. */
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,0 +1,127 @@
+/**
+ * Members exchange signed, numbered addresses, so that one known peer is enough to find all (protocol §6). On every
+ * authenticated connection each side sends its own record and all it knows; news is passed on to the others.
+ */
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
+import { lpStream } from '@libp2p/utils';
+import { decode, encode } from 'cborg';
+import { z } from 'zod';
+import type { Log } from '../log.ts';
+import type { AddressBook } from './address-book.ts';
+import { networkLimits, protocolIds } from './constants.ts';
+import type { Identity } from './identity.ts';
+import type { Link, Links } from './links.ts';
+
+const recordsSchema = z.array(z.instanceof(Uint8Array)).max(networkLimits.addressRecordsMax);
+
+export interface AddressExchangeComponents {
+  node: Pick<
+    Libp2p,
+    'handle' | 'unhandle' | 'peerId' | 'getMultiaddrs' | 'addEventListener' | 'removeEventListener'
+  >;
+  identity: Identity;
+  links: Links;
+  book: AddressBook;
+  /** A member's addresses are new. */
+  onNews(peer: string): void;
+  log: Log;
+}
+
+export class AddressExchange {
+  readonly #components: AddressExchangeComponents;
+  readonly #stopped = new AbortController();
+  #own: { addresses: string; envelope: Uint8Array } | null = null;
+
+  constructor(components: AddressExchangeComponents) {
+    this.#components = components;
+  }
+
+  async start(): Promise<void> {
+    const receive = (stream: Stream, connection: Connection): Promise<void> =>
+      this.#receive(stream, connection);
+    await this.#components.node.handle(protocolIds.addresses, receive, { maxInboundStreams: 4 });
+    this.#components.node.addEventListener('self:peer:update', this.#onOwnUpdate);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#components.node.removeEventListener('self:peer:update', this.#onOwnUpdate);
+    await this.#components.node.unhandle(protocolIds.addresses);
+  }
+
+  /** Tells one peer everything. */
+  async greet(link: Link): Promise<void> {
+    const { book } = this.#components;
+    const own = await this.#ownRecord();
+    const others = book.peers().map((peer) => (peer === link.peer ? null : book.record(peer)));
+    await this.#send(link, [own.envelope, ...others.filter((record) => record !== null)]);
+  }
+
+  /** Our listen addresses changed (an interface came or went): everyone gets the new record. */
+  readonly #onOwnUpdate = async (): Promise<void> => {
+    const before = this.#own?.addresses;
+    const own = await this.#ownRecord();
+    if (before !== undefined && before !== own.addresses) await this.#tellAll([own.envelope], null);
+  };
+
+  async #ownRecord(): Promise<{ addresses: string; envelope: Uint8Array }> {
+    const { node, identity } = this.#components;
+    const multiaddrs = node.getMultiaddrs().slice(0, networkLimits.addressesPerMemberMax);
+    const addresses = multiaddrs.join();
+    if (this.#own?.addresses !== addresses) {
+      // Numbered by the clock, so that a restarted peer's record is newer.
+      const record = new PeerRecord({ peerId: node.peerId, multiaddrs, seqNumber: BigInt(Date.now()) });
+      this.#own = { addresses, envelope: (await RecordEnvelope.seal(record, identity)).marshal() };
+    }
+    return this.#own;
+  }
+
+  async #tellAll(records: Uint8Array[], except: string | null): Promise<void> {
+    const { links } = this.#components;
+    const peers = links.authenticated().filter((peer) => peer !== except);
+    await Promise.all(peers.map((peer) => this.#send(links.best(peer), records)));
+  }
+
+  async #send(link: Link | undefined, records: Uint8Array[]): Promise<void> {
+    if (!link || this.#stopped.signal.aborted) return;
+    const signal = this.#signal();
+    let stream: Stream | undefined;
+    try {
+      stream = await link.connection.newStream(protocolIds.addresses, { signal });
+      const frame = encode(records.slice(0, networkLimits.addressRecordsMax));
+      await lpStream(stream).write(frame, { signal });
+      await stream.close({ signal });
+    } catch (err) {
+      stream?.abort(err instanceof Error ? err : new Error('addresses were not sent'));
+      this.#components.log.debug({ peer: link.peer, err }, 'addresses were not sent');
+    }
+  }
+
+  async #receive(stream: Stream, connection: Connection): Promise<void> {
+    const { links, book, node, onNews, log } = this.#components;
+    const link = links.get(connection);
+    if (!link?.proven) return stream.abort(new Error('the peer has not proven its epoch key'));
+    const signal = this.#signal();
+    try {
+      const frames = lpStream(stream, { maxDataLength: networkLimits.addressFrameBytesMax });
+      const records = recordsSchema.parse(decode((await frames.read({ signal })).subarray()));
+      await stream.close({ signal });
+      const news: Uint8Array[] = [];
+      for (const record of records) {
+        const peer = await book.addRecord(record);
+        if (peer === null || peer === node.peerId.toString()) continue;
+        news.push(record);
+        onNews(peer);
+      }
+      if (news.length > 0) await this.#tellAll(news, link.peer);
+    } catch (err) {
+      stream.abort(err instanceof Error ? err : new Error('addresses were not understood'));
+      log.debug({ peer: link.peer, err }, 'addresses were not understood');
+    }
+  }
+
+  #signal(): AbortSignal {
+    return AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(networkLimits.streamOpenTimeoutMs)]);
+  }
+}

@@ -1,0 +1,82 @@
+/** Protocol ids, and the bounds of the network layer. A changed wire format needs a new number at the id's end. */
+import { strict as assert } from 'node:assert';
+import { limits } from '../../protocol/limits.ts';
+
+export const protocolIds = {
+  handshake: '/holdfast/handshake/1',
+  direct: '/holdfast/epoch/1',
+  use: '/holdfast/use/1',
+  addresses: '/holdfast/addresses/1',
+  lobby: '/holdfast/lobby/1',
+} as const;
+
+export const gossipTopic = (clusterId: string): string => `/holdfast/${clusterId}/1`;
+
+/** mDNS label (at most 15 characters) by which the peers of one cluster find each other on a LAN. */
+export const mdnsServiceTag = (clusterId: string): string =>
+  `_hf${clusterId.slice(0, 12).toLowerCase()}._udp.local`;
+
+export const networkLimits = {
+  /** One direct frame, request or answer. */
+  frameBytesMax: limits.frameBytesMax,
+  /** Larger publications go to every member directly: gossipsub bundles what a late peer asks for, and a bundle over
+   * `gossipBundleBytesMax` deafens that link. */
+  gossipFrameBytesMax: 256 * 1024,
+  gossipBundleBytesMax: 8 * 1024 * 1024,
+  /** How long gossip knows a frame again. Longer than a frame can circulate, shorter than the protocol's re-sending. */
+  gossipSeenMs: 3_000,
+
+  /** Frames waiting for one peer; what exceeds either bound is dropped and counted. */
+  queueFramesMax: 4_096,
+  queueBytesMax: 32 * 1024 * 1024,
+  /** Requests that wait for one peer's answers, and requests of one peer that we work on at once. */
+  requestsWaitingMax: 1_024,
+  requestsServedMax: 64,
+
+  handshakeBytesMax: 4_096,
+  handshakeTimeoutMs: 5_000,
+  streamOpenTimeoutMs: 5_000,
+
+  addressesPerMemberMax: limits.addressesPerMemberMax,
+  addressRecordBytesMax: 8 * 1024,
+  addressRecordsMax: limits.membersMax + 1,
+  addressFrameBytesMax: 512 * 1024,
+
+  connectionsMax: 4 * limits.membersMax,
+  /** Per host and second: a whole group may live on one machine, a stranger's host must not occupy us. */
+  inboundConnectionsPerSecondMax: 100,
+  inboundPendingMax: 64,
+  inboundUpgradeTimeoutMs: 5_000,
+  dialTimeoutMs: 5_000,
+  addressDialTimeoutMs: 2_500,
+
+  /** yamux: a paused stream still receives its window, so the read buffer must be able to hold one. */
+  streamWindowBytesMax: 4 * 1024 * 1024,
+  streamReadBufferBytesMax: 8 * 1024 * 1024,
+} as const;
+
+assert(networkLimits.gossipFrameBytesMax <= limits.gossipBytesMax);
+assert(2 * networkLimits.gossipFrameBytesMax <= networkLimits.gossipBundleBytesMax);
+assert(networkLimits.frameBytesMax <= networkLimits.queueBytesMax);
+assert(networkLimits.streamWindowBytesMax < networkLimits.streamReadBufferBytesMax);
+
+/** How the liveness of connections is watched, and how lost ones are dialled again. */
+export interface NetworkTimings {
+  pingIntervalMs: number;
+  pingTimeoutMsMin: number;
+  pingTimeoutMsMax: number;
+  redialMsMin: number;
+  redialMsMax: number;
+  /** The larger peer id dials; the smaller one only when nothing has arrived for so long. */
+  smallerIdDelayMs: number;
+}
+
+/** A dead link is noticed within 0.5 to 1.5 s (measured). */
+export const defaultTimings: NetworkTimings = {
+  pingIntervalMs: 1_000,
+  pingTimeoutMsMin: 500,
+  pingTimeoutMsMax: 1_500,
+  redialMsMin: 250,
+  redialMsMax: 5_000,
+  smallerIdDelayMs: 2_000,
+};

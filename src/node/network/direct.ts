@@ -1,0 +1,82 @@
+/** Direct frames to one member: one long-lived stream per connection and direction, opened with the first frame. */
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import type { Log } from '../log.ts';
+import { networkLimits, protocolIds } from './constants.ts';
+import { FrameQueue, type QueueBounds, runFrameStream } from './frame-stream.ts';
+import type { Link, Links } from './links.ts';
+
+export interface DirectComponents {
+  node: Pick<Libp2p, 'handle' | 'unhandle'>;
+  links: Links;
+  queueBounds: QueueBounds;
+  onFrame(link: Link, frame: Uint8Array): void;
+  log: Log;
+}
+
+export class Direct {
+  readonly #components: DirectComponents;
+  readonly #queues = new Map<Link, FrameQueue>();
+  readonly #stopped = new AbortController();
+  #dropped = 0;
+
+  constructor(components: DirectComponents) {
+    this.#components = components;
+  }
+
+  async start(): Promise<void> {
+    const receive = (stream: Stream, connection: Connection): void => {
+      const link = this.#components.links.get(connection);
+      if (link) void runFrameStream(stream, { onFrame: (frame) => this.#components.onFrame(link, frame) });
+      else stream.abort(new Error('the connection is not known'));
+    };
+    // Two: a new stream may open before the old one's end has arrived.
+    await this.#components.node.handle(protocolIds.direct, receive, { maxInboundStreams: 2 });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    for (const queue of this.#queues.values()) queue.end();
+    await this.#components.node.unhandle(protocolIds.direct);
+  }
+
+  /** Frames dropped because a queue was full, or because their stream or connection ended. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  send(peer: string, frame: Uint8Array): void {
+    const link = this.#components.links.best(peer);
+    if (!link || this.#stopped.signal.aborted) {
+      this.#dropped += 1;
+      return;
+    }
+    let queue = this.#queues.get(link);
+    if (!queue) {
+      queue = new FrameQueue(this.#components.queueBounds);
+      this.#queues.set(link, queue);
+      void this.#run(link, queue);
+    }
+    const fits = frame.length <= networkLimits.frameBytesMax;
+    if (!fits || !queue.push(frame)) this.#dropped += 1;
+  }
+
+  async #run(link: Link, queue: FrameQueue): Promise<void> {
+    try {
+      const signal = AbortSignal.any([
+        this.#stopped.signal,
+        AbortSignal.timeout(networkLimits.streamOpenTimeoutMs),
+      ]);
+      const stream = await link.connection.newStream(protocolIds.direct, { signal });
+      // Nothing is ever sent back on it.
+      await runFrameStream(stream, {
+        outgoing: queue,
+        onFrame: () => stream.abort(new Error('unexpected frame')),
+      });
+    } catch (err) {
+      this.#components.log.debug({ peer: link.peer, err }, 'direct stream failed');
+    } finally {
+      this.#dropped += queue.end();
+      this.#queues.delete(link);
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** Length-prefixed frames over a long-lived libp2p stream, with bounds on both sides. */
+import type { Stream } from '@libp2p/interface';
+import { messageStreamToDuplex } from '@libp2p/utils';
+import { decode, encode } from 'it-length-prefixed';
+import { pipe } from 'it-pipe';
+import { networkLimits } from './constants.ts';
+
+export interface QueueBounds {
+  framesMax: number;
+  bytesMax: number;
+}
+
+export const defaultQueueBounds: QueueBounds = {
+  framesMax: networkLimits.queueFramesMax,
+  bytesMax: networkLimits.queueBytesMax,
+};
+
+/** Frames on their way into a stream, in order. Read by one consumer. */
+export class FrameQueue {
+  readonly #bounds: QueueBounds;
+  readonly #frames: Uint8Array[] = [];
+  #bytes = 0;
+  #ended = false;
+  #wake: (() => void) | null = null;
+
+  constructor(bounds: QueueBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** false: the queue is full or has ended, and the frame was not taken. */
+  push(frame: Uint8Array): boolean {
+    const full =
+      this.#frames.length >= this.#bounds.framesMax || this.#bytes + frame.length > this.#bounds.bytesMax;
+    if (this.#ended || full) return false;
+    this.#frames.push(frame);
+    this.#bytes += frame.length;
+    this.#wake?.();
+    return true;
+  }
+
+  /** @returns how many frames were still waiting */
+  end(): number {
+    const waiting = this.#frames.length;
+    this.#ended = true;
+    this.#frames.length = 0;
+    this.#bytes = 0;
+    this.#wake?.();
+    return waiting;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    while (!this.#ended) {
+      const frame = this.#frames.shift();
+      if (frame !== undefined) {
+        this.#bytes -= frame.length;
+        yield frame;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = null;
+      }
+    }
+  }
+}
+
+export interface FrameStreamOptions {
+  /** Frames to write; absent on a stream that is only read. */
+  outgoing?: FrameQueue;
+  /** A returned promise pauses the stream until it settles: the sender then waits, not our memory. */
+  onFrame(frame: Uint8Array): void | Promise<void>;
+}
+
+/**
+ * Runs a stream until either side ends it, then aborts it; half-closed states do not exist here (iterating a stream
+ * that was half-closed before never ends). Never rejects.
+ */
+export async function runFrameStream(stream: Stream, options: FrameStreamOptions): Promise<void> {
+  const { outgoing, onFrame } = options;
+  const bounds = { maxDataLength: networkLimits.frameBytesMax };
+  if (stream.remoteWriteStatus === 'closed') {
+    outgoing?.end();
+    stream.abort(new Error('the stream was closed before it began'));
+    return;
+  }
+  const { source, sink } = messageStreamToDuplex(stream);
+  const reading = pipe(
+    source,
+    (chunks) => decode(chunks, bounds),
+    async (frames) => {
+      for await (const frame of frames) {
+        const handled = onFrame(frame.slice());
+        if (handled === undefined) continue;
+        if (stream.readStatus === 'readable') stream.pause();
+        await handled;
+        if (stream.readStatus === 'paused') stream.resume();
+      }
+    },
+  );
+  const writing = outgoing && pipe(outgoing, (frames) => encode(frames, bounds), sink);
+  const sides = writing ? [reading, writing] : [reading];
+  try {
+    await Promise.race(sides);
+  } catch {
+    // The connection's end and a peer's bad frame end the stream alike; whoever needs it opens a new one.
+  }
+  outgoing?.end();
+  stream.abort(new Error('the stream has ended'));
+  await Promise.allSettled(sides);
+}

@@ -1,0 +1,172 @@
+/**
+ * The epoch-key handshake (protocol §4): the libp2p identity only opens a connection; here each side signs both peer
+ * ids and both nonces with its listed epoch key, so that a stolen identity without the current epoch key is of no use.
+ *
+ *     opener                     answerer
+ *     nonce              →
+ *                        ←       nonce, proof
+ *     proof              →
+ *                        ←       verdict
+ *
+ * Either side may open one. A side that cannot prove itself sends null, and then neither is authenticated.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import { type LengthPrefixedStream, lpStream } from '@libp2p/utils';
+import { decode, encode } from 'cborg';
+import { z } from 'zod';
+import type { Log } from '../log.ts';
+import { networkLimits, protocolIds } from './constants.ts';
+import type { Link, Links } from './links.ts';
+import type { EpochAuthenticator } from './transport.ts';
+
+const nonceBytes = 32;
+const nonceSchema = z.instanceof(Uint8Array).refine((nonce) => nonce.length === nonceBytes);
+const proofSchema = z
+  .tuple([z.number().int().nonnegative(), z.instanceof(Uint8Array)])
+  .transform(([epoch, signature]) => ({ epoch, signature }))
+  .nullable();
+const answerSchema = z.tuple([nonceSchema, proofSchema]);
+type Proof = ReturnType<EpochAuthenticator['prove']>;
+
+/** What the signer signs: to whom it speaks, and a nonce of each side. */
+export function handshakeChallenge(
+  clusterId: string,
+  signer: string,
+  verifier: string,
+  verifierNonce: Uint8Array,
+  signerNonce: Uint8Array,
+): Uint8Array {
+  return encode([protocolIds.handshake, clusterId, signer, verifier, verifierNonce, signerNonce]);
+}
+
+const encodeProof = (proof: Proof): [number, Uint8Array] | null => proof && [proof.epoch, proof.signature];
+
+export interface HandshakeComponents {
+  node: Pick<Libp2p, 'handle' | 'unhandle' | 'peerId'>;
+  clusterId: string;
+  links: Links;
+  authenticator: EpochAuthenticator;
+  onAuthenticated(link: Link): void;
+  log: Log;
+}
+
+export class Handshake {
+  readonly #components: HandshakeComponents;
+  readonly #running = new Map<Link, { again: boolean }>();
+  readonly #stopped = new AbortController();
+
+  constructor(components: HandshakeComponents) {
+    this.#components = components;
+  }
+
+  async start(): Promise<void> {
+    const answer = (stream: Stream, connection: Connection): Promise<void> =>
+      this.#answer(stream, connection);
+    await this.#components.node.handle(protocolIds.handshake, answer, { maxInboundStreams: 4 });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#components.node.unhandle(protocolIds.handshake);
+  }
+
+  /** Opens a handshake; while one of ours is running, it is run once more afterwards. */
+  run(link: Link): void {
+    const running = this.#running.get(link);
+    if (running) {
+      running.again = true;
+      return;
+    }
+    const state = { again: false };
+    this.#running.set(link, state);
+    void this.#open(link).finally(() => {
+      this.#running.delete(link);
+      if (state.again && link.connection.status === 'open') this.run(link);
+    });
+  }
+
+  async #open(link: Link): Promise<void> {
+    const { clusterId, node, authenticator } = this.#components;
+    const signal = this.#signal();
+    let stream: Stream | undefined;
+    try {
+      stream = await link.connection.newStream(protocolIds.handshake, { signal });
+      const frames = lpStream(stream, { maxDataLength: networkLimits.handshakeBytesMax });
+      const own = node.peerId.toString();
+      const ownNonce = new Uint8Array(randomBytes(nonceBytes));
+      await frames.write(ownNonce, { signal });
+      const [peerNonce, peerProof] = answerSchema.parse(decode((await frames.read({ signal })).subarray()));
+      const proven =
+        peerProof !== null &&
+        authenticator.check(
+          link.peer,
+          handshakeChallenge(clusterId, link.peer, own, ownNonce, peerNonce),
+          peerProof,
+        );
+      const proof = proven
+        ? authenticator.prove(handshakeChallenge(clusterId, own, link.peer, peerNonce, ownNonce))
+        : null;
+      // Before the proof leaves: the peer may speak on other streams as soon as it has it.
+      link.proven = proven && proof !== null;
+      await frames.write(encode(encodeProof(proof)), { signal });
+      const verdict = (await frames.read({ signal })).subarray();
+      this.#settle(link, link.proven && verdict.length === 1 && verdict[0] === 1);
+      await stream.close({ signal });
+    } catch (err) {
+      this.#abort(stream, link, err);
+    }
+  }
+
+  async #answer(stream: Stream, connection: Connection): Promise<void> {
+    const { clusterId, node, authenticator, links } = this.#components;
+    const link = links.get(connection);
+    if (!link) return stream.abort(new Error('the connection is not known'));
+    const signal = this.#signal();
+    try {
+      const frames: LengthPrefixedStream<Stream> = lpStream(stream, {
+        maxDataLength: networkLimits.handshakeBytesMax,
+      });
+      const own = node.peerId.toString();
+      const peerNonce = nonceSchema.parse((await frames.read({ signal })).slice());
+      const ownNonce = new Uint8Array(randomBytes(nonceBytes));
+      const proof = authenticator.prove(handshakeChallenge(clusterId, own, link.peer, peerNonce, ownNonce));
+      await frames.write(encode([ownNonce, encodeProof(proof)]), { signal });
+      const peerProof = proofSchema.parse(decode((await frames.read({ signal })).subarray()));
+      const accepted =
+        proof !== null &&
+        peerProof !== null &&
+        authenticator.check(
+          link.peer,
+          handshakeChallenge(clusterId, link.peer, own, ownNonce, peerNonce),
+          peerProof,
+        );
+      // The peer has checked our proof before it sent its own, so both are proven here. Settled before the verdict
+      // leaves: the peer may speak on other streams as soon as it has it.
+      this.#settle(link, accepted);
+      await frames.write(Uint8Array.of(accepted ? 1 : 0), { signal });
+      await stream.close({ signal });
+    } catch (err) {
+      this.#abort(stream, link, err);
+    }
+  }
+
+  #settle(link: Link, authenticated: boolean): void {
+    if (link.connection.status !== 'open' || this.#stopped.signal.aborted) return;
+    link.proven = authenticated;
+    link.authenticated = authenticated;
+    this.#components.log.debug({ peer: link.peer, authenticated }, 'handshake');
+    if (authenticated) this.#components.onAuthenticated(link);
+  }
+
+  /** A handshake that broke off says nothing about keys: what the last one proved stays. */
+  #abort(stream: Stream | undefined, link: Link, err: unknown): void {
+    link.proven = link.authenticated;
+    stream?.abort(err instanceof Error ? err : new Error('handshake failed'));
+    this.#components.log.debug({ peer: link.peer, err }, 'handshake broke off');
+  }
+
+  #signal(): AbortSignal {
+    return AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(networkLimits.handshakeTimeoutMs)]);
+  }
+}

@@ -1,0 +1,314 @@
+/** The transport over libp2p: TCP, Noise, yamux, gossipsub, and Holdfast's own services, one per protocol. */
+import { noise } from '@chainsafe/libp2p-noise';
+import { type GossipSub, gossipsub } from '@libp2p/gossipsub';
+import { type Identify, identify } from '@libp2p/identify';
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { type Ping, ping } from '@libp2p/ping';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { createLibp2p } from 'libp2p';
+import { type Log, silentLog } from '../log.ts';
+import { AddressBook } from './address-book.ts';
+import { AddressExchange } from './address-exchange.ts';
+import { defaultTimings, gossipTopic, type NetworkTimings, networkLimits } from './constants.ts';
+import { Direct } from './direct.ts';
+import { LanDiscovery } from './discovery.ts';
+import { defaultQueueBounds, type QueueBounds } from './frame-stream.ts';
+import { rosterGater } from './gater.ts';
+import { Gossip, gossipsubOptions } from './gossip.ts';
+import { Handshake } from './handshake.ts';
+import { type Identity, peerIdOf } from './identity.ts';
+import { type Link, Links } from './links.ts';
+import { Reconnector } from './reconnector.ts';
+import { Requests } from './requests.ts';
+import {
+  type EpochAuthenticator,
+  type MemberAddress,
+  type Transport,
+  TransportError,
+  type TransportHandlers,
+} from './transport.ts';
+
+export interface Libp2pTransportOptions {
+  identity: Identity;
+  /** Hex; names the gossip topic and the mDNS service, and is signed in every handshake. */
+  clusterId: string;
+  /** multiaddrs to listen on, such as /ip4/0.0.0.0/tcp/4101 */
+  listen: readonly string[];
+  /** multiaddrs with peer ids where members may be found; those of non-members are not dialled */
+  bootstrap?: readonly string[];
+  /** Announce ourselves and look for members on the LAN; on by default. */
+  mdns?: boolean;
+  log?: Log;
+  timings?: Partial<NetworkTimings>;
+  queueBounds?: QueueBounds;
+}
+
+type Services = { identify: Identify; ping: Ping; pubsub: GossipSub };
+
+/** What exists between start and stop. */
+interface Running {
+  node: Libp2p<Services>;
+  handshake: Handshake;
+  direct: Direct;
+  requests: Requests;
+  gossip: Gossip;
+  exchange: AddressExchange;
+  reconnector: Reconnector;
+}
+
+export class Libp2pTransport implements Transport {
+  readonly peerId: string;
+  readonly #options: Libp2pTransportOptions;
+  readonly #log: Log;
+  readonly #timings: NetworkTimings;
+  readonly #links = new Links();
+  readonly #book: AddressBook;
+  #handlers: TransportHandlers | null = null;
+  #running: Running | null = null;
+
+  constructor(options: Libp2pTransportOptions) {
+    this.peerId = peerIdOf(options.identity);
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#timings = { ...defaultTimings, ...options.timings };
+    this.#book = new AddressBook(options.bootstrap ?? []);
+  }
+
+  addresses(): string[] {
+    return this.#running?.node.getMultiaddrs().map(String) ?? [];
+  }
+
+  memberAddresses(): MemberAddress[] {
+    const peers = this.#book.peers();
+    return peers.map((peer) => ({ peer, addresses: this.#book.addressesOf(peer).map(String) }));
+  }
+
+  async start(handlers: TransportHandlers, authenticator: EpochAuthenticator): Promise<void> {
+    if (this.#running) throw new Error('The network is already running.');
+    const node = await this.#createNode();
+    const running = this.#createServices(node, handlers, authenticator);
+    const { handshake, direct, requests, gossip, exchange, reconnector } = running;
+    this.#handlers = handlers;
+    this.#running = running;
+    node.addEventListener('connection:open', this.#onOpen);
+    node.addEventListener('connection:close', this.#onClose);
+    node.addEventListener('peer:disconnect', this.#onPeerGone);
+    // Every protocol is served before the first connection can be open.
+    await Promise.all([handshake.start(), direct.start(), requests.start(), exchange.start()]);
+    try {
+      await node.start();
+    } catch (err) {
+      await this.stop();
+      throw err;
+    }
+    gossip.start();
+    reconnector.start();
+    this.#log.info({ peerId: this.peerId, addresses: this.addresses() }, 'network started');
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    this.#running = null;
+    this.#handlers = null;
+    const { node, handshake, direct, requests, gossip, exchange, reconnector } = running;
+    reconnector.stop();
+    gossip.stop();
+    await Promise.all([handshake.stop(), direct.stop(), requests.stop(), exchange.stop()]);
+    await node.stop();
+    this.#links.clear();
+  }
+
+  async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
+    const before = this.#book.peers();
+    this.#book.setMembers(members);
+    if (!this.#running) return;
+    const { node, reconnector } = this.#running;
+    reconnector.membersChanged();
+    const removed = before.filter((peer) => !this.#book.has(peer));
+    await Promise.all(removed.map((peer) => this.#forget(node, peerIdFromString(peer))));
+  }
+
+  publish(frame: Uint8Array): void {
+    this.#running?.gossip.publish(frame);
+  }
+
+  send(peer: string, frame: Uint8Array): void {
+    this.#running?.direct.send(peer, frame);
+  }
+
+  request(peer: string, request: Uint8Array, options: { signal: AbortSignal }): Promise<Uint8Array> {
+    if (this.#running) return this.#running.requests.request(peer, request, options.signal);
+    return Promise.reject(new TransportError('not-started', 'The network is not running.', peer));
+  }
+
+  connected(): string[] {
+    return this.#links.peers();
+  }
+
+  authenticated(): string[] {
+    return this.#links.authenticated();
+  }
+
+  reauthenticate(peer: string): void {
+    for (const link of this.#links.of(peer)) this.#running?.handshake.run(link);
+  }
+
+  dropped(): number {
+    return this.#running?.direct.dropped ?? 0;
+  }
+
+  /** Everyone about whom libp2p remembers anything: ourselves and members, never strangers. */
+  async remembered(): Promise<string[]> {
+    const peers = (await this.#running?.node.peerStore.all()) ?? [];
+    return peers.map(({ id }) => id.toString());
+  }
+
+  #createNode(): Promise<Libp2p<Services>> {
+    const { identity, clusterId, listen, mdns = true } = this.#options;
+    const { pingIntervalMs, pingTimeoutMsMin, pingTimeoutMsMax } = this.#timings;
+    const services = {
+      identify: identify(),
+      ping: ping(),
+      pubsub: gossipsub(gossipsubOptions),
+    };
+    const lan = {
+      lan: (components: ConstructorParameters<typeof LanDiscovery>[0]) =>
+        new LanDiscovery(components, clusterId, ({ id, multiaddrs }) => {
+          const peer = id.toString();
+          if (!this.#book.has(peer)) return;
+          this.#book.addDiscovered(peer, multiaddrs);
+          if (this.#links.of(peer).length === 0) this.#running?.reconnector.news(peer);
+        }),
+    };
+    return createLibp2p({
+      start: false,
+      privateKey: identity,
+      addresses: { listen: [...listen] },
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [
+        yamux({
+          streamOptions: {
+            maxStreamWindowSize: networkLimits.streamWindowBytesMax,
+            maxReadBufferLength: networkLimits.streamReadBufferBytesMax,
+          },
+        }),
+      ],
+      connectionGater: rosterGater((peer) => this.#book.has(peer)),
+      connectionManager: {
+        maxConnections: networkLimits.connectionsMax,
+        inboundConnectionThreshold: networkLimits.inboundConnectionsPerSecondMax,
+        maxIncomingPendingConnections: networkLimits.inboundPendingMax,
+        inboundUpgradeTimeout: networkLimits.inboundUpgradeTimeoutMs,
+        dialTimeout: networkLimits.dialTimeoutMs,
+        addressDialTimeout: networkLimits.addressDialTimeoutMs,
+      },
+      connectionMonitor: {
+        pingInterval: pingIntervalMs,
+        pingTimeout: { minTimeout: pingTimeoutMsMin, maxTimeout: pingTimeoutMsMax },
+      },
+      services: mdns ? { ...services, ...lan } : services,
+    });
+  }
+
+  #createServices(
+    node: Libp2p<Services>,
+    handlers: TransportHandlers,
+    authenticator: EpochAuthenticator,
+  ): Running {
+    const { identity, clusterId, queueBounds = defaultQueueBounds } = this.#options;
+    const links = this.#links;
+    const book = this.#book;
+    const log = this.#log;
+    const ifRunning = (action: () => void): void => {
+      if (this.#handlers === handlers) action();
+    };
+    const reconnector = new Reconnector({ node, links, book, timings: this.#timings, log });
+    const exchange = new AddressExchange({
+      node,
+      identity,
+      links,
+      book,
+      onNews: (peer) => {
+        if (links.of(peer).length === 0) reconnector.news(peer);
+      },
+      log,
+    });
+    const handshake = new Handshake({
+      node,
+      clusterId,
+      links,
+      authenticator,
+      onAuthenticated: (link: Link) =>
+        ifRunning(() => {
+          reconnector.settled(link.peer);
+          void exchange.greet(link);
+          handlers.onAuthenticated(link.peer);
+        }),
+      log,
+    });
+    const direct = new Direct({
+      node,
+      links,
+      queueBounds,
+      onFrame: (link, frame) => ifRunning(() => handlers.onMessage(link.peer, frame, 'direct', link.proven)),
+      log,
+    });
+    const requests = new Requests({
+      node,
+      links,
+      onRequest: (peer, request, signal) => handlers.onRequest(peer, request, signal),
+      log,
+    });
+    const gossip = new Gossip({
+      pubsub: node.services.pubsub,
+      topic: gossipTopic(clusterId),
+      isMember: (peer) => book.has(peer),
+      authenticated: () => links.authenticated(),
+      sendDirect: (peer, frame) => direct.send(peer, frame),
+      onFrame: (author, frame) => ifRunning(() => handlers.onMessage(author, frame, 'gossip', true)),
+      log,
+    });
+    return { node, handshake, direct, requests, gossip, exchange, reconnector };
+  }
+
+  readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
+    const peer = connection.remotePeer.toString();
+    if (!this.#book.has(peer)) {
+      connection.abort(new Error('not a member')); // removed during the upgrade
+      return;
+    }
+    const { link, first } = this.#links.add(connection);
+    if (first) this.#handlers?.onConnect(peer);
+    if (connection.direction === 'outbound') this.#running?.handshake.run(link);
+  };
+
+  readonly #onClose = ({ detail: connection }: CustomEvent<Connection>): void => {
+    const link = this.#links.remove(connection);
+    if (!link) return;
+    const others = this.#links.of(link.peer);
+    // Gossipsub keeps its stream on one connection and would not move it to another: a fresh one serves all.
+    for (const other of others) other.connection.abort(new Error('another connection to this peer closed'));
+    if (others.length > 0) return; // the last of them reports the loss
+    this.#handlers?.onDisconnect(link.peer);
+    this.#running?.reconnector.lost(link.peer);
+  };
+
+  /** libp2p's own listeners of this event have begun to read the peer store by now; the entry is deleted after them. */
+  readonly #onPeerGone = ({ detail: peer }: CustomEvent<PeerId>): void => {
+    if (this.#running && !this.#book.has(peer.toString())) void this.#forget(this.#running.node, peer);
+  };
+
+  async #forget(node: Libp2p<Services>, peer: PeerId): Promise<void> {
+    try {
+      await node.hangUp(peer, { signal: AbortSignal.timeout(1_000) });
+    } catch {
+      for (const { connection } of this.#links.of(peer.toString()))
+        connection.abort(new Error('not a member'));
+    }
+    await node.peerStore.delete(peer).catch((err: unknown) => this.#log.debug({ err }, 'peer not forgotten'));
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The lobby: where a peer that is not yet a member asks for admission (protocol §4, "Beginning"). A second libp2p
+ * node without gossip and identify, open only while the operator has it open, for one bounded request and response
+ * per stream. Strangers talk to it, so everything has a limit.
+ */
+import { noise } from '@chainsafe/libp2p-noise';
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import { tcp } from '@libp2p/tcp';
+import { lpStream } from '@libp2p/utils';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
+import { type Log, silentLog } from '../log.ts';
+import { networkLimits, protocolIds } from './constants.ts';
+import type { Identity } from './identity.ts';
+import { TransportError } from './transport.ts';
+
+export const lobbyLimits = {
+  connectionsMax: 16,
+  pendingMax: 8,
+  /** Per host; a peer id costs a stranger nothing, a host does. */
+  connectionsPerSecondMax: 5,
+  connectionLifetimeMs: 30_000,
+  requestBytesMax: 64 * 1024,
+  responseBytesMax: 4 * 1024 * 1024,
+  requestsPerPeerAndMinuteMax: 30,
+  requestsPerMinuteMax: 300,
+  requestTimeoutMs: 10_000,
+} as const;
+
+export interface LobbyServerOptions {
+  identity: Identity;
+  /** multiaddrs */
+  listen: readonly string[];
+  /** Answers one request of a peer whose libp2p identity is proven, and nothing else about it. */
+  handler(peer: string, request: Uint8Array): Promise<Uint8Array>;
+  log?: Log;
+}
+
+async function createNode(identity: Identity, listen: readonly string[]): Promise<Libp2p> {
+  return createLibp2p({
+    start: false,
+    privateKey: identity,
+    addresses: { listen: [...listen] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux({ maxInboundStreams: 4 })],
+    connectionMonitor: { enabled: false }, // connections live for seconds
+    connectionManager: {
+      maxConnections: lobbyLimits.connectionsMax,
+      maxIncomingPendingConnections: lobbyLimits.pendingMax,
+      inboundConnectionThreshold: lobbyLimits.connectionsPerSecondMax,
+      inboundUpgradeTimeout: networkLimits.inboundUpgradeTimeoutMs,
+    },
+  });
+}
+
+export class LobbyServer {
+  readonly peerId: string;
+  readonly #options: LobbyServerOptions;
+  readonly #log: Log;
+  readonly #timers = new Map<Connection, NodeJS.Timeout>();
+  /** Requests since the minute began, by peer id; bounded by `requestsPerMinuteMax`. */
+  #asked = new Map<string, number>();
+  #askedTotal = 0;
+  #minuteBegan = 0;
+  #node: Libp2p | null = null;
+
+  constructor(options: LobbyServerOptions) {
+    this.peerId = peerIdFromPrivateKey(options.identity).toString();
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+  }
+
+  /** multiaddrs with /p2p/…; empty while the lobby is closed */
+  addresses(): string[] {
+    return this.#node?.getMultiaddrs().map(String) ?? [];
+  }
+
+  /** Opens the lobby; nothing happens when it is open. */
+  async start(): Promise<void> {
+    if (this.#node) return;
+    const node = await createNode(this.#options.identity, this.#options.listen);
+    this.#node = node;
+    node.addEventListener('connection:open', ({ detail: connection }) => {
+      const expire = (): void => connection.abort(new Error('the visit took too long'));
+      this.#timers.set(connection, setTimeout(expire, lobbyLimits.connectionLifetimeMs));
+    });
+    node.addEventListener('connection:close', ({ detail: connection }) => {
+      clearTimeout(this.#timers.get(connection));
+      this.#timers.delete(connection);
+    });
+    // The visitor is forgotten: the peer store must not grow with strangers.
+    node.addEventListener(
+      'peer:disconnect',
+      ({ detail: peer }) => void node.peerStore.delete(peer).catch(() => {}),
+    );
+    const serve = (stream: Stream, connection: Connection): Promise<void> => this.#serve(stream, connection);
+    await node.handle(protocolIds.lobby, serve, { maxInboundStreams: 1 });
+    try {
+      await node.start();
+    } catch (err) {
+      await this.stop();
+      throw err;
+    }
+    this.#log.info({ addresses: this.addresses() }, 'lobby open');
+  }
+
+  async stop(): Promise<void> {
+    const node = this.#node;
+    if (!node) return;
+    this.#node = null;
+    await node.stop();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.#log.info({}, 'lobby closed');
+  }
+
+  async #serve(stream: Stream, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString();
+    const signal = AbortSignal.timeout(lobbyLimits.requestTimeoutMs);
+    try {
+      if (!this.#mayAsk(peer)) throw new Error('too many requests');
+      const frames = lpStream(stream, { maxDataLength: lobbyLimits.requestBytesMax });
+      const request = (await frames.read({ signal })).slice();
+      const response = await this.#options.handler(peer, request);
+      if (response.length > lobbyLimits.responseBytesMax) throw new Error('the response is too large');
+      await frames.write(response, { signal });
+      await stream.close({ signal });
+    } catch (err) {
+      this.#log.debug({ peer, err }, 'lobby request refused');
+      stream.abort(new Error('refused'));
+    }
+  }
+
+  #mayAsk(peer: string): boolean {
+    if (Date.now() - this.#minuteBegan >= 60_000) {
+      this.#minuteBegan = Date.now();
+      this.#asked = new Map();
+      this.#askedTotal = 0;
+    }
+    const asked = this.#asked.get(peer) ?? 0;
+    const { requestsPerMinuteMax, requestsPerPeerAndMinuteMax } = lobbyLimits;
+    if (this.#askedTotal >= requestsPerMinuteMax || asked >= requestsPerPeerAndMinuteMax) return false;
+    this.#asked.set(peer, asked + 1);
+    this.#askedTotal += 1;
+    return true;
+  }
+}
+
+export interface LobbyRequestOptions {
+  identity: Identity;
+  /** multiaddrs that end in /p2p/<the lobby's peer id>, as in an invitation */
+  addresses: readonly string[];
+  request: Uint8Array;
+  signal: AbortSignal;
+}
+
+/**
+ * Visits a lobby: dials, asks once, hangs up.
+ * @throws TransportError 'not-connected' when no address answers, 'refused' when the lobby does not answer
+ */
+export async function lobbyRequest(options: LobbyRequestOptions): Promise<Uint8Array> {
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(2 * lobbyLimits.requestTimeoutMs)]);
+  if (options.request.length > lobbyLimits.requestBytesMax) {
+    throw new TransportError('too-large', 'The request is too large for the lobby.');
+  }
+  const node = await createNode(options.identity, []);
+  await node.start();
+  let stream: Stream | undefined;
+  try {
+    const addresses = options.addresses.map((address) => multiaddr(address));
+    const connection = await node.dial(addresses, { signal }).catch((cause: unknown) => {
+      throw new TransportError(
+        'not-connected',
+        `The lobby does not answer at ${options.addresses.join(', ')} (${String(cause)}).`,
+      );
+    });
+    stream = await connection.newStream(protocolIds.lobby, { signal });
+    const frames = lpStream(stream, { maxDataLength: lobbyLimits.responseBytesMax });
+    await frames.write(options.request, { signal });
+    return (await frames.read({ signal })).slice();
+  } catch (err) {
+    if (err instanceof TransportError) throw err;
+    if (options.signal.aborted) throw new TransportError('aborted', 'The visit to the lobby was aborted.');
+    throw new TransportError('refused', 'The lobby refused the request, or closed.');
+  } finally {
+    stream?.abort(new Error('done'));
+    await node.stop();
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Keeps a connection to every member. libp2p's own reconnection gives up after a few tries and never tries a peer
+ * that was down when we started. The larger peer id dials; the smaller one only when nothing arrives for a while, so
+ * that two peers rarely open two connections at once.
+ */
+import type { Libp2p } from '@libp2p/interface';
+import type { Log } from '../log.ts';
+import type { AddressBook } from './address-book.ts';
+import { type NetworkTimings, networkLimits } from './constants.ts';
+import type { Links } from './links.ts';
+
+interface Attempt {
+  failures: number;
+  timer: NodeJS.Timeout | null;
+  dialing: boolean;
+}
+
+export interface ReconnectorComponents {
+  node: Pick<Libp2p, 'dial' | 'peerId'>;
+  links: Links;
+  book: AddressBook;
+  timings: NetworkTimings;
+  log: Log;
+}
+
+/** Between half of `ms` and `ms`, so that a group that restarts together does not dial in step. */
+const jittered = (ms: number): number => ms * (0.5 + Math.random() / 2);
+
+export class Reconnector {
+  readonly #components: ReconnectorComponents;
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #stopped = new AbortController();
+  #started = false;
+
+  constructor(components: ReconnectorComponents) {
+    this.#components = components;
+  }
+
+  start(): void {
+    this.#started = true;
+    this.membersChanged();
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    for (const { timer } of this.#attempts.values()) if (timer) clearTimeout(timer);
+    this.#attempts.clear();
+  }
+
+  membersChanged(): void {
+    const { book } = this.#components;
+    for (const [peer, { timer }] of this.#attempts) {
+      if (book.has(peer)) continue;
+      if (timer) clearTimeout(timer);
+      this.#attempts.delete(peer);
+    }
+    for (const peer of book.peers()) this.news(peer);
+  }
+
+  /** Something new is known about where the peer is. */
+  news(peer: string): void {
+    this.settled(peer);
+    this.#retry(peer, this.#components.timings.redialMsMin / 4);
+  }
+
+  /** The peer's last connection closed. Who is turned away right after the dial must not come back at full speed. */
+  lost(peer: string): void {
+    this.#retry(peer, this.#backOffMs(this.#attempt(peer)));
+  }
+
+  /** The connection works: the next loss is dialled again at once. */
+  settled(peer: string): void {
+    this.#attempt(peer).failures = 0;
+  }
+
+  #attempt(peer: string): Attempt {
+    const attempt = this.#attempts.get(peer) ?? { failures: 0, timer: null, dialing: false };
+    if (this.#components.book.has(peer)) this.#attempts.set(peer, attempt);
+    return attempt;
+  }
+
+  #backOffMs(attempt: Attempt): number {
+    const { redialMsMin, redialMsMax } = this.#components.timings;
+    const delayMs = Math.min(redialMsMin * 2 ** attempt.failures, redialMsMax);
+    attempt.failures += 1;
+    return delayMs;
+  }
+
+  #retry(peer: string, delayMs: number): void {
+    const { node, book, timings } = this.#components;
+    const own = node.peerId.toString();
+    if (!this.#started || this.#stopped.signal.aborted || peer === own || !book.has(peer)) return;
+    const turnMs = own > peer ? 0 : timings.smallerIdDelayMs;
+    this.#schedule(peer, this.#attempt(peer), jittered(Math.max(delayMs, turnMs)));
+  }
+
+  #schedule(peer: string, attempt: Attempt, delayMs: number): void {
+    if (attempt.timer) clearTimeout(attempt.timer);
+    attempt.timer = setTimeout(() => void this.#dial(peer, attempt), delayMs);
+  }
+
+  async #dial(peer: string, attempt: Attempt): Promise<void> {
+    const { node, links, book, log } = this.#components;
+    attempt.timer = null;
+    const addresses = book.addressesOf(peer);
+    if (attempt.dialing || links.of(peer).length > 0) return; // a new connection's end brings us back here
+    attempt.dialing = true;
+    try {
+      if (addresses.length === 0) throw new Error('no address is known');
+      const signal = AbortSignal.any([
+        this.#stopped.signal,
+        AbortSignal.timeout(networkLimits.dialTimeoutMs),
+      ]);
+      await node.dial(addresses, { signal });
+    } catch (err) {
+      log.debug({ peer, err, attempt: attempt.failures }, 'dial failed');
+    } finally {
+      attempt.dialing = false;
+    }
+    const current = this.#attempts.get(peer) === attempt && !this.#stopped.signal.aborted;
+    // A timer is there when the dial seemed to work, and the peer closed the connection at once.
+    if (!current || attempt.timer || links.of(peer).length > 0) return;
+    this.#schedule(peer, attempt, jittered(this.#backOffMs(attempt)));
+  }
+}

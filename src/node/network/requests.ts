@@ -1,0 +1,198 @@
+/**
+ * Requests and answers: one long-lived stream per connection and requesting side, with many requests in flight.
+ * A frame is `kind (1 byte) ‖ request number (4 bytes, big-endian) ‖ body`.
+ */
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import type { Log } from '../log.ts';
+import { networkLimits, protocolIds } from './constants.ts';
+import { defaultQueueBounds, FrameQueue, runFrameStream } from './frame-stream.ts';
+import type { Link, Links } from './links.ts';
+import { TransportError, type TransportErrorCode } from './transport.ts';
+
+const headerBytes = 5;
+const kinds = { request: 0, answer: 1, refusal: 2, cancel: 3 } as const;
+type Kind = (typeof kinds)[keyof typeof kinds];
+const noBytes = new Uint8Array();
+
+function encodeFrame(kind: Kind, number: number, body: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(headerBytes + body.length);
+  new DataView(frame.buffer).setUint32(1, number);
+  frame[0] = kind;
+  frame.set(body, headerBytes);
+  return frame;
+}
+
+/** null: shorter than a header */
+function decodeFrame(frame: Uint8Array): { kind: number; number: number; body: Uint8Array } | null {
+  if (frame.length < headerBytes) return null;
+  const number = new DataView(frame.buffer, frame.byteOffset).getUint32(1);
+  return { kind: frame[0]!, number, body: frame.subarray(headerBytes) };
+}
+
+interface Waiting {
+  resolve(answer: Uint8Array): void;
+  reject(error: TransportError): void;
+}
+
+/** Our side of the stream that carries our requests over one link. */
+interface Requester {
+  readonly queue: FrameQueue;
+  readonly waiting: Map<number, Waiting>;
+  nextNumber: number;
+}
+
+export interface RequestsComponents {
+  node: Pick<Libp2p, 'handle' | 'unhandle'>;
+  links: Links;
+  onRequest(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+  log: Log;
+}
+
+export class Requests {
+  readonly #components: RequestsComponents;
+  readonly #requesters = new Map<Link, Requester>();
+  readonly #stopped = new AbortController();
+
+  constructor(components: RequestsComponents) {
+    this.#components = components;
+  }
+
+  async start(): Promise<void> {
+    const serve = (stream: Stream, connection: Connection): void => {
+      const link = this.#components.links.get(connection);
+      if (link) void this.#serve(stream, link);
+      else stream.abort(new Error('the connection is not known'));
+    };
+    await this.#components.node.handle(protocolIds.use, serve, { maxInboundStreams: 2 });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    for (const requester of this.#requesters.values()) requester.queue.end();
+    await this.#components.node.unhandle(protocolIds.use);
+  }
+
+  /** @throws TransportError (as a rejection) */
+  request(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const fail = (code: TransportErrorCode, message: string): Promise<never> =>
+      Promise.reject(new TransportError(code, message, peer));
+    const link = this.#components.links.best(peer);
+    if (signal.aborted) return fail('aborted', 'The request was aborted.');
+    if (!link || this.#stopped.signal.aborted) return fail('not-connected', 'The peer is not connected.');
+    if (!link.authenticated) return fail('not-authenticated', 'The peer has not proven its epoch key.');
+    if (request.length + headerBytes > networkLimits.frameBytesMax)
+      return fail('too-large', 'The request is too large.');
+    const requester = this.#requester(link);
+    const { queue, waiting } = requester;
+    if (waiting.size >= networkLimits.requestsWaitingMax)
+      return fail('busy', 'Too many requests wait for this peer.');
+    const number = requester.nextNumber;
+    requester.nextNumber = (number + 1) >>> 0;
+    if (!queue.push(encodeFrame(kinds.request, number, request))) {
+      return fail('busy', 'Too many requests wait for this peer.');
+    }
+    return new Promise<Uint8Array>((resolve, reject) => {
+      const cancel = (): void => {
+        waiting.delete(number);
+        queue.push(encodeFrame(kinds.cancel, number, noBytes));
+        reject(new TransportError('aborted', 'The request was aborted.', peer));
+      };
+      signal.addEventListener('abort', cancel, { once: true });
+      const done = (): void => {
+        waiting.delete(number);
+        signal.removeEventListener('abort', cancel);
+      };
+      waiting.set(number, {
+        resolve: (answer) => {
+          done();
+          resolve(answer);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      });
+    });
+  }
+
+  #requester(link: Link): Requester {
+    let requester = this.#requesters.get(link);
+    if (!requester) {
+      requester = { queue: new FrameQueue(defaultQueueBounds), waiting: new Map(), nextNumber: 0 };
+      this.#requesters.set(link, requester);
+      void this.#ask(link, requester);
+    }
+    return requester;
+  }
+
+  /** Runs the stream of our own requests. */
+  async #ask(link: Link, { queue, waiting }: Requester): Promise<void> {
+    try {
+      const signal = AbortSignal.any([
+        this.#stopped.signal,
+        AbortSignal.timeout(networkLimits.streamOpenTimeoutMs),
+      ]);
+      const stream = await link.connection.newStream(protocolIds.use, { signal });
+      const onFrame = (frame: Uint8Array): void => {
+        const reply = decodeFrame(frame);
+        const asked = reply && waiting.get(reply.number);
+        if (reply === null) stream.abort(new Error('malformed frame'));
+        else if (reply.kind === kinds.answer) asked?.resolve(reply.body);
+        else asked?.reject(new TransportError('refused', 'The peer refused the request.', link.peer));
+      };
+      await runFrameStream(stream, { outgoing: queue, onFrame });
+    } catch (err) {
+      this.#components.log.debug({ peer: link.peer, err }, 'request stream failed');
+    } finally {
+      queue.end();
+      this.#requesters.delete(link);
+      for (const { reject } of [...waiting.values()]) {
+        reject(
+          new TransportError('closed', 'The connection to the peer closed before it answered.', link.peer),
+        );
+      }
+    }
+  }
+
+  /** Runs a stream of the peer's requests. */
+  async #serve(stream: Stream, link: Link): Promise<void> {
+    const outgoing = new FrameQueue(defaultQueueBounds);
+    const serving = new Map<number, AbortController>();
+    const reply = (kind: Kind, number: number, body: Uint8Array): void => {
+      // A peer that does not read its answers loses the stream, and with it the requests.
+      if (!outgoing.push(encodeFrame(kind, number, body))) stream.abort(new Error('too many unread answers'));
+    };
+    let slotFreed: () => void = () => {};
+    const answer = async (number: number, body: Uint8Array, control: AbortController): Promise<void> => {
+      try {
+        const bytes = await this.#components.onRequest(link.peer, body, control.signal);
+        if (bytes.length + headerBytes > networkLimits.frameBytesMax)
+          throw new Error('the answer is too large');
+        if (!control.signal.aborted) reply(kinds.answer, number, bytes);
+      } catch (err) {
+        this.#components.log.debug({ peer: link.peer, err }, 'request refused');
+        if (!control.signal.aborted) reply(kinds.refusal, number, noBytes);
+      } finally {
+        serving.delete(number);
+        slotFreed();
+      }
+    };
+    const onFrame = (frame: Uint8Array): void | Promise<void> => {
+      const asked = decodeFrame(frame);
+      if (asked?.kind === kinds.cancel) return serving.get(asked.number)?.abort();
+      if (asked?.kind !== kinds.request || serving.has(asked.number))
+        return stream.abort(new Error('malformed frame'));
+      if (!link.proven) return reply(kinds.refusal, asked.number, noBytes);
+      const control = new AbortController();
+      serving.set(asked.number, control);
+      void answer(asked.number, asked.body, control);
+      if (serving.size < networkLimits.requestsServedMax) return;
+      return new Promise((resolve) => {
+        slotFreed = resolve; // the stream is paused until one of them is answered
+      });
+    };
+    await runFrameStream(stream, { outgoing, onFrame });
+    for (const control of serving.values()) control.abort();
+    slotFreed();
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What the driver sees of the network: authenticated members, frames and requests. Two implementations keep this
+ * contract (test/network/transport-contract.ts): libp2p, and the simulated network of the tests.
+ */
+
+export interface TransportHandlers {
+  /**
+   * A frame of a member. `authenticated` is false until the peer has proven its epoch key on this connection (protocol
+   * §4); before that only catch-up may be served. Gossip frames always come with true: they are signed inside,
+   * `from` is their author, and only members are connected.
+   */
+  onMessage(from: string, frame: Uint8Array, via: 'gossip' | 'direct', authenticated: boolean): void;
+  /** A connection to `peer` is open; its handshake may still be running. */
+  onConnect(peer: string): void;
+  /** Both sides have proven their epoch keys. Called again when a later handshake succeeds. */
+  onAuthenticated(peer: string): void;
+  onDisconnect(peer: string): void;
+  /** Answers a request of an authenticated peer. When it rejects, the peer learns only that it was refused. */
+  onRequest(from: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+}
+
+/** Given by the driver. Each side signs both peer ids and the other's nonce with its listed epoch key (protocol §4). */
+export interface EpochAuthenticator {
+  /** null: this peer has no listed key yet. */
+  prove(challenge: Uint8Array): { epoch: number; signature: Uint8Array } | null;
+  check(peer: string, challenge: Uint8Array, proof: { epoch: number; signature: Uint8Array }): boolean;
+}
+
+export interface MemberAddress {
+  /** libp2p peer id */
+  peer: string;
+  /** multiaddrs, with or without /p2p/… */
+  addresses: string[];
+}
+
+export interface Transport {
+  readonly peerId: string;
+  /** Own listen addresses, with /p2p/…; empty before `start`. */
+  addresses(): string[];
+  start(handlers: TransportHandlers, authenticator: EpochAuthenticator): Promise<void>;
+  /** Closes everything; no handler is called afterwards. */
+  stop(): Promise<void>;
+  /**
+   * Who may connect, and where they were last known to listen; may be called before `start`. Everyone else is refused
+   * at the connection; connections of members that are no longer listed are closed and their addresses forgotten.
+   */
+  setMembers(members: ReadonlyArray<MemberAddress>): Promise<void>;
+  /** The newest addresses known of each member, worth storing for the next start. */
+  memberAddresses(): MemberAddress[];
+  /** To all members. Never throws. The same bytes again within a few seconds may be delivered only once. */
+  publish(frame: Uint8Array): void;
+  /** Best effort, in order. What does not fit the bounded queue is dropped and counted. Never throws. */
+  send(peer: string, frame: Uint8Array): void;
+  /** @throws TransportError */
+  request(peer: string, request: Uint8Array, options: { signal: AbortSignal }): Promise<Uint8Array>;
+  connected(): string[];
+  authenticated(): string[];
+  /** Runs the handshake again (after catch-up, or when keys changed). Its result replaces the last one. */
+  reauthenticate(peer: string): void;
+  /** Frames that `send` and `publish` could not queue, since the start. */
+  dropped(): number;
+}
+
+export type TransportErrorCode =
+  | 'not-started'
+  | 'not-connected'
+  | 'not-authenticated'
+  | 'refused'
+  | 'too-large'
+  | 'busy'
+  | 'closed'
+  | 'aborted';
+
+export class TransportError extends Error {
+  readonly code: TransportErrorCode;
+  /** The peer that it is about, if any. */
+  readonly peer: string | null;
+  constructor(code: TransportErrorCode, message: string, peer: string | null = null) {
+    super(message);
+    this.name = 'TransportError';
+    this.code = code;
+    this.peer = peer;
+  }
+}

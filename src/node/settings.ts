@@ -1,0 +1,253 @@
+/**
+ * A peer's settings: one commented YAML file in its home. One table below holds every setting with its check, its
+ * default and the words that the written file explains it with. Errors name file, line and setting.
+ */
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { multiaddr } from '@multiformats/multiaddr';
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, stringify } from 'yaml';
+import { z } from 'zod';
+import { cipherNames } from '../cipher/local-cipher.ts';
+
+export class SettingsError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'SettingsError';
+  }
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+const milliseconds = (min: number, max: number) =>
+  z
+    .number({ error: 'must be a number of milliseconds' })
+    .int('must be a whole number of milliseconds')
+    .min(min, `must be at least ${min}`)
+    .max(max, `must be at most ${max}`);
+
+const fraction = z
+  .number({ error: 'must be a number' })
+  .min(0, 'must be at least 0')
+  .lt(1, 'must be below 1');
+
+const isAddress = (text: string, needsPeer: boolean): boolean => {
+  try {
+    const names = multiaddr(text)
+      .getComponents()
+      .map((component) => component.name);
+    return names.includes('tcp') && (!needsPeer || names.includes('p2p'));
+  } catch {
+    return false;
+  }
+};
+const addresses = (countMin: number, needsPeer = false) => {
+  const example = needsPeer ? '/ip4/192.0.2.1/tcp/4101/p2p/12D3Koo…' : '/ip4/0.0.0.0/tcp/4101';
+  const message = `must be an address such as ${example}`;
+  return z
+    .array(
+      z.string({ error: message }).refine((text) => isAddress(text, needsPeer), message),
+      {
+        error: 'must be a list of addresses',
+      },
+    )
+    .min(countMin, `must name at least ${countMin} address`)
+    .max(16, 'must name at most 16 addresses');
+};
+
+interface Setting<Type> {
+  check: z.ZodType<Type>;
+  /** Undefined: must be given. */
+  standard?: Type;
+  explained: string;
+}
+const setting = <Type>(explained: string, check: z.ZodType<Type>, standard?: Type): Setting<Type> =>
+  standard === undefined ? { check, explained } : { check, explained, standard };
+
+const flag = z.boolean({ error: 'must be true or false' });
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+
+const table = {
+  name: setting(
+    'What people call this peer: lower-case letters, digits, dots and dashes.',
+    z
+      .string({ error: 'must be a name' })
+      .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be lower-case letters, digits, dots and dashes, 63 at most'),
+  ),
+  cipher: setting(
+    `The local cipher: ${cipherNames.join(', ')}. Peers need not have the same one; a weak one takes nothing away.`,
+    z.enum(cipherNames, { error: `must be one of ${cipherNames.join(', ')}` }),
+    'aes' as const,
+  ),
+  gate: setting(
+    'The random gate, from 0 to below 1: how often this peer leaves the dealing of an epoch to others.\nLoad control for large groups, never a security setting. 0: always deal.',
+    fraction,
+    0,
+  ),
+  refreshPeriodMs: setting(
+    'Every share is replaced this often (milliseconds; a day is 86400000).',
+    milliseconds(100, 365 * dayMs),
+    dayMs,
+  ),
+  refreshJitter: setting('Each period is longer or shorter by up to this fraction.', fraction, 0.1),
+  minimumIntervalMs: setting(
+    'No refresh begins while the last epoch is younger than this (orders of the operator excepted).',
+    milliseconds(0, 30 * dayMs),
+    60_000,
+  ),
+  dealingWindowMs: setting(
+    'How long the first leader of an epoch change waits for more dealings.',
+    milliseconds(0, 10 * 60_000),
+    10_000,
+  ),
+  roundTimeoutMs: setting(
+    'How long a round of agreement waits at first; it grows with every round.',
+    milliseconds(10, 30_000),
+    1000,
+  ),
+  recoveryHoldMs: setting(
+    'How long this peer holds back the next epoch change while it helps another to recover.',
+    milliseconds(0, 60_000),
+    10_000,
+  ),
+  listen: setting('Where this peer listens for the other members.', addresses(1), ['/ip4/0.0.0.0/tcp/4101']),
+  announce: setting(
+    'Addresses to tell the members instead of those of the network interfaces.',
+    addresses(0),
+    [],
+  ),
+  lobbyListen: setting(
+    'Where newcomers ask for admission, while the operator has the lobby open.',
+    addresses(1),
+    ['/ip4/0.0.0.0/tcp/4100'],
+  ),
+  lobbyAnnounce: setting(
+    'Addresses to write into invitations instead of those of the network interfaces.',
+    addresses(0),
+    [],
+  ),
+  bootstrap: setting(
+    'Addresses of members, each ending in /p2p/<peer id>, to try besides those already known.',
+    addresses(0, true),
+    [],
+  ),
+  mdns: setting('Whether members on the same network find each other by multicast DNS.', flag, true),
+  workers: setting(
+    'Threads for the heavy arithmetic.',
+    z
+      .number({ error: 'must be a number' })
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(64, 'must be at most 64'),
+    1,
+  ),
+  logLevel: setting(
+    `How much the daemon writes to standard error: ${logLevels.join(', ')}.`,
+    z.enum(logLevels, { error: `must be one of ${logLevels.join(', ')}` }),
+    'info' as const,
+  ),
+};
+
+type Table = typeof table;
+export type SettingName = keyof Table;
+export type Settings = { [Name in SettingName]: Table[Name] extends Setting<infer Type> ? Type : never };
+export const settingNames = Object.keys(table) as SettingName[];
+
+const standards = Object.fromEntries(
+  settingNames.flatMap((name) => (table[name].standard === undefined ? [] : [[name, table[name].standard]])),
+);
+
+/** The text of a settings file: every setting with its explanation. What `values` leaves out gets its default. */
+export function settingsText(values: Partial<Settings> & Pick<Settings, 'name'>): string {
+  const all: Record<string, unknown> = { ...standards, ...values };
+  const entries = settingNames.map((name) => {
+    const comment = table[name].explained
+      .split('\n')
+      .map((line) => `# ${line}\n`)
+      .join('');
+    return comment + stringify({ [name]: all[name] });
+  });
+  return `# Settings of a Holdfast peer. A change takes effect when the daemon starts again.\n\n${entries.join('\n')}`;
+}
+
+/** Reads and checks a settings file. Throws `SettingsError`, one line: `settings.yaml:7: gate must be below 1 (it is 1.5)`. */
+export function readSettings(file: string): Settings {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new SettingsError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  return parseSettings(text, basename(file));
+}
+
+/** Checks the text of a settings file; `file` is the name that errors show. Throws `SettingsError`. */
+export function parseSettings(text: string, file = 'settings.yaml'): Settings {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const fail = (offset: number | undefined, what: string): never => {
+    const place = offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
+    throw new SettingsError(`${place}: ${what}`);
+  };
+  const broken = document.errors[0];
+  if (broken !== undefined) fail(broken.pos[0], `not readable as YAML: ${broken.message.split('\n')[0]}`);
+  if (!isMap(document.contents)) fail(undefined, 'must be a list of settings, one `name: value` a line');
+  const data: Record<string, unknown> = document.toJS();
+  for (const given of Object.keys(data))
+    if (!(given in table))
+      fail(keyOffset(document, given), `there is no setting ${given}; did you mean ${nearest(given)}?`);
+  const settings: Record<string, unknown> = {};
+  for (const name of settingNames) {
+    const value = data[name] ?? table[name].standard;
+    if (value === undefined) fail(keyOffset(document, name), `${name} is missing`);
+    const checked = table[name].check.safeParse(value);
+    const issue = checked.success ? undefined : checked.error.issues[0];
+    if (issue !== undefined) {
+      const path = [name, ...issue.path] as Array<string | number>;
+      const wrong = issue.path.reduce<unknown>((inner, key) => (inner as never)?.[key as never], value);
+      fail(valueOffset(document, path), `${name} ${issue.message} (it is ${shown(wrong)})`);
+    }
+    settings[name] = value;
+  }
+  const result = settings as Settings;
+  if (result.minimumIntervalMs > result.refreshPeriodMs)
+    fail(
+      keyOffset(document, 'minimumIntervalMs') ?? keyOffset(document, 'refreshPeriodMs'),
+      `minimumIntervalMs must be at most refreshPeriodMs (${result.minimumIntervalMs} is over ${result.refreshPeriodMs})`,
+    );
+  return result;
+}
+
+function keyOffset(document: Document, name: string): number | undefined {
+  if (!isMap(document.contents)) return undefined;
+  const pair = document.contents.items.find((item) => isScalar(item.key) && item.key.value === name);
+  return pair !== undefined && isNode(pair.key) ? pair.key.range?.[0] : undefined;
+}
+
+function valueOffset(document: Document, path: ReadonlyArray<string | number>): number | undefined {
+  const node = document.getIn(path, true);
+  return (isNode(node) ? node.range?.[0] : undefined) ?? keyOffset(document, String(path[0]));
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+/** The setting whose name takes the fewest edits to reach (Levenshtein's distance). */
+function nearest(given: string): string {
+  const distances = settingNames.map(
+    (name) => [editDistance(given.toLowerCase(), name.toLowerCase()), name] as const,
+  );
+  return distances.sort(([a], [b]) => a - b)[0]![1];
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,152 @@
+import type { CipherName } from '../../cipher/local-cipher.ts';
+import { assertChainKey, ChainFiles } from './chain-files.ts';
+import type { Disk } from './disk.ts';
+import { pidFileLock, type TakeLock } from './lock.ts';
+import { realDisk } from './real-disk.ts';
+import { isChainKey, type Store, type StoreTransaction } from './store.ts';
+import { StoreError } from './store-error.ts';
+import { Vault } from './vault.ts';
+
+/** Above every message and state of the protocol; more is an error, not a slow disk. */
+export const recordBytesMax = 16 * 1024 * 1024;
+const journalBytesMaxDefault = 4 * 1024 * 1024;
+
+export interface FileStoreOptions {
+  /** The store's own folder; made when it does not exist. */
+  readonly folder: string;
+  /** The peer's local cipher: the inner layer of what is written from now on. */
+  readonly cipher: CipherName;
+  /** That many uniformly random bytes. */
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly disk?: Disk;
+  readonly takeLock?: TakeLock;
+  readonly journalBytesMax?: number;
+}
+
+interface OpenStore {
+  readonly chain: ChainFiles;
+  readonly vault: Vault;
+  readonly release: () => Promise<void>;
+}
+
+interface Waiting {
+  readonly changes: ReadonlyMap<string, Uint8Array | null>;
+  readonly rotate: boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The store of a real peer: files in one folder. */
+export class FileStore implements Store {
+  readonly #options: Required<FileStoreOptions>;
+  #open: OpenStore | undefined;
+  #waiting: Waiting[] = [];
+  #working: Promise<void> | undefined;
+  #failure: StoreError | undefined;
+
+  constructor(options: FileStoreOptions) {
+    this.#options = {
+      disk: realDisk,
+      takeLock: pidFileLock(options.folder),
+      journalBytesMax: journalBytesMaxDefault,
+      ...options,
+    };
+  }
+
+  async open(): Promise<Map<string, Uint8Array>> {
+    const { disk, folder, cipher, randomBytes, takeLock, journalBytesMax } = this.#options;
+    await disk.makeFolder(folder);
+    const release = await takeLock();
+    try {
+      const chain = new ChainFiles(disk, folder);
+      const records = await chain.open();
+      const vaultFolder = `${folder}/vault`;
+      const vault = await Vault.open({ disk, folder: vaultFolder, cipher, randomBytes, journalBytesMax });
+      this.#open = { chain, vault, release };
+      this.#failure = undefined;
+      return new Map([...records, ...vault.records()]);
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
+  async commit(transaction: StoreTransaction, { rotate = false } = {}): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    if (!this.#open) throw new StoreError('closed', 'the store is not open: open it first');
+    const changes = toChanges(transaction);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ changes, rotate, resolve, reject });
+      this.#working ??= this.#work();
+    });
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#open;
+    if (!opened) return;
+    this.#open = undefined;
+    await this.#working;
+    opened.vault.forget();
+    await opened.release();
+  }
+
+  /** Takes all that waits as one batch, so that overlapping commits share one write to the disk. */
+  async #work(): Promise<void> {
+    // `close` waits for this loop, so the store stays as it is.
+    const opened = this.#open!;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      try {
+        await applyBatch(opened, batch);
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        this.#failure = stoppedBy(error);
+        for (const { reject } of batch) reject(error);
+        for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+      }
+    }
+    this.#working = undefined;
+  }
+}
+
+/**
+ * Public files first: a power cut in between leaves only a value too many, which anyone could have sent. Public files
+ * that go, go last, for the same reason.
+ */
+async function applyBatch({ chain, vault }: OpenStore, batch: readonly Waiting[]): Promise<void> {
+  const changes = new Map(batch.flatMap((each) => [...each.changes]));
+  const chainPuts: Array<readonly [string, Uint8Array]> = [];
+  const chainDeletes: string[] = [];
+  const sealed = new Map<string, Uint8Array | null>();
+  for (const [key, value] of changes) {
+    if (!isChainKey(key)) sealed.set(key, value);
+    else if (value === null) chainDeletes.push(key);
+    else chainPuts.push([key, value]);
+  }
+  await chain.put(chainPuts);
+  if (batch.some(({ rotate }) => rotate)) await vault.rotate(sealed);
+  else if (sealed.size > 0) await vault.apply(sealed);
+  await chain.delete(chainDeletes);
+}
+
+/** The transaction with values of our own. Errors: `too-large`. */
+function toChanges({ puts, deletes }: StoreTransaction): Map<string, Uint8Array | null> {
+  const changes = new Map<string, Uint8Array | null>();
+  for (const key of deletes) changes.set(key, null);
+  for (const [key, value] of puts) {
+    if (value.length > recordBytesMax) {
+      throw new StoreError(
+        'too-large',
+        `a record has ${value.length} bytes: at most ${recordBytesMax} are allowed`,
+      );
+    }
+    changes.set(key, Uint8Array.from(value));
+  }
+  for (const key of changes.keys()) if (isChainKey(key)) assertChainKey(key);
+  return changes;
+}
+
+function stoppedBy(error: unknown): StoreError {
+  const reason = error instanceof StoreError ? error.message : 'an unexpected error';
+  return new StoreError('failed', `the store stopped (${reason}): restart the daemon`, { cause: error });
+}

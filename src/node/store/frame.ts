@@ -1,0 +1,111 @@
+import { createHash, hkdfSync } from 'node:crypto';
+import { openAtRest, sealAtRest } from '../../cipher/at-rest.ts';
+import type { CipherName } from '../../cipher/local-cipher.ts';
+import { StoreError } from './store-error.ts';
+
+/*
+ * A frame: one sealed piece of the vault, numbered within its generation. Number 0 is the snapshot, 1 and up are
+ * the journal's.
+ *
+ *   "HF" (2) ‖ version (2) ‖ number (4) ‖ length of sealed (4) ‖ checksum (16) ‖ sealed
+ *
+ * The checksum (SHA-256 of header and sealed text, cut to 16 bytes) tells a torn write; the seal itself tells a
+ * forged one. Each frame has a key of its own: HKDF of the store key and the number.
+ */
+
+const fixedBytes = 8;
+const headerBytes = fixedBytes + 4;
+const checksumBytes = 16;
+
+/** The secret of one generation of the vault: replaced as a whole, never reused. */
+export interface Generation {
+  readonly number: number;
+  /** 32 bytes. */
+  readonly storeKey: Uint8Array;
+}
+
+export function writeFrame(
+  generation: Generation,
+  number: number,
+  cipher: CipherName,
+  plaintext: Uint8Array,
+): Uint8Array {
+  const key32 = frameKey(generation, number);
+  const sealed = sealAtRest({ cipher, key32, context: frameContext(generation, number), plaintext });
+  key32.fill(0);
+  const header = Buffer.concat([frameStart(number), uint32(sealed.length)]);
+  return new Uint8Array(Buffer.concat([header, checksum(header, sealed), sealed]));
+}
+
+/** What stands at `offset` of a vault file, when frame `number` should. */
+export type FrameRead =
+  | { readonly kind: 'end' }
+  | { readonly kind: 'frame'; readonly sealed: Uint8Array; readonly next: number }
+  | { readonly kind: 'broken' };
+
+export function readFrame(file: Uint8Array, offset: number, number: number): FrameRead {
+  if (offset === file.length) return { kind: 'end' };
+  const bytes = Buffer.from(file.buffer, file.byteOffset + offset, file.length - offset);
+  const sealedStart = headerBytes + checksumBytes;
+  if (bytes.length < sealedStart || !bytes.subarray(0, fixedBytes).equals(frameStart(number))) {
+    return { kind: 'broken' };
+  }
+  const sealed = bytes.subarray(sealedStart, sealedStart + bytes.readUInt32BE(fixedBytes));
+  const expected = checksum(bytes.subarray(0, headerBytes), sealed);
+  if (!bytes.subarray(headerBytes, sealedStart).equals(expected)) return { kind: 'broken' };
+  return { kind: 'frame', sealed, next: offset + sealedStart + sealed.length };
+}
+
+/** Whether a whole frame of this number stands anywhere at or after `offset`. */
+export function hasFrameAfter(file: Uint8Array, offset: number, number: number): boolean {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.length);
+  const start = frameStart(number);
+  for (let at = bytes.indexOf(start, offset); at >= 0; at = bytes.indexOf(start, at + 1)) {
+    if (readFrame(file, at, number).kind === 'frame') return true;
+  }
+  return false;
+}
+
+/** The plaintext of a frame that was read whole. Throws `damaged` when it was not sealed here. */
+export function openFrame(
+  generation: Generation,
+  number: number,
+  sealed: Uint8Array,
+  path: string,
+): Uint8Array {
+  const key32 = frameKey(generation, number);
+  try {
+    return openAtRest({ key32, context: frameContext(generation, number), sealed });
+  } catch (error) {
+    throw damaged(path, error);
+  } finally {
+    key32.fill(0);
+  }
+}
+
+export function damaged(path: string, cause?: unknown): StoreError {
+  const advice = 'do not restore a backup; remove this folder and let the group reinstate this peer';
+  return new StoreError('damaged', `${path} is damaged: ${advice}`, { cause });
+}
+
+function frameKey({ storeKey }: Generation, number: number): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', storeKey, new Uint8Array(), `holdfast store frame ${number}`, 32));
+}
+
+function frameContext(generation: Generation, number: number): Uint8Array {
+  return Buffer.from(`holdfast vault generation ${generation.number} frame ${number}`);
+}
+
+function frameStart(number: number): Uint8Array {
+  return Buffer.concat([Uint8Array.of(0x48, 0x46, 0, 1), uint32(number)]);
+}
+
+function uint32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function checksum(header: Uint8Array, sealed: Uint8Array): Uint8Array {
+  return createHash('sha256').update(header).update(sealed).digest().subarray(0, checksumBytes);
+}

@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromSystemError, StoreError } from './store-error.ts';
+
+/** Takes the lock, or throws `StoreError` `locked`. Resolves to what gives it back. */
+export type TakeLock = () => Promise<() => Promise<void>>;
+
+interface Holder {
+  readonly pid: number;
+  /** Tells a process from a later one with the same number; empty where the system does not say. */
+  readonly started: string;
+}
+
+/**
+ * One process at a time: a file `lock` in the folder that names the process. The lock of a process that has died,
+ * however it died, is taken over.
+ */
+export function pidFileLock(folder: string): TakeLock {
+  const path = join(folder, 'lock');
+  return async () => {
+    const own = JSON.stringify({ pid: process.pid, started: await startOf(process.pid) } satisfies Holder);
+    try {
+      while (!(await createWhole(path, own))) {
+        const found = await readText(path);
+        if (found === undefined) continue;
+        if (await isAlive(found)) throw lockedBy(path, found);
+        await removeStale(path, found);
+      }
+    } catch (error) {
+      throw fromSystemError(error, 'write', path);
+    }
+    return () => rm(path, { force: true });
+  };
+}
+
+/** Makes a file that never exists without its content; false when the name is taken. */
+async function createWhole(path: string, content: string): Promise<boolean> {
+  const temporary = uniqueName(path);
+  await writeFile(temporary, content, { mode: 0o600, flag: 'wx' });
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/** Two processes may find the same dead lock: who moves away the other's fresh lock instead puts it back. */
+async function removeStale(path: string, stale: string): Promise<void> {
+  const aside = uniqueName(path);
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const moved = await readText(aside);
+  if (moved !== stale && moved !== undefined) await link(aside, path);
+  await rm(aside, { force: true });
+}
+
+async function isAlive(lock: string): Promise<boolean> {
+  const holder = parseHolder(lock);
+  if (holder === undefined) return false;
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    // EPERM: it lives, and belongs to somebody else.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  return holder.started === (await startOf(holder.pid));
+}
+
+function parseHolder(lock: string): Holder | undefined {
+  try {
+    const { pid, started } = JSON.parse(lock) as Partial<Holder>;
+    if (!Number.isSafeInteger(pid) || pid! <= 0 || typeof started !== 'string') return undefined;
+    return { pid: pid!, started };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The machine's boot and the process's start within it, from /proc; empty on systems without it. */
+async function startOf(pid: number): Promise<string> {
+  const boot = await readText('/proc/sys/kernel/random/boot_id');
+  const stat = await readText(`/proc/${pid}/stat`);
+  if (boot === undefined || stat === undefined) return '';
+  // proc(5): the 22nd field; the second, the command's name, is in parentheses and may hold blanks.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return `${boot.trim()} ${fields[19] ?? ''}`;
+}
+
+function lockedBy(path: string, lock: string): StoreError {
+  const pid = parseHolder(lock)?.pid;
+  return new StoreError(
+    'locked',
+    `${path} is held by process ${pid}: stop that one first, or use another folder`,
+  );
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
+function uniqueName(path: string): string {
+  return `${path}.${process.pid}-${randomBytes(6).toString('hex')}`;
+}

@@ -1,0 +1,53 @@
+export type StoreErrorCode =
+  /** Another live process has the store open. */
+  | 'locked'
+  /** What lies on the disk is not what a store left there. */
+  | 'damaged'
+  /** No space left, or a quota is used up. */
+  | 'full'
+  /** The folder, or its file system, cannot be written. */
+  | 'read-only'
+  /** A file cannot be read. */
+  | 'unreadable'
+  /** A record, or all of them together, is larger than the store holds. */
+  | 'too-large'
+  /** Not open, or closed. */
+  | 'closed'
+  /** Stopped by an earlier error, or an operation failed for a reason of the machine. */
+  | 'failed';
+
+/** One line: what happened, and what to do next. Never holds a record or a key of the store. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreError';
+    this.code = code;
+  }
+}
+
+/** The `StoreError` for what the operating system reported while reading or writing `path`; bugs stay as they are. */
+export function fromSystemError(error: unknown, doing: 'read' | 'write', path: string): unknown {
+  const reason = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (error instanceof StoreError || typeof reason !== 'string' || !reason.startsWith('E')) return error;
+  const cause = { cause: error };
+  if (reason === 'ENOSPC' || reason === 'EDQUOT') {
+    return new StoreError('full', `no space left for ${path}: free some, then start again`, cause);
+  }
+  if (doing === 'read') {
+    return new StoreError(
+      'unreadable',
+      `cannot read ${path} (${reason}): check its owner and the disk`,
+      cause,
+    );
+  }
+  if (reason === 'EROFS' || reason === 'EACCES' || reason === 'EPERM') {
+    return new StoreError('read-only', `cannot write ${path} (${reason}): check its owner and mount`, cause);
+  }
+  return new StoreError(
+    'failed',
+    `writing ${path} failed (${reason}): check the disk, then start again`,
+    cause,
+  );
+}

@@ -1,0 +1,235 @@
+import { decode, encode } from 'cborg';
+import { atRestPlaintextBytesMax } from '../../cipher/at-rest.ts';
+import type { CipherName } from '../../cipher/local-cipher.ts';
+import type { Disk } from './disk.ts';
+import { damaged, type Generation, hasFrameAfter, openFrame, readFrame, writeFrame } from './frame.ts';
+import { readSlot, type SlotName, slotNames, writeSlot } from './key-slot.ts';
+import { StoreError } from './store-error.ts';
+
+/** New values by key; `null` deletes. */
+export type Changes = ReadonlyMap<string, Uint8Array | null>;
+
+export interface VaultOptions {
+  readonly disk: Disk;
+  readonly folder: string;
+  /** The peer's local cipher, for what is written from now on. What others wrote opens all the same. */
+  readonly cipher: CipherName;
+  /** That many uniformly random bytes; makes store keys. */
+  readonly randomBytes: (length: number) => Uint8Array;
+  /** A longer journal is folded into a new snapshot. */
+  readonly journalBytesMax: number;
+}
+
+/** Which files are the vault now. */
+interface Current {
+  readonly generation: Generation;
+  readonly slot: SlotName;
+}
+
+/**
+ * The sealed records of a peer, in one folder:
+ *
+ *     key-a or key-b   the store key and the number of its generation g
+ *     snapshot-g       frame 0: all records
+ *     journal-g        frames 1, 2, …: the changes since
+ *
+ * A rotation writes generation g + 1 under a new key beside the old one; the rename of the new key slot is the
+ * moment it counts. Then the old files are overwritten with zeros and removed.
+ */
+export class Vault {
+  readonly #options: VaultOptions;
+  #current: Current;
+  #records: Map<string, Uint8Array>;
+  #journalBytes = 0;
+  #nextFrame = 1;
+
+  private constructor(options: VaultOptions, current: Current, records: Map<string, Uint8Array>) {
+    this.#options = options;
+    this.#current = current;
+    this.#records = records;
+  }
+
+  /** Opens or makes the vault, and wipes what an interrupted rotation left. Errors: `damaged`, those of the disk. */
+  static async open(options: VaultOptions): Promise<Vault> {
+    await options.disk.makeFolder(options.folder);
+    const current = await findCurrent(options);
+    if (current === undefined) {
+      await assertNothingIsLost(options);
+      const empty = await beginGeneration(options, undefined, new Map());
+      await wipeAllBut(options, empty);
+      return new Vault(options, empty, new Map());
+    }
+    const vault = new Vault(options, current, new Map());
+    const torn = await vault.#load();
+    await makeDurable(options, current);
+    await wipeAllBut(options, current);
+    if (torn) await vault.rotate(new Map());
+    return vault;
+  }
+
+  /** Copies of all records: the vault's own are wiped when they are replaced. */
+  records(): Map<string, Uint8Array> {
+    return new Map([...this.#records].map(([key, value]) => [key, Uint8Array.from(value)]));
+  }
+
+  /** Applies the changes as one, durably. The vault keeps the values: nobody else may change them. */
+  async apply(changes: Changes): Promise<void> {
+    const { disk, cipher, journalBytesMax } = this.#options;
+    const frame = writeFrame(this.#current.generation, this.#nextFrame, cipher, encodeRecords(changes));
+    if (this.#journalBytes + frame.length > journalBytesMax) return this.rotate(changes);
+    await disk.append(this.#path(journalName(this.#current.generation)), frame);
+    this.#journalBytes += frame.length;
+    this.#nextFrame += 1;
+    applyTo(this.#records, changes);
+  }
+
+  /** Applies the changes, seals everything under a new store key, and erases the older one with all it sealed. */
+  async rotate(changes: Changes): Promise<void> {
+    const records = new Map(this.#records);
+    for (const [key, value] of changes) {
+      if (value === null) records.delete(key);
+      else records.set(key, value);
+    }
+    const old = this.#current;
+    this.#current = await beginGeneration(this.#options, old, records);
+    old.generation.storeKey.fill(0);
+    await wipeAllBut(this.#options, this.#current);
+    this.#journalBytes = 0;
+    this.#nextFrame = 1;
+    applyTo(this.#records, changes);
+  }
+
+  /** Overwrites the store key and all records in memory. */
+  forget(): void {
+    this.#current.generation.storeKey.fill(0);
+    for (const value of this.#records.values()) value.fill(0);
+    this.#records.clear();
+  }
+
+  /** Reads snapshot and journal. True when the last frame is torn: a power cut took a commit that nobody was told of. */
+  async #load(): Promise<boolean> {
+    const { generation } = this.#current;
+    const snapshotPath = this.#path(snapshotName(generation));
+    const snapshot = await this.#options.disk.read(snapshotPath);
+    const whole = snapshot && readFrame(snapshot, 0, 0);
+    if (whole?.kind !== 'frame' || whole.next !== snapshot?.length) throw damaged(snapshotPath);
+    applyTo(this.#records, decodeRecords(openFrame(generation, 0, whole.sealed, snapshotPath)));
+
+    const journalPath = this.#path(journalName(generation));
+    const journal = await this.#options.disk.read(journalPath);
+    if (journal === undefined) throw damaged(journalPath);
+    for (let offset = 0; ; this.#nextFrame += 1) {
+      const frame = readFrame(journal, offset, this.#nextFrame);
+      if (frame.kind === 'end') break;
+      if (frame.kind === 'broken') {
+        // Commits are made durable one by one, so only the last can be torn.
+        if (hasFrameAfter(journal, offset, this.#nextFrame + 1)) throw damaged(journalPath);
+        return true;
+      }
+      applyTo(
+        this.#records,
+        decodeRecords(openFrame(generation, this.#nextFrame, frame.sealed, journalPath)),
+      );
+      offset = frame.next;
+    }
+    this.#journalBytes = journal.length;
+    return false;
+  }
+
+  #path(name: string): string {
+    return `${this.#options.folder}/${name}`;
+  }
+}
+
+/** The highest valid slot: a rotation that got as far as its slot counts. */
+async function findCurrent({ disk, folder }: VaultOptions): Promise<Current | undefined> {
+  let best: Current | undefined;
+  for (const slot of slotNames) {
+    const generation = readSlot(await disk.read(`${folder}/${slot}`));
+    if (generation && (!best || generation.number > best.generation.number)) best = { generation, slot };
+  }
+  return best;
+}
+
+/** Without a valid slot, a vault is new only if nothing lies there but what an interrupted first start leaves. */
+async function assertNothingIsLost({ disk, folder }: VaultOptions): Promise<void> {
+  const leftovers = [snapshotName({ number: 1 }), journalName({ number: 1 }), temporaryName('key-a')];
+  for (const name of await disk.list(folder)) {
+    if (!leftovers.includes(name)) throw damaged(`${folder}/${name}`);
+  }
+  const journal = await disk.read(`${folder}/${journalName({ number: 1 })}`);
+  if (journal && journal.length > 0) throw damaged(`${folder}/${slotNames[0]}`);
+}
+
+/** Writes the next generation in whole and makes it the one that counts. The old one still lies beside it. */
+async function beginGeneration(
+  { disk, folder, cipher, randomBytes }: VaultOptions,
+  old: Current | undefined,
+  records: ReadonlyMap<string, Uint8Array>,
+): Promise<Current> {
+  const generation = { number: (old?.generation.number ?? 0) + 1, storeKey: randomBytes(32) };
+  const slot = old?.slot === 'key-a' ? 'key-b' : 'key-a';
+  const temporary = `${folder}/${temporaryName(slot)}`;
+  await disk.write(
+    `${folder}/${snapshotName(generation)}`,
+    writeFrame(generation, 0, cipher, encodeRecords(records)),
+  );
+  await disk.write(`${folder}/${journalName(generation)}`, new Uint8Array());
+  await disk.write(temporary, writeSlot(generation));
+  // The names of what the slot speaks of are durable before the slot counts.
+  await disk.syncFolder(folder);
+  await disk.rename(temporary, `${folder}/${slot}`);
+  await disk.syncFolder(folder);
+  return { generation, slot };
+}
+
+/** A killed process may have left in the system's memory what we are about to rely on. */
+async function makeDurable({ disk, folder }: VaultOptions, { generation, slot }: Current): Promise<void> {
+  for (const name of [snapshotName(generation), journalName(generation), slot]) {
+    await disk.syncFile(`${folder}/${name}`);
+  }
+  await disk.syncFolder(folder);
+}
+
+/** Erases every other file, keys first. All are zero on the disk before the first name goes. */
+async function wipeAllBut({ disk, folder }: VaultOptions, { generation, slot }: Current): Promise<void> {
+  const keep: string[] = [snapshotName(generation), journalName(generation), slot];
+  const others = (await disk.list(folder)).filter((name) => !keep.includes(name)).sort();
+  for (const name of others) await disk.zero(`${folder}/${name}`);
+  for (const name of others) await disk.unlink(`${folder}/${name}`);
+  if (others.length > 0) await disk.syncFolder(folder);
+}
+
+function applyTo(records: Map<string, Uint8Array>, changes: Changes): void {
+  for (const [key, value] of changes) {
+    records.get(key)?.fill(0);
+    if (value === null) records.delete(key);
+    else records.set(key, value);
+  }
+}
+
+function encodeRecords(changes: Changes): Uint8Array {
+  const plaintext = encode([...changes]);
+  if (plaintext.length > atRestPlaintextBytesMax) {
+    throw new StoreError('too-large', `the store holds at most ${atRestPlaintextBytesMax} bytes of records`);
+  }
+  return plaintext;
+}
+
+function decodeRecords(plaintext: Uint8Array): Changes {
+  // Authentic, so it is what `encodeRecords` wrote. The values are copies: they outlive the plaintext.
+  const entries = decode(plaintext) as Array<[string, Uint8Array | null]>;
+  return new Map(entries.map(([key, value]) => [key, value && Uint8Array.from(value)]));
+}
+
+function snapshotName({ number }: { readonly number: number }): string {
+  return `snapshot-${number}`;
+}
+
+function journalName({ number }: { readonly number: number }): string {
+  return `journal-${number}`;
+}
+
+function temporaryName(slot: SlotName): string {
+  return `${slot}.new`;
+}

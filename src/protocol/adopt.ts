@@ -1,0 +1,68 @@
+/** Taking up a certified value, decided here or pulled from others: the one place where the newest epoch moves. */
+import { hex } from './codec.ts';
+import { checkLink, type Link } from './link.ts';
+import { headOf, selfIn } from './queries.ts';
+import { hashOfValue } from './value.ts';
+import type { Work } from './work.ts';
+
+/** When this member's timer fires next: a period after the change, drawn earlier by the jitter (so that not all fire). */
+export function nextRefreshAtMs(work: Work, sinceMs: number): number {
+  const draw = new DataView(work.draw(8).buffer).getUint32(0) / 2 ** 32;
+  return sinceMs + work.timing.refreshPeriodMs * (1 - work.timing.refreshJitter * draw);
+}
+
+/** Makes `link` the newest value. The caller has certified it: by its own quorum of precommits, or by `checkLink`. */
+export function adopt(work: Work, link: Link): void {
+  const { value } = link;
+  const epoch = value.epoch;
+  const contradicted = Object.values(work.durable.blames)
+    .filter((blame) => blame.epoch === epoch && blame.kind === 'contradiction')
+    .map((blame) => blame.by);
+  work.put('links', epoch, link);
+  work.put('notes', epoch, { decidedAtMs: work.volatile.wallMs, contradicted });
+  for (const section of ['attends', 'haves', 'proposals', 'votes', 'readys', 'plans'] as const)
+    work.drop(section, () => false);
+  work.drop('orders', (sequence) => Number(sequence) > value.lastOrder);
+  work.own({ head: epoch, rounds: null, muted: null });
+  work.volatile.verdicts = {};
+  work.volatile.windowEndsAtMs = null;
+  work.volatile.timers = {};
+  work.volatile.haveAtMs = null;
+  work.volatile.retireAtMs = null;
+  work.volatile.refreshWanted = false;
+  work.volatile.lastChangeAtMs = work.nowMs;
+  work.volatile.refreshAtMs = nextRefreshAtMs(work, work.nowMs);
+  work.volatile.resendIntervalMs = work.timing.resendMs;
+  // A peer that still waits for others' memory asks again, about the change that is undecided now.
+  if (work.volatile.recall !== null)
+    work.volatile.recall = { epoch: epoch + 1, answered: {}, askAtMs: work.nowMs };
+  work.emit({ type: 'roster', members: value.roster });
+  work.rule('adopt', { epoch, value: hex(hashOfValue(value)).slice(0, 8), dealings: value.accepted.length });
+  if (selfIn(work) === undefined) leave(work);
+}
+
+/** This member was evicted: it erases what it held (§4, "A member that is being evicted … then erases"). */
+function leave(work: Work): void {
+  for (const section of [
+    'shares',
+    'epochSecrets',
+    'attended',
+    'dealt',
+    'outbox',
+    'subShares',
+    'orders',
+  ] as const)
+    work.drop(section, () => false);
+  work.rotate = true;
+  work.rule('evicted', { epoch: headOf(work).epoch });
+}
+
+/** Links from a peer, each checked from the last value known here. Throws `bad-link` or `bad-certificate`. */
+export function receiveLinks(work: Work, links: readonly Link[]): void {
+  for (const link of links) {
+    if (link.value.epoch <= work.durable.own.head) continue;
+    if (link.value.epoch > work.durable.own.head + 1) return; // the sender was asked for what comes first
+    checkLink(work.genesis, work.clusterId, headOf(work), link);
+    adopt(work, link);
+  }
+}

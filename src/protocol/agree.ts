@@ -1,0 +1,410 @@
+/**
+ * §4.3 Agree: one-shot Tendermint (Buchman, Kwon, Milosevic 2018, algorithm 1; line numbers below are the paper's) over
+ * the value of the next epoch. A quorum of precommits is the certificate.
+ */
+import { fromHex, hex } from './codec.ts';
+import { ProtocolError } from './errors.ts';
+import { limits } from './limits.ts';
+import type { Link } from './link.ts';
+import type { Carried, Evidence, Proposal, Vote } from './messages.ts';
+import {
+  attendedPlans,
+  attendsOf,
+  contradicting,
+  draftOfPlan,
+  havesOf,
+  headOf,
+  signingSecret,
+  type View,
+  valueFaults,
+  valueQuorum,
+  votesOf,
+} from './queries.ts';
+import { leaderOf, memberAt } from './roster.ts';
+import { keep, say } from './say.ts';
+import type { Entry, Hex, RoundStep, Rounds } from './state.ts';
+import { assembleValue, decodePublic, holdersNeededFor, judge, sortAccepted } from './validity.ts';
+import { type Accepted, hashOfValue, type Value } from './value.ts';
+import type { Work } from './work.ts';
+
+const roundsOf = (work: Work): Rounds | null => work.durable.own.rounds;
+const setRounds = (work: Work, change: Partial<Rounds>): void => {
+  work.own({ rounds: { ...(roundsOf(work) as Rounds), ...change } });
+};
+
+/** Timeouts grow by round; round 0 adds the dealing window; capped (§4). */
+export function timeoutMs(view: View, step: RoundStep, round: number): number {
+  const grown = Math.min(view.timing.roundTimeoutMs * (1 + round / 2), limits.roundTimeoutMaxMs);
+  return step === 'propose' && round === 0 ? grown + view.timing.dealingWindowMs : grown;
+}
+
+function startTimer(work: Work, step: RoundStep): boolean {
+  const rounds = roundsOf(work) as Rounds;
+  if (work.volatile.timers[step]?.round === rounds.round) return false;
+  const atMs = work.nowMs + timeoutMs(work, step, rounds.round);
+  work.volatile.timers = { ...work.volatile.timers, [step]: { round: rounds.round, atMs } };
+  return true;
+}
+const timedOut = (work: Work, step: RoundStep): boolean => {
+  const timer = work.volatile.timers[step];
+  return timer !== undefined && timer.round === roundsOf(work)?.round && work.nowMs >= timer.atMs;
+};
+
+// ── taking in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const aheadMax = (view: View) => (view.durable.own.rounds?.round ?? 0) + limits.roundsAheadMax;
+
+/** Keeps a verified proposal of its round's leader. */
+export function receiveProposal(work: Work, message: Proposal, carried: Carried): void {
+  const head = headOf(work);
+  if (message.round > aheadMax(work))
+    throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
+  if (leaderOf(head.roster, head.epoch, message.round).index !== message.by)
+    throw new ProtocolError('bad-proposal', `member ${message.by} does not lead round ${message.round}`, {
+      culprit: message.by,
+    });
+  if (carried.evidence === undefined)
+    throw new ProtocolError('bad-proposal', 'a proposal came without its evidence');
+  if (message.validRound >= message.round)
+    throw new ProtocolError('bad-proposal', 'a valid round must be an earlier one', { culprit: message.by });
+  keep(work, message, carried);
+}
+
+export function receiveVote(work: Work, message: Vote, carried: Carried): void {
+  if (message.round > aheadMax(work))
+    throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
+  keep(work, message, carried);
+}
+
+// ── the leader ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * The largest set of dealings, one per dealer, that enough members of both rosters hold whole: starting from all, the
+ * dealing with the fewest holders goes until enough Haves list the rest.
+ */
+export function acceptable(
+  view: View,
+  plan: Hex,
+): { accepted: Accepted[]; evidence: Evidence; complete: boolean } | null {
+  const draft = draftOfPlan(view, plan);
+  const orders = view.durable.plans[plan]?.orders;
+  if (draft === null || orders === undefined) return null;
+  const head = headOf(view);
+  const left = contradicting(view);
+  const attends = attendsOf(view, plan).filter(({ message }) => !left.has(message.by));
+  if (attends.length < valueQuorum(view, head)) return null;
+  const attending = new Set(attends.map(({ message }) => message.by));
+  const haves = havesOf(view, plan)
+    .filter(
+      ({ message }) => memberAt(draft.roster, message.by)?.peer === memberAt(head.roster, message.by)?.peer,
+    )
+    .map((entry) => ({ entry, listed: new Set(entry.message.digests.map(hex)) }));
+
+  const holders = new Map<Hex, number>();
+  for (const { listed } of haves)
+    for (const digest of listed) holders.set(digest, (holders.get(digest) ?? 0) + 1);
+  const candidates: Array<{ dealer: number; digest: Hex; held: number; key: Hex }> = [];
+  for (const [digest, held] of holders) {
+    const half = view.durable.publics[digest];
+    if (half === undefined) continue;
+    const { dealer, parts } = decodePublic(half.bytes);
+    if (dealer !== 0 && !attending.has(dealer)) continue;
+    const key = dealer === 0 ? hex(parts[0]?.key ?? new Uint8Array()) : String(dealer);
+    candidates.push({ dealer, digest, held, key });
+  }
+  candidates.sort((a, b) => b.held - a.held || (a.digest < b.digest ? -1 : 1));
+  let chosen = candidates.filter((one, at) => candidates.findIndex((other) => other.key === one.key) === at);
+
+  const needed = holdersNeededFor(view, draft);
+  for (;;) {
+    const dealers = chosen.filter(({ dealer }) => dealer !== 0).length;
+    const createdAll = draft.created.every(({ key }) => chosen.some((one) => one.key === hex(key.id)));
+    if (dealers < Math.max(draft.threshold, head.threshold) || !createdAll) return null;
+    const whole = haves.filter(({ listed }) => chosen.every(({ digest }) => listed.has(digest)));
+    if (whole.length >= needed) {
+      const accepted = sortAccepted(
+        chosen.map(({ dealer, digest }) => ({ dealer, digest: fromHex(digest) })),
+      );
+      return {
+        accepted,
+        evidence: {
+          attends: attends.map(({ carried }) => carried.packet),
+          haves: whole.map(({ entry }) => entry.carried.packet),
+          orders,
+          prevotes: [],
+        },
+        complete:
+          attends.length === head.roster.length &&
+          dealers === attends.length &&
+          whole.length === haves.length &&
+          haves.length === attends.length,
+      };
+    }
+    const last = chosen.at(-1);
+    if (last === undefined) return null;
+    chosen = chosen.slice(0, -1);
+  }
+}
+
+/** Plans in the order in which a leader prefers them: the longest, but the bare one in odd rounds after three (§4.1). */
+function plansByPreference(view: View, round: number): Hex[] {
+  const length = (plan: Hex) => view.durable.plans[plan]?.orders.length ?? 0;
+  const bareFirst = round >= limits.undecidedRoundsBeforeBarePlan && round % 2 === 1;
+  return attendedPlans(view).sort((a, b) => (bareFirst ? length(a) - length(b) : length(b) - length(a)));
+}
+
+/** Rule `propose` (lines 11–21): the leader's valid value with its prevotes, else the best plan with full evidence. */
+export function propose(work: Work): boolean {
+  const rounds = roundsOf(work);
+  const signer = signingSecret(work);
+  if (rounds === null || signer === null || rounds.step !== 'propose') return false;
+  const head = headOf(work);
+  if (leaderOf(head.roster, head.epoch, rounds.round).index !== signer.index) return false;
+  if (work.durable.proposals[rounds.round] !== undefined) return false;
+
+  if (rounds.valid !== null) {
+    const { round: validRound, value: hash } = rounds.valid;
+    const earlier = proposalWith(work, hash);
+    if (earlier === undefined) return false;
+    const prevotes = votesPackets(work, 'prevote', validRound, hash);
+    const evidence = { ...(earlier.carried.evidence as Evidence), prevotes };
+    say(
+      work,
+      (by) => ({
+        type: 'proposal',
+        by,
+        epoch: head.epoch + 1,
+        round: rounds.round,
+        validRound,
+        value: earlier.message.value,
+      }),
+      { evidence },
+    );
+    work.rule('propose-again', { epoch: head.epoch + 1, round: rounds.round, validRound });
+    return true;
+  }
+  const windowOpen =
+    rounds.round === 0 && work.volatile.windowEndsAtMs !== null && work.nowMs < work.volatile.windowEndsAtMs;
+  for (const plan of plansByPreference(work, rounds.round)) {
+    const found = acceptable(work, plan);
+    if (found === null) continue;
+    if (windowOpen && !found.complete) return false;
+    const draft = draftOfPlan(work, plan);
+    if (draft === null) continue;
+    const attends = attendsOf(work, plan).filter(({ carried }) =>
+      found.evidence.attends.includes(carried.packet),
+    );
+    const halves = found.accepted.map(({ digest }) =>
+      decodePublic((work.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+    );
+    const { value } = assembleValue(
+      work,
+      fromHex(plan),
+      draft,
+      attends.map(({ message }) => message),
+      found.accepted,
+      halves,
+    );
+    say(
+      work,
+      (by) => ({ type: 'proposal', by, epoch: value.epoch, round: rounds.round, validRound: -1, value }),
+      { evidence: found.evidence },
+    );
+    work.rule('propose', { epoch: value.epoch, round: rounds.round, dealings: found.accepted.length });
+    return true;
+  }
+  return false;
+}
+
+// ── everybody ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const proposalWith = (view: View, hash: Hex): Entry<Proposal> | undefined =>
+  Object.values(view.durable.proposals).find(({ message }) => hex(hashOfValue(message.value)) === hash);
+
+const votesFor = (view: View, type: Vote['type'], round: number, hash: Hex | null): Vote[] =>
+  votesOf(view, type, round).filter(({ value }) =>
+    value === null ? hash === null : hash !== null && hex(value) === hash,
+  );
+
+const votesPackets = (view: View, type: Vote['type'], round: number, hash: Hex) =>
+  Object.entries(view.durable.votes)
+    .filter(
+      ([key, { message }]) =>
+        key.startsWith(`${type}/${round}/`) && message.value !== null && hex(message.value) === hash,
+    )
+    .map(([, entry]) => entry.carried.packet);
+
+/** The verdict on a proposal's value, remembered unless commitments are still missing. */
+function verdictOn(work: Work, entry: Entry<Proposal>): 'valid' | 'invalid' | 'incomplete' {
+  const hash = hex(hashOfValue(entry.message.value));
+  const known = work.volatile.verdicts[hash];
+  if (known?.verdict === 'valid') return 'valid';
+  // An invalid verdict is about this evidence; the same value may come again with better evidence in another round.
+  const key = `${hash}/${entry.message.round}`;
+  if (work.volatile.verdicts[key]?.verdict === 'invalid') return 'invalid';
+  const verdict = judge(work, entry.message.value, entry.carried.evidence as Evidence);
+  if (verdict.verdict === 'valid')
+    work.volatile.verdicts = { ...work.volatile.verdicts, [hash]: { verdict: 'valid', why: '' } };
+  if (verdict.verdict === 'invalid') {
+    work.volatile.verdicts = { ...work.volatile.verdicts, [key]: { verdict: 'invalid', why: verdict.why } };
+    work.rule('invalid-proposal', {
+      epoch: entry.message.epoch,
+      round: entry.message.round,
+      by: entry.message.by,
+      why: verdict.why,
+    });
+  }
+  return verdict.verdict;
+}
+
+/** Digests of dealings whose public halves are needed to judge proposals: asked for in summaries. */
+export function wantedPublics(view: View): Uint8Array[] {
+  const wanted = Object.values(view.durable.proposals).flatMap(({ message }) =>
+    message.value.accepted.map(({ digest }) => digest),
+  );
+  return [...new Map(wanted.map((digest) => [hex(digest), digest])).entries()]
+    .filter(([digest]) => view.durable.publics[digest] === undefined)
+    .map(([, digest]) => digest);
+}
+
+const vote = (work: Work, type: Vote['type'], value: Uint8Array | null): void => {
+  const { round, epoch } = roundsOf(work) as Rounds;
+  say(work, (by) => ({ type, by, epoch, round, value }));
+  work.rule(type, { epoch, round, value: value === null ? 'nil' : hex(value).slice(0, 8) });
+};
+
+/** Rule `prevote` (lines 22–33, 57–60). */
+export function prevote(work: Work): boolean {
+  const rounds = roundsOf(work);
+  if (rounds === null || rounds.step !== 'propose' || signingSecret(work) === null) return false;
+  startTimer(work, 'propose');
+  const entry = work.durable.proposals[rounds.round];
+  let choice: Uint8Array | null | undefined;
+  if (entry !== undefined) {
+    const hash = hashOfValue(entry.message.value);
+    const { validRound } = entry.message;
+    const supported =
+      validRound === -1 ||
+      votesFor(work, 'prevote', validRound, hex(hash)).length >= valueQuorum(work, headOf(work));
+    if (supported) {
+      const verdict = verdictOn(work, entry);
+      const { locked } = rounds;
+      const free =
+        locked === null || locked.value === hex(hash) || (validRound !== -1 && locked.round <= validRound);
+      if (verdict !== 'incomplete') choice = verdict === 'valid' && free ? hash : null;
+    }
+  }
+  if (choice === undefined && timedOut(work, 'propose')) choice = null;
+  if (choice === undefined) return false;
+  vote(work, 'prevote', choice);
+  setRounds(work, { step: 'prevote' });
+  return true;
+}
+
+/** Rule `precommit` (lines 34–46, 61–64): a quorum of prevotes for a valid value locks it. */
+export function precommit(work: Work): boolean {
+  const rounds = roundsOf(work);
+  if (rounds === null || signingSecret(work) === null || rounds.step === 'propose') return false;
+  const quorum = valueQuorum(work, headOf(work));
+  const entry = work.durable.proposals[rounds.round];
+  if (entry !== undefined) {
+    const hash = hashOfValue(entry.message.value);
+    const name = hex(hash);
+    if (
+      votesFor(work, 'prevote', rounds.round, name).length >= quorum &&
+      verdictOn(work, entry) === 'valid'
+    ) {
+      const news = rounds.valid?.round !== rounds.round;
+      if (rounds.step === 'prevote') {
+        setRounds(work, {
+          step: 'precommit',
+          locked: { round: rounds.round, value: name },
+          valid: { round: rounds.round, value: name },
+        });
+        vote(work, 'precommit', hash);
+        return true;
+      }
+      if (news) {
+        setRounds(work, { valid: { round: rounds.round, value: name } });
+        return true;
+      }
+    }
+  }
+  if (rounds.step !== 'prevote') return false;
+  const enough = votesOf(work, 'prevote', rounds.round).length >= quorum;
+  if (enough) startTimer(work, 'prevote');
+  if (
+    votesFor(work, 'prevote', rounds.round, null).length >= quorum ||
+    (enough && timedOut(work, 'prevote'))
+  ) {
+    setRounds(work, { step: 'precommit' });
+    vote(work, 'precommit', null);
+    return true;
+  }
+  return false;
+}
+
+function enterRound(work: Work, round: number, why: string): void {
+  const rounds = roundsOf(work) as Rounds;
+  setRounds(work, { round, step: 'propose' });
+  const kept = (of: number) =>
+    of >= round - limits.roundsKept || of === rounds.locked?.round || of === rounds.valid?.round;
+  work.drop('votes', (key) => kept(Number(key.split('/')[1])));
+  work.drop('proposals', (key) => kept(Number(key)));
+  work.volatile.timers = {};
+  work.volatile.resendIntervalMs = work.timing.resendMs;
+  work.rule('enter-round', { epoch: rounds.epoch, round, why });
+}
+
+/** Rule `next-round` (lines 47–48, 65–67). */
+export function nextRound(work: Work): boolean {
+  const rounds = roundsOf(work);
+  if (rounds === null || votesOf(work, 'precommit', rounds.round).length < valueQuorum(work, headOf(work)))
+    return false;
+  startTimer(work, 'precommit');
+  if (!timedOut(work, 'precommit') || rounds.round >= limits.roundMax) return false;
+  enterRound(work, rounds.round + 1, 'undecided');
+  return true;
+}
+
+/** Rule `jump-round` (lines 55–56): `faults + 1` members are in a later round. */
+export function jumpRound(work: Work): boolean {
+  const rounds = roundsOf(work);
+  if (rounds === null) return false;
+  const latest = new Map<number, number>();
+  for (const { message } of [...Object.values(work.durable.votes), ...Object.values(work.durable.proposals)])
+    latest.set(message.by, Math.max(latest.get(message.by) ?? 0, message.round));
+  const later = [...latest.values()].filter((round) => round > rounds.round).sort((a, b) => b - a);
+  const target = later[valueFaults(work, headOf(work))];
+  if (target === undefined) return false;
+  enterRound(work, target, 'others are there');
+  return true;
+}
+
+/** Rule `decide` (lines 49–54): a quorum of precommits of any round for a proposed value certifies it. */
+export function decisionOf(work: Work): Link | null {
+  const head = headOf(work);
+  const quorum = valueQuorum(work, head);
+  const tally = new Map<string, Array<Entry<Vote>>>();
+  for (const entry of Object.values(work.durable.votes)) {
+    const { type, round, value } = entry.message;
+    if (type !== 'precommit' || value === null) continue;
+    const key = `${round}/${hex(value)}`;
+    tally.set(key, [...(tally.get(key) ?? []), entry]);
+  }
+  for (const [key, entries] of tally) {
+    if (entries.length < quorum) continue;
+    const hash = key.slice(key.indexOf('/') + 1);
+    const proposal = proposalWith(work, hash);
+    if (proposal === undefined) continue; // a re-send brings it
+    const verdict = judge(work, proposal.message.value, proposal.carried.evidence as Evidence);
+    if (verdict.verdict !== 'valid') continue; // commitments, or better evidence, are still to come
+    const value: Value = proposal.message.value;
+    const votes = entries
+      .map(({ message, carried }) => ({ by: message.by, signature: carried.packet.signature }))
+      .sort((a, b) => a.by - b.by);
+    const round = (entries[0] as Entry<Vote>).message.round;
+    return { value, certificate: { type: 'precommits', round, votes }, commitments: verdict.commitments };
+  }
+  return null;
+}

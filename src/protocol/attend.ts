@@ -1,0 +1,123 @@
+/** §4.1 Attend: taking part in the change of the newest epoch, once for each plan, with fresh keys each time. */
+
+import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
+import { ed25519FromSeed } from '../crypto/signature.ts';
+import { hex, sameBytes } from './codec.ts';
+import { ProtocolError } from './errors.ts';
+import { limits } from './limits.ts';
+import type { Attend, Carried } from './messages.ts';
+import { draftOf, type Order, planOf } from './order.ts';
+import {
+  attendedPlans,
+  attendsOf,
+  barePlan,
+  bestPlan,
+  headOf,
+  retiredHead,
+  signingSecret,
+  type View,
+} from './queries.ts';
+import { keep, say } from './say.ts';
+import type { Work } from './work.ts';
+
+/** Why this member does not attend now although it would; null when nothing holds it. */
+export function attendHeldBy(view: View): 'not-retired' | 'too-young' | null {
+  if (!retiredHead(view)) return 'not-retired';
+  const young =
+    view.volatile.lastChangeAtMs !== null &&
+    view.volatile.nowMs < view.volatile.lastChangeAtMs + view.timing.minimumIntervalMs;
+  if (young && bestPlan(view).orders.length === 0) return 'too-young';
+  return null;
+}
+
+/** Whether there is a reason to attend: the timer, the operator's wish, an order, or somebody who attends. */
+export function attendReason(view: View): string | null {
+  if (bestPlan(view).orders.length > 0) return 'order';
+  if (Object.keys(view.durable.attends).length > 0) return 'seen';
+  if (view.volatile.refreshWanted) return 'wanted';
+  if (view.volatile.refreshAtMs !== null && view.volatile.nowMs >= view.volatile.refreshAtMs) return 'timer';
+  return null;
+}
+
+/** Rule `attend`: publishes `Attend` for the best plan known, and for the bare plan after three undecided rounds. */
+export function attend(work: Work): boolean {
+  const reason = attendReason(work);
+  if (reason === null || signingSecret(work) === null || attendHeldBy(work) !== null) return false;
+  const best = bestPlan(work);
+  const wanted = [best];
+  const { rounds } = work.durable.own;
+  if (rounds !== null && rounds.round >= limits.undecidedRoundsBeforeBarePlan && best.orders.length > 0)
+    wanted.push(barePlan(work));
+  for (const { plan, orders } of wanted) {
+    if (work.durable.attended[hex(plan)] !== undefined) continue;
+    if (Object.keys(work.durable.attended).length >= limits.plansPerMemberMax) continue;
+    const epochSeed = work.draw(32);
+    const sealing = sealingKeyFromSeed(work.draw(32));
+    const { publicKey: epochKey } = ed25519FromSeed(epochSeed);
+    const epoch = headOf(work).epoch + 1;
+    work.put('epochSecrets', hex(epochKey), epochSeed);
+    work.put('attended', hex(plan), {
+      epochKey,
+      sealingKey: sealing.publicKey,
+      sealingSecret: sealing.secretKey,
+    });
+    work.put('plans', hex(plan), { orders });
+    say(work, (by) => ({ type: 'attend', by, epoch, plan, epochKey, sealingKey: sealing.publicKey }), {
+      orders,
+    });
+    work.rule('attend', { epoch, reason, orders: orders.length });
+    return true;
+  }
+  return false;
+}
+
+/** Keeps a verified Attend, and learns the orders that it carries. Throws `bad-plan` when they do not make its plan. */
+export function receiveAttend(work: Work, message: Attend, carried: Carried): void {
+  const plan = hex(message.plan);
+  if (work.durable.plans[plan] === undefined) {
+    const orders: Order[] = carried.orders ?? [];
+    const parent = headOf(work);
+    const draft = draftOf(work.genesis, work.clusterId, parent, orders);
+    if (!sameBytes(planOf(parent, draft, orders), message.plan))
+      throw new ProtocolError('bad-plan', 'the orders do not make the plan', { culprit: message.by });
+    const of = Object.values(work.durable.attends).filter((entry) => entry.message.by === message.by).length;
+    if (of >= limits.plansPerMemberMax)
+      throw new ProtocolError('too-many', `member ${message.by} attends too many plans`, {
+        culprit: message.by,
+      });
+    work.put('plans', plan, { orders });
+    for (const order of orders) learnOrder(work, order);
+  }
+  keep(
+    work,
+    message,
+    carried.orders === undefined ? { ...carried, orders: work.durable.plans[plan]?.orders ?? [] } : carried,
+  );
+}
+
+/** Keeps an order that fits; one that no longer fits gives its sequence number to the new one. */
+export function learnOrder(work: Work, order: Order): boolean {
+  const { sequence } = order.body;
+  const held = work.durable.orders[sequence];
+  if (held !== undefined) {
+    const known = bestPlan(work).orders.includes(held) || sequence > headOf(work).lastOrder + 1;
+    if (known) return false;
+  }
+  if (Object.keys(work.durable.orders).length >= limits.ordersPendingMax && held === undefined) return false;
+  work.put('orders', sequence, order);
+  return true;
+}
+
+/**
+ * Rule `open-rounds`: the dealing window and round 0 open when a quorum attends one plan (§4); below that no round and no
+ * timer runs.
+ */
+export function openRounds(work: Work): boolean {
+  if (work.durable.own.rounds !== null || attendedPlans(work).length === 0) return false;
+  const epoch = headOf(work).epoch + 1;
+  work.own({ rounds: { epoch, round: 0, step: 'propose', locked: null, valid: null } });
+  work.volatile.windowEndsAtMs = work.nowMs + work.timing.dealingWindowMs;
+  work.volatile.timers = {};
+  work.rule('open-rounds', { epoch, attending: attendsOf(work, attendedPlans(work)[0] as string).length });
+  return true;
+}

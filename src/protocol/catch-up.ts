@@ -1,0 +1,120 @@
+/**
+ * §4, the fourth rule: everyone re-sends others' messages of an undecided epoch, with back-off, and whoever was away pulls
+ * values, certificates and missing messages. One frame does it: a summary of what I hold; the other side sends the rest.
+ */
+
+import { wantedPublics } from './agree.ts';
+import { decode, fromHex, hex } from './codec.ts';
+import { limits } from './limits.ts';
+import { type Carried, dealingSchema, digestOfDealing, type Frame } from './messages.ts';
+import type { Packet } from './packet.ts';
+import { headOf, retiredHead, selfIn, type View } from './queries.ts';
+import type { Work } from './work.ts';
+
+type Summary = Extract<Frame, { type: 'summary' }>;
+
+/** Eight bytes of a packet's signature name it among the few hundred messages of one change. */
+const nameOf = (packet: Packet): string => hex(packet.signature.subarray(0, 8));
+
+const heldMessages = (view: View): Carried[] =>
+  (['attends', 'haves', 'proposals', 'votes', 'readys'] as const).flatMap((section) =>
+    Object.values(view.durable[section]).map((entry) => entry.carried),
+  );
+
+export function summaryOf(view: View, reply: boolean): Summary {
+  const names = [
+    ...heldMessages(view).map(({ packet }) => nameOf(packet)),
+    ...Object.keys(view.durable.subShares).map((digest) => digest.slice(0, 16)),
+    ...Object.keys(view.volatile.inbox).map((digest) => digest.slice(0, 16)),
+  ].sort();
+  return {
+    type: 'summary',
+    epoch: view.durable.own.head,
+    retired: view.durable.own.retired,
+    seen: fromHex(names.join('')),
+    wanted: wantedPublics(view),
+    reply,
+  };
+}
+
+/** Answers a summary: links to who is behind; else the messages, dealings and public halves that the sender lacks. */
+export function receiveSummary(work: Work, from: string, authenticated: boolean, summary: Summary): void {
+  const { head } = work.durable.own;
+  if (summary.epoch > head) {
+    work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });
+    return;
+  }
+  if (summary.epoch < head) {
+    const links = [];
+    for (let epoch = summary.epoch + 1; epoch <= head && links.length < limits.linksPerFrameMax; epoch += 1) {
+      const link = work.durable.links[epoch];
+      if (link === undefined) break;
+      links.push(link);
+    }
+    if (links.length > 0) work.emit({ type: 'send', to: from, frame: { type: 'links', links } });
+    return;
+  }
+  const proof = work.durable.retires[head];
+  if (summary.retired < head && proof !== undefined)
+    work.emit({ type: 'send', to: from, frame: { type: 'retire', proof } });
+  if (!authenticated) return;
+  const seen = new Set<string>();
+  for (let at = 0; at + 8 <= summary.seen.length; at += 8) seen.add(hex(summary.seen.subarray(at, at + 8)));
+  for (const message of heldMessages(work))
+    if (!seen.has(nameOf(message.packet)))
+      work.emit({ type: 'send', to: from, frame: { type: 'message', message } });
+  for (const packet of dealingsFor(work, from))
+    if (!seen.has(hex(digestOfDealing(decode(dealingSchema, packet.body).public)).slice(0, 16)))
+      work.emit({ type: 'send', to: from, frame: { type: 'message', message: { packet } } });
+  const publics = summary.wanted.flatMap((digest) => {
+    const half = work.durable.publics[hex(digest)];
+    return half === undefined ? [] : [half.bytes];
+  });
+  if (publics.length > 0) work.emit({ type: 'send', to: from, frame: { type: 'publics', publics } });
+  if (summary.reply) work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });
+}
+
+/** Stored dealings addressed to a peer: our own and those of the operator's command that came through us. */
+function dealingsFor(view: View, peer: string): Packet[] {
+  const head = headOf(view);
+  const index = head.roster.find((member) => member.peer === peer)?.index;
+  if (index === undefined) return [];
+  return Object.entries(view.durable.outbox)
+    .filter(([key]) => key.split('/')[1] === String(index))
+    .map(([, { packet }]) => packet);
+}
+
+/** Public halves that we asked for; their hash names them. */
+export function receivePublics(work: Work, publics: readonly Uint8Array[]): void {
+  const wanted = new Set(wantedPublics(work).map(hex));
+  for (const bytes of publics) {
+    const digest = hex(digestOfDealing(bytes));
+    if (wanted.has(digest)) work.put('publics', digest, { bytes });
+  }
+}
+
+/** Whether something is undecided or unfinished, so that summaries go out with back-off. */
+export const isUnsettled = (view: View): boolean =>
+  view.durable.own.rounds !== null ||
+  Object.keys(view.durable.attends).length > 0 ||
+  !retiredHead(view) ||
+  view.volatile.recall !== null;
+
+/** Rule `resend`: a summary to every connected peer, less and less often while nothing moves. */
+export function resend(work: Work): boolean {
+  if (!isUnsettled(work) || selfIn(work) === undefined) {
+    work.volatile.resendAtMs = null;
+    return false;
+  }
+  if (work.volatile.resendAtMs === null) {
+    work.volatile.resendIntervalMs = work.timing.resendMs;
+    work.volatile.resendAtMs = work.nowMs + work.volatile.resendIntervalMs;
+    return false;
+  }
+  if (work.nowMs < work.volatile.resendAtMs) return false;
+  for (const peer of Object.keys(work.volatile.connected))
+    work.emit({ type: 'send', to: peer, frame: summaryOf(work, true) });
+  work.volatile.resendIntervalMs = Math.min(work.volatile.resendIntervalMs * 1.5, work.timing.resendMaxMs);
+  work.volatile.resendAtMs = work.nowMs + work.volatile.resendIntervalMs;
+  return true;
+}

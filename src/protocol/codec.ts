@@ -1,0 +1,88 @@
+/**
+ * Canonical CBOR (RFC 8949 §4.2.3, length-first map keys), strict and bounded. What is decoded must encode to the same
+ * bytes again, so that every value has one encoding, one hash and one signature.
+ */
+import { decode as cborDecode, encode as cborEncode } from 'cborg';
+import { z } from 'zod';
+import { ProtocolError } from './errors.ts';
+import { limits } from './limits.ts';
+
+/** Encodes plain data: objects, arrays, strings, integers, booleans, null and byte arrays; nothing else. */
+export function encode(data: unknown): Uint8Array {
+  return cborEncode(data);
+}
+
+/** Decodes and checks bytes against `schema`; throws `ProtocolError('malformed')` for anything else. */
+export function decode<T>(
+  schema: z.ZodType<T>,
+  bytes: Uint8Array,
+  bytesMax: number = limits.frameBytesMax,
+): T {
+  if (bytes.length > bytesMax)
+    throw new ProtocolError('malformed', `a message of ${bytes.length} bytes is over ${bytesMax}`);
+  let data: unknown;
+  try {
+    data = cborDecode(bytes, {
+      strict: true,
+      allowIndefinite: false,
+      allowUndefined: false,
+      allowNaN: false,
+      allowInfinity: false,
+      rejectDuplicateMapKeys: true,
+    });
+  } catch {
+    throw new ProtocolError('malformed', 'not canonical CBOR');
+  }
+  const parsed = schema.safeParse(data);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new ProtocolError(
+      'malformed',
+      `unexpected field ${issue?.path.join('.') ?? ''}: ${issue?.code ?? 'unknown'}`,
+    );
+  }
+  if (Buffer.compare(cborEncode(data), bytes) !== 0)
+    throw new ProtocolError('malformed', 'not canonical CBOR');
+  return parsed.data;
+}
+
+const ownBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array;
+
+/** Schemas of the pieces that all messages are made of. */
+export const shape = {
+  bytes: (bytesMax: number) =>
+    z.custom<Uint8Array>((value) => ownBytes(value) && value.length <= bytesMax, { error: 'bytes too long' }),
+  exactly: (length: number) =>
+    z.custom<Uint8Array>((value) => ownBytes(value) && value.length === length, { error: 'wrong length' }),
+  hash: z.custom<Uint8Array>((value) => ownBytes(value) && value.length === 32, { error: 'not a hash' }),
+  key32: z.custom<Uint8Array>((value) => ownBytes(value) && value.length === 32, {
+    error: 'not a 32-byte key',
+  }),
+  signature: z.custom<Uint8Array>((value) => ownBytes(value) && value.length === 64, {
+    error: 'not a signature',
+  }),
+  /** A group element or other number, minimal big-endian bytes without a sign. */
+  number: z.custom<Uint8Array>(
+    (value) =>
+      ownBytes(value) && value.length >= 1 && value.length <= limits.groupElementBytesMax && value[0] !== 0,
+    { error: 'not a minimal number' },
+  ),
+  index: z.number().int().min(1).max(limits.membersMax),
+  epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  round: z.number().int().min(0).max(limits.roundMax),
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/),
+  peer: z.string().min(8).max(128),
+} as const;
+
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+export const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);
+
+/** A positive integer as minimal big-endian bytes: the one form in which numbers travel. */
+export function numberBytes(n: bigint): Uint8Array {
+  let text = n.toString(16);
+  if (text.length % 2 === 1) text = `0${text}`;
+  return fromHex(text);
+}
+export const numberOf = (bytes: Uint8Array): bigint => BigInt(`0x${hex(bytes)}`);

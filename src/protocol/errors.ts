@@ -1,0 +1,42 @@
+/**
+ * What can be wrong with something that arrived. `ignore`: harmless (late, repeated, not for us);
+ * `reject`: the sender broke a rule and is named in `culprit`, where the message itself proves who sent it.
+ */
+export type ProtocolErrorCode =
+  | 'malformed'
+  | 'wrong-cluster'
+  | 'wrong-epoch'
+  | 'not-a-member'
+  | 'bad-signature'
+  | 'bad-plan'
+  | 'bad-order'
+  | 'bad-dealing'
+  | 'bad-have'
+  | 'bad-proposal'
+  | 'bad-certificate'
+  | 'bad-link'
+  | 'bad-ready'
+  | 'bad-recovery'
+  | 'bad-genesis'
+  | 'bad-admission'
+  | 'contradiction'
+  | 'too-many'
+  | 'early'
+  | 'late';
+
+export class ProtocolError extends Error {
+  readonly code: ProtocolErrorCode;
+  readonly action: 'ignore' | 'reject';
+  readonly culprit: number | null;
+  constructor(
+    code: ProtocolErrorCode,
+    message: string,
+    options: { action?: 'ignore' | 'reject'; culprit?: number } = {},
+  ) {
+    super(message);
+    this.name = 'ProtocolError';
+    this.code = code;
+    this.action = options.action ?? 'reject';
+    this.culprit = options.culprit ?? null;
+  }
+}

@@ -1,0 +1,42 @@
+/** Every bound on what a peer, client or operator can make us store or do, in one place, with their relations. */
+import { strict as assert } from 'node:assert';
+
+export const limits = {
+  membersMax: 64,
+  membersDefault: 20,
+  keysMax: 32,
+  clientsMax: 256,
+  rightsPerClientMax: 32,
+  operatorsMax: 16,
+  ordersPerPlanMax: 16,
+  ordersPendingMax: 64,
+  plansPerMemberMax: 8,
+  roundMax: 2 ** 31,
+  roundsAheadMax: 64,
+  /** Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked since. */
+  roundsKept: 64,
+  /** A message of the next epoch that waits for the decision of this one. */
+  earlyMessages: 512,
+  earlyBytesMax: 32 * 1024,
+  nameBytesMax: 63,
+  addressesPerMemberMax: 16,
+  addressBytesMax: 256,
+  frameBytesMax: 4 * 1024 * 1024,
+  gossipBytesMax: 1024 * 1024,
+  requestBytesMax: 64 * 1024,
+  groupElementBytesMax: 512,
+  envelopeBytesMax: 4096,
+  /** Links that one catch-up answer carries. */
+  linksPerFrameMax: 16,
+  absentEpochsDefault: 100,
+  absentEpochsMax: 10_000,
+  useRequestLifetimeMs: 5 * 60_000,
+  clockSkewMs: 60_000,
+  roundTimeoutMaxMs: 30_000,
+  undecidedRoundsBeforeBarePlan: 3,
+  orderAgeEpochsMax: 100,
+} as const;
+
+assert(limits.gossipBytesMax <= limits.frameBytesMax);
+assert(limits.membersDefault <= limits.membersMax);
+assert(limits.ordersPerPlanMax <= limits.ordersPendingMax);

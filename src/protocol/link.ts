@@ -1,0 +1,104 @@
+/**
+ * Links: a value, what certifies it, and the commitments that its digest names. The chain of links is the public
+ * history; each is checked from the one before it, so whoever knows one true value can check all later ones (§4).
+ */
+import { z } from 'zod';
+import { encode, sameBytes, shape } from './codec.ts';
+import { ProtocolError } from './errors.ts';
+import { clusterIdOf, type Genesis } from './genesis.ts';
+import { limits } from './limits.ts';
+import { operatorSignatureSchema, operatorsAgree } from './order.ts';
+import { verifyPacket } from './packet.ts';
+import { memberAt, quorumOf } from './roster.ts';
+import { digestOfCommitments, hashOfValue, keyCommitmentsSchema, type Value, valueSchema } from './value.ts';
+
+/** A quorum of precommits of one round; of epoch 0: the operators' signatures over the value's hash. */
+export const certificateSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('precommits'),
+    round: shape.round,
+    votes: z.array(z.strictObject({ by: shape.index, signature: shape.signature })).max(limits.membersMax),
+  }),
+  z.strictObject({
+    type: z.literal('founding'),
+    operators: z.array(operatorSignatureSchema).max(limits.operatorsMax),
+  }),
+]);
+export type Certificate = z.infer<typeof certificateSchema>;
+
+export const linkSchema = z.strictObject({
+  value: valueSchema,
+  certificate: certificateSchema,
+  commitments: keyCommitmentsSchema,
+});
+export type Link = z.infer<typeof linkSchema>;
+
+/** The exact bytes that a precommit for `value` signs; certificates keep only the signatures. */
+export function precommitBody(
+  by: number,
+  epoch: number,
+  round: number,
+  value: Uint8Array | null,
+): Uint8Array {
+  return encode({ type: 'precommit', by, epoch, round, value });
+}
+
+/** Checks that `link` is certified by the roster of `parent`. Throws `bad-certificate` or `bad-link`. */
+export function checkLink(genesis: Genesis, clusterId: Uint8Array, parent: Value, link: Link): void {
+  const { value, certificate } = link;
+  if (value.epoch !== parent.epoch + 1 || !sameBytes(value.parent, hashOfValue(parent)))
+    throw new ProtocolError(
+      'bad-link',
+      `the value of epoch ${value.epoch} does not follow that of ${parent.epoch}`,
+    );
+  checkCommitments(link);
+  if (certificate.type !== 'precommits')
+    throw new ProtocolError('bad-certificate', 'only epoch 0 is certified by operators');
+  const hash = hashOfValue(value);
+  const voted = new Set<number>();
+  for (const { by, signature } of certificate.votes) {
+    const member = memberAt(parent.roster, by);
+    if (member === undefined || voted.has(by))
+      throw new ProtocolError('bad-certificate', `a vote of ${by} does not count`);
+    const body = precommitBody(by, value.epoch, certificate.round, hash);
+    if (!verifyPacket(clusterId, member.epochKey, { body, signature }))
+      throw new ProtocolError('bad-certificate', `the vote of ${by} is not signed by it`);
+    voted.add(by);
+  }
+  if (voted.size < quorumOf(parent.roster.length, parent.threshold, genesis.faultModel))
+    throw new ProtocolError('bad-certificate', `${voted.size} votes are no quorum`);
+}
+
+/** Checks epoch 0: signed by the operators, empty of keys, and in accord with the genesis. */
+export function checkFounding(genesis: Genesis, link: Link): void {
+  const { value, certificate } = link;
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-link', `epoch 0: ${why}`);
+  };
+  if (value.epoch !== 0 || !sameBytes(value.parent, clusterIdOf(genesis)))
+    bad('it is not the first value of this cluster');
+  if (certificate.type !== 'founding' || !operatorsAgree(genesis, certificate.operators, hashOfValue(value)))
+    throw new ProtocolError('bad-certificate', 'epoch 0 is not signed by the operators');
+  if (
+    value.threshold !== genesis.threshold ||
+    value.roster.length < value.threshold ||
+    value.roster.length > genesis.membersMax
+  )
+    bad('the roster does not fit the threshold');
+  if (value.keys.length + value.accepted.length + value.lastOrder + value.suspended.length > 0)
+    bad('it must not hold keys yet');
+  const { roster } = value;
+  if (roster.some((member, at) => member.index !== at + 1)) bad('indices must be 1, 2, 3, …');
+  for (const field of ['name', 'peer'] as const)
+    if (new Set(roster.map((member) => member[field])).size !== roster.length)
+      bad(`a ${field} is listed twice`);
+  checkCommitments(link);
+}
+
+function checkCommitments({ value, commitments }: Link): void {
+  if (
+    commitments.length !== value.keys.length ||
+    !sameBytes(digestOfCommitments(commitments), value.commitments)
+  )
+    throw new ProtocolError('bad-link', `the commitments are not those of epoch ${value.epoch}`);
+}

@@ -1,0 +1,159 @@
+/** The messages of an epoch change (§4): shapes, encodings, and the frames in which they travel between two peers. */
+import { z } from 'zod';
+import { hashOf } from '../crypto/hash.ts';
+import { encode, shape } from './codec.ts';
+import { limits } from './limits.ts';
+import { linkSchema } from './link.ts';
+import { orderSchema } from './order.ts';
+import { packetSchema } from './packet.ts';
+import { valueSchema } from './value.ts';
+
+const digests = z.array(shape.hash).max(limits.membersMax + limits.keysMax);
+
+/** §4.1: I take part in the change to `epoch` by `plan`; these are my next epoch key and one-time sealing key. */
+export const attendSchema = z.strictObject({
+  type: z.literal('attend'),
+  by: shape.index,
+  epoch: shape.epoch,
+  plan: shape.hash,
+  epochKey: shape.key32,
+  sealingKey: shape.key32,
+});
+export type Attend = z.infer<typeof attendSchema>;
+
+/** The part of a dealing that is the same for every receiver; its hash is the dealing's digest (§3). */
+export const dealingPublicSchema = z.strictObject({
+  epoch: shape.epoch,
+  plan: shape.hash,
+  dealer: z.number().int().min(0).max(limits.membersMax),
+  parts: z
+    .array(z.strictObject({ key: shape.hash, commitments: z.array(shape.number).max(limits.membersMax) }))
+    .max(limits.keysMax),
+});
+export type DealingPublic = z.infer<typeof dealingPublicSchema>;
+export const digestOfDealing = (publicBytes: Uint8Array): Uint8Array =>
+  hashOf('holdfast/dealing/1', publicBytes);
+
+/** §4.2: one signed message per receiver: public part and one envelope per key. `by` 0 is the operator's command. */
+export const dealingSchema = z.strictObject({
+  type: z.literal('dealing'),
+  by: z.number().int().min(0).max(limits.membersMax),
+  receiver: shape.index,
+  public: shape.bytes(limits.frameBytesMax),
+  envelopes: z.array(shape.bytes(limits.envelopeBytesMax)).max(limits.keysMax),
+});
+export type Dealing = z.infer<typeof dealingSchema>;
+
+/** §4.2: the dealings whose sub-shares I hold durably and have checked; cumulative. */
+export const haveSchema = z.strictObject({
+  type: z.literal('have'),
+  by: shape.index,
+  epoch: shape.epoch,
+  plan: shape.hash,
+  digests,
+});
+export type Have = z.infer<typeof haveSchema>;
+
+/** §4.3. `validRound` is −1 for a new value. */
+export const proposalSchema = z.strictObject({
+  type: z.literal('proposal'),
+  by: shape.index,
+  epoch: shape.epoch,
+  round: shape.round,
+  validRound: z.number().int().min(-1).max(limits.roundMax),
+  value: valueSchema,
+});
+export type Proposal = z.infer<typeof proposalSchema>;
+
+const vote = { by: shape.index, epoch: shape.epoch, round: shape.round, value: shape.hash.nullable() };
+export const prevoteSchema = z.strictObject({ type: z.literal('prevote'), ...vote });
+export const precommitSchema = z.strictObject({ type: z.literal('precommit'), ...vote });
+export type Vote = z.infer<typeof prevoteSchema> | z.infer<typeof precommitSchema>;
+
+/** §4.4: I hold my share of `epoch` durably; `trials` is the hash of my trial partials, which travel beside it. */
+export const readySchema = z.strictObject({
+  type: z.literal('ready'),
+  by: shape.index,
+  epoch: shape.epoch,
+  value: shape.hash,
+  trials: shape.hash,
+});
+export type Ready = z.infer<typeof readySchema>;
+
+export const messageSchema = z.discriminatedUnion('type', [
+  attendSchema,
+  dealingSchema,
+  haveSchema,
+  proposalSchema,
+  prevoteSchema,
+  precommitSchema,
+  readySchema,
+]);
+export type Message = z.infer<typeof messageSchema>;
+
+/** A partial of the trial block under the new share, with its proof, for every key in the value's order. */
+export const trialsSchema = z
+  .array(z.strictObject({ partial: shape.number, proof: shape.bytes(2048) }))
+  .max(limits.keysMax);
+export type Trials = z.infer<typeof trialsSchema>;
+export const hashOfTrials = (trials: Trials): Uint8Array => hashOf('holdfast/trials/1', encode(trials));
+
+/** §4.3: what lets anyone judge a proposal without holding a sub-share; not part of the value's hash. */
+export const evidenceSchema = z.strictObject({
+  attends: z.array(packetSchema).max(limits.membersMax),
+  haves: z.array(packetSchema).max(limits.membersMax),
+  orders: z.array(orderSchema).max(limits.ordersPerPlanMax),
+  /** Prevotes of `validRound`, when a valid value is proposed again. */
+  prevotes: z.array(packetSchema).max(limits.membersMax),
+});
+export type Evidence = z.infer<typeof evidenceSchema>;
+
+/** A packet with what travels beside its signature: bound to it by a hash in the body, or checkable by itself. */
+export const carriedSchema = z.strictObject({
+  packet: packetSchema,
+  /** Of an attend: the plan's orders. */
+  orders: z.array(orderSchema).max(limits.ordersPerPlanMax).optional(),
+  /** Of a proposal. */
+  evidence: evidenceSchema.optional(),
+  /** Of a ready. */
+  trials: trialsSchema.optional(),
+});
+export type Carried = z.infer<typeof carriedSchema>;
+
+/** §4.5: a quorum of the new roster's Readys and the combined trial signature of every key. */
+export const retireProofSchema = z.strictObject({
+  epoch: shape.epoch,
+  readys: z.array(packetSchema).max(limits.membersMax),
+  signatures: z.array(shape.number).max(limits.keysMax),
+});
+export type RetireProof = z.infer<typeof retireProofSchema>;
+
+/** Frames between two peers. Before the epoch-key handshake only `summary`, `links` and `retire` are served. */
+export const frameSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('message'), message: carriedSchema }),
+  /** What I know: my newest value, whether I retired what is older, and what I hold of the undecided change. */
+  z.strictObject({
+    type: z.literal('summary'),
+    epoch: shape.epoch,
+    retired: shape.epoch,
+    /** Short hashes (8 bytes each, concatenated) of the messages that I hold, sorted. */
+    seen: shape.bytes(64 * 1024),
+    /** Digests of dealings of the undecided change whose public part I miss. */
+    wanted: digests,
+    reply: z.boolean(),
+  }),
+  z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),
+  z.strictObject({ type: z.literal('retire'), proof: retireProofSchema }),
+  /** Restart rule: what of mine do you hold of the undecided change to `epoch`? */
+  z.strictObject({ type: z.literal('recall'), epoch: shape.epoch }),
+  z.strictObject({
+    type: z.literal('recalled'),
+    epoch: shape.epoch,
+    packets: z.array(packetSchema).max(1024),
+  }),
+  z.strictObject({
+    type: z.literal('publics'),
+    publics: z.array(shape.bytes(limits.frameBytesMax)).max(limits.membersMax + limits.keysMax),
+  }),
+]);
+export type Frame = z.infer<typeof frameSchema>;

@@ -1,0 +1,280 @@
+/**
+ * Orders (§4, §6): what operators sign. Each names the cluster, an ancestor value and the next sequence number, so that
+ * none can be replayed; orders take effect only through an epoch change whose plan contains them.
+ */
+import { z } from 'zod';
+import { hashOf } from '../crypto/hash.ts';
+import { checkKeyPublic } from '../crypto/rsa-sharing.ts';
+import { ed25519FromSeed, sign, verify } from '../crypto/signature.ts';
+import { encode, hex, numberOf, sameBytes, shape } from './codec.ts';
+import { ProtocolError } from './errors.ts';
+import type { Genesis } from './genesis.ts';
+import { limits } from './limits.ts';
+import { faultsOf, type Member } from './roster.ts';
+import { type Client, clientSchema, hashOfValue, type KeyRecord, keyUseSchema, type Value } from './value.ts';
+
+export const actionSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('create-key'),
+    name: shape.name,
+    use: keyUseSchema,
+    modulus: shape.number,
+    exponent: shape.number,
+    base: shape.number,
+    constant: shape.number,
+    commitments: z.array(shape.number).min(1).max(limits.membersMax),
+  }),
+  z.strictObject({ type: z.literal('destroy-key'), name: shape.name }),
+  z.strictObject({ type: z.literal('admit'), name: shape.name, peer: shape.peer, epochKey: shape.key32 }),
+  z.strictObject({ type: z.literal('evict'), index: shape.index }),
+  z.strictObject({
+    type: z.literal('raise-threshold'),
+    threshold: z.number().int().min(2).max(limits.membersMax),
+  }),
+  z.strictObject({ type: z.literal('add-client'), client: clientSchema }),
+  z.strictObject({ type: z.literal('remove-client'), name: shape.name }),
+]);
+export type Action = z.infer<typeof actionSchema>;
+
+export const orderBodySchema = z.strictObject({
+  cluster: shape.hash,
+  ancestor: shape.hash,
+  ancestorEpoch: shape.epoch,
+  sequence: z.number().int().min(1),
+  action: actionSchema,
+});
+export type OrderBody = z.infer<typeof orderBodySchema>;
+
+export const operatorSignatureSchema = z.strictObject({
+  operator: z
+    .number()
+    .int()
+    .min(0)
+    .max(limits.operatorsMax - 1),
+  signature: shape.signature,
+});
+export type OperatorSignature = z.infer<typeof operatorSignatureSchema>;
+
+export const orderSchema = z.strictObject({
+  body: orderBodySchema,
+  signatures: z.array(operatorSignatureSchema).min(1).max(limits.operatorsMax),
+});
+export type Order = z.infer<typeof orderSchema>;
+
+const orderDomain = 'holdfast/order/1';
+export const hashOfOrder = (order: Order): Uint8Array => hashOf(orderDomain, encode(order.body));
+
+/** Signs a digest as the operator whose secret seed is given; throws `bad-order` when the genesis does not list it. */
+export function operatorSign(genesis: Genesis, seed: Uint8Array, digest: Uint8Array): OperatorSignature {
+  const { publicKey } = ed25519FromSeed(seed);
+  const operator = genesis.operators.findIndex((key) => sameBytes(key, publicKey));
+  if (operator < 0) throw new ProtocolError('bad-order', 'this operator key is not one of the cluster’s');
+  return { operator, signature: sign(seed, digest) };
+}
+
+/** Whether `m` different operators of the genesis signed the digest. */
+export function operatorsAgree(
+  genesis: Genesis,
+  signatures: readonly OperatorSignature[],
+  digest: Uint8Array,
+): boolean {
+  const agreed = new Set<number>();
+  for (const { operator, signature } of signatures) {
+    const key = genesis.operators[operator];
+    if (key === undefined || !verify(key, digest, signature)) return false;
+    agreed.add(operator);
+  }
+  return agreed.size >= genesis.operatorsNeeded;
+}
+
+export function signOrder(genesis: Genesis, seed: Uint8Array, body: OrderBody): Order {
+  return { body, signatures: [operatorSign(genesis, seed, hashOfOrder({ body, signatures: [] }))] };
+}
+
+/** Checks an order by itself: cluster, signatures, age. Throws `bad-order`. */
+export function checkOrder(genesis: Genesis, clusterId: Uint8Array, head: Value, order: Order): void {
+  const { body } = order;
+  if (!sameBytes(body.cluster, clusterId))
+    throw new ProtocolError('bad-order', 'the order is for another cluster');
+  if (!operatorsAgree(genesis, order.signatures, hashOfOrder(order)))
+    throw new ProtocolError(
+      'bad-order',
+      `the order needs valid signatures of ${genesis.operatorsNeeded} operators`,
+    );
+  if (body.sequence <= head.lastOrder)
+    throw new ProtocolError('bad-order', `order ${body.sequence} was used already`, { action: 'ignore' });
+  if (body.ancestorEpoch > head.epoch)
+    throw new ProtocolError('early', 'the order names a value that is not known here yet', {
+      action: 'ignore',
+    });
+  if (head.epoch - body.ancestorEpoch > limits.orderAgeEpochsMax)
+    throw new ProtocolError(
+      'bad-order',
+      `the order is more than ${limits.orderAgeEpochsMax} epochs old; sign it again`,
+    );
+}
+
+/** What the next value will be apart from what agreement adds (accepted dealings, new epoch keys, commitments). */
+export interface Draft {
+  roster: Member[];
+  threshold: number;
+  keys: KeyRecord[];
+  clients: Client[];
+  lastOrder: number;
+  /** Names of keys that this plan creates, with the order that creates each. */
+  created: Array<{ key: KeyRecord; order: Order }>;
+}
+
+/** The id of a key: it binds the name to the public values in this cluster. */
+export function keyIdOf(clusterId: Uint8Array, action: Extract<Action, { type: 'create-key' }>): Uint8Array {
+  return hashOf(
+    'holdfast/key/1',
+    clusterId,
+    encode([action.name, action.use, action.modulus, action.exponent, action.base, action.constant]),
+  );
+}
+
+/**
+ * Applies orders in sequence to the value before. Throws `bad-order` for one that does not fit, naming what is wrong.
+ * The order of checks is that of the orders, so every member gets the same result.
+ */
+export function draftOf(
+  genesis: Genesis,
+  clusterId: Uint8Array,
+  parent: Value,
+  orders: readonly Order[],
+): Draft {
+  const draft: Draft = {
+    roster: [...parent.roster],
+    threshold: parent.threshold,
+    keys: [...parent.keys],
+    clients: [...parent.clients],
+    lastOrder: parent.lastOrder,
+    created: [],
+  };
+  for (const order of orders) {
+    checkOrder(genesis, clusterId, parent, order);
+    if (order.body.sequence !== draft.lastOrder + 1)
+      throw new ProtocolError('bad-order', `order ${order.body.sequence} does not follow ${draft.lastOrder}`);
+    draft.lastOrder = order.body.sequence;
+    applyAction(genesis, clusterId, draft, order);
+  }
+  checkRosterChange(genesis, parent, draft);
+  return draft;
+}
+
+function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, order: Order): void {
+  const refuse = (why: string): never => {
+    throw new ProtocolError('bad-order', why);
+  };
+  const { action } = order.body;
+  switch (action.type) {
+    case 'create-key': {
+      if (draft.keys.some((key) => key.name === action.name))
+        refuse(`a key named ${action.name} exists already`);
+      if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
+      if (action.commitments.length !== draft.threshold - 1)
+        refuse(`the key was shared for another threshold than ${draft.threshold}`);
+      try {
+        checkKeyPublic(
+          {
+            modulus: numberOf(action.modulus),
+            exponent: numberOf(action.exponent),
+            base: numberOf(action.base),
+            constant: numberOf(action.constant),
+          },
+          genesis.membersMax,
+        );
+      } catch (error) {
+        refuse(`the key's public values are wrong: ${(error as Error).message}`);
+      }
+      const { commitments: _, type: __, ...rest } = action;
+      const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest };
+      draft.keys.push(key);
+      draft.created.push({ key, order });
+      return;
+    }
+    case 'destroy-key':
+      if (!draft.keys.some((key) => key.name === action.name)) refuse(`there is no key named ${action.name}`);
+      draft.keys = draft.keys.filter((key) => key.name !== action.name);
+      draft.created = draft.created.filter(({ key }) => key.name !== action.name);
+      return;
+    case 'admit': {
+      if (draft.roster.some((member) => member.name === action.name))
+        refuse(`a member named ${action.name} exists already`);
+      if (draft.roster.some((member) => member.peer === action.peer)) refuse('this peer is a member already');
+      const used = new Set(draft.roster.map((member) => member.index));
+      let index = 1;
+      while (used.has(index)) index += 1;
+      if (index > genesis.membersMax) refuse(`all ${genesis.membersMax} indices are in use`);
+      const { type: _, ...member } = action;
+      draft.roster = [...draft.roster, { index, ...member }].sort((a, b) => a.index - b.index);
+      return;
+    }
+    case 'evict':
+      if (!draft.roster.some((member) => member.index === action.index))
+        refuse(`there is no member with index ${action.index}`);
+      draft.roster = draft.roster.filter((member) => member.index !== action.index);
+      if (draft.roster.length < draft.threshold) refuse(`fewer than ${draft.threshold} members would remain`);
+      return;
+    case 'raise-threshold':
+      if (action.threshold <= draft.threshold)
+        refuse(`the threshold is ${draft.threshold} and can only be raised`);
+      if (action.threshold > draft.roster.length)
+        refuse(`${draft.roster.length} members cannot carry a threshold of ${action.threshold}`);
+      if (draft.created.length > 0)
+        refuse('a key cannot be created in the same plan that raises the threshold');
+      draft.threshold = action.threshold;
+      return;
+    case 'add-client':
+      if (draft.clients.some((client) => client.name === action.client.name))
+        refuse(`a client named ${action.client.name} exists already`);
+      if (draft.clients.some((client) => sameBytes(client.publicKey, action.client.publicKey)))
+        refuse('this client key is listed already');
+      if (draft.clients.length >= limits.clientsMax)
+        refuse(`a cluster keeps at most ${limits.clientsMax} clients`);
+      draft.clients.push(action.client);
+      return;
+    case 'remove-client':
+      if (!draft.clients.some((client) => client.name === action.name))
+        refuse(`there is no client named ${action.name}`);
+      draft.clients = draft.clients.filter((client) => client.name !== action.name);
+      return;
+  }
+}
+
+/** Orders that leave fewer than `k + 2m` members in both rosters are refused: two changes do it (§4.1). */
+function checkRosterChange(genesis: Genesis, parent: Value, draft: Draft): void {
+  const before = new Set(parent.roster.map((member) => `${member.index}/${member.peer}`));
+  const stay = draft.roster.filter((member) => before.has(`${member.index}/${member.peer}`)).length;
+  if (stay === parent.roster.length && draft.threshold === parent.threshold) return;
+  const m =
+    genesis.faultModel === 'crash'
+      ? 0
+      : Math.min(
+          faultsOf(parent.roster.length, parent.threshold, genesis.faultModel),
+          faultsOf(draft.roster.length, draft.threshold, genesis.faultModel),
+        );
+  if (stay < draft.threshold + 2 * m)
+    throw new ProtocolError(
+      'bad-order',
+      `only ${stay} members would be in both rosters; ${draft.threshold + 2 * m} are needed: make two changes of it`,
+    );
+}
+
+/** The plan's name: hash of parent, next roster, `k`, keys and orders (§4.1). */
+export function planOf(parent: Value, draft: Draft, orders: readonly Order[]): Uint8Array {
+  return hashOf(
+    'holdfast/plan/1',
+    hashOfValue(parent),
+    encode({
+      roster: draft.roster.map(({ index, name, peer }) => [index, name, peer]),
+      threshold: draft.threshold,
+      keys: draft.keys.map((key) => key.id),
+      clients: draft.clients.map((client) => client.publicKey),
+      orders: orders.map(hashOfOrder),
+    }),
+  );
+}
+
+export const orderId = (order: Order): string => hex(hashOfOrder(order));

@@ -1,0 +1,120 @@
+/** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
+import { strict as assert } from 'node:assert';
+import { hex } from './codec.ts';
+import type { KeySetting } from './io.ts';
+import { limits } from './limits.ts';
+import type { Link } from './link.ts';
+import type { Attend, Have, Vote } from './messages.ts';
+import { type Draft, draftOf, type Order, planOf } from './order.ts';
+import { faultsOf, type Member, quorumOf } from './roster.ts';
+import type { CoreState, Entry, Hex } from './state.ts';
+import { hashOfValue, type KeyRecord, type Value } from './value.ts';
+
+export type View = Pick<CoreState, 'genesis' | 'clusterId' | 'peer' | 'timing' | 'durable' | 'volatile'>;
+
+export function headLink(view: View): Link {
+  const link = view.durable.links[view.durable.own.head];
+  assert(link !== undefined, 'the newest link is always kept');
+  return link;
+}
+export const headOf = (view: View): Value => headLink(view).value;
+
+/** This member in the newest roster; undefined once evicted. */
+export const selfIn = (view: View, value: Value = headOf(view)): Member | undefined =>
+  value.roster.find((member) => member.peer === view.peer);
+
+export const valueQuorum = (view: View, value: Value): number =>
+  quorumOf(value.roster.length, value.threshold, view.genesis.faultModel);
+export const valueFaults = (view: View, value: Value): number =>
+  faultsOf(value.roster.length, value.threshold, view.genesis.faultModel);
+
+/** Whether this member holds its share of every key in the newest epoch. */
+export function holdsShare(view: View, epoch: number = view.durable.own.head): boolean {
+  const link = view.durable.links[epoch];
+  const shares = view.durable.shares[epoch];
+  return (
+    link !== undefined &&
+    shares !== undefined &&
+    link.value.keys.every((key) => shares[hex(key.id)] !== undefined)
+  );
+}
+
+/** The secret that this member signs with now, or null: unlisted, muted, or waiting for others' memory after a restart. */
+export function signingSecret(view: View): { index: number; secret: Uint8Array } | null {
+  const self = selfIn(view);
+  if (self === undefined || view.volatile.recall !== null || view.durable.own.muted !== null) return null;
+  const secret = view.durable.epochSecrets[hex(self.epochKey)];
+  return secret === undefined ? null : { index: self.index, secret };
+}
+
+/** Whether everything before the newest epoch is erased here: nobody attends the next change before (§4.5). */
+export const retiredHead = (view: View): boolean => view.durable.own.retired >= view.durable.own.head;
+
+const entriesOf = <T extends Attend | Have>(section: Record<string, Entry<T>>, plan: Hex): Array<Entry<T>> =>
+  Object.entries(section)
+    .filter(([key]) => key.startsWith(`${plan}/`))
+    .map(([, entry]) => entry);
+
+export const attendsOf = (view: View, plan: Hex): Array<Entry<Attend>> =>
+  entriesOf(view.durable.attends, plan);
+export const havesOf = (view: View, plan: Hex): Array<Entry<Have>> => entriesOf(view.durable.haves, plan);
+
+/** Members that contradicted themselves in the undecided change: leaders and dealers leave them out. */
+export function contradicting(view: View): Set<number> {
+  const epoch = view.durable.own.head + 1;
+  return new Set(
+    Object.values(view.durable.blames)
+      .filter((blame) => blame.epoch === epoch && blame.kind === 'contradiction')
+      .map((blame) => blame.by),
+  );
+}
+
+/** Plans with a quorum of Attends: their windows and the rounds are open. */
+export function attendedPlans(view: View): Hex[] {
+  const quorum = valueQuorum(view, headOf(view));
+  return Object.keys(view.durable.plans).filter((plan) => attendsOf(view, plan).length >= quorum);
+}
+
+export function draftOfPlan(view: View, plan: Hex): Draft | null {
+  const orders = view.durable.plans[plan]?.orders;
+  return orders === undefined ? null : draftOf(view.genesis, view.clusterId, headOf(view), orders);
+}
+
+/** The longest run of pending orders that fit the newest value, in sequence, with the plan it makes. */
+export function bestPlan(view: View): { plan: Uint8Array; orders: Order[]; draft: Draft } {
+  const parent = headOf(view);
+  let orders: Order[] = [];
+  let draft = draftOf(view.genesis, view.clusterId, parent, orders);
+  for (let sequence = parent.lastOrder + 1; ; sequence += 1) {
+    const order = view.durable.orders[sequence];
+    if (order === undefined || orders.length >= limits.ordersPerPlanMax) break;
+    try {
+      draft = draftOf(view.genesis, view.clusterId, parent, [...orders, order]);
+    } catch {
+      break; // It fits neither now nor as a part of a longer plan: it waits, or is replaced by the operator.
+    }
+    orders = [...orders, order];
+  }
+  return { plan: planOf(parent, draft, orders), orders, draft };
+}
+
+export function barePlan(view: View): { plan: Uint8Array; orders: Order[]; draft: Draft } {
+  const parent = headOf(view);
+  const draft = draftOf(view.genesis, view.clusterId, parent, []);
+  return { plan: planOf(parent, draft, []), orders: [], draft };
+}
+
+export function votesOf(view: View, type: Vote['type'], round: number): Vote[] {
+  const prefix = `${type}/${round}/`;
+  return Object.entries(view.durable.votes)
+    .filter(([key]) => key.startsWith(prefix))
+    .map(([, entry]) => entry.message);
+}
+
+export const keySettings = (
+  keys: readonly KeyRecord[],
+  threshold: number,
+  membersMax: number,
+): KeySetting[] => keys.map((key) => ({ key, threshold, membersMax }));
+
+export const headHash = (view: View): Uint8Array => hashOfValue(headOf(view));

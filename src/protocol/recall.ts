@@ -1,0 +1,79 @@
+/**
+ * The restart rule (§4, third of the four rules): a peer that restarts within an undecided epoch signs again once a quorum,
+ * itself included, has answered from durable records what it had signed. If its store lacks any of it, the store went back
+ * in time, and the peer signs nothing until the next certificate.
+ */
+import { decode, hex, sameBytes } from './codec.ts';
+import { type Message, messageSchema } from './messages.ts';
+import { type Packet, verifyPacket } from './packet.ts';
+import { headOf, selfIn, type View, valueQuorum } from './queries.ts';
+import { slotOf } from './say.ts';
+import type { Entry } from './state.ts';
+import type { Work } from './work.ts';
+
+/** At start: nothing is signed before a quorum has been asked. */
+export function beginRecall(work: Work): void {
+  if (selfIn(work) === undefined) return;
+  work.volatile.recall = { epoch: headOf(work).epoch + 1, answered: {}, askAtMs: work.nowMs };
+}
+
+/** Rule `recall`: asks every authenticated peer, again and again until a quorum has answered. */
+export function recall(work: Work): boolean {
+  const { recall: waiting, authenticated } = work.volatile;
+  if (waiting === null) return false;
+  if (Object.keys(waiting.answered).length >= valueQuorum(work, headOf(work)) - 1) {
+    work.volatile.recall = null;
+    work.rule('recalled', { epoch: waiting.epoch, answers: Object.keys(waiting.answered).length });
+    return true;
+  }
+  if (work.nowMs < waiting.askAtMs) return false;
+  for (const peer of Object.keys(authenticated))
+    if (!waiting.answered[peer])
+      work.emit({ type: 'send', to: peer, frame: { type: 'recall', epoch: waiting.epoch } });
+  work.volatile.recall = { ...waiting, askAtMs: work.nowMs + work.timing.resendMs };
+  return true;
+}
+
+/** Answers from durable records; peers that themselves wait answer too, and "nothing seen" counts. */
+export function answerRecall(work: Work, from: string, epoch: number): void {
+  const head = headOf(work);
+  const asker = head.roster.find((member) => member.peer === from);
+  if (asker === undefined || epoch !== head.epoch + 1) return; // one of us is behind: catch-up comes first
+  const packets = (['attends', 'haves', 'proposals', 'votes'] as const).flatMap((section) =>
+    Object.values(work.durable[section] as Record<string, Entry<Message>>)
+      .filter(({ message }) => message.by === asker.index)
+      .map(({ carried }) => carried.packet),
+  );
+  work.emit({ type: 'send', to: from, frame: { type: 'recalled', epoch, packets } });
+}
+
+export function receiveRecalled(work: Work, from: string, epoch: number, packets: readonly Packet[]): void {
+  const { recall: waiting } = work.volatile;
+  const self = selfIn(work);
+  if (waiting === null || waiting.epoch !== epoch || self === undefined) return;
+  if (!headOf(work).roster.some((member) => member.peer === from && member.peer !== work.peer)) return;
+  for (const packet of packets) {
+    const message = decode(messageSchema, packet.body);
+    if (
+      message.type === 'dealing' ||
+      message.by !== self.index ||
+      !verifyPacket(work.clusterId, self.epochKey, packet)
+    )
+      continue;
+    if (message.epoch !== epoch || holds(work, message, packet)) continue;
+    work.own({ muted: { epoch } });
+    work.rule('muted', { epoch, missing: message.type });
+  }
+  work.volatile.recall = { ...waiting, answered: { ...waiting.answered, [from]: true } };
+}
+
+function holds(view: View, message: Exclude<Message, { type: 'dealing' }>, packet: Packet): boolean {
+  const { section, key } = slotOf(message);
+  const held = (view.durable[section] as Record<string, Entry<Message>>)[key];
+  if (held === undefined) return false;
+  if (held.message.type === 'have' && message.type === 'have') {
+    const listed = new Set(held.message.digests.map(hex));
+    return message.digests.every((digest) => listed.has(hex(digest)));
+  }
+  return sameBytes(held.carried.packet.body, packet.body);
+}

@@ -1,0 +1,40 @@
+/**
+ * Every transition of the core, by name, in the order of protocol §4. After each input the rules run until none fires;
+ * logs, traces and scenario transcripts print these names. A rule returns whether it changed anything.
+ */
+import { adopt } from './adopt.ts';
+import { decisionOf, jumpRound, nextRound, precommit, prevote, propose } from './agree.ts';
+import { apply, combineTrial, ready, retire } from './apply.ts';
+import { attend, openRounds } from './attend.ts';
+import { resend } from './catch-up.ts';
+import { check, deal, have, seal } from './deal.ts';
+import { recall } from './recall.ts';
+import type { Work } from './work.ts';
+
+function decide(work: Work): boolean {
+  const link = decisionOf(work);
+  if (link === null) return false;
+  adopt(work, link);
+  return true;
+}
+
+export const rules: ReadonlyArray<readonly [name: string, fire: (work: Work) => boolean]> = [
+  ['recall', recall],
+  ['attend', attend],
+  ['open-rounds', openRounds],
+  ['deal', deal],
+  ['seal', seal],
+  ['check', check],
+  ['have', have],
+  ['jump-round', jumpRound],
+  ['propose', propose],
+  ['prevote', prevote],
+  ['precommit', precommit],
+  ['decide', decide],
+  ['next-round', nextRound],
+  ['apply', apply],
+  ['ready', ready],
+  ['combine-trial', combineTrial],
+  ['retire', retire],
+  ['resend', resend],
+];

@@ -1,0 +1,207 @@
+/**
+ * The state of one member's core. `durable` is everything that must survive a power cut: the driver makes each change of
+ * it durable before anything of the same step leaves. `volatile` is rebuilt at start. Records are immutable: a step
+ * replaces them (see `work.ts`), so that a step that fails half-way leaves nothing behind.
+ */
+import type { Genesis } from './genesis.ts';
+import type { Link } from './link.ts';
+import type { Attend, Carried, Have, Message, Proposal, Ready, RetireProof, Vote } from './messages.ts';
+import type { Order } from './order.ts';
+import type { Packet } from './packet.ts';
+
+/** Hex of a hash, key or digest. */
+export type Hex = string;
+
+export interface Timing {
+  refreshPeriodMs: number;
+  /** Part of the period, 0–1, by which each refresh is drawn earlier at random. */
+  refreshJitter: number;
+  minimumIntervalMs: number;
+  dealingWindowMs: number;
+  roundTimeoutMs: number;
+  /** How long a new sub-share may wait for company before a Have lists it. */
+  haveDelayMs: number;
+  /** How long the holder of a retire proof waits for stragglers before it erases. */
+  graceMs: number;
+  resendMs: number;
+  resendMaxMs: number;
+  recoveryHoldMs: number;
+}
+
+export interface Entry<T extends Message> {
+  message: T;
+  carried: Carried;
+}
+
+/** A plan that this member attended, with the private halves of the keys that its Attend announced. */
+export interface AttendedPlan {
+  epochKey: Uint8Array;
+  sealingKey: Uint8Array;
+  sealingSecret: Uint8Array;
+}
+
+/** This member's own dealing for a plan; the coefficients are secret and go at Retire. */
+export interface OwnDealing {
+  digest: Uint8Array;
+  public: Uint8Array;
+  /** For every key the `t` coefficients of γ, as minimal signed bytes. */
+  coefficients: Uint8Array[][];
+}
+
+/** A checked sub-share of one dealing: one number per part of its public half. */
+export interface SubShare {
+  epoch: number;
+  plan: Uint8Array;
+  dealer: number;
+  numbers: Uint8Array[];
+}
+
+export type RoundStep = 'propose' | 'prevote' | 'precommit';
+export interface Rounds {
+  epoch: number;
+  round: number;
+  step: RoundStep;
+  locked: { round: number; value: Hex } | null;
+  valid: { round: number; value: Hex } | null;
+}
+
+export interface Note {
+  decidedAtMs: number;
+  contradicted: number[];
+}
+
+export interface Blame {
+  epoch: number;
+  by: number;
+  /** `contradiction` is proof for anyone; `false-sub-share` and `false-trial` are what this member saw. */
+  kind: 'contradiction' | 'false-sub-share' | 'false-trial' | 'false-sum' | 'false-mask';
+}
+
+export interface Durable {
+  links: Record<string, Link>;
+  retires: Record<string, RetireProof>;
+  notes: Record<string, Note>;
+  blames: Record<string, Blame>;
+  /** Epoch → key id → share. */
+  shares: Record<string, Record<Hex, Uint8Array>>;
+  /** Public epoch key → its secret seed. */
+  epochSecrets: Record<Hex, Uint8Array>;
+  /** Pending orders by sequence number. */
+  orders: Record<string, Order>;
+  /** Orders of every plan of the undecided change that some Attend taught, in sequence. */
+  plans: Record<Hex, { orders: Order[] }>;
+  /** Plans that this member attended; kept until Retire, for their sealing secrets. */
+  attended: Record<Hex, AttendedPlan>;
+  dealt: Record<Hex, OwnDealing>;
+  /** Own sealed dealings as they leave, by plan and receiver. */
+  outbox: Record<string, { packet: Packet }>;
+  /** Checked sub-shares by dealing digest. */
+  subShares: Record<Hex, SubShare>;
+  /** Public halves of dealings by digest. */
+  publics: Record<Hex, { bytes: Uint8Array }>;
+  /** `plan/by`. */
+  attends: Record<string, Entry<Attend>>;
+  haves: Record<string, Entry<Have>>;
+  /** `round`. */
+  proposals: Record<string, Entry<Proposal>>;
+  /** `type/round/by`. */
+  votes: Record<string, Entry<Vote>>;
+  /** Readys of the newest epoch, by index. */
+  readys: Record<string, Entry<Ready>>;
+  /** Single records. */
+  own: {
+    /** Epoch of the newest certified value that this member knows. */
+    head: number;
+    rounds: Rounds | null;
+    /** Highest epoch whose predecessors this member erased. */
+    retired: number;
+    /** The number drawn at the random gate for the undecided change. */
+    drawn: { epoch: number; number: number } | null;
+    /** This member's store went back in time: it signs nothing until the next certificate. */
+    muted: { epoch: number } | null;
+  };
+}
+
+export interface Volatile {
+  nowMs: number;
+  wallMs: number;
+  connected: Record<string, true>;
+  authenticated: Record<string, true>;
+  /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
+  recall: { epoch: number; answered: Record<string, true>; askAtMs: number } | null;
+  refreshAtMs: number | null;
+  refreshWanted: boolean;
+  lastChangeAtMs: number | null;
+  windowEndsAtMs: number | null;
+  /** At most one running timer per step of the current round. */
+  timers: Partial<Record<RoundStep, { round: number; atMs: number }>>;
+  haveAtMs: number | null;
+  retireAtMs: number | null;
+  resendAtMs: number | null;
+  resendIntervalMs: number;
+  /** Verdict on every proposed value; `incomplete` while commitments are being fetched. */
+  verdicts: Record<Hex, { verdict: 'valid' | 'invalid' | 'incomplete'; why: string }>;
+  /** Dealings received but not yet checked, by digest. */
+  inbox: Record<Hex, { dealer: number; plan: Hex; packet: Packet; envelopes: Uint8Array[] }>;
+  /** `plan/dealer` of dealings that failed their check; no other is taken from that dealer. */
+  refusedDealings: Record<Hex, true>;
+  /** Heavy arithmetic under way, by tag. */
+  jobs: Record<string, true>;
+  /** Messages of the next epoch that came before its decision. */
+  early: Array<{ from: string; carried: Carried }>;
+}
+
+export interface CoreState {
+  readonly genesis: Genesis;
+  readonly clusterId: Uint8Array;
+  /** This member's libp2p peer id. */
+  readonly peer: string;
+  readonly timing: Timing;
+  readonly gate: number;
+  readonly durable: Readonly<Durable>;
+  readonly volatile: Readonly<Volatile>;
+}
+
+export const emptyDurable = (): Durable => ({
+  links: {},
+  retires: {},
+  notes: {},
+  blames: {},
+  shares: {},
+  epochSecrets: {},
+  orders: {},
+  plans: {},
+  attended: {},
+  dealt: {},
+  outbox: {},
+  subShares: {},
+  publics: {},
+  attends: {},
+  haves: {},
+  proposals: {},
+  votes: {},
+  readys: {},
+  own: { head: 0, rounds: null, retired: 0, drawn: null, muted: null },
+});
+
+export const emptyVolatile = (): Volatile => ({
+  nowMs: 0,
+  wallMs: 0,
+  connected: {},
+  authenticated: {},
+  recall: null,
+  refreshAtMs: null,
+  refreshWanted: false,
+  lastChangeAtMs: null,
+  windowEndsAtMs: null,
+  timers: {},
+  haveAtMs: null,
+  retireAtMs: null,
+  resendAtMs: null,
+  resendIntervalMs: 0,
+  verdicts: {},
+  inbox: {},
+  refusedDealings: {},
+  jobs: {},
+  early: [],
+});

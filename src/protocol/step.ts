@@ -1,0 +1,254 @@
+/**
+ * The core: `step(state, input) → { state, outputs }`. No promise, socket, timer, clock or logger; what a step changes of
+ * the durable state is its first output, so that it is durable before anything else of the step leaves.
+ */
+import { strict as assert } from 'node:assert';
+import { nextRefreshAtMs, receiveLinks } from './adopt.ts';
+import { receiveProposal, receiveVote } from './agree.ts';
+import { applied, combined, receiveReady, receiveRetireProof, tried } from './apply.ts';
+import { learnOrder, receiveAttend } from './attend.ts';
+import { receivePublics, receiveSummary, summaryOf } from './catch-up.ts';
+import { decode } from './codec.ts';
+import { checked, dealt, receiveDealing, sealed, takeOperatorDealings } from './deal.ts';
+import { durableDelta } from './durable-records.ts';
+import { ProtocolError } from './errors.ts';
+import type { Input, JobResult, Output } from './io.ts';
+import { limits } from './limits.ts';
+import { type Carried, frameSchema, type Have, messageSchema } from './messages.ts';
+import { checkOrder } from './order.ts';
+import { verifyPacket } from './packet.ts';
+import { headOf, type View } from './queries.ts';
+import { answerRecall, beginRecall, receiveRecalled } from './recall.ts';
+import { memberAt } from './roster.ts';
+import { rules } from './rules.ts';
+import { keep } from './say.ts';
+import type { CoreState } from './state.ts';
+
+import { Work } from './work.ts';
+
+/** A fixpoint is reached in a few passes; more means that two rules undo each other, which is a bug. */
+const passesMax = 10_000;
+
+export function step(state: CoreState, input: Input): { state: CoreState; outputs: Output[] } {
+  let work = begin(state, input);
+  try {
+    take(work, input);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    const from = 'from' in input ? input.from : '';
+    work = begin(state, input); // whatever the bad message began is gone
+    work.emit({ type: 'refused', from, code: error.code, action: error.action, why: error.message });
+  }
+  runRules(work);
+  if (work.durable.own.head !== state.durable.own.head) replayEarly(work);
+  const after: CoreState = { ...state, durable: work.durable, volatile: work.volatile };
+  const { puts, deletes } = durableDelta(state.durable, work.durable);
+  const outputs = work.outputs;
+  if (puts.length + deletes.length > 0 || work.rotate)
+    outputs.unshift({ type: 'persist', puts, deletes, rotate: work.rotate });
+  return { state: after, outputs };
+}
+
+function begin(state: CoreState, input: Input): Work {
+  const work = new Work(state, input.entropy);
+  work.volatile.nowMs = input.atMs;
+  work.volatile.wallMs = input.wallMs;
+  return work;
+}
+
+function runRules(work: Work): void {
+  for (let pass = 0; rules.some(([, fire]) => fire(work)); pass += 1)
+    assert(pass < passesMax, 'the rules reach a fixpoint');
+}
+
+function take(work: Work, input: Input): void {
+  switch (input.type) {
+    case 'boot':
+      return boot(work);
+    case 'tick':
+      return;
+    case 'refresh':
+      work.volatile.refreshWanted = true;
+      return;
+    case 'connected':
+      work.volatile.connected = { ...work.volatile.connected, [input.peer]: true };
+      work.emit({ type: 'send', to: input.peer, frame: summaryOf(work, true) });
+      return;
+    case 'authenticated':
+      work.volatile.authenticated = { ...work.volatile.authenticated, [input.peer]: true };
+      work.volatile.resendIntervalMs = work.timing.resendMs;
+      if (work.volatile.recall !== null)
+        work.volatile.recall = { ...work.volatile.recall, askAtMs: work.nowMs };
+      work.emit({ type: 'send', to: input.peer, frame: summaryOf(work, true) });
+      return;
+    case 'disconnected': {
+      const { [input.peer]: _, ...connected } = work.volatile.connected;
+      const { [input.peer]: __, ...authenticated } = work.volatile.authenticated;
+      work.volatile.connected = connected;
+      work.volatile.authenticated = authenticated;
+      return;
+    }
+    case 'order':
+      checkOrder(work.genesis, work.clusterId, headOf(work), input.order);
+      learnOrder(work, input.order);
+      return;
+    case 'dealings':
+      takeOperatorDealings(work, input.packets);
+      return;
+    case 'gossip':
+    case 'frame':
+      return takeFrame(work, input.from, input.type === 'gossip' || input.authenticated, input.frame);
+    case 'computed':
+      return takeResult(work, input.tag, input.result);
+  }
+}
+
+/** Timers are volatile: they are armed again, the refresh timer from the wall clock of the last change. */
+function boot(work: Work): void {
+  const head = headOf(work);
+  const decidedAtMs = work.durable.notes[head.epoch]?.decidedAtMs ?? work.volatile.wallMs;
+  const agoMs = Math.max(0, work.volatile.wallMs - decidedAtMs);
+  work.volatile.refreshAtMs = nextRefreshAtMs(work, work.nowMs - agoMs);
+  work.volatile.lastChangeAtMs = head.epoch === 0 ? null : work.nowMs - agoMs;
+  if (work.durable.own.rounds?.round === 0)
+    work.volatile.windowEndsAtMs = work.nowMs + work.timing.dealingWindowMs;
+  beginRecall(work);
+  work.emit({ type: 'roster', members: head.roster });
+}
+
+function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint8Array): void {
+  const frame = decode(frameSchema, bytes);
+  // Before the epoch-key handshake only catch-up is served (§4).
+  if (
+    !authenticated &&
+    (frame.type === 'message' ||
+      frame.type === 'recall' ||
+      frame.type === 'recalled' ||
+      frame.type === 'publics')
+  )
+    return;
+  switch (frame.type) {
+    case 'message':
+      return takeMessage(work, from, frame.message);
+    case 'summary':
+      return receiveSummary(work, from, authenticated, frame);
+    case 'links':
+      receiveLinks(work, frame.links);
+      work.emit({ type: 'send', to: from, frame: summaryOf(work, true) });
+      return;
+    case 'retire':
+      return receiveRetireProof(work, frame.proof);
+    case 'publics':
+      return receivePublics(work, frame.publics);
+    case 'recall':
+      return answerRecall(work, from, frame.epoch);
+    case 'recalled':
+      return receiveRecalled(work, from, frame.epoch, frame.packets);
+  }
+}
+
+/** A signed message: of the undecided change, or a Ready of the newest epoch; later ones wait, older ones are dropped. */
+function takeMessage(work: Work, from: string, carried: Carried): void {
+  const message = decode(messageSchema, carried.packet.body);
+  if (message.type === 'dealing') return receiveDealing(work, message, carried.packet);
+  const head = headOf(work);
+  const current = message.type === 'ready' ? head.epoch : head.epoch + 1;
+  if (message.epoch > current) {
+    const small = carried.packet.body.length <= limits.earlyBytesMax && carried.evidence === undefined;
+    if (message.epoch === current + 1) {
+      if (small)
+        work.volatile.early = [...work.volatile.early.slice(1 - limits.earlyMessages), { from, carried }];
+    } else work.emit({ type: 'send', to: from, frame: summaryOf(work, true) });
+    return;
+  }
+  if (message.epoch < current) return;
+  const member = memberAt(head.roster, message.by);
+  if (member === undefined) throw new ProtocolError('not-a-member', `no member has index ${message.by}`);
+  if (!verifyPacket(work.clusterId, member.epochKey, carried.packet))
+    throw new ProtocolError('bad-signature', `a ${message.type} is not signed by member ${message.by}`);
+  switch (message.type) {
+    case 'attend':
+      return receiveAttend(work, message, carried);
+    case 'have':
+      return receiveHave(work, message, carried);
+    case 'proposal':
+      return receiveProposal(work, message, carried);
+    case 'prevote':
+    case 'precommit':
+      return receiveVote(work, message, carried);
+    case 'ready':
+      return receiveReady(work, message, carried);
+  }
+}
+
+function receiveHave(work: Work, message: Have, carried: Carried): void {
+  const names = message.digests.map((digest) => Buffer.from(digest).toString('hex'));
+  if (names.some((name, at) => at > 0 && name <= (names[at - 1] as string)))
+    throw new ProtocolError('bad-have', 'a Have lists digests twice or unsorted', { culprit: message.by });
+  if (work.durable.plans[Buffer.from(message.plan).toString('hex')] === undefined)
+    throw new ProtocolError('early', 'a Have came before any Attend of its plan', { action: 'ignore' });
+  keep(work, message, carried);
+}
+
+/** Messages that came before the decision of their parent, now that it is here. */
+function replayEarly(work: Work): void {
+  const waiting = work.volatile.early;
+  work.volatile.early = [];
+  for (const { from, carried } of waiting) {
+    try {
+      takeMessage(work, from, carried);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      work.emit({ type: 'refused', from, code: error.code, action: error.action, why: error.message });
+    }
+  }
+  runRules(work);
+}
+
+/** A job has ended. Its tag says what it was for; one that no longer matters is dropped by the function that takes it. */
+function takeResult(work: Work, tag: string, result: JobResult): void {
+  const about = tag.slice(tag.indexOf('/') + 1);
+  if (!cannotHelpAgain(result)) {
+    const { [tag]: _, ...jobs } = work.volatile.jobs;
+    work.volatile.jobs = jobs;
+  }
+  switch (result.kind) {
+    case 'deal':
+      return dealt(work, about, result);
+    case 'seal':
+      return sealed(work, about, result);
+    case 'check':
+      return checked(work, about, result);
+    case 'apply':
+      return applied(work, Number(about), result);
+    case 'trial':
+      return tried(work, Number(about), result.trials);
+    case 'combine-trial':
+      return combined(work, Number(about.split('/')[0]), result);
+    case 'failed':
+      work.rule('job-failed', { job: tag.slice(0, tag.indexOf('/')) });
+      return;
+  }
+}
+
+/** Results that the same job would give again: its tag stays taken, so that no rule asks in a circle. */
+const cannotHelpAgain = (result: JobResult): boolean =>
+  result.kind === 'failed' ||
+  (result.kind === 'apply' && result.shares === null) ||
+  (result.kind === 'combine-trial' && result.signatures === null && result.culprits.length === 0);
+
+/** When the driver must send the next `tick`; null while nothing waits for time. */
+export function nextTickAtMs(view: View): number | null {
+  const { volatile } = view;
+  const times = [
+    volatile.recall?.askAtMs ?? null,
+    volatile.refreshAtMs,
+    volatile.lastChangeAtMs === null ? null : volatile.lastChangeAtMs + view.timing.minimumIntervalMs,
+    volatile.windowEndsAtMs,
+    volatile.haveAtMs,
+    volatile.retireAtMs,
+    volatile.resendAtMs,
+    ...Object.values(volatile.timers).map((timer) => timer?.atMs ?? null),
+  ].filter((at): at is number => at !== null && at > volatile.nowMs);
+  return times.length === 0 ? null : Math.min(...times);
+}

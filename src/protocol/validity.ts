@@ -1,0 +1,221 @@
+/**
+ * What a value must be (§4.3): leader and validators build it with the same function from the same evidence, so validity
+ * is objective and nobody needs a sub-share to judge it.
+ */
+import { combineCommitments } from '../crypto/dealing.ts';
+import { compareBytes, decode, hex, numberBytes, numberOf, sameBytes } from './codec.ts';
+import { ProtocolError } from './errors.ts';
+import {
+  type Attend,
+  attendSchema,
+  type DealingPublic,
+  dealingPublicSchema,
+  type Evidence,
+  type Have,
+  haveSchema,
+} from './messages.ts';
+import { type Draft, draftOf, type Order, planOf } from './order.ts';
+import { type Packet, verifyPacket } from './packet.ts';
+import { attendsOf, havesOf, headLink, headOf, type View, valueQuorum } from './queries.ts';
+import { holdersNeeded, memberAt } from './roster.ts';
+import {
+  type Accepted,
+  digestOfCommitments,
+  hashOfValue,
+  type KeyCommitments,
+  publicOf,
+  type Value,
+} from './value.ts';
+
+/** The keys that a member's dealing covers: those of the value before that stay. */
+export const dealtKeys = (draft: Draft) =>
+  draft.keys.filter((key) => !draft.created.some((made) => made.key === key));
+
+/**
+ * Checks that a dealing's public half is one for this plan: parts, order and number of commitments (a higher degree is a
+ * longer list). Throws `bad-dealing`.
+ */
+export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): void {
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-dealing', `dealing of ${half.dealer || 'the operator'}: ${why}`, {
+      culprit: half.dealer,
+    });
+  };
+  if (half.epoch !== epoch || !sameBytes(half.plan, plan)) bad('it was made for another plan');
+  if (half.dealer === 0) {
+    const part = half.parts[0];
+    const made = draft.created.find(({ key }) => part !== undefined && sameBytes(key.id, part.key));
+    if (half.parts.length !== 1 || part === undefined || made === undefined)
+      return bad('it creates no key of this plan');
+    const action = made.order.body.action;
+    const ordered = action.type === 'create-key' ? action.commitments : [];
+    if (
+      ordered.length !== part.commitments.length ||
+      ordered.some((c, m) => !sameBytes(c, part.commitments[m] as Uint8Array))
+    )
+      bad('its commitments are not those of the order');
+    return;
+  }
+  const keys = dealtKeys(draft);
+  if (half.parts.length !== keys.length) bad('it does not cover every key');
+  half.parts.forEach((part, at) => {
+    if (!sameBytes(part.key, (keys[at] as (typeof keys)[number]).id)) bad('it covers other keys');
+    if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
+  });
+}
+
+export const decodePublic = (bytes: Uint8Array): DealingPublic => decode(dealingPublicSchema, bytes);
+
+/** Every key's commitments after the accepted dealings are applied: C_m ← ∏ C_m (§3). */
+export function nextCommitments(view: View, draft: Draft, halves: readonly DealingPublic[]): KeyCommitments {
+  const { value, commitments } = headLink(view);
+  return draft.keys.map((key) => {
+    const made = draft.created.find((creation) => creation.key === key);
+    if (made !== undefined) return (made.order.body.action as { commitments: Uint8Array[] }).commitments;
+    const at = value.keys.findIndex((old) => sameBytes(old.id, key.id));
+    const lists = [
+      commitments[at] as Uint8Array[],
+      ...halves.flatMap((half) =>
+        half.parts.filter((part) => sameBytes(part.key, key.id)).map((part) => part.commitments),
+      ),
+    ];
+    return combineCommitments(
+      lists.map((list) => list.map(numberOf)),
+      publicOf(key),
+    ).map(numberBytes);
+  });
+}
+
+export const sortAccepted = (accepted: readonly Accepted[]): Accepted[] =>
+  [...accepted].sort((a, b) => a.dealer - b.dealer || compareBytes(a.digest, b.digest));
+
+/** The one value that follows from a plan's orders, its Attends and a set of accepted dealings. */
+export function assembleValue(
+  view: View,
+  plan: Uint8Array,
+  draft: Draft,
+  attends: readonly Attend[],
+  accepted: readonly Accepted[],
+  halves: readonly DealingPublic[],
+): { value: Value; commitments: KeyCommitments } {
+  const parent = headOf(view);
+  const fresh = new Map(attends.map((attend) => [attend.by, attend.epochKey]));
+  const commitments = nextCommitments(view, draft, halves);
+  const value: Value = {
+    epoch: parent.epoch + 1,
+    parent: hashOfValue(parent),
+    plan,
+    accepted: [...accepted],
+    roster: draft.roster.map((member) => {
+      const stays = memberAt(parent.roster, member.index)?.peer === member.peer;
+      return { ...member, epochKey: (stays ? fresh.get(member.index) : undefined) ?? member.epochKey };
+    }),
+    threshold: draft.threshold,
+    keys: draft.keys,
+    clients: draft.clients,
+    suspended: parent.suspended,
+    lastOrder: draft.lastOrder,
+    commitments: digestOfCommitments(commitments),
+  };
+  return { value, commitments };
+}
+
+export type Verdict =
+  | { verdict: 'valid'; commitments: KeyCommitments }
+  | { verdict: 'incomplete'; missing: Uint8Array[] }
+  | { verdict: 'invalid'; why: string };
+
+/** Judges a proposed value by its evidence. Never throws: whatever is wrong is a verdict. */
+export function judge(view: View, value: Value, evidence: Evidence): Verdict {
+  try {
+    return judgeOrThrow(view, value, evidence);
+  } catch (error) {
+    if (error instanceof ProtocolError) return { verdict: 'invalid', why: error.message };
+    throw error;
+  }
+}
+
+function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
+  const parent = headOf(view);
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-proposal', why);
+  };
+  if (value.epoch !== parent.epoch + 1 || !sameBytes(value.parent, hashOfValue(parent)))
+    bad('it does not follow the newest value');
+  const draft = draftOf(view.genesis, view.clusterId, parent, evidence.orders as Order[]);
+  if (!sameBytes(planOf(parent, draft, evidence.orders), value.plan)) bad('its orders do not make its plan');
+
+  const attends = evidence.attends.map((packet) => readEvidence(view, packet, 'attend', value.plan));
+  const attending = new Set(attends.map((attend) => attend.by));
+  if (attending.size !== attends.length || attends.length < valueQuorum(view, parent))
+    bad('it shows no quorum of Attends');
+
+  const sorted = sortAccepted(value.accepted);
+  if (
+    sorted.some(
+      (entry, at) =>
+        entry !== value.accepted[at] && !sameBytes(entry.digest, (value.accepted[at] as Accepted).digest),
+    )
+  )
+    bad('its dealings are not sorted');
+  const dealers = value.accepted.filter(({ dealer }) => dealer !== 0).map(({ dealer }) => dealer);
+  if (new Set(dealers).size !== dealers.length || dealers.some((dealer) => !attending.has(dealer)))
+    bad('its dealers are not members that attend, each once');
+  if (dealers.length < draft.threshold || dealers.length < parent.threshold)
+    bad(`it accepts fewer than ${draft.threshold} dealings`);
+
+  const missing = value.accepted
+    .filter(({ digest }) => view.durable.publics[hex(digest)] === undefined)
+    .map(({ digest }) => digest);
+  if (missing.length > 0) return { verdict: 'incomplete', missing };
+  const halves = value.accepted.map(({ dealer, digest }) => {
+    const half = decodePublic((view.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes);
+    if (half.dealer !== dealer) bad('it names the wrong dealer');
+    checkPublic(value.epoch, value.plan, draft, half);
+    return half;
+  });
+  const created = halves
+    .filter((half) => half.dealer === 0)
+    .map((half) => hex((half.parts[0] as { key: Uint8Array }).key));
+  if (created.length !== draft.created.length || new Set(created).size !== created.length)
+    bad('a created key has no accepted dealing');
+
+  const holders = new Set<number>();
+  for (const packet of evidence.haves) {
+    const have = readEvidence(view, packet, 'have', value.plan);
+    const listed = new Set(have.digests.map(hex));
+    const inBoth = memberAt(draft.roster, have.by)?.peer === memberAt(parent.roster, have.by)?.peer;
+    if (inBoth && value.accepted.every(({ digest }) => listed.has(hex(digest)))) holders.add(have.by);
+  }
+  if (holders.size < holdersNeededFor(view, draft))
+    bad('too few members show that they hold every accepted dealing');
+
+  const assembled = assembleValue(view, value.plan, draft, attends, value.accepted, halves);
+  if (!sameBytes(hashOfValue(assembled.value), hashOfValue(value))) bad('it is not what its evidence makes');
+  return { verdict: 'valid', commitments: assembled.commitments };
+}
+
+export const holdersNeededFor = (view: View, draft: Draft): number =>
+  holdersNeeded(
+    { n: headOf(view).roster.length, k: headOf(view).threshold },
+    { n: draft.roster.length, k: draft.threshold },
+    view.genesis.faultModel,
+  );
+
+function readEvidence(view: View, packet: Packet, type: 'attend', plan: Uint8Array): Attend;
+function readEvidence(view: View, packet: Packet, type: 'have', plan: Uint8Array): Have;
+function readEvidence(view: View, packet: Packet, type: 'attend' | 'have', plan: Uint8Array): Attend | Have {
+  const held = (type === 'attend' ? attendsOf : havesOf)(view, hex(plan)).find(
+    ({ carried }) =>
+      sameBytes(carried.packet.signature, packet.signature) && sameBytes(carried.packet.body, packet.body),
+  );
+  if (held !== undefined) return held.message; // verified when it was kept
+  const message = type === 'attend' ? decode(attendSchema, packet.body) : decode(haveSchema, packet.body);
+  const parent = headOf(view);
+  const member = memberAt(parent.roster, message.by);
+  if (member === undefined || message.epoch !== parent.epoch + 1 || !sameBytes(message.plan, plan))
+    throw new ProtocolError('bad-proposal', `its ${type} of ${message.by} is not for this plan`);
+  if (!verifyPacket(view.clusterId, member.epochKey, packet))
+    throw new ProtocolError('bad-proposal', `its ${type} of ${message.by} is not signed`);
+  return message;
+}

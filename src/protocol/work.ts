@@ -1,0 +1,81 @@
+/**
+ * One step's working copy: sections are copied on their first write, entries never change. A step that throws is thrown
+ * away whole; the state it began with is untouched.
+ */
+import { hkdfSync } from 'node:crypto';
+import type { Output } from './io.ts';
+import type { Blame, CoreState, Durable, Volatile } from './state.ts';
+
+type Section = Exclude<keyof Durable, 'own'>;
+
+export class Work {
+  readonly before: CoreState;
+  readonly durable: Durable;
+  readonly volatile: Volatile;
+  readonly outputs: Output[] = [];
+  /** Set by Retire: the store re-keys itself and erases every older byte. */
+  rotate = false;
+  private readonly entropy: Uint8Array;
+  private drawn = 0;
+
+  constructor(before: CoreState, entropy: Uint8Array) {
+    this.before = before;
+    this.durable = { ...before.durable };
+    this.volatile = { ...before.volatile };
+    this.entropy = entropy;
+  }
+
+  get genesis() {
+    return this.before.genesis;
+  }
+  get clusterId() {
+    return this.before.clusterId;
+  }
+  get peer() {
+    return this.before.peer;
+  }
+  get timing() {
+    return this.before.timing;
+  }
+  get nowMs() {
+    return this.volatile.nowMs;
+  }
+
+  put<S extends Section>(section: S, key: string | number, record: Durable[S][string]): void {
+    this.durable[section] = { ...this.durable[section], [key]: record };
+  }
+  drop(section: Section, keep: (key: string) => boolean): void {
+    const kept = Object.entries(this.durable[section]).filter(([key]) => keep(key));
+    if (kept.length !== Object.keys(this.durable[section]).length)
+      (this.durable as unknown as Record<string, unknown>)[section] = Object.fromEntries(kept);
+  }
+  own(change: Partial<Durable['own']>): void {
+    this.durable.own = { ...this.durable.own, ...change };
+  }
+  emit(output: Output): void {
+    this.outputs.push(output);
+  }
+  rule(rule: string, detail: Record<string, string | number> = {}): void {
+    this.emit({ type: 'rule', rule, detail });
+  }
+  blame(blame: Blame): void {
+    const key = `${blame.epoch}/${blame.by}/${blame.kind}`;
+    if (!(key in this.durable.blames)) this.put('blames', key, blame);
+  }
+
+  /** Fresh secret bytes of this step, expanded from the input's entropy. */
+  draw(length: number): Uint8Array {
+    this.drawn += 1;
+    return new Uint8Array(
+      hkdfSync('sha256', this.entropy, new Uint8Array(0), `holdfast/draw/${this.drawn}`, length),
+    );
+  }
+
+  /** Starts a job unless one with this tag is under way. */
+  compute(tag: string, job: Extract<Output, { type: 'compute' }>['job']): boolean {
+    if (this.volatile.jobs[tag]) return false;
+    this.volatile.jobs = { ...this.volatile.jobs, [tag]: true };
+    this.emit({ type: 'compute', tag, job });
+    return true;
+  }
+}

@@ -1,0 +1,62 @@
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
+import { multiaddr } from '@multiformats/multiaddr';
+import { expect, test } from 'vitest';
+import { AddressBook } from '../../src/node/network/address-book.ts';
+import { peerIdOf } from '../../src/node/network/identity.ts';
+import { testIdentity } from './loopback.ts';
+
+const signed = async (
+  author: number,
+  subject: number,
+  sequence: number,
+  ports: number[],
+): Promise<Uint8Array> => {
+  const record = new PeerRecord({
+    peerId: peerIdFromPrivateKey(await testIdentity(subject)),
+    multiaddrs: ports.map((port) => multiaddr(`/ip4/127.0.0.1/tcp/${port}`)),
+    seqNumber: BigInt(sequence),
+  });
+  return (await RecordEnvelope.seal(record, await testIdentity(author))).marshal();
+};
+const ports = (book: AddressBook, peer: string): (string | undefined)[] =>
+  book.addressesOf(peer).map((address) => address.toString().split('/')[4]);
+
+test('only a newer record that the member signed itself is taken', async () => {
+  const peer = peerIdOf(await testIdentity(1));
+  const book = new AddressBook([]);
+  book.setMembers([{ peer, addresses: ['/ip4/127.0.0.1/tcp/1'] }]);
+  expect(await book.addRecord(await signed(1, 1, 5, [2]))).toBe(peer);
+  expect(await book.addRecord(await signed(1, 1, 4, [3]))).toBe(null);
+  expect(await book.addRecord(await signed(1, 1, 5, [3]))).toBe(null);
+  expect(ports(book, peer)).toEqual(['2', '1']);
+  await expect(book.addRecord(await signed(2, 1, 9, [3]))).rejects.toThrow('not signed by its peer');
+  const forged = await signed(1, 1, 9, [3]);
+  forged[forged.length - 1]! ^= 1;
+  await expect(book.addRecord(forged)).rejects.toThrow();
+  await expect(book.addRecord(new Uint8Array(100_000))).rejects.toThrow('too large');
+  expect(ports(book, peer)).toEqual(['2', '1']);
+});
+
+test('nothing is kept about strangers, and a removed member is forgotten', async () => {
+  const [member, stranger] = [peerIdOf(await testIdentity(1)), peerIdOf(await testIdentity(2))];
+  const book = new AddressBook([`/ip4/127.0.0.1/tcp/9/p2p/${stranger}`]);
+  book.setMembers([{ peer: member, addresses: [] }]);
+  expect(await book.addRecord(await signed(2, 2, 5, [2]))).toBe(null);
+  expect(book.addDiscovered(stranger, [multiaddr('/ip4/127.0.0.1/tcp/2')])).toBe(false);
+  expect(book.addressesOf(stranger)).toEqual([]);
+  await book.addRecord(await signed(1, 1, 5, [2]));
+  book.setMembers([{ peer: stranger, addresses: [] }]);
+  expect(book.record(member)).toBe(null);
+  expect(ports(book, stranger)).toEqual(['9']);
+});
+
+test('addresses are bounded, and those that are malformed or name another peer are left out', async () => {
+  const [peer, other] = [peerIdOf(await testIdentity(1)), peerIdOf(await testIdentity(2))];
+  const book = new AddressBook(['not an address']);
+  const many = Array.from({ length: 100 }, (_, index) => `/ip4/127.0.0.1/tcp/${index + 10}`);
+  book.setMembers([{ peer, addresses: ['nonsense', `/ip4/127.0.0.1/tcp/1/p2p/${other}`, ...many] }]);
+  expect(book.addressesOf(peer).length).toBeLessThanOrEqual(16);
+  expect(ports(book, peer)[0]).toBe('10');
+  expect(book.addressesOf(peer)[0]?.toString().endsWith(peer)).toBe(true);
+});

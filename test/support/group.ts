@@ -1,0 +1,342 @@
+/** A whole group in one process: the real drivers and cores over a simulated network, virtual time and seeded chance. */
+
+import { seal } from '../../src/cipher/envelope.ts';
+import type { CipherName } from '../../src/cipher/local-cipher.ts';
+import { createKeyFromPrimes, creationShare } from '../../src/crypto/key-creation.ts';
+import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { Driver } from '../../src/node/driver.ts';
+import { runJob } from '../../src/node/jobs.ts';
+import { envelopeContext, packNumber } from '../../src/node/sealing.ts';
+import { encode, hex, numberBytes } from '../../src/protocol/codec.ts';
+import {
+  createCore,
+  foundDurable,
+  foundingLink,
+  foundingValue,
+  signFounding,
+} from '../../src/protocol/create.ts';
+import { durableFromRecords } from '../../src/protocol/durable-records.ts';
+import { clusterIdOf, type FaultModel, type Genesis } from '../../src/protocol/genesis.ts';
+import type { Output } from '../../src/protocol/io.ts';
+import type { Link } from '../../src/protocol/link.ts';
+import { digestOfDealing } from '../../src/protocol/messages.ts';
+import { type Action, hashOfOrder, keyIdOf, type Order, signOrder } from '../../src/protocol/order.ts';
+import { signPacket } from '../../src/protocol/packet.ts';
+import { attendsOf, headOf, holdsShare } from '../../src/protocol/queries.ts';
+import type { CoreState, Timing } from '../../src/protocol/state.ts';
+import { type Client, hashOfValue } from '../../src/protocol/value.ts';
+import { samplePrimes } from '../crypto/sample.ts';
+import { MemoryHome, MemoryStore } from './memory-store.ts';
+import { SimulatedNetwork, type SimulatedNetworkOptions } from './simulated-network.ts';
+import { seededBytes, settled, VirtualTime } from './virtual-time.ts';
+
+export const testTiming: Timing = {
+  refreshPeriodMs: 3_600_000,
+  refreshJitter: 0.1,
+  minimumIntervalMs: 0,
+  dealingWindowMs: 500,
+  roundTimeoutMs: 500,
+  haveDelayMs: 50,
+  graceMs: 200,
+  resendMs: 300,
+  resendMaxMs: 2_000,
+  recoveryHoldMs: 2_000,
+};
+
+const ciphers: CipherName[] = ['aes', 'blowfish', 'des', '3des', 'xchacha20'];
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+export interface GroupOptions {
+  peers: number;
+  threshold: number;
+  seed?: number;
+  faultModel?: FaultModel;
+  membersMax?: number;
+  gate?: number;
+  timing?: Partial<Timing>;
+  network?: Partial<SimulatedNetworkOptions>;
+  clients?: Client[];
+}
+
+export interface Node {
+  name: string;
+  peer: string;
+  home: MemoryHome;
+  store: MemoryStore;
+  driver: Driver | null;
+  cipher: CipherName;
+  /** Every output that the driver performed since the node was created, oldest first. */
+  outputs: Output[];
+}
+
+export class Group {
+  readonly time = new VirtualTime();
+  readonly network: SimulatedNetwork;
+  readonly nodes: Node[] = [];
+  readonly genesis: Genesis;
+  readonly operatorSeed: Uint8Array;
+  readonly founding: Link;
+  readonly options: GroupOptions;
+  readonly random: (length: number) => Uint8Array;
+  #starts = 0;
+
+  constructor(options: GroupOptions) {
+    this.options = options;
+    const seed = options.seed ?? 1;
+    this.random = seededBytes(`group/${seed}`);
+    this.network = new SimulatedNetwork({ scheduler: this.time, seed, ...options.network });
+    this.operatorSeed = this.random(32);
+    this.genesis = {
+      name: 'test',
+      operators: [ed25519FromSeed(this.operatorSeed).publicKey],
+      operatorsNeeded: 1,
+      threshold: options.threshold,
+      membersMax: options.membersMax ?? Math.max(8, options.peers),
+      faultModel: options.faultModel ?? 'byzantine',
+      absentEpochsMax: 100,
+      nonce: this.random(16),
+    };
+    const epochKeys = Array.from({ length: options.peers }, () => this.random(32)).map((epochSeed) => ({
+      seed: epochSeed,
+      publicKey: ed25519FromSeed(epochSeed).publicKey,
+    }));
+    const roster = epochKeys.map(({ publicKey }, at) => ({
+      index: at + 1,
+      name: `p${at + 1}`,
+      peer: `peer-${String(at + 1).padStart(4, '0')}`,
+      epochKey: publicKey,
+    }));
+    const value = foundingValue(this.genesis, roster, options.clients ?? []);
+    this.founding = foundingLink(value, [signFounding(this.genesis, this.operatorSeed, value)]);
+    roster.forEach((member, at) => {
+      const durable = foundDurable(
+        this.genesis,
+        this.founding,
+        epochKeys[at] as (typeof epochKeys)[number],
+        0,
+      );
+      const home = new MemoryHome();
+      const node: Node = {
+        name: member.name,
+        peer: member.peer,
+        home,
+        store: new MemoryStore(home),
+        driver: null,
+        cipher: ciphers[at % ciphers.length] as CipherName,
+        outputs: [],
+      };
+      this.nodes.push(node);
+      node.driver = this.#driver(node, this.#core(node, durable));
+    });
+  }
+
+  #core(node: Node, durable: CoreState['durable']): CoreState {
+    return createCore({
+      genesis: this.genesis,
+      peer: node.peer,
+      timing: { ...testTiming, ...this.options.timing },
+      gate: this.options.gate ?? 0,
+      durable,
+    });
+  }
+
+  #driver(node: Node, state: CoreState): Driver {
+    this.#starts += 1;
+    const randomBytes = seededBytes(`${this.options.seed ?? 1}/${node.name}/${this.#starts}`);
+    return new Driver({
+      state,
+      store: node.store,
+      transport: this.network.transport(node.peer),
+      compute: (job) =>
+        new Promise((resolve) => {
+          this.time.schedule(1, () => resolve(runJob(job, { cipher: node.cipher, randomBytes })));
+        }),
+      clock: this.time.clock(),
+      randomBytes,
+      log: silent,
+      addressesOf: () => [],
+      onRequest: async () => new Uint8Array(),
+      onFailure: (error) => {
+        throw error;
+      },
+      onOutput: (output) => node.outputs.push(output),
+    });
+  }
+
+  node(index: number): Node {
+    return this.nodes[index - 1] as Node;
+  }
+
+  get running(): Node[] {
+    return this.nodes.filter((node) => node.driver !== null);
+  }
+
+  state(index: number): CoreState {
+    const { driver } = this.node(index);
+    if (driver === null) throw new Error(`p${index} is not running`);
+    return driver.state;
+  }
+
+  async start(): Promise<void> {
+    for (const node of this.nodes) {
+      await node.store.open();
+      await node.driver?.start({ fresh: true });
+    }
+  }
+
+  async stop(index: number): Promise<void> {
+    const node = this.node(index);
+    await node.driver?.stop();
+    node.driver = null;
+    await node.store.close();
+  }
+
+  /** Starts a stopped peer from what its store holds, and nothing else. */
+  async restart(index: number): Promise<void> {
+    const node = this.node(index);
+    const durable = durableFromRecords(await node.store.open());
+    node.driver = this.#driver(node, this.#core(node, durable));
+    await node.driver.start({ fresh: false });
+  }
+
+  async stopAll(): Promise<void> {
+    for (const node of this.running) await this.stop(this.nodes.indexOf(node) + 1);
+  }
+
+  /** Runs virtual time until `condition` holds; throws after `limitMs` of it. */
+  async until(condition: () => boolean, limitMs = 120_000, what = 'the condition'): Promise<void> {
+    const end = this.time.now() + limitMs;
+    await settled();
+    while (!condition()) {
+      if (this.time.now() > end || !(await this.time.next()))
+        throw new Error(`${what} did not come within ${limitMs} ms of virtual time`);
+    }
+  }
+
+  async run(forMs: number): Promise<void> {
+    const end = this.time.now() + forMs;
+    let ended = false;
+    this.time.schedule(forMs, () => {
+      ended = true;
+    });
+    while (!ended && this.time.now() <= end) await this.time.next();
+  }
+
+  epochOf(index: number): number {
+    return this.state(index).durable.own.head;
+  }
+
+  /** All running members have retired `epoch` and hold their share of it. */
+  settledAt(epoch: number): boolean {
+    return this.running.every(({ driver }) => {
+      const state = (driver as Driver).state;
+      return state.durable.own.head === epoch && state.durable.own.retired === epoch && holdsShare(state);
+    });
+  }
+
+  async refresh(by = 1): Promise<number> {
+    const { driver } = this.node(by);
+    const next = (driver as Driver).state.durable.own.head + 1;
+    driver?.refresh();
+    await this.until(() => this.settledAt(next), 120_000, `epoch ${next}`);
+    return next;
+  }
+
+  /** Signs an order on the newest value that the peer knows and hands it to that peer. */
+  async order(by: number, action: Action): Promise<Order> {
+    const head = headOf(this.state(by));
+    const order = signOrder(this.genesis, this.operatorSeed, {
+      cluster: clusterIdOf(this.genesis),
+      ancestor: hashOfValue(head),
+      ancestorEpoch: head.epoch,
+      sequence: head.lastOrder + 1,
+      action,
+    });
+    await this.node(by).driver?.submitOrder(order);
+    return order;
+  }
+
+  /** Creates a 512-bit key as the operator's command does: an order, then its dealing to everyone who attends. */
+  async createKey(name = 'key', by = 1, primes = samplePrimes(512)): Promise<void> {
+    const parameters = {
+      membersMax: this.genesis.membersMax,
+      threshold: headOf(this.state(by)).threshold,
+      modulusBits: 512,
+    };
+    const creation = createKeyFromPrimes({ ...primes, e: 65537n, parameters, randomBytes: this.random });
+    const action = {
+      type: 'create-key' as const,
+      name,
+      use: 'sign' as const,
+      modulus: numberBytes(creation.public.modulus),
+      exponent: numberBytes(creation.public.exponent),
+      base: numberBytes(creation.public.base),
+      constant: numberBytes(creation.public.constant),
+      commitments: creation.commitments.map(numberBytes),
+    };
+    const next = this.epochOf(by) + 1;
+    const order = await this.order(by, action);
+    const id = keyIdOf(clusterIdOf(this.genesis), action);
+    const served = new Set<string>();
+    const serve = () => {
+      const state = this.state(by);
+      if (state.durable.own.head >= next) return;
+      for (const [plan, { orders }] of Object.entries(state.durable.plans)) {
+        if (!orders.some((listed) => hex(hashOfOrder(listed)) === hex(hashOfOrder(order)))) continue;
+        const half = encode({
+          epoch: next,
+          plan: Buffer.from(plan, 'hex'),
+          dealer: 0,
+          parts: [{ key: id, commitments: action.commitments }],
+        });
+        const digest = digestOfDealing(half);
+        const packets = attendsOf(state, plan)
+          .filter(({ message }) => !served.has(`${plan}/${message.by}`))
+          .map(({ message }) => {
+            served.add(`${plan}/${message.by}`);
+            const tie = {
+              cluster: state.clusterId,
+              epoch: next,
+              plan: Buffer.from(plan, 'hex'),
+              digest,
+              sender: 0,
+              receiver: message.by,
+            };
+            const envelope = seal({
+              cipher: 'aes',
+              receiverKey: message.sealingKey,
+              entropy: this.random(32),
+              context: envelopeContext({ ...tie, key: id }),
+              plaintext: packNumber(creationShare(creation, message.by), parameters),
+            });
+            const body = encode({
+              type: 'dealing',
+              by: 0,
+              receiver: message.by,
+              public: half,
+              envelopes: [envelope],
+            });
+            return signPacket(state.clusterId, this.operatorSeed, body);
+          });
+        if (packets.length > 0) void this.node(by).driver?.submitDealings(packets);
+      }
+    };
+    const undo = this.node(by).driver?.onChange(serve);
+    serve();
+    await this.until(() => this.settledAt(next), 120_000, `the creation of ${name}`);
+    undo?.();
+  }
+
+  /** The names of the rules that a node's core fired, oldest first. */
+  rules(index: number): string[] {
+    return this.node(index).outputs.flatMap((output) => (output.type === 'rule' ? [output.rule] : []));
+  }
+}
+
+/** A founded and started group with one key. */
+export async function groupWithKey(options: GroupOptions): Promise<Group> {
+  const group = new Group(options);
+  await group.start();
+  await group.createKey();
+  return group;
+}
