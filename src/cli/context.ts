@@ -11,7 +11,9 @@ export interface GlobalOptions {
 }
 
 export const globalOptions = (): Option[] => [
-  new Option('--home <dir>', "the peer's folder").env('HOLDFAST_HOME').default(join(homedir(), '.holdfast'), '~/.holdfast'),
+  new Option('--home <dir>', "the peer's folder")
+    .env('HOLDFAST_HOME')
+    .default(join(homedir(), '.holdfast'), '~/.holdfast'),
   new Option('--json', 'one JSON document instead of text, for commands that report').default(false),
 ];
 
@@ -47,7 +49,8 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h:
 export function duration(text: string): number {
   const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
   const result = Number(amount) * (unitMs[unit] ?? Number.NaN);
-  if (!Number.isFinite(result) || result <= 0) throw new InvalidArgumentError('write it as 500ms, 8s, 5m, 1h or 2d.');
+  if (!Number.isFinite(result) || result <= 0)
+    throw new InvalidArgumentError('write it as 500ms, 8s, 5m, 1h or 2d.');
   return Math.round(result);
 }
 

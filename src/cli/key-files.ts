@@ -59,7 +59,10 @@ export const operatorPublicKey = (file: string): Uint8Array =>
   fromHex(readKeyFile(operatorFileSchema, file, 'an operator key').publicKey);
 
 /** Opens an operator key, with the passphrase from the file, the environment or the terminal. */
-export async function openOperatorFile(file: string, passphraseFile: string | undefined): Promise<SigningKey> {
+export async function openOperatorFile(
+  file: string,
+  passphraseFile: string | undefined,
+): Promise<SigningKey> {
   const { publicKey, sealed } = readKeyFile(operatorFileSchema, file, 'an operator key');
   const passphrase = await operatorPassphrase({ file: passphraseFile, fresh: false, of: file });
   try {

@@ -1,13 +1,14 @@
 /** Signing orders as an operator, handing them in, and waiting until the group has carried them out. */
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ApiClient } from '../api/client.ts';
 import type { Home } from '../node/home.ts';
+import { writePrivateFile } from '../node/home.ts';
 import { decode, encode, sameBytes } from '../protocol/codec.ts';
 import {
   type Action,
   hashOfOrder,
-  type Order,
   type OperatorSignature,
+  type Order,
   operatorSign,
   orderSchema,
 } from '../protocol/order.ts';
@@ -16,7 +17,6 @@ import { collect, interruption, optionsOf, withDaemon } from './context.ts';
 import { openOperatorFile, type SigningKey } from './key-files.ts';
 import { CommandError, progress, readInput, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
-import { writePrivateFile } from '../node/home.ts';
 
 export interface OperatorOptions {
   operator?: string[];
@@ -38,7 +38,9 @@ export const withOperator = (command: Command): Command =>
 export const withOrder = (command: Command): Command =>
   withOperator(command)
     .option('--no-wait', 'return when the order is handed in, before the group has carried it out')
-    .addOption(new Option('--order-file <file>', 'write the order there instead, for other operators to sign'));
+    .addOption(
+      new Option('--order-file <file>', 'write the order there instead, for other operators to sign'),
+    );
 
 export async function openOperators(home: Home, options: OperatorOptions): Promise<SigningKey[]> {
   const keys: SigningKey[] = [];
@@ -48,7 +50,11 @@ export async function openOperators(home: Home, options: OperatorOptions): Promi
 }
 
 /** Signs a digest with every given key and wipes the keys. Throws `ProtocolError` for a key that the genesis does not list. */
-export function signAsOperators(home: Home, keys: readonly SigningKey[], digest: Uint8Array): OperatorSignature[] {
+export function signAsOperators(
+  home: Home,
+  keys: readonly SigningKey[],
+  digest: Uint8Array,
+): OperatorSignature[] {
   return keys.map((key) => operatorSign(home.genesis, key.seed, digest));
 }
 
@@ -57,7 +63,13 @@ export const wipe = (keys: readonly SigningKey[]): void => {
 };
 
 /** The order for `action` that follows `head`, with the signatures of `keys`. `ahead`: orders signed just before. */
-export function makeOrder(home: Home, head: Value, action: Action, keys: readonly SigningKey[], ahead = 0): Order {
+export function makeOrder(
+  home: Home,
+  head: Value,
+  action: Action,
+  keys: readonly SigningKey[],
+  ahead = 0,
+): Order {
   const body = {
     cluster: home.cluster,
     ancestor: hashOfValue(head),
@@ -89,7 +101,8 @@ export function tookEffect(action: Action, value: Value): boolean {
 }
 
 const orderPrefix = 'holdfast-order1 ';
-export const orderText = (order: Order): string => `${orderPrefix}${Buffer.from(encode(order)).toString('base64url')}\n`;
+export const orderText = (order: Order): string =>
+  `${orderPrefix}${Buffer.from(encode(order)).toString('base64url')}\n`;
 
 export function readOrderFile(file: string): Order {
   const text = readInput(file).toString('utf8').trim();
@@ -99,12 +112,20 @@ export function readOrderFile(file: string): Order {
 export const writeOrderFile = (file: string, order: Order): void => writePrivateFile(file, orderText(order));
 
 /** Waits until the group has decided on `order`; the value it took effect in. */
-export function waitForOrder(chain: VerifiedChain, daemon: ApiClient, order: Order, signal: AbortSignal): Promise<Value> {
+export function waitForOrder(
+  chain: VerifiedChain,
+  daemon: ApiClient,
+  order: Order,
+  signal: AbortSignal,
+): Promise<Value> {
   return daemon.until(async () => {
     const head = await chain.head();
     if (head.lastOrder < order.body.sequence) return null;
     if (!tookEffect(order.body.action, head))
-      throw new CommandError('failed', `another order with number ${order.body.sequence} was carried out instead; run this again`);
+      throw new CommandError(
+        'failed',
+        `another order with number ${order.body.sequence} was carried out instead; run this again`,
+      );
     return head;
   }, signal);
 }
@@ -130,9 +151,12 @@ export async function runOrders(
 
 function keepForOthers(file: string, orders: readonly Order[], home: Home): void {
   const [order] = orders;
-  if (order === undefined || orders.length > 1) throw new CommandError('usage', 'one order file holds one order');
+  if (order === undefined || orders.length > 1)
+    throw new CommandError('usage', 'one order file holds one order');
   writeOrderFile(file, order);
-  say(`${file}: order ${order.body.sequence}, signed by ${order.signatures.length} of ${home.genesis.operatorsNeeded} operators`);
+  say(
+    `${file}: order ${order.body.sequence}, signed by ${order.signatures.length} of ${home.genesis.operatorsNeeded} operators`,
+  );
 }
 
 /** Hands orders in and, unless told otherwise, waits until the last one is carried out. */
@@ -153,6 +177,7 @@ export async function handIn(
   }
   progress('waiting for the group to carry it out (stopping this command does not stop it)…');
   const value = await waitForOrder(chain, daemon, last, interruption());
-  if (options.json) sayJson({ orders: orders.map((order) => order.body.sequence), decided: true, epoch: value.epoch });
+  if (options.json)
+    sayJson({ orders: orders.map((order) => order.body.sequence), decided: true, epoch: value.epoch });
   else say(`epoch ${value.epoch}: ${done(value)}`);
 }

@@ -8,7 +8,7 @@ import { ed25519FromSeed } from '../crypto/signature.ts';
 import { reachableAddresses, withFreePorts } from '../node/addresses.ts';
 import { createHome, type Home } from '../node/home.ts';
 import { identityFromSeed, identityToBytes, peerIdOf } from '../node/network/identity.ts';
-import { parseSettings, type Settings, settingsText } from '../node/settings.ts';
+import { parseSettings, type Settings, SettingsError, settingsText } from '../node/settings.ts';
 import { fingerprintOf, type Invitation } from '../protocol/admission.ts';
 import { clusterIdOf } from '../protocol/genesis.ts';
 import { collect } from './context.ts';
@@ -35,7 +35,9 @@ export const withPeerOptions = (command: Command): Command =>
     .option('--lobby-listen <address>', 'where to listen for newcomers', collect)
     .option('--lobby-address <address>', 'where newcomers reach the lobby, if not at the interfaces', collect)
     .option('--bootstrap <address>', 'a member to try first, with /p2p/<peer id>', collect)
-    .addOption(new Option('--mdns <state>', 'find members on this network by multicast DNS').choices(['on', 'off']))
+    .addOption(
+      new Option('--mdns <state>', 'find members on this network by multicast DNS').choices(['on', 'off']),
+    )
     .option('--set <name=value>', 'any other setting (repeat for several)', collect);
 
 export const defaultPeerName = (): string =>
@@ -58,13 +60,22 @@ async function settingsOf(name: string, options: PeerOptions): Promise<Settings>
     if (at < 1) throw new CommandError('usage', `--set ${assignment} is not of the form name=value`);
     given[assignment.slice(0, at)] = parse(assignment.slice(at + 1));
   }
-  const settings = parseSettings(JSON.stringify(given), 'the given settings');
+  const settings = checkedSettings(given);
   const ports = await withFreePorts([...settings.listen, ...settings.lobbyListen]);
   return {
     ...settings,
     listen: ports.slice(0, settings.listen.length),
     lobbyListen: ports.slice(settings.listen.length),
   };
+}
+
+function checkedSettings(given: Record<string, unknown>): Settings {
+  try {
+    return parseSettings(JSON.stringify(given), null);
+  } catch (error) {
+    if (error instanceof SettingsError) throw new CommandError('usage', error.message);
+    throw error;
+  }
 }
 
 export interface NewPeer {
@@ -85,7 +96,9 @@ export async function createPeer(options: {
   const lobbyIdentity = await identityFromSeed(new Uint8Array(randomBytes(32)));
   const firstEpochSeed = new Uint8Array(randomBytes(32));
   const { lobbyListen, lobbyAnnounce } = settings;
-  const invitation = options.invitationFor(reachableAddresses(lobbyListen, lobbyAnnounce, peerIdOf(lobbyIdentity)));
+  const invitation = options.invitationFor(
+    reachableAddresses(lobbyListen, lobbyAnnounce, peerIdOf(lobbyIdentity)),
+  );
   const home = createHome(options.dir, {
     settings: settingsText(settings),
     invitation,
@@ -96,5 +109,9 @@ export async function createPeer(options: {
   const peer = peerIdOf(identity);
   const { publicKey: epochKey } = ed25519FromSeed(firstEpochSeed);
   firstEpochSeed.fill(0);
-  return { home, peer, fingerprint: fingerprintOf({ cluster: clusterIdOf(invitation.genesis), peer, epochKey }) };
+  return {
+    home,
+    peer,
+    fingerprint: fingerprintOf({ cluster: clusterIdOf(invitation.genesis), peer, epochKey }),
+  };
 }

@@ -48,7 +48,8 @@ export const bad = (text: string): string => styled('red', text, stdout);
 
 /** What goes on meanwhile. */
 export const progress = (line: string): void => void stderr.write(`${styled('dim', line, stderr)}\n`);
-export const warn = (line: string): void => void stderr.write(`${styled('yellow', `warning: ${line}`, stderr)}\n`);
+export const warn = (line: string): void =>
+  void stderr.write(`${styled('yellow', `warning: ${line}`, stderr)}\n`);
 
 /** The one JSON document of a command that reports. Bytes and bigints never get here. */
 export const sayJson = (document: unknown): void => say(JSON.stringify(document, null, 2));
@@ -62,7 +63,9 @@ export function sayBytes(bytes: Uint8Array): void {
 
 /** Rows under headings, in columns that fit the longest entry. */
 export function sayTable(headings: readonly string[], rows: ReadonlyArray<readonly string[]>): void {
-  const widths = headings.map((heading, at) => Math.max(heading.length, ...rows.map((row) => row[at]?.length ?? 0)));
+  const widths = headings.map((heading, at) =>
+    Math.max(heading.length, ...rows.map((row) => row[at]?.length ?? 0)),
+  );
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, at) => (at === cells.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
@@ -101,8 +104,14 @@ function askHidden(question: string): Promise<string> {
     };
     const read = (text: string): void => {
       for (const character of text) {
-        if (character === '\r' || character === '\n') return finish(() => resolve(typed));
-        if (character === '\u0003') return finish(() => reject(new CommandError('failed', 'stopped; nothing was done')));
+        if (character === '\r' || character === '\n') {
+          finish(() => resolve(typed));
+          return;
+        }
+        if (character === '\u0003') {
+          finish(() => reject(new CommandError('failed', 'stopped; nothing was done')));
+          return;
+        }
         if (character === '\u007f' || character === '\b') typed = [...typed].slice(0, -1).join('');
         else typed += character;
       }
@@ -121,10 +130,16 @@ export async function operatorPassphrase(options: {
   of: string;
 }): Promise<string> {
   const { file, fresh, of } = options;
-  const given = file === undefined ? process.env.HOLDFAST_OPERATOR_PASSPHRASE : readInput(file).toString('utf8').split(/\r?\n/)[0];
+  const given =
+    file === undefined
+      ? process.env.HOLDFAST_OPERATOR_PASSPHRASE
+      : readInput(file).toString('utf8').split(/\r?\n/)[0];
   const passphrase = given ?? (await askHidden(`passphrase for ${of}: `));
   if (passphrase === '')
-    throw new CommandError('usage', 'the passphrase is empty; an operator key without one is open to everybody');
+    throw new CommandError(
+      'usage',
+      'the passphrase is empty; an operator key without one is open to everybody',
+    );
   if (fresh && given === undefined && passphrase !== (await askHidden('the same again: ')))
     throw new CommandError('usage', 'the two passphrases differ; nothing was done');
   return passphrase;
@@ -136,7 +151,14 @@ export function readInput(file: string): Buffer {
     return readFileSync(file === '-' ? 0 : file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it is not yours to read' : code === 'EISDIR' ? 'it is a folder' : code;
+    const why =
+      code === 'ENOENT'
+        ? 'there is no such file'
+        : code === 'EACCES'
+          ? 'it is not yours to read'
+          : code === 'EISDIR'
+            ? 'it is a folder'
+            : code;
     throw new CommandError('failed', `${file} cannot be read: ${why}`);
   }
 }
@@ -156,9 +178,13 @@ function explain(error: unknown): { line: string; outcome: Outcome } | null {
     const next = error.code === 'not-running' ? '; start it with: holdfast start' : named(error.details);
     return { line: error.message + next, outcome: apiOutcomes[error.code] ?? 'failed' };
   }
-  if (error instanceof ProtocolError || error instanceof SealError) return { line: error.message, outcome: 'refused' };
+  if (error instanceof ProtocolError || error instanceof SealError)
+    return { line: error.message, outcome: 'refused' };
   if (error instanceof HomeError) {
-    const next = error.code === 'missing' || error.code === 'not-a-home' ? '; make one with: holdfast cluster init, or: holdfast join' : '';
+    const next =
+      error.code === 'missing' || error.code === 'not-a-home'
+        ? '; make one with: holdfast cluster init, or: holdfast join'
+        : '';
     return { line: error.message + next, outcome: 'failed' };
   }
   if (error instanceof SettingsError || error instanceof SocketError || error instanceof KeyError)
@@ -192,7 +218,14 @@ export async function runCommand(run: () => Promise<unknown>): Promise<void> {
 /** Commander's own complaints, in our form: one line. */
 export const usageOutput = {
   writeErr: (text: string) => {
-    const line = text.trim().replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ');
-    stderr.write(text.startsWith('error:') ? `${styled('red', 'holdfast:', stderr)} ${line}; see holdfast --help\n` : text);
+    const line = text
+      .trim()
+      .replace(/^error: /, '')
+      .replaceAll(/\s*\n\s*/g, ' ');
+    stderr.write(
+      text.startsWith('error:')
+        ? `${styled('red', 'holdfast:', stderr)} ${line}; see holdfast --help\n`
+        : text,
+    );
   },
 };

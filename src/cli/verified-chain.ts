@@ -19,7 +19,9 @@ export class VerifiedChain {
   constructor(home: Home, daemon: ApiClient) {
     this.home = home;
     this.daemon = daemon;
-    this.newest = existsSync(home.seenChainFile) ? decode(linkSchema, readPrivateFile(home.seenChainFile)) : null;
+    this.newest = existsSync(home.seenChainFile)
+      ? decode(linkSchema, readPrivateFile(home.seenChainFile))
+      : null;
   }
 
   /**
@@ -33,7 +35,10 @@ export class VerifiedChain {
       more = this.newest?.value.epoch !== before;
     }
     if (this.newest === null)
-      throw new CommandError('failed', 'the cluster is not founded yet; admit its first members with: holdfast admit');
+      throw new CommandError(
+        'failed',
+        'the cluster is not founded yet; admit its first members with: holdfast admit',
+      );
     return this.newest.value;
   }
 

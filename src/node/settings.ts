@@ -180,11 +180,12 @@ export function readSettings(file: string): Settings {
   return parseSettings(text, basename(file));
 }
 
-/** Checks the text of a settings file; `file` is the name that errors show. Throws `SettingsError`. */
-export function parseSettings(text: string, file = 'settings.yaml'): Settings {
+/** Checks the text of a settings file; `file` is the name that errors show, with the line. Throws `SettingsError`. */
+export function parseSettings(text: string, file: string | null = 'settings.yaml'): Settings {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const fail = (offset: number | undefined, what: string): never => {
+    if (file === null) throw new SettingsError(what);
     const place = offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
     throw new SettingsError(`${place}: ${what}`);
   };

@@ -14,7 +14,7 @@ const epochName = (epoch: string) => epoch.padStart(9, '0');
 /** The store key of an entry; links and retire proofs are public and lie beside the sealed records. */
 function recordKey(section: Section, key: string): string {
   if (section === 'links') return `chain/${epochName(key)}`;
-  if (section === 'retires') return `chain/${epochName(key)}.retire`;
+  if (section === 'retires') return `chain/${epochName(key)}-retire`;
   return `${section}/${key}`;
 }
 
@@ -52,7 +52,7 @@ export function durableFromRecords(records: ReadonlyMap<string, Uint8Array>): Du
       durable.own = decode(bytes) as Durable['own'];
       continue;
     }
-    const chain = /^chain\/0*(\d+)(\.retire)?$/.exec(name);
+    const chain = /^chain\/0*(\d+)(-retire)?$/.exec(name);
     const at = name.indexOf('/');
     const section = (chain ? (chain[2] ? 'retires' : 'links') : name.slice(0, at)) as Section;
     if (!(section in durable)) continue;

@@ -1,17 +1,24 @@
+import { join } from 'node:path';
 import { Command } from 'commander';
 import type { ApiClient } from '../../api/client.ts';
+import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Home } from '../../node/home.ts';
 import type { PeerView } from '../../node/view.ts';
 import { fingerprintOf } from '../../protocol/admission.ts';
 import { fromHex } from '../../protocol/codec.ts';
-import { ed25519FromSeed } from '../../crypto/signature.ts';
-import type { Link } from '../../protocol/link.ts';
+import { foundingLink, foundingValue } from '../../protocol/create.ts';
 import { explainChoice, type Member } from '../../protocol/roster.ts';
-import { digestOfCommitments, hashOfValue, type Value } from '../../protocol/value.ts';
-import { join } from 'node:path';
+import { type Client, hashOfValue } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import { openClientFile } from '../key-files.ts';
-import { openOperators, type OperatorOptions, runOrders, signAsOperators, wipe, withOrder } from '../orders.ts';
+import {
+  type OperatorOptions,
+  openOperators,
+  runOrders,
+  signAsOperators,
+  wipe,
+  withOrder,
+} from '../orders.ts';
 import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
 
 interface AdmitOptions extends OperatorOptions {
@@ -35,13 +42,17 @@ export const admitCommand = (): Command =>
 /** A later admission: one order for each newcomer. */
 async function admit(command: Command, names: readonly string[]): Promise<void> {
   const { yes } = optionsOf<AdmitOptions>(command);
-  if (names.length === 0) throw new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
+  if (names.length === 0)
+    throw new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
   await runOrders(
     command,
     async (head, daemon, home) => {
       for (const name of names)
         if (head.roster.some((member) => member.name === name))
-          throw new CommandError('refused', `a member named ${name} exists already; the newcomer must join under another name`);
+          throw new CommandError(
+            'refused',
+            `a member named ${name} exists already; the newcomer must join under another name`,
+          );
       const newcomers = await waiting(daemon, home, names);
       await confirmAll(newcomers, home, yes);
       return newcomers.map(({ name, peer, epochKey }) => ({ type: 'admit', name, peer, epochKey }));
@@ -52,9 +63,14 @@ async function admit(command: Command, names: readonly string[]): Promise<void> 
 }
 
 /** Epoch 0: the roster of this peer and the named ones, signed by the operators (§4 "Beginning"). */
-async function found(command: Command, names: readonly string[], daemon: ApiClient, home: Home): Promise<void> {
+async function found(
+  command: Command,
+  names: readonly string[],
+  daemon: ApiClient,
+  home: Home,
+): Promise<void> {
   const options = optionsOf<AdmitOptions>(command);
-  const { genesis, cluster } = home;
+  const { genesis } = home;
   const newcomers = await waiting(daemon, home, names);
   const self = await ownMember(daemon, home);
   const count = newcomers.length + 1;
@@ -64,41 +80,33 @@ async function found(command: Command, names: readonly string[], daemon: ApiClie
       `${count} peers cannot found a cluster that needs ${genesis.threshold} of them; start more peers and admit all at once`,
     );
   if (count > genesis.membersMax)
-    throw new CommandError('refused', `${count} peers are over the cluster’s maximum of ${genesis.membersMax}`);
+    throw new CommandError(
+      'refused',
+      `${count} peers are over the cluster’s maximum of ${genesis.membersMax}`,
+    );
   const taken = [self, ...newcomers].map(({ name }) => name);
   const twice = taken.find((name, at) => taken.indexOf(name) !== at);
   if (twice !== undefined)
-    throw new CommandError('refused', `two peers are named ${twice}; one of them must join under another name`);
+    throw new CommandError(
+      'refused',
+      `two peers are named ${twice}; one of them must join under another name`,
+    );
   await confirmAll(newcomers, home, options.yes);
   const client = openClientFile(join(home.clientsDir, 'operator.key'));
   client.seed.fill(0);
-  const value: Value = {
-    epoch: 0,
-    parent: cluster,
-    plan: new Uint8Array(32),
-    accepted: [],
-    roster: [self, ...newcomers].map((member, at) => ({ index: at + 1, ...member })),
-    threshold: genesis.threshold,
-    keys: [],
-    clients: [
-      {
-        name: 'operator',
-        publicKey: client.publicKey,
-        rights: [{ key: '*', operations: ['sign'] }],
-        ratePerMinute: 0,
-      },
-    ],
-    suspended: [],
-    lastOrder: 0,
-    commitments: digestOfCommitments([]),
-  };
+  const roster = [self, ...newcomers].map((member, at) => ({ index: at + 1, ...member }));
+  const rights: Client['rights'] = [{ key: '*', operations: ['sign'] }];
+  const listed: Client = { name: 'operator', publicKey: client.publicKey, rights, ratePerMinute: 0 };
+  const value = foundingValue(genesis, roster, [listed]);
   const keys = await openOperators(home, options);
   const operators = signAsOperators(home, keys, hashOfValue(value));
   wipe(keys);
   if (operators.length < genesis.operatorsNeeded)
-    throw new CommandError('usage', `founding needs ${genesis.operatorsNeeded} operator keys at once; repeat --operator FILE`);
-  const link: Link = { value, certificate: { type: 'founding', operators }, commitments: [] };
-  await daemon.found(link);
+    throw new CommandError(
+      'usage',
+      `founding needs ${genesis.operatorsNeeded} operator keys at once; repeat --operator FILE`,
+    );
+  await daemon.found(foundingLink(value, operators));
   const choice = explainChoice(count, genesis.threshold, genesis.faultModel);
   if (options.json) sayJson({ epoch: 0, members: taken, choice });
   else say(`epoch 0: the cluster is founded by ${taken.join(', ')}\n${choice}`);
@@ -120,24 +128,36 @@ async function ownMember(daemon: ApiClient, home: Home): Promise<NewMember> {
 
 /** The newcomers of these names (all, for none), each with the epoch key that its fingerprint really covers. */
 async function waiting(daemon: ApiClient, home: Home, names: readonly string[]): Promise<NewMember[]> {
-  const present = ((await daemon.peers()) as Newcomer[]).filter((peer) => peer.state === 'waiting' && !peer.self);
+  const present = ((await daemon.peers()) as Newcomer[]).filter(
+    (peer) => peer.state === 'waiting' && !peer.self,
+  );
   if (names.length === 0) return present.map((peer) => checkedMember(peer, home));
   return names.map((name) => {
     const found = present.filter((peer) => peer.name === name);
     if (found.length === 0)
-      throw new CommandError('refused', `nobody named ${name} waits in the lobby; holdfast peers shows who does`);
+      throw new CommandError(
+        'refused',
+        `nobody named ${name} waits in the lobby; holdfast peers shows who does`,
+      );
     if (found.length > 1)
-      throw new CommandError('refused', `${found.length} peers named ${name} wait; all but one must join under another name`);
+      throw new CommandError(
+        'refused',
+        `${found.length} peers named ${name} wait; all but one must join under another name`,
+      );
     return checkedMember(found[0] as Newcomer, home);
   });
 }
 
 function checkedMember(peer: Newcomer, home: Home): NewMember {
-  if (peer.epochKey == null) throw new CommandError('failed', `the daemon does not know the epoch key of ${peer.name} yet`);
+  if (peer.epochKey == null)
+    throw new CommandError('failed', `the daemon does not know the epoch key of ${peer.name} yet`);
   const epochKey = fromHex(peer.epochKey);
   const fingerprint = fingerprintOf({ cluster: home.cluster, peer: peer.peer, epochKey });
   if (peer.fingerprint !== null && peer.fingerprint !== fingerprint)
-    throw new CommandError('refused', `the daemon shows a false fingerprint for ${peer.name}; do not trust it`);
+    throw new CommandError(
+      'refused',
+      `the daemon shows a false fingerprint for ${peer.name}; do not trust it`,
+    );
   return { name: peer.name, peer: peer.peer, epochKey };
 }
 
@@ -151,7 +171,10 @@ async function confirmAll(
     const fingerprint = fingerprintOf({ cluster: home.cluster, ...member });
     if (yes !== undefined) {
       if (!yes.includes(fingerprint))
-        throw new CommandError('refused', `${name} has the fingerprint ${fingerprint}, which is none of those given; nobody was admitted`);
+        throw new CommandError(
+          'refused',
+          `${name} has the fingerprint ${fingerprint}, which is none of those given; nobody was admitted`,
+        );
       continue;
     }
     progress(`${name}  ${fingerprint}`);

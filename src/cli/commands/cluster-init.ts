@@ -39,7 +39,9 @@ export const clusterInitCommand = (): Command =>
         .choices(['byzantine', 'crash'])
         .default('byzantine'),
     )
-    .addOption(new Option('--passphrase-work <log2N>', 'scrypt work, for tests').argParser(wholeNumber).hideHelp())
+    .addOption(
+      new Option('--passphrase-work <log2N>', 'scrypt work, for tests').argParser(wholeNumber).hideHelp(),
+    )
     .action(async (_, command: Command) => {
       const options = optionsOf<InitOptions>(command);
       const dir = resolve(options.home);
@@ -59,16 +61,24 @@ export const clusterInitCommand = (): Command =>
       for (const { file, fileText } of operators) if (fileText !== null) writePrivateFile(file, fileText);
       createClientFile(join(home.clientsDir, 'operator.key'), 'operator');
       progress(`cluster ${genesis.name}, first peer ${options.peer} in ${options.home}`);
-      progress(`operator key: ${files.join(', ')}; whoever has it and its passphrase controls every key: keep it apart`);
-      progress(`next: holdfast start --home ${options.home}, and on each other machine: holdfast join INVITATION`);
+      progress(
+        `operator key: ${files.join(', ')}; whoever has it and its passphrase controls every key: keep it apart`,
+      );
+      progress(
+        `next: holdfast start --home ${options.home}, and on each other machine: holdfast join INVITATION`,
+      );
       const invitation = invitationText(home.invitation);
-      if (options.json) sayJson({ cluster: hex(clusterIdOf(genesis)), name: options.peer, peer, fingerprint, invitation });
+      if (options.json)
+        sayJson({ cluster: hex(clusterIdOf(genesis)), name: options.peer, peer, fingerprint, invitation });
       else say(invitation);
     });
 
 function operatorFiles(dir: string, options: InitOptions): { needed: number; files: string[] } {
   if (options.operators === undefined)
-    return { needed: 1, files: [options.operator === undefined ? join(dir, 'operator.key') : resolve(options.operator)] };
+    return {
+      needed: 1,
+      files: [options.operator === undefined ? join(dir, 'operator.key') : resolve(options.operator)],
+    };
   const [, needed, list] = /^(\d+)\/(.+)$/.exec(options.operators) ?? [];
   if (needed === undefined || list === undefined || options.operator !== undefined)
     throw new CommandError('usage', 'write --operators as 2/a.key,b.key,c.key, and without --operator');
@@ -80,9 +90,15 @@ function checkedGenesis(options: InitOptions, operatorsNeeded: number, operatorC
   const { threshold, membersMax } = options;
   if (threshold < 2) throw new CommandError('usage', `--threshold must be at least 2 (it is ${threshold})`);
   if (membersMax < 2 || membersMax > limits.membersMax)
-    throw new CommandError('usage', `--members-max must be between 2 and ${limits.membersMax} (it is ${membersMax})`);
+    throw new CommandError(
+      'usage',
+      `--members-max must be between 2 and ${limits.membersMax} (it is ${membersMax})`,
+    );
   if (threshold > membersMax)
-    throw new CommandError('usage', `--threshold must be at most --members-max (${threshold} is over ${membersMax})`);
+    throw new CommandError(
+      'usage',
+      `--threshold must be at most --members-max (${threshold} is over ${membersMax})`,
+    );
   const genesis = {
     name: options.name,
     operators: Array.from({ length: operatorCount }, (_, at) => new Uint8Array(32).fill(at)),
@@ -96,7 +112,8 @@ function checkedGenesis(options: InitOptions, operatorsNeeded: number, operatorC
   const checked = genesisSchema.safeParse(genesis);
   if (!checked.success) {
     const field = String(checked.error.issues[0]?.path[0]);
-    const rule = field === 'name' ? 'lower-case letters, digits, dots and dashes, 63 at most' : 'out of bounds';
+    const rule =
+      field === 'name' ? 'lower-case letters, digits, dots and dashes, 63 at most' : 'out of bounds';
     throw new CommandError('usage', `--${field} is not possible: ${rule}`);
   }
   clusterIdOf(genesis);

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { EpochView } from '../../node/view.ts';
-import { optionsOf, withDaemon, wholeNumber } from '../context.ts';
+import { optionsOf, wholeNumber, withDaemon } from '../context.ts';
 import { faint, say, sayJson, sayTable, strong } from '../terminal.ts';
 
 export const epochsCommand = (): Command =>
@@ -20,13 +20,21 @@ export const epochsCommand = (): Command =>
         if (epochs.length === 0) return say(faint('none yet'));
         sayTable(
           ['epoch', 'decided', 'retired', 'dealt', 'missing', 'contradicted'],
-          epochs.map((one) => [String(one.epoch), when(one), one.retired ? 'yes' : 'no', names(one.dealt), names(one.missing), names(one.contradicted)]),
+          epochs.map((one) => [
+            String(one.epoch),
+            when(one),
+            one.retired ? 'yes' : 'no',
+            names(one.dealt),
+            names(one.missing),
+            names(one.contradicted),
+          ]),
         );
       });
     });
 
 const names = (list: readonly string[]): string => (list.length === 0 ? '-' : list.join(','));
-const when = ({ decidedAtMs }: EpochView): string => (decidedAtMs === null ? '-' : new Date(decidedAtMs).toISOString());
+const when = ({ decidedAtMs }: EpochView): string =>
+  decidedAtMs === null ? '-' : new Date(decidedAtMs).toISOString();
 
 function showEpoch(epoch: EpochView): void {
   const row = (label: string, text: string): void => say(`${faint(label.padEnd(14))}${text}`);

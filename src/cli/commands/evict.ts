@@ -12,7 +12,8 @@ export const evictCommand = (): Command =>
         command,
         async (head) => {
           const member = head.roster.find((listed) => listed.name === name);
-          if (member === undefined) throw new CommandError('refused', `there is no member named ${name}; see holdfast peers`);
+          if (member === undefined)
+            throw new CommandError('refused', `there is no member named ${name}; see holdfast peers`);
           return [{ type: 'evict', index: member.index }];
         },
         ({ roster, threshold }, { genesis }) =>

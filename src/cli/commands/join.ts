@@ -1,7 +1,9 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { parseInvitation } from '../../protocol/admission.ts';
-import { hex } from '../../protocol/codec.ts';
+import { openHome } from '../../node/home.ts';
+import { type Invitation, parseInvitation } from '../../protocol/admission.ts';
+import { hex, sameBytes } from '../../protocol/codec.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import { clusterIdOf } from '../../protocol/genesis.ts';
 import { optionsOf } from '../context.ts';
@@ -16,6 +18,7 @@ export const joinCommand = (): Command =>
     .action(async (text: string, _, command: Command) => {
       const options = optionsOf<PeerOptions & { name: string }>(command);
       const invitation = readInvitation(text);
+      refuseOtherHome(options.home, invitation);
       const { peer, fingerprint } = await createPeer({
         dir: resolve(options.home),
         name: options.name,
@@ -29,7 +32,9 @@ export const joinCommand = (): Command =>
       }
       say(`${strong(fingerprint)}  ${options.name}`);
       progress(`cluster ${invitation.genesis.name} (${cluster.slice(0, 16)}…) is pinned in ${options.home}`);
-      progress(`next: holdfast start --home ${options.home}; then tell the operator this fingerprint, for: holdfast admit ${options.name}`);
+      progress(
+        `next: holdfast start --home ${options.home}; then tell the operator this fingerprint, for: holdfast admit ${options.name}`,
+      );
     });
 
 function readInvitation(text: string) {
@@ -37,6 +42,18 @@ function readInvitation(text: string) {
     return parseInvitation(text);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw new CommandError('refused', 'this is not a whole invitation; copy all of what holdfast invite prints');
+    throw new CommandError(
+      'refused',
+      'this is not a whole invitation; copy all of what holdfast invite prints',
+    );
   }
+}
+
+/** A home belongs to one cluster for ever. */
+function refuseOtherHome(dir: string, invitation: Invitation): void {
+  if (!existsSync(join(dir, 'invitation'))) return;
+  const { genesis, cluster } = openHome(dir);
+  const same = sameBytes(cluster, clusterIdOf(invitation.genesis));
+  const what = same ? 'this invitation’s cluster already' : `another cluster, ${genesis.name}`;
+  throw new CommandError('refused', `${dir} belongs to ${what}; choose a new --home`);
 }

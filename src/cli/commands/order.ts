@@ -1,11 +1,11 @@
 import { Command } from 'commander';
-import { hashOfOrder } from '../../protocol/order.ts';
 import { openHome, replacePrivateFile } from '../../node/home.ts';
+import { hashOfOrder } from '../../protocol/order.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import {
   handIn,
-  openOperators,
   type OperatorOptions,
+  openOperators,
   orderText,
   readOrderFile,
   signAsOperators,
@@ -26,10 +26,14 @@ const signCommand = (): Command =>
       const keys = await openOperators(home, options);
       const added = signAsOperators(home, keys, hashOfOrder(order));
       wipe(keys);
-      const others = order.signatures.filter(({ operator }) => !added.some((mine) => mine.operator === operator));
+      const others = order.signatures.filter(
+        ({ operator }) => !added.some((mine) => mine.operator === operator),
+      );
       const signatures = [...others, ...added].sort((a, b) => a.operator - b.operator);
       replacePrivateFile(file, Buffer.from(orderText({ ...order, signatures })));
-      say(`${file}: ${order.body.action.type}, signed by ${signatures.length} of ${home.genesis.operatorsNeeded} operators`);
+      say(
+        `${file}: ${order.body.action.type}, signed by ${signatures.length} of ${home.genesis.operatorsNeeded} operators`,
+      );
     });
 
 const submitCommand = (): Command =>

@@ -16,7 +16,8 @@ export const refreshCommand = (): Command =>
       const { wait, timeout, json } = optionsOf<RefreshOptions>(command);
       await withDaemon(command, async (daemon) => {
         const { epoch: before } = await daemon.status();
-        if (before === null) throw new CommandError('refused', 'there is no epoch yet; found the cluster with: holdfast admit');
+        if (before === null)
+          throw new CommandError('refused', 'there is no epoch yet; found the cluster with: holdfast admit');
         await daemon.refresh();
         if (!wait) {
           if (json) sayJson({ from: before, done: false });
@@ -32,10 +33,19 @@ export const refreshCommand = (): Command =>
         const done = await daemon.until(retired, signal).catch(async (error: unknown) => {
           if (!signal.aborted) throw error;
           const { change, members, connected } = await daemon.status();
-          const missing = change === null || change.missing.length === 0 ? `${members - 1 - connected.length} not connected` : change.missing.join(', ');
-          throw new CommandError('not-enough-peers', `epoch ${before} is still the newest; missing: ${missing}; it goes on when they are back`);
+          const missing =
+            change === null || change.missing.length === 0
+              ? `${members - 1 - connected.length} not connected`
+              : change.missing.join(', ');
+          throw new CommandError(
+            'not-enough-peers',
+            `epoch ${before} is still the newest; missing: ${missing}; it goes on when they are back`,
+          );
         });
         if (json) sayJson({ from: before, epoch: done.epoch, done: true, dealt: done.dealt });
-        else say(`epoch ${done.epoch}: all shares are new, dealt by ${done.dealt.join(', ')}; the old ones are erased`);
+        else
+          say(
+            `epoch ${done.epoch}: all shares are new, dealt by ${done.dealt.join(', ')}; the old ones are erased`,
+          );
       });
     });

@@ -9,7 +9,11 @@ import { progress, say } from '../terminal.ts';
 export const startCommand = (): Command =>
   new Command('start')
     .description('run the daemon; prints "ready" with its peer id when it serves')
-    .addOption(new Option('--while-stdin-open', 'stop when standard input ends: for the lab').default(false).hideHelp())
+    .addOption(
+      new Option('--while-stdin-open', 'stop when standard input ends: for the lab')
+        .default(false)
+        .hideHelp(),
+    )
     .action(async (_, command: Command) => {
       const options = optionsOf<{ whileStdinOpen: boolean }>(command);
       const home = openHome(options.home);

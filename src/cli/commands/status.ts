@@ -27,19 +27,36 @@ export const statusCommand = (): Command =>
 function showStatus(status: StatusView, nowMs: number): void {
   const { change } = status;
   const row = (label: string, text: string): void => say(`${faint(label.padEnd(13))}${text}`);
-  say(`${strong(status.name)}  ${status.state === 'member' ? `member ${status.index ?? '?'} of ${status.clusterName}` : `${status.state.replaceAll('-', ' ')} to ${status.clusterName}`}`);
-  row('epoch', status.epoch === null ? 'not founded yet' : `${status.epoch}, share held of ${status.shareEpochs.length === 0 ? 'none' : status.shareEpochs.join(', ')}`);
+  say(
+    `${strong(status.name)}  ${status.state === 'member' ? `member ${status.index ?? '?'} of ${status.clusterName}` : `${status.state.replaceAll('-', ' ')} to ${status.clusterName}`}`,
+  );
+  row(
+    'epoch',
+    status.epoch === null
+      ? 'not founded yet'
+      : `${status.epoch}, share held of ${status.shareEpochs.length === 0 ? 'none' : status.shareEpochs.join(', ')}`,
+  );
   if (status.choice !== null) row('group', status.choice);
-  row('connected', `${status.connected.length} of ${Math.max(0, status.members - 1)} others${status.connected.length > 0 ? `: ${status.connected.join(', ')}` : ''}`);
+  row(
+    'connected',
+    `${status.connected.length} of ${Math.max(0, status.members - 1)} others${status.connected.length > 0 ? `: ${status.connected.join(', ')}` : ''}`,
+  );
   row('keys', String(status.keys));
   row('cipher', status.gate > 0 ? `${status.cipher}, gate ${status.gate}` : status.cipher);
   if (status.fingerprint !== null) row('fingerprint', status.fingerprint);
   if (status.lastChangeAtMs !== null) row('last change', `${ago(nowMs - status.lastChangeAtMs)} ago`);
-  if (status.nextRefreshAtMs !== null) row('next refresh', status.nextRefreshAtMs <= nowMs ? 'due' : `in ${ago(status.nextRefreshAtMs - nowMs)}`);
+  if (status.nextRefreshAtMs !== null)
+    row(
+      'next refresh',
+      status.nextRefreshAtMs <= nowMs ? 'due' : `in ${ago(status.nextRefreshAtMs - nowMs)}`,
+    );
   if (change !== null) {
     const round = change.round === null ? '' : `, round ${change.round}`;
     const missing = change.missing.length === 0 ? '' : `, missing: ${change.missing.join(', ')}`;
-    row('now', `${change.phase} for epoch ${change.epoch}${round}; ${change.attending.length} of ${change.needed} needed${missing}`);
+    row(
+      'now',
+      `${change.phase} for epoch ${change.epoch}${round}; ${change.attending.length} of ${change.needed} needed${missing}`,
+    );
   }
   for (const { what, remedy } of status.problems) say(`${bad('!')} ${what}; ${remedy}`);
 }

@@ -15,7 +15,10 @@ const raiseCommand = (): Command =>
           if (threshold <= head.threshold)
             throw new CommandError('refused', `the threshold is ${head.threshold} and can only be raised`);
           if (threshold > head.roster.length)
-            throw new CommandError('refused', `${head.roster.length} members cannot carry a threshold of ${threshold}; admit more first`);
+            throw new CommandError(
+              'refused',
+              `${head.roster.length} members cannot carry a threshold of ${threshold}; admit more first`,
+            );
           return [{ type: 'raise-threshold', threshold }];
         },
         ({ roster }, { genesis }) => explainChoice(roster.length, threshold, genesis.faultModel),
@@ -23,4 +26,6 @@ const raiseCommand = (): Command =>
     });
 
 export const thresholdCommand = (): Command =>
-  new Command('threshold').description('how many peers must work together to use a key').addCommand(raiseCommand());
+  new Command('threshold')
+    .description('how many peers must work together to use a key')
+    .addCommand(raiseCommand());

@@ -31,6 +31,7 @@ export interface GossipComponents {
 
 export class Gossip {
   readonly #components: GossipComponents;
+  #started = false;
 
   constructor(components: GossipComponents) {
     this.#components = components;
@@ -46,9 +47,13 @@ export class Gossip {
     });
     pubsub.addEventListener('message', this.#onMessage);
     pubsub.subscribe(topic);
+    this.#started = true;
   }
 
+  /** Nothing happens when it never started: gossipsub would throw. */
   stop(): void {
+    if (!this.#started) return;
+    this.#started = false;
     const { pubsub, topic } = this.#components;
     pubsub.removeEventListener('message', this.#onMessage);
     pubsub.unsubscribe(topic);

@@ -99,9 +99,13 @@ export class Libp2pTransport implements Transport {
     await Promise.all([handshake.start(), direct.start(), requests.start(), exchange.start()]);
     try {
       await node.start();
-    } catch (err) {
+    } catch (cause) {
       await this.stop();
-      throw err;
+      const where = this.#options.listen.join(', ');
+      throw new Error(
+        `Cannot listen on ${where}. Choose another address, or stop the program that uses it.`,
+        { cause },
+      );
     }
     gossip.start();
     reconnector.start();
@@ -171,7 +175,9 @@ export class Libp2pTransport implements Transport {
     const { pingIntervalMs, pingTimeoutMsMin, pingTimeoutMsMax } = this.#timings;
     const services = {
       identify: identify(),
-      ping: ping(),
+      // The monitor sends its next ping while a slow one is still running, and takes libp2p's default limit of one
+      // stream for a dead link: a busy machine would lose every connection at once (measured).
+      ping: ping({ maxInboundStreams: 8, maxOutboundStreams: 8 }),
       pubsub: gossipsub(gossipsubOptions),
     };
     const lan = {

@@ -100,9 +100,10 @@ export class LobbyServer {
     await node.handle(protocolIds.lobby, serve, { maxInboundStreams: 1 });
     try {
       await node.start();
-    } catch (err) {
+    } catch (cause) {
       await this.stop();
-      throw err;
+      const where = this.#options.listen.join(', ');
+      throw new Error(`The lobby cannot listen on ${where}. Choose another address.`, { cause });
     }
     this.#log.info({ addresses: this.addresses() }, 'lobby open');
   }

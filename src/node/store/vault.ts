@@ -155,10 +155,10 @@ async function findCurrent({ disk, folder }: VaultOptions): Promise<Current | un
 async function assertNothingIsLost({ disk, folder }: VaultOptions): Promise<void> {
   const leftovers = [snapshotName({ number: 1 }), journalName({ number: 1 }), temporaryName('key-a')];
   for (const name of await disk.list(folder)) {
-    if (!leftovers.includes(name)) throw damaged(`${folder}/${name}`);
+    if (!leftovers.includes(name)) throw damaged(`the store key in ${folder}`);
   }
   const journal = await disk.read(`${folder}/${journalName({ number: 1 })}`);
-  if (journal && journal.length > 0) throw damaged(`${folder}/${slotNames[0]}`);
+  if (journal && journal.length > 0) throw damaged(`the store key in ${folder}`);
 }
 
 /** Writes the next generation in whole and makes it the one that counts. The old one still lies beside it. */

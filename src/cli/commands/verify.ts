@@ -1,0 +1,26 @@
+import { Command } from 'commander';
+import { verifySignature } from '../../crypto/public-key-formats.ts';
+import { optionsOf, withDaemon } from '../context.ts';
+import { findKey, publicKeyOf, type SchemeOptions, withScheme } from '../keys.ts';
+import { CommandError, readInput, say, sayJson } from '../terminal.ts';
+
+export const verifyCommand = (): Command =>
+  withScheme(new Command('verify'))
+    .description('check a signature with a key of the group; exit code 3 when it is not valid')
+    .argument('[file]', 'what was signed; standard input when left out or -', '-')
+    .requiredOption('--signature <file>', 'the raw signature')
+    .action(async (file: string, _, command: Command) => {
+      const options = optionsOf<SchemeOptions & { signature: string }>(command);
+      const { scheme, hash } = options;
+      const signature = new Uint8Array(readInput(options.signature));
+      const data = new Uint8Array(readInput(file));
+      const key = await withDaemon(command, (daemon) => findKey(daemon, options.key));
+      const valid = verifySignature({ key: publicKeyOf(key), scheme, hash, signed: { data }, signature });
+      if (options.json) sayJson({ key: options.key, scheme, hash, valid });
+      if (!valid)
+        throw new CommandError(
+          'refused',
+          `this is no valid ${scheme} signature with ${hash} by ${options.key}`,
+        );
+      if (!options.json) say('valid');
+    });

@@ -1,0 +1,64 @@
+/** The command line: one file per command; what all of them share is in `context.ts` and `terminal.ts`. */
+import { Command } from 'commander';
+import { admitCommand } from './commands/admit.ts';
+import { clientCommand } from './commands/client.ts';
+import { clusterInitCommand } from './commands/cluster-init.ts';
+import { epochsCommand } from './commands/epochs.ts';
+import { evictCommand } from './commands/evict.ts';
+import { inviteCommand } from './commands/invite.ts';
+import { joinCommand } from './commands/join.ts';
+import { keyCreateCommand } from './commands/key-create.ts';
+import { keyListCommand } from './commands/key-list.ts';
+import { keyPublicCommand } from './commands/key-public.ts';
+import { orderCommand } from './commands/order.ts';
+import { peersCommand } from './commands/peers.ts';
+import { refreshCommand } from './commands/refresh.ts';
+import { signCommand } from './commands/sign.ts';
+import { startCommand } from './commands/start.ts';
+import { statusCommand } from './commands/status.ts';
+import { thresholdCommand } from './commands/threshold.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { globalOptions } from './context.ts';
+import { runCommand, usageOutput } from './terminal.ts';
+
+const program = new Command('holdfast').description(
+  'Keeps an RSA key alive for years on a group of peers, without any machine ever holding it after setup.',
+);
+for (const option of globalOptions()) program.addOption(option);
+program.addHelpText(
+  'after',
+  '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not enough peers answered, 5 the daemon is not running.',
+);
+
+const commands = [
+  new Command('cluster').description('make a cluster').addCommand(clusterInitCommand()),
+  inviteCommand(),
+  joinCommand(),
+  startCommand(),
+  peersCommand(),
+  admitCommand(),
+  evictCommand(),
+  thresholdCommand(),
+  statusCommand(),
+  refreshCommand(),
+  epochsCommand(),
+  new Command('key')
+    .description('the keys that the group keeps')
+    .addCommand(keyCreateCommand())
+    .addCommand(keyListCommand())
+    .addCommand(keyPublicCommand()),
+  clientCommand(),
+  signCommand(),
+  verifyCommand(),
+  orderCommand(),
+];
+for (const command of commands) program.addCommand(command);
+
+/** Commander passes these on to subcommands only when they are made with `.command()`. */
+function settle(command: Command): void {
+  command.exitOverride().configureOutput(usageOutput).configureHelp({ showGlobalOptions: true });
+  for (const inner of command.commands) settle(inner as Command);
+}
+settle(program);
+
+await runCommand(() => program.parseAsync());

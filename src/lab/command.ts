@@ -1,0 +1,51 @@
+/** Running the command line as its own processes, as people do. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** From a checkout the sources run, from a package what was built of them. */
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const mainFile = fileURLToPath(new URL(`../cli/main.${extension}`, import.meta.url));
+
+export interface CommandOptions {
+  env: Record<string, string>;
+  /** What the command reads from standard input. */
+  input?: string | Uint8Array;
+  timeoutMs?: number;
+}
+
+export interface CommandResult {
+  code: number | null;
+  stdout: Buffer;
+  stderr: string;
+}
+
+/** Starts `holdfast …args`; the caller looks after the process. */
+export function spawnCommand(
+  args: readonly string[],
+  env: Record<string, string>,
+  stdio: Array<'pipe' | 'ignore' | number>,
+): ChildProcess {
+  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainFile, ...args], {
+    stdio,
+    env: { ...process.env, NO_COLOR: '1', ...env },
+  });
+}
+
+/** Runs `holdfast …args` to its end; killed when it takes longer than `timeoutMs`. */
+export async function runCommand(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  const child = spawnCommand(args, options.env, ['pipe', 'pipe', 'pipe']);
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+  // A command that does not read its input may be gone before it is written.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(options.input ?? '');
+  const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  clearTimeout(deadline);
+  return { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
+}

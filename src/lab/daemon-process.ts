@@ -1,0 +1,117 @@
+/** One peer of the lab: its home, and its daemon's process while it runs. */
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type ApiClient, connectApi } from '../api/client.ts';
+import { spawnCommand } from './command.ts';
+
+const stopPatienceMs = 15_000;
+
+export class DaemonProcess {
+  readonly name: string;
+  readonly home: string;
+  readonly logFile: string;
+  private child: ChildProcess | null = null;
+  private exited: Promise<void> = Promise.resolve();
+  private client: ApiClient | null = null;
+
+  constructor(name: string, home: string) {
+    this.name = name;
+    this.home = home;
+    this.logFile = `${home}.log`;
+  }
+
+  get running(): boolean {
+    return this.child !== null;
+  }
+
+  get pid(): number | null {
+    return this.child?.pid ?? null;
+  }
+
+  /** The daemon's API; connects when first used. */
+  get api(): ApiClient {
+    this.client ??= connectApi(join(this.home, 'api.sock'));
+    return this.client;
+  }
+
+  /** Starts the daemon and waits for its "ready"; rejects with the end of its log when it exits before. */
+  async start(): Promise<void> {
+    if (this.child !== null) throw new Error(`${this.name} is running already`);
+    const log = openSync(this.logFile, 'a', 0o600);
+    // Its standard input stays open as long as this process lives: it never outlives us.
+    const child = spawnCommand(['start', '--home', this.home, '--while-stdin-open'], {}, [
+      'pipe',
+      'pipe',
+      log,
+    ]);
+    closeSync(log);
+    this.child = child;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', () => {
+        this.child = null;
+        resolve();
+      });
+    });
+    child.stdin?.on('error', () => {});
+    const { stdout } = child;
+    if (stdout === null) throw new Error('a daemon’s standard output is always piped');
+    const lines = createInterface({ input: stdout });
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', (line) => line.startsWith('ready ') && resolve());
+      child.once('error', reject);
+      child.once('exit', (code) => reject(new Error(`${this.name} ended with ${code}:\n${this.logEnd()}`)));
+    });
+  }
+
+  /** SIGTERM, and waits for the end; rejects when the daemon had to be killed. */
+  async stop(): Promise<void> {
+    const { child } = this;
+    if (child === null) return;
+    let killed = false;
+    const deadline = setTimeout(() => {
+      killed = true;
+      child.kill('SIGKILL');
+    }, stopPatienceMs);
+    child.kill('SIGCONT');
+    child.kill('SIGTERM');
+    await this.exited;
+    clearTimeout(deadline);
+    await this.disconnect();
+    if (killed) throw new Error(`${this.name} did not stop within ${stopPatienceMs} ms:\n${this.logEnd()}`);
+  }
+
+  /** SIGKILL: as if the power were cut. */
+  async kill(): Promise<void> {
+    this.killNow();
+    await this.exited;
+    await this.disconnect();
+  }
+
+  killNow(): void {
+    this.child?.kill('SIGKILL');
+  }
+
+  /** Stops its clock: it is silent, and its connections stay open. */
+  pause(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.child?.kill('SIGCONT');
+  }
+
+  logEnd(): string {
+    try {
+      return readFileSync(this.logFile, 'utf8').slice(-4000);
+    } catch {
+      return '(no log)';
+    }
+  }
+
+  private async disconnect(): Promise<void> {
+    await this.client?.close();
+    this.client = null;
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * A whole group on this machine: real daemons in processes of their own, made, founded and used by the real command
+ * line. Every wait is for an event; every process ends with the lab, however the lab ends.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ApiClient } from '../api/client.ts';
+import type { Settings } from '../node/settings.ts';
+import { type CommandResult, runCommand } from './command.ts';
+import { DaemonProcess } from './daemon-process.ts';
+
+export interface LabOptions {
+  /** How many peers; they are called a, b, c, … */
+  peers: number;
+  threshold: number;
+  /** Local ciphers, in turn. */
+  ciphers?: ReadonlyArray<Settings['cipher']>;
+  /** Settings of every peer, over the lab's own (quick timers, no multicast). */
+  settings?: Partial<Settings>;
+  membersMax?: number;
+  faults?: 'byzantine' | 'crash';
+  /** Where the homes go; a fresh folder under /tmp, removed at the end, when left out. */
+  dir?: string;
+}
+
+export interface SafePrimes {
+  /** Hex. */
+  p: string;
+  q: string;
+}
+
+/** How long the lab waits for anything before it fails with the logs. */
+const patienceMs = 60_000;
+
+const labSettings: Partial<Settings> = {
+  mdns: false,
+  minimumIntervalMs: 0,
+  dealingWindowMs: 1000,
+  recoveryHoldMs: 3000,
+  logLevel: 'debug',
+};
+
+export class Lab {
+  readonly dir: string;
+  readonly options: LabOptions;
+  readonly peers = new Map<string, DaemonProcess>();
+  readonly passphrase: string;
+  private invitation = '';
+  private readonly temporary: boolean;
+  private readonly onExit: () => void;
+
+  private constructor(options: LabOptions) {
+    this.options = options;
+    this.temporary = options.dir === undefined;
+    this.dir = options.dir ?? mkdtempSync(join(tmpdir(), 'holdfast-lab-'));
+    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    this.passphrase = randomBytes(16).toString('hex');
+    this.onExit = () => {
+      for (const peer of this.peers.values()) peer.killNow();
+    };
+    process.once('exit', this.onExit);
+  }
+
+  /** Makes and starts all peers and founds the cluster. What fails takes its processes with it. */
+  static async create(options: LabOptions): Promise<Lab> {
+    const lab = new Lab(options);
+    try {
+      await lab.makeFirst();
+      const others = Array.from({ length: options.peers - 1 }, (_, at) => peerName(at + 1));
+      for (const name of others) await lab.join(name);
+      for (const peer of lab.peers.values()) await peer.start();
+      await lab.admit(others);
+      return lab;
+    } catch (error) {
+      const logs = lab.logs();
+      await lab.close();
+      throw new Error(`${(error as Error).message}\n${logs}`, { cause: error });
+    }
+  }
+
+  get names(): string[] {
+    return [...this.peers.keys()];
+  }
+
+  peer(name: string): DaemonProcess {
+    const found = this.peers.get(name);
+    if (found === undefined) throw new Error(`the lab has no peer ${name}`);
+    return found;
+  }
+
+  api(name: string): ApiClient {
+    return this.peer(name).api;
+  }
+
+  /** Runs a command in a peer's home, to its end. */
+  run(name: string, args: readonly string[], input?: string | Uint8Array): Promise<CommandResult> {
+    const env = { HOLDFAST_HOME: join(this.dir, name), HOLDFAST_OPERATOR_PASSPHRASE: this.passphrase };
+    return runCommand(args, input === undefined ? { env } : { env, input });
+  }
+
+  /** As `run`, for commands that must succeed; standard output. */
+  async must(name: string, args: readonly string[], input?: string | Uint8Array): Promise<Buffer> {
+    const result = await this.run(name, args, input);
+    if (result.code !== 0)
+      throw new Error(
+        `holdfast ${args.join(' ')} at ${name} ended with ${result.code}: ${result.stderr.trim()}`,
+      );
+    return result.stdout;
+  }
+
+  /** Waits until `check` at a peer's API has an answer other than null. Rejects with the peer's log after `timeoutMs`. */
+  async until<T>(
+    name: string,
+    check: (api: ApiClient) => Promise<T | null>,
+    timeoutMs = patienceMs,
+  ): Promise<T> {
+    const { api } = this.peer(name);
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      return await api.until(() => check(api), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      const status = await api.status().catch(() => null);
+      const shown = JSON.stringify(status, null, 2);
+      throw new Error(`${name} did not get there in ${timeoutMs} ms\n${shown}\n${this.peer(name).logEnd()}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Waits until every running peer has retired everything older than some epoch ≥ `epoch`. */
+  async untilEpoch(epoch: number, names = this.runningNames()): Promise<void> {
+    await Promise.all(
+      names.map((name) =>
+        this.until(name, async (api) => {
+          const [newest] = await api.epochs(1);
+          return newest !== undefined && newest.epoch >= epoch && newest.retired ? true : null;
+        }),
+      ),
+    );
+  }
+
+  /** Makes the home of another peer with the current invitation. */
+  async join(name: string): Promise<DaemonProcess> {
+    const { ciphers } = this.options;
+    const cipher = ciphers?.[this.peers.size % ciphers.length] ?? 'aes';
+    await this.must(name, ['join', this.invitation, '--name', name, ...this.peerArguments(cipher)]);
+    const peer = new DaemonProcess(name, join(this.dir, name));
+    this.peers.set(name, peer);
+    return peer;
+  }
+
+  /** Admits running newcomers (the first time: founds the cluster with them) and waits until they are members. */
+  async admit(names: readonly string[]): Promise<void> {
+    const [first = ''] = this.names;
+    await this.must(first, ['invite', '--for', '1h']);
+    const fingerprints = await this.until(first, async (api) => {
+      const waiting = (await api.peers()).filter(
+        (peer) => peer.state === 'waiting' && names.includes(peer.name),
+      );
+      return waiting.length === names.length ? waiting.map((peer) => peer.fingerprint ?? '') : null;
+    });
+    await this.must(first, ['admit', ...names, '--yes', ...fingerprints]);
+    await Promise.all(
+      [first, ...names].map((name) =>
+        this.until(name, async (api) => ((await api.status()).state === 'member' ? true : null)),
+      ),
+    );
+  }
+
+  /** Creates a key; `source`: ready-made primes, or bits to search for. */
+  async createKey(name: string, source: SafePrimes | number): Promise<void> {
+    const [first = ''] = this.names;
+    const args = ['key', 'create', name, '--use', 'sign'];
+    if (typeof source === 'number') {
+      await this.must(first, [...args, '--bits', String(source)]);
+      return;
+    }
+    const file = join(this.dir, `${name}.primes`);
+    writeFileSync(file, JSON.stringify(source), { mode: 0o600 });
+    try {
+      await this.must(first, [...args, '--primes-file', file]);
+    } finally {
+      rmSync(file);
+    }
+  }
+
+  /** A raw signature of `data`, asked for at `name` as the operator's client. */
+  async sign(
+    name: string,
+    key: string,
+    data: string | Uint8Array,
+    args: readonly string[] = [],
+  ): Promise<Buffer> {
+    const [first = ''] = this.names;
+    const client = join(this.dir, first, 'clients', 'operator.key');
+    return this.must(name, ['sign', '--key', key, '--client', client, ...args], data);
+  }
+
+  start = (name: string): Promise<void> => this.peer(name).start();
+  stop = (name: string): Promise<void> => this.peer(name).stop();
+  kill = (name: string): Promise<void> => this.peer(name).kill();
+  pause = (name: string): void => this.peer(name).pause();
+  resume = (name: string): void => this.peer(name).resume();
+
+  logs(): string {
+    return [...this.peers.values()].map((peer) => `--- ${peer.name}\n${peer.logEnd()}`).join('\n');
+  }
+
+  /** Ends every process; removes the homes unless the caller named their place. */
+  async close(): Promise<void> {
+    await Promise.all([...this.peers.values()].map((peer) => peer.kill()));
+    process.off('exit', this.onExit);
+    if (this.temporary) rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private runningNames(): string[] {
+    return [...this.peers.values()].filter((peer) => peer.running).map((peer) => peer.name);
+  }
+
+  private async makeFirst(): Promise<void> {
+    const { threshold, membersMax, faults, ciphers } = this.options;
+    const name = peerName(0);
+    const args = ['cluster', 'init', '--name', 'lab', '--peer', name, '--threshold', String(threshold)];
+    if (membersMax !== undefined) args.push('--members-max', String(membersMax));
+    if (faults !== undefined) args.push('--faults', faults);
+    args.push('--passphrase-work', '10', ...this.peerArguments(ciphers?.[0] ?? 'aes'));
+    this.invitation = (await this.must(name, args)).toString('utf8').trim();
+    this.peers.set(name, new DaemonProcess(name, join(this.dir, name)));
+  }
+
+  private peerArguments(cipher: string): string[] {
+    const loopback = '/ip4/127.0.0.1/tcp/0';
+    const settings = Object.entries({ ...labSettings, ...this.options.settings });
+    return [
+      ...['--cipher', cipher, '--listen', loopback, '--lobby-listen', loopback],
+      ...settings.flatMap(([name, value]) => ['--set', `${name}=${JSON.stringify(value)}`]),
+    ];
+  }
+}
+
+/** a, b, …, z, a1, b1, … */
+const peerName = (at: number): string =>
+  String.fromCharCode(97 + (at % 26)) + (at < 26 ? '' : String(Math.floor(at / 26)));

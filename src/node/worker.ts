@@ -1,0 +1,13 @@
+/** A worker thread's entry: one job in, its result out. Secrets cross as copies and die with the job. */
+import { randomBytes } from 'node:crypto';
+import type { CipherName } from '../cipher/local-cipher.ts';
+import type { Job, JobResult } from '../protocol/io.ts';
+import { runJob } from './jobs.ts';
+import { runUseJob, type UseJob, type UseJobResult } from './use-jobs.ts';
+
+export default function work({ job, cipher }: { job: Job | UseJob; cipher: CipherName }): JobResult | UseJobResult {
+  const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+  return job.kind === 'use-partial' || job.kind === 'use-combine'
+    ? runUseJob(job, { randomBytes: random })
+    : runJob(job, { cipher, randomBytes: random });
+}
