@@ -24,103 +24,19 @@ export interface LogOptions {
 }
 
 /** Every field name that may appear in a log. Add a name here only when no value under it can ever be a secret. */
-const safeFields: ReadonlySet<string> = new Set([
-  ...[
-    'action',
-    'address',
-    'addresses',
-    'attempt',
-    'authenticated',
-    'bytes',
-    'cipher',
-    'client',
-    'clusterId',
-    'code',
-  ],
-  ...[
-    'command',
-    'config',
-    'connected',
-    'count',
-    'culprit',
-    'dealers',
-    'delayMs',
-    'direction',
-    'dropped',
-    'durationMs',
-  ],
-  ...[
-    'epoch',
-    'err',
-    'error',
-    'event',
-    'faults',
-    'file',
-    'fingerprint',
-    'from',
-    'have',
-    'home',
-    'host',
-    'index',
-  ],
-  ...[
-    'indices',
-    'input',
-    'k',
-    'keyId',
-    'keyName',
-    'kind',
-    'level',
-    'limit',
-    'listen',
-    'member',
-    'members',
-    'method',
-  ],
-  ...[
-    'missing',
-    'mode',
-    'n',
-    'name',
-    'need',
-    'next',
-    'operation',
-    'order',
-    'orders',
-    'output',
-    'outputs',
-    'peer',
-  ],
-  ...['peerId', 'peers', 'phase', 'pid', 'plan', 'port', 'protocol', 'quorum', 'reason', 'record', 'records'],
-  ...[
-    'request',
-    'role',
-    'room',
-    'round',
-    'rule',
-    'scenario',
-    'scheme',
-    'seed',
-    'sequence',
-    'service',
-    'signal',
-  ],
-  ...[
-    'slot',
-    'state',
-    'status',
-    'step',
-    'suspects',
-    'task',
-    'timeoutMs',
-    'to',
-    'topic',
-    'url',
-    'use',
-    'valueHash',
-  ],
-  ...['version', 'via', 'waitMs', 'worker'],
-]);
+const safeFields: ReadonlySet<string> = new Set(
+  `
+  action address addresses answers attempt attending authenticated by bytes cipher client clusterId code
+  command config connected count culprit dealer dealers dealings delayMs direction dropped durationMs epoch
+  epochs err error event faults file fingerprint from have helpers home host index indices input job k
+  keyId keyName kind level limit listen member members method missing mode n name need next operation order
+  orders output outputs owner peer peerId peers phase pid plan port protocol quorum reason received record
+  records request role room round rule run scenario scheme seed sequence service signal slot state status
+  step suspects task timeoutMs to topic url use validRound value valueHash version via waitMs why worker
+  `
+    .trim()
+    .split(/\s+/),
+);
 
 const withheld = '[withheld]';
 const textLengthMax = 512;

@@ -13,7 +13,15 @@ import { parametersOf } from './sealing.ts';
 type Block = Pick<UseRequestBody, 'scheme' | 'hash' | 'digest' | 'salt'>;
 
 export type UseJob =
-  | { kind: 'use-partial'; setting: KeySetting; share: Uint8Array; index: number; epoch: number; block: Block; prove: boolean }
+  | {
+      kind: 'use-partial';
+      setting: KeySetting;
+      share: Uint8Array;
+      index: number;
+      epoch: number;
+      block: Block;
+      prove: boolean;
+    }
   | {
       kind: 'use-combine';
       setting: KeySetting;
@@ -42,9 +50,22 @@ export function runUseJob(job: UseJob, { randomBytes }: Pick<JobContext, 'random
     const share = decodeSigned(job.share);
     const made = partial({ key, parameters, share, block });
     const proof = job.prove
-      ? prove({ key, parameters, share, index: job.index, block, partial: made, context, nonceBytes: randomBytes(nonceBytes(parameters)) })
+      ? prove({
+          key,
+          parameters,
+          share,
+          index: job.index,
+          block,
+          partial: made,
+          context,
+          nonceBytes: randomBytes(nonceBytes(parameters)),
+        })
       : null;
-    return { kind: 'use-partial', partial: numberBytes(made), proof: proof === null ? null : encodeProof(proof) };
+    return {
+      kind: 'use-partial',
+      partial: numberBytes(made),
+      proof: proof === null ? null : encodeProof(proof),
+    };
   }
   const result = combineRobust({
     key,
@@ -52,13 +73,19 @@ export function runUseJob(job: UseJob, { randomBytes }: Pick<JobContext, 'random
     commitments: job.commitments.map(numberOf),
     block,
     partials: new Map(
-      job.partials.map(({ by, partial: bytes, proof }) => [by, { partial: numberOf(bytes), proof: proof === null ? null : proofFromBytes(proof) }]),
+      job.partials.map(({ by, partial: bytes, proof }) => [
+        by,
+        { partial: numberOf(bytes), proof: proof === null ? null : proofFromBytes(proof) },
+      ]),
     ),
     context,
   });
   return {
     kind: 'use-combine',
-    signature: result.signature === null ? null : integerToBytes(result.signature, Math.ceil(parameters.modulusBits / 8)),
+    signature:
+      result.signature === null
+        ? null
+        : integerToBytes(result.signature, Math.ceil(parameters.modulusBits / 8)),
     culprits: result.culprits,
   };
 }

@@ -12,7 +12,13 @@ import type { Client, Value } from '../protocol/value.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Transport } from './network/transport.ts';
-import { type PartialAnswer, type PartialRequest, partialAnswerBytesMax, partialAnswerSchema, partialRequestSchema } from './use-messages.ts';
+import {
+  type PartialAnswer,
+  type PartialRequest,
+  partialAnswerBytesMax,
+  partialAnswerSchema,
+  partialRequestSchema,
+} from './use-messages.ts';
 import { DaemonError, type SignAnswer } from './view.ts';
 import type { Workers } from './workers.ts';
 
@@ -68,7 +74,15 @@ export class UseService {
       if (value === undefined || share === undefined || self === undefined)
         return { type: epoch < core.durable.own.retired ? 'gone' : 'absent', now: head.epoch };
       const setting: KeySetting = { key, threshold: value.threshold, membersMax: core.genesis.membersMax };
-      const result = await workers.use({ kind: 'use-partial', setting, share, index: self.index, epoch, block: request.body, prove });
+      const result = await workers.use({
+        kind: 'use-partial',
+        setting,
+        share,
+        index: self.index,
+        epoch,
+        block: request.body,
+        prove,
+      });
       if (result.kind !== 'use-partial') return { type: 'absent', now: head.epoch };
       return { type: 'partial', partial: result.partial, proof: result.proof };
     } catch (error) {
@@ -85,7 +99,10 @@ export class UseService {
     for (const [hash, at] of served) if (at < now - minuteMs) served.delete(hash);
     const hash = hex(hashOfUse(request.body));
     if (!served.has(hash) && client.ratePerMinute > 0 && served.size >= client.ratePerMinute)
-      throw new UseRefusal('over-rate', `client ${client.name} may ask ${client.ratePerMinute} times a minute`);
+      throw new UseRefusal(
+        'over-rate',
+        `client ${client.name} may ask ${client.ratePerMinute} times a minute`,
+      );
     if (client.ratePerMinute > 0) {
       served.set(hash, now);
       this.#served.set(id, served);
@@ -169,7 +186,8 @@ class Attempt {
     const from = at >= 0 ? link : newest;
     const position = from.value.keys.findIndex((key) => sameBytes(key.id, request.body.key));
     const key = from.value.keys[position];
-    if (key === undefined) throw new DaemonError('refused', 'no key with this id exists', { code: 'unknown-key' });
+    if (key === undefined)
+      throw new DaemonError('refused', 'no key with this id exists', { code: 'unknown-key' });
     this.#value = from.value;
     this.#setting = { key, threshold: from.value.threshold, membersMax: core.genesis.membersMax };
     this.#commitments = from.commitments[position] as Uint8Array[];
@@ -187,7 +205,9 @@ class Attempt {
   #collect(): Promise<SignAnswer | null> {
     const { transport, clock } = this.#options;
     const reachable = new Set([transport.peerId, ...transport.authenticated()]);
-    const candidates = this.#shuffled(this.#value.roster.filter((member) => reachable.has(member.peer) && !this.#liars.has(member.index)));
+    const candidates = this.#shuffled(
+      this.#value.roster.filter((member) => reachable.has(member.peer) && !this.#liars.has(member.index)),
+    );
     const k = this.#value.threshold;
     return new Promise((resolve, reject) => {
       let open = 0;
@@ -242,7 +262,11 @@ class Attempt {
       answer =
         member.peer === transport.peerId
           ? await this.#own(asked)
-          : decode(partialAnswerSchema, await transport.request(member.peer, encode(asked), { signal: this.#signal }), partialAnswerBytesMax);
+          : decode(
+              partialAnswerSchema,
+              await transport.request(member.peer, encode(asked), { signal: this.#signal }),
+              partialAnswerBytesMax,
+            );
     } catch (error) {
       log.debug({ peer: member.name, err: error }, 'no partial');
       return null;
@@ -279,7 +303,11 @@ class Attempt {
         log.warn({ index: culprit, epoch: this.#value.epoch }, 'a false partial');
       }
     if (result.signature === null) return null;
-    return { signature: result.signature, epoch: this.#value.epoch, signers: given.slice(0, this.#value.threshold).map(({ by }) => by.name) };
+    return {
+      signature: result.signature,
+      epoch: this.#value.epoch,
+      signers: given.slice(0, this.#value.threshold).map(({ by }) => by.name),
+    };
   }
 
   /** This peer first, then the others in an order that changes with the request, so that load spreads. */
@@ -287,7 +315,10 @@ class Attempt {
     const { transport } = this.#options;
     const turn = (this.#request.body.nonce[0] ?? 0) % Math.max(1, members.length);
     const turned = [...members.slice(turn), ...members.slice(0, turn)];
-    return [...turned.filter(({ peer }) => peer === transport.peerId), ...turned.filter(({ peer }) => peer !== transport.peerId)];
+    return [
+      ...turned.filter(({ peer }) => peer === transport.peerId),
+      ...turned.filter(({ peer }) => peer !== transport.peerId),
+    ];
   }
 
   /** What to tell the client when time is up. */
@@ -300,9 +331,18 @@ class Attempt {
       return new DaemonError('refused', first?.why ?? 'the request was refused', codes);
     }
     const missing = roster.filter(({ name }) => !gave.has(name));
-    const details = Object.fromEntries(missing.map(({ name, index }) => [name, this.#refusals.get(name)?.code ?? (this.#liars.has(index) ? 'lied' : 'silent')]));
+    const details = Object.fromEntries(
+      missing.map(({ name, index }) => [
+        name,
+        this.#refusals.get(name)?.code ?? (this.#liars.has(index) ? 'lied' : 'silent'),
+      ]),
+    );
     const names = missing.map(({ name }) => name).join(', ');
     const why = this.#newer ? ' (an epoch change was under way)' : '';
-    return new DaemonError('not-enough-peers', `${gave.size} of the ${threshold} peers needed answered${why}; missing: ${names}`, details);
+    return new DaemonError(
+      'not-enough-peers',
+      `${gave.size} of the ${threshold} peers needed answered${why}; missing: ${names}`,
+      details,
+    );
   }
 }

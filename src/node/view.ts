@@ -56,6 +56,8 @@ export interface StatusView {
 export interface PeerView {
   name: string;
   peer: string;
+  /** Public epoch key, hex: of a waiting peer its first one, which the operator signs into the roster. */
+  epochKey: string;
   state: 'member' | 'waiting';
   index: number | null;
   connected: boolean;
@@ -79,6 +81,8 @@ export interface EpochView {
   missing: string[];
   /** Members caught with two contradicting messages. */
   contradicted: string[];
+  /** What members were seen doing wrong, and the kind of evidence. */
+  blamed: Array<{ member: string; kind: string }>;
   round: number | null;
   decidedAtMs: number | null;
   retired: boolean;

@@ -5,7 +5,13 @@ import type { Job, JobResult } from '../protocol/io.ts';
 import { runJob } from './jobs.ts';
 import { runUseJob, type UseJob, type UseJobResult } from './use-jobs.ts';
 
-export default function work({ job, cipher }: { job: Job | UseJob; cipher: CipherName }): JobResult | UseJobResult {
+export default function work({
+  job,
+  cipher,
+}: {
+  job: Job | UseJob;
+  cipher: CipherName;
+}): JobResult | UseJobResult {
   const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
   return job.kind === 'use-partial' || job.kind === 'use-combine'
     ? runUseJob(job, { randomBytes: random })

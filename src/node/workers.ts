@@ -14,7 +14,13 @@ export interface Workers {
 export function startWorkers(options: { threads: number; cipher: CipherName }): Workers {
   const { threads, cipher } = options;
   const file = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url).href;
-  const pool = new Piscina({ filename: file, minThreads: 1, maxThreads: threads, idleTimeout: 60_000, maxQueue: 4096 });
+  const pool = new Piscina({
+    filename: file,
+    minThreads: 1,
+    maxThreads: threads,
+    idleTimeout: 60_000,
+    maxQueue: 4096,
+  });
   return {
     compute: (job) => pool.run({ job, cipher }),
     use: (job) => pool.run({ job, cipher }),

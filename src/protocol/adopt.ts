@@ -5,10 +5,10 @@ import { headOf, selfIn } from './queries.ts';
 import { hashOfValue } from './value.ts';
 import type { Work } from './work.ts';
 
-/** When this member's timer fires next: a period after the change, drawn earlier by the jitter (so that not all fire). */
+/** When this member's timer fires next: a period after the change, longer or shorter by the jitter (so that not all fire). */
 export function nextRefreshAtMs(work: Work, sinceMs: number): number {
   const draw = new DataView(work.draw(8).buffer).getUint32(0) / 2 ** 32;
-  return sinceMs + work.timing.refreshPeriodMs * (1 - work.timing.refreshJitter * draw);
+  return sinceMs + work.timing.refreshPeriodMs * (1 + work.timing.refreshJitter * (2 * draw - 1));
 }
 
 /** Makes `link` the newest value. The caller has certified it: by its own quorum of precommits, or by `checkLink`. */

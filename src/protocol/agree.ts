@@ -2,11 +2,12 @@
  * §4.3 Agree: one-shot Tendermint (Buchman, Kwon, Milosevic 2018, algorithm 1; line numbers below are the paper's) over
  * the value of the next epoch. A quorum of precommits is the certificate.
  */
-import { fromHex, hex } from './codec.ts';
+import { decode, fromHex, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
-import type { Carried, Evidence, Proposal, Vote } from './messages.ts';
+import { type Carried, type Evidence, type Proposal, prevoteSchema, type Vote } from './messages.ts';
+import { verifyPacket } from './packet.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -234,6 +235,28 @@ const votesPackets = (view: View, type: Vote['type'], round: number, hash: Hex) 
     )
     .map(([, entry]) => entry.carried.packet);
 
+/**
+ * Members that prevoted for a value in the round that its proposal names (line 28): those seen here and those whose votes
+ * it carries, so that a member that voted both ways cannot keep them from a peer that holds its other vote.
+ */
+function prevotersOf(view: View, { message, carried }: Entry<Proposal>, hash: Uint8Array): Set<number> {
+  const { roster } = headOf(view);
+  const shown = (carried.evidence?.prevotes ?? []).flatMap((packet) => {
+    const said = decode(prevoteSchema, packet.body);
+    const member = memberAt(roster, said.by);
+    const fits =
+      said.epoch === message.epoch &&
+      said.round === message.validRound &&
+      said.value !== null &&
+      sameBytes(said.value, hash);
+    return fits && member !== undefined && verifyPacket(view.clusterId, member.epochKey, packet)
+      ? [said.by]
+      : [];
+  });
+  const seen = votesFor(view, 'prevote', message.validRound, hex(hash)).map(({ by }) => by);
+  return new Set([...seen, ...shown]);
+}
+
 /** The verdict on a proposal's value, remembered unless commitments are still missing. */
 function verdictOn(work: Work, entry: Entry<Proposal>): 'valid' | 'invalid' | 'incomplete' {
   const hash = hex(hashOfValue(entry.message.value));
@@ -284,8 +307,7 @@ export function prevote(work: Work): boolean {
     const hash = hashOfValue(entry.message.value);
     const { validRound } = entry.message;
     const supported =
-      validRound === -1 ||
-      votesFor(work, 'prevote', validRound, hex(hash)).length >= valueQuorum(work, headOf(work));
+      validRound === -1 || prevotersOf(work, entry, hash).size >= valueQuorum(work, headOf(work));
     if (supported) {
       const verdict = verdictOn(work, entry);
       const { locked } = rounds;

@@ -14,7 +14,7 @@ export type Hex = string;
 
 export interface Timing {
   refreshPeriodMs: number;
-  /** Part of the period, 0–1, by which each refresh is drawn earlier at random. */
+  /** Part of the period, 0–1, by which each is drawn longer or shorter at random. */
   refreshJitter: number;
   minimumIntervalMs: number;
   dealingWindowMs: number;

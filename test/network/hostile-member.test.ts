@@ -153,3 +153,49 @@ test('no more than the bound of one member’s requests are worked on at once', 
     Array.from({ length: asked }, (_, i) => i),
   );
 });
+
+test('a frame that comes in single bytes ends the stream before it fills the memory', async () => {
+  const stream = await connection.newStream(protocolIds.direct);
+  stream.send(Uint8Array.of(0x80, 0x80, 0x40)); // 1 MiB is announced
+  const end = closed(stream);
+  const piece = Uint8Array.of(1);
+  for (let sent = 0; sent <= networkLimits.chunksPerFrameMax && stream.status === 'open'; sent += 1) {
+    if (!stream.send(piece)) await Promise.race([stream.onDrain(), end]).catch(() => {});
+  }
+  await end;
+  expect(honest.recorder.received).toEqual([]);
+  await expectStillServing();
+});
+
+test('a roster with a malformed peer id or address does no harm', async () => {
+  await honest.transport.setMembers([
+    memberOf(friend),
+    { peer: 'no peer id', addresses: ['/ip4/127.0.0.1/tcp/1'] },
+    { peer: hostile.peerId.toString(), addresses: ['nonsense', '/unix/tmp/socket'] },
+  ]);
+  await honest.transport.setMembers([memberOf(friend)]);
+  await expectStillServing();
+});
+
+test('requests in work are aborted when their connection ends, also when the stream is full', async () => {
+  let aborted = 0;
+  let asked = 0;
+  honest.recorder.respond = (_from, _request, signal) => {
+    asked += 1;
+    signal.addEventListener('abort', () => {
+      aborted += 1;
+      loopback.changed();
+    });
+    loopback.changed();
+    return new Promise(() => {});
+  };
+  const signal = new AbortController().signal;
+  const outcomes = Array.from({ length: networkLimits.requestsServedMax + 5 }, () =>
+    friend.transport.request(honest.transport.peerId, Uint8Array.of(1), { signal }).catch((err) => err.code),
+  );
+  await loopback.until(() => asked === networkLimits.requestsServedMax);
+  await friend.transport.stop();
+  await loopback.until(() => aborted === networkLimits.requestsServedMax);
+  expect(asked).toBe(networkLimits.requestsServedMax);
+  expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['closed']));
+});

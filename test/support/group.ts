@@ -7,7 +7,7 @@ import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { Driver } from '../../src/node/driver.ts';
 import { runJob } from '../../src/node/jobs.ts';
 import { envelopeContext, packNumber } from '../../src/node/sealing.ts';
-import { encode, hex, numberBytes } from '../../src/protocol/codec.ts';
+import { decode, encode, hex, numberBytes } from '../../src/protocol/codec.ts';
 import {
   createCore,
   foundDurable,
@@ -19,7 +19,7 @@ import { durableFromRecords } from '../../src/protocol/durable-records.ts';
 import { clusterIdOf, type FaultModel, type Genesis } from '../../src/protocol/genesis.ts';
 import type { Output } from '../../src/protocol/io.ts';
 import type { Link } from '../../src/protocol/link.ts';
-import { digestOfDealing } from '../../src/protocol/messages.ts';
+import { digestOfDealing, type Frame, frameSchema } from '../../src/protocol/messages.ts';
 import { type Action, hashOfOrder, keyIdOf, type Order, signOrder } from '../../src/protocol/order.ts';
 import { signPacket } from '../../src/protocol/packet.ts';
 import { attendsOf, headOf, holdsShare } from '../../src/protocol/queries.ts';
@@ -27,7 +27,7 @@ import type { CoreState, Timing } from '../../src/protocol/state.ts';
 import { type Client, hashOfValue } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { MemoryHome, MemoryStore } from './memory-store.ts';
-import { SimulatedNetwork, type SimulatedNetworkOptions } from './simulated-network.ts';
+import { SimulatedNetwork, type SimulatedNetworkOptions, type SimulatedTransport } from './simulated-network.ts';
 import { seededBytes, settled, VirtualTime } from './virtual-time.ts';
 
 export const testTiming: Timing = {
@@ -69,6 +69,9 @@ export interface Node {
   outputs: Output[];
 }
 
+/** The frames that arrive instead of `frame`: none drops it, another lies, two repeat or contradict. */
+export type Intercept = (link: { from: string; to: string }, frame: Frame) => Frame[];
+
 export class Group {
   readonly time = new VirtualTime();
   readonly network: SimulatedNetwork;
@@ -78,6 +81,10 @@ export class Group {
   readonly founding: Link;
   readonly options: GroupOptions;
   readonly random: (length: number) => Uint8Array;
+  /** Every output of every peer in the order in which they were performed. */
+  readonly trace: Array<{ node: string; output: Output }> = [];
+  /** What becomes of a frame on its way between two peers; null lets all pass. */
+  intercept: Intercept | null = null;
   #starts = 0;
 
   constructor(options: GroupOptions) {
@@ -113,7 +120,7 @@ export class Group {
         this.genesis,
         this.founding,
         epochKeys[at] as (typeof epochKeys)[number],
-        0,
+        this.time.clock().wallMs(),
       );
       const home = new MemoryHome();
       const node: Node = {
@@ -146,7 +153,7 @@ export class Group {
     return new Driver({
       state,
       store: node.store,
-      transport: this.network.transport(node.peer),
+      transport: this.#transport(node),
       compute: (job) =>
         new Promise((resolve) => {
           this.time.schedule(1, () => resolve(runJob(job, { cipher: node.cipher, randomBytes })));
@@ -159,8 +166,25 @@ export class Group {
       onFailure: (error) => {
         throw error;
       },
-      onOutput: (output) => node.outputs.push(output),
+      onOutput: (output) => {
+        node.outputs.push(output);
+        this.trace.push({ node: node.name, output });
+      },
     });
+  }
+
+  /** A transport whose arriving frames go through `intercept`. */
+  #transport(node: Node): SimulatedTransport {
+    const transport = this.network.transport(node.peer);
+    const receive = transport.receive.bind(transport);
+    transport.receive = (arrived, authenticated) => {
+      if (this.intercept === null) return receive(arrived, authenticated);
+      const from = this.nodes.find(({ peer }) => peer === arrived.from)?.name ?? arrived.from;
+      const frame = decode(frameSchema, arrived.bytes);
+      for (const changed of this.intercept({ from, to: node.name }, frame))
+        receive({ ...arrived, bytes: encode(changed) }, authenticated);
+    };
+    return transport;
   }
 
   node(index: number): Node {

@@ -310,7 +310,7 @@ export class SimulatedTransport implements Transport {
 
   async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
     this.#members.clear();
-    for (const { peer, addresses } of members) this.#members.set(peer, addresses);
+    for (const { peer, addresses } of members) if (peer !== this.peerId) this.#members.set(peer, addresses);
     this.#network.review();
   }
 

@@ -1,8 +1,6 @@
 import { Command, Option } from 'commander';
-import { serveApi } from '../../api/server.ts';
 import { claimSocket } from '../../api/socket.ts';
 import { openHome } from '../../node/home.ts';
-import { createLog } from '../../node/log.ts';
 import { optionsOf } from '../context.ts';
 import { progress, say } from '../terminal.ts';
 
@@ -20,9 +18,11 @@ export const startCommand = (): Command =>
       const settings = home.readSettings();
       await claimSocket(home.socketFile);
       const stopped = stopSignal(options.whileStdinOpen);
-      const log = createLog({ level: settings.logLevel, pretty: process.stderr.isTTY });
-      // The network and all that hangs on it is loaded by this command only: the others stay quick.
+      // The network, the server and all that hangs on them are loaded by this command only: the others stay quick.
+      const { serveApi } = await import('../../api/server.ts');
+      const { createLog } = await import('../../node/log.ts');
       const { startDaemon } = await import('../../node/daemon.ts');
+      const log = createLog({ level: settings.logLevel, pretty: process.stderr.isTTY });
       const daemon = await startDaemon({ home, settings, log });
       try {
         const api = await serveApi({ daemon, socketFile: home.socketFile, log });

@@ -23,11 +23,14 @@ const bounded = (addresses: readonly string[]): string[] =>
 const peerOf = (address: Multiaddr): string | undefined =>
   address.getComponents().findLast((component) => component.name === 'p2p')?.value;
 
+/** null: malformed, or not plain TCP. libp2p would also dial Unix sockets and relays that a member names. */
 function parsed(address: string): Multiaddr | null {
   try {
-    return multiaddr(address);
+    const result = multiaddr(address);
+    const names = result.getComponents().map(({ name }) => name);
+    return /^(ip6zone )?(ip4|ip6|dns|dns4|dns6) tcp( p2p)?$/.test(names.join(' ')) ? result : null;
   } catch {
-    return null; // a member's mistake; its other addresses may do
+    return null;
   }
 }
 

@@ -32,6 +32,7 @@ export class AddressExchange {
   readonly #components: AddressExchangeComponents;
   readonly #stopped = new AbortController();
   #own: { addresses: string; envelope: Uint8Array } | null = null;
+  #sequence = 0;
 
   constructor(components: AddressExchangeComponents) {
     this.#components = components;
@@ -71,7 +72,8 @@ export class AddressExchange {
     const addresses = multiaddrs.join();
     if (this.#own?.addresses !== addresses) {
       // Numbered by the clock, so that a restarted peer's record is newer.
-      const record = new PeerRecord({ peerId: node.peerId, multiaddrs, seqNumber: BigInt(Date.now()) });
+      this.#sequence = Math.max(this.#sequence + 1, Date.now());
+      const record = new PeerRecord({ peerId: node.peerId, multiaddrs, seqNumber: BigInt(this.#sequence) });
       this.#own = { addresses, envelope: (await RecordEnvelope.seal(record, identity)).marshal() };
     }
     return this.#own;
@@ -99,7 +101,7 @@ export class AddressExchange {
   }
 
   async #receive(stream: Stream, connection: Connection): Promise<void> {
-    const { links, book, node, onNews, log } = this.#components;
+    const { links, book, onNews, log } = this.#components;
     const link = links.get(connection);
     if (!link?.proven) return stream.abort(new Error('the peer has not proven its epoch key'));
     const signal = this.#signal();
@@ -110,7 +112,7 @@ export class AddressExchange {
       const news: Uint8Array[] = [];
       for (const record of records) {
         const peer = await book.addRecord(record);
-        if (peer === null || peer === node.peerId.toString()) continue;
+        if (peer === null) continue;
         news.push(record);
         onNews(peer);
       }

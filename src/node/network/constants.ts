@@ -35,6 +35,7 @@ export const networkLimits = {
 
   handshakeBytesMax: 4_096,
   handshakeTimeoutMs: 5_000,
+  handshakeRetryMs: 1_000,
   streamOpenTimeoutMs: 5_000,
 
   addressesPerMemberMax: limits.addressesPerMemberMax,
@@ -51,8 +52,10 @@ export const networkLimits = {
   addressDialTimeoutMs: 2_500,
 
   /** yamux: a paused stream still receives its window, so the read buffer must be able to hold one. */
-  streamWindowBytesMax: 4 * 1024 * 1024,
-  streamReadBufferBytesMax: 8 * 1024 * 1024,
+  streamWindowBytesMax: 1024 * 1024,
+  streamReadBufferBytesMax: 2 * 1024 * 1024,
+  /** Pieces in which one frame may arrive: a frame in single bytes would occupy a hundred times its size. */
+  chunksPerFrameMax: 16_384,
 } as const;
 
 assert(networkLimits.gossipFrameBytesMax <= limits.gossipBytesMax);
@@ -73,9 +76,9 @@ export interface NetworkTimings {
 
 /** A dead link is noticed within 0.5 to 1.5 s (measured). */
 export const defaultTimings: NetworkTimings = {
-  pingIntervalMs: 1_000,
-  pingTimeoutMsMin: 500,
-  pingTimeoutMsMax: 1_500,
+  pingIntervalMs: 2_000,
+  pingTimeoutMsMin: 2_000,
+  pingTimeoutMsMax: 6_000,
   redialMsMin: 250,
   redialMsMax: 5_000,
   smallerIdDelayMs: 2_000,

@@ -84,11 +84,26 @@ export async function runFrameStream(stream: Stream, options: FrameStreamOptions
     return;
   }
   const { source, sink } = messageStreamToDuplex(stream);
+  const closed = new Promise<void>((resolve) => {
+    stream.addEventListener('close', () => resolve(), { once: true });
+  });
+  let ended = false;
+  let chunksOfFrame = 0;
+  async function* counted(): typeof source {
+    for await (const chunk of source) {
+      chunksOfFrame += 1;
+      if (chunksOfFrame > networkLimits.chunksPerFrameMax)
+        throw new Error('the frame comes in too many pieces');
+      yield chunk;
+    }
+  }
   const reading = pipe(
-    source,
+    counted(),
     (chunks) => decode(chunks, bounds),
     async (frames) => {
       for await (const frame of frames) {
+        if (ended) return;
+        chunksOfFrame = 0;
         const handled = onFrame(frame.slice());
         if (handled === undefined) continue;
         if (stream.readStatus === 'readable') stream.pause();
@@ -98,13 +113,15 @@ export async function runFrameStream(stream: Stream, options: FrameStreamOptions
     },
   );
   const writing = outgoing && pipe(outgoing, (frames) => encode(frames, bounds), sink);
-  const sides = writing ? [reading, writing] : [reading];
+  // What still runs when the stream is over ends by itself; a frame's handler may wait for us to return.
+  reading.catch(() => {});
+  writing?.catch(() => {});
   try {
-    await Promise.race(sides);
+    await Promise.race(writing ? [reading, writing, closed] : [reading, closed]);
   } catch {
     // The connection's end and a peer's bad frame end the stream alike; whoever needs it opens a new one.
   }
+  ended = true;
   outgoing?.end();
   stream.abort(new Error('the stream has ended'));
-  await Promise.allSettled(sides);
 }

@@ -80,13 +80,24 @@ export class Handshake {
     }
     const state = { again: false };
     this.#running.set(link, state);
-    void this.#open(link).finally(() => {
+    void this.#open(link).then((finished) => {
       this.#running.delete(link);
-      if (state.again && link.connection.status === 'open') this.run(link);
+      if (link.connection.status !== 'open' || this.#stopped.signal.aborted) return;
+      if (state.again) this.run(link);
+      else if (!finished) this.#retryLater(link);
     });
   }
 
-  async #open(link: Link): Promise<void> {
+  /** A busy machine can make a handshake time out on a connection that is otherwise fine. */
+  #retryLater(link: Link): void {
+    const timer = setTimeout(() => this.run(link), networkLimits.handshakeRetryMs);
+    const cancel = (): void => clearTimeout(timer);
+    link.connection.addEventListener('close', cancel, { once: true });
+    this.#stopped.signal.addEventListener('abort', cancel, { once: true });
+  }
+
+  /** @returns whether both sides have said what they think of each other, whatever that is */
+  async #open(link: Link): Promise<boolean> {
     const { clusterId, node, authenticator } = this.#components;
     const signal = this.#signal();
     let stream: Stream | undefined;
@@ -113,8 +124,10 @@ export class Handshake {
       const verdict = (await frames.read({ signal })).subarray();
       this.#settle(link, link.proven && verdict.length === 1 && verdict[0] === 1);
       await stream.close({ signal });
+      return true;
     } catch (err) {
       this.#abort(stream, link, err);
+      return false;
     }
   }
 

@@ -23,6 +23,15 @@ export function identityFromBytes(bytes: Uint8Array): Identity {
 
 export const peerIdOf = (identity: Identity): string => peerIdFromPrivateKey(identity).toString();
 
+/** Whether `text` is the peer id of an Ed25519 identity. */
+export function isPeerId(text: string): boolean {
+  try {
+    return peerIdFromString(text).type === 'Ed25519';
+  } catch {
+    return false;
+  }
+}
+
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 
 /** Ed25519 signature (64 bytes). libp2p's own `sign` may be asynchronous, hence node:crypto. */

@@ -18,7 +18,7 @@ import { defaultQueueBounds, type QueueBounds } from './frame-stream.ts';
 import { rosterGater } from './gater.ts';
 import { Gossip, gossipsubOptions } from './gossip.ts';
 import { Handshake } from './handshake.ts';
-import { type Identity, peerIdOf } from './identity.ts';
+import { type Identity, isPeerId, peerIdOf } from './identity.ts';
 import { type Link, Links } from './links.ts';
 import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
@@ -127,7 +127,7 @@ export class Libp2pTransport implements Transport {
 
   async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
     const before = this.#book.peers();
-    this.#book.setMembers(members);
+    this.#book.setMembers(members.filter(({ peer }) => peer !== this.peerId && isPeerId(peer)));
     if (!this.#running) return;
     const { node, reconnector } = this.#running;
     reconnector.membersChanged();
@@ -164,7 +164,7 @@ export class Libp2pTransport implements Transport {
     return this.#running?.direct.dropped ?? 0;
   }
 
-  /** Everyone about whom libp2p remembers anything: ourselves and members, never strangers. */
+  /** Everyone about whom libp2p remembers anything: ourselves and members, never strangers. For tests and `doctor`. */
   async remembered(): Promise<string[]> {
     const peers = (await this.#running?.node.peerStore.all()) ?? [];
     return peers.map(({ id }) => id.toString());
@@ -211,6 +211,7 @@ export class Libp2pTransport implements Transport {
         inboundUpgradeTimeout: networkLimits.inboundUpgradeTimeoutMs,
         dialTimeout: networkLimits.dialTimeoutMs,
         addressDialTimeout: networkLimits.addressDialTimeoutMs,
+        resolvers: {}, // a member's address must not make us look up names of its choice
       },
       connectionMonitor: {
         pingInterval: pingIntervalMs,

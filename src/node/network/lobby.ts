@@ -20,12 +20,13 @@ export const lobbyLimits = {
   connectionsMax: 16,
   pendingMax: 8,
   /** Per host; a peer id costs a stranger nothing, a host does. */
-  connectionsPerSecondMax: 5,
+  connectionsPerSecondMax: 20,
   connectionLifetimeMs: 30_000,
   requestBytesMax: 64 * 1024,
   responseBytesMax: 4 * 1024 * 1024,
-  requestsPerPeerAndMinuteMax: 30,
-  requestsPerMinuteMax: 300,
+  /** Who waits for admission asks about once a second. */
+  requestsPerPeerAndMinuteMax: 120,
+  requestsPerMinuteMax: 1_200,
   requestTimeoutMs: 10_000,
 } as const;
 

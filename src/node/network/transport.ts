@@ -45,7 +45,7 @@ export interface Transport {
    * at the connection; connections of members that are no longer listed are closed and their addresses forgotten.
    */
   setMembers(members: ReadonlyArray<MemberAddress>): Promise<void>;
-  /** The newest addresses known of each member, worth storing for the next start. */
+  /** The newest addresses known of each other member, worth storing for the next start. */
   memberAddresses(): MemberAddress[];
   /** To all members. Never throws. The same bytes again within a few seconds may be delivered only once. */
   publish(frame: Uint8Array): void;

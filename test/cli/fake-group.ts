@@ -1,0 +1,359 @@
+/** A group in memory behind `DaemonApi`: certifies, deals and signs for real, but decides at once. */
+import { randomBytes } from 'node:crypto';
+import { open, sealingKeyFromSeed } from '../../src/cipher/envelope.ts';
+import { encodePkcs1, encodePss } from '../../src/crypto/encoding.ts';
+import { bitLength, integerToBytes } from '../../src/crypto/integers.ts';
+import { checkCreationShare } from '../../src/crypto/key-creation.ts';
+import type { SharingParameters } from '../../src/crypto/rsa-sharing.ts';
+import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { combine, partial } from '../../src/crypto/signing.ts';
+import type { Home } from '../../src/node/home.ts';
+import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/network/identity.ts';
+import { envelopeContext, unpackNumber } from '../../src/node/sealing.ts';
+import {
+  type CreationView,
+  type DaemonApi,
+  DaemonError,
+  type EpochView,
+  type KeyView,
+  type PeerView,
+  type SignAnswer,
+  type StatusView,
+} from '../../src/node/view.ts';
+import { fingerprintOf } from '../../src/protocol/admission.ts';
+import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/codec.ts';
+import { checkFounding, type Link, precommitBody } from '../../src/protocol/link.ts';
+import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/protocol/messages.ts';
+import { draftOf, hashOfOrder, type Order, planOf } from '../../src/protocol/order.ts';
+import { type Packet, signPacket, verifyPacket } from '../../src/protocol/packet.ts';
+import { explainChoice, faultsOf, quorumOf } from '../../src/protocol/roster.ts';
+import { checkUse, type UseRequest } from '../../src/protocol/use-request.ts';
+import {
+  digestOfCommitments,
+  hashOfValue,
+  type KeyCommitments,
+  publicOf,
+  type Value,
+} from '../../src/protocol/value.ts';
+
+interface FakePeer {
+  name: string;
+  peer: string;
+  seed: Uint8Array;
+  sealing: { publicKey: Uint8Array; secretKey: Uint8Array };
+}
+
+const random32 = (): Uint8Array => new Uint8Array(randomBytes(32));
+
+export class FakeGroup implements DaemonApi {
+  readonly home: Home;
+  readonly members: FakePeer[] = [];
+  readonly chain: Link[] = [];
+  /** Names whose peers do not answer: no Attend, no partial. */
+  readonly silent = new Set<string>();
+  private waiting: FakePeer[] = [];
+  private pending: Order[] = [];
+  /** Received f(j) by key id and member index. */
+  private readonly shares = new Map<string, Map<number, bigint>>();
+  private readonly listeners = new Set<() => void>();
+
+  private constructor(home: Home, self: FakePeer, others: FakePeer[]) {
+    this.home = home;
+    this.waiting = [self, ...others];
+  }
+
+  static async create(home: Home, names: readonly string[]): Promise<FakeGroup> {
+    const seed = home.readFirstEpochSeed();
+    if (seed === null) throw new Error('a fresh home has its first epoch key');
+    const newPeer = async (name: string): Promise<FakePeer> => ({
+      name,
+      peer: peerIdOf(await identityFromSeed(random32())),
+      seed: random32(),
+      sealing: sealingKeyFromSeed(random32()),
+    });
+    const own = peerIdOf(identityFromBytes(home.readIdentity()));
+    const self = { name: home.readSettings().name, peer: own, seed, sealing: sealingKeyFromSeed(random32()) };
+    return new FakeGroup(home, self, await Promise.all(names.map(newPeer)));
+  }
+
+  get head(): Value {
+    return this.headLink.value;
+  }
+  private get headLink(): Link {
+    const link = this.chain.at(-1);
+    if (link === undefined) throw new DaemonError('not-a-member', 'not founded yet');
+    return link;
+  }
+
+  change(): void {
+    for (const listener of this.listeners) listener();
+  }
+
+  fingerprint(name: string): string {
+    const peer = [...this.waiting, ...this.members].find((one) => one.name === name) as FakePeer;
+    return fingerprintOf({
+      cluster: this.home.cluster,
+      peer: peer.peer,
+      epochKey: ed25519FromSeed(peer.seed).publicKey,
+    });
+  }
+
+  status(): StatusView {
+    const value = this.chain.at(-1)?.value;
+    const { genesis, cluster } = this.home;
+    const n = value?.roster.length ?? 0;
+    return {
+      name: this.home.readSettings().name,
+      peer: (this.members[0] ?? this.waiting[0])?.peer ?? '',
+      cluster: hex(cluster),
+      clusterName: genesis.name,
+      state: value === undefined ? 'waiting-for-admission' : 'member',
+      index: value === undefined ? null : 1,
+      fingerprint: null,
+      cipher: 'aes',
+      gate: 0,
+      epoch: value?.epoch ?? null,
+      threshold: genesis.threshold,
+      members: n,
+      faults: value === undefined ? 0 : faultsOf(n, value.threshold, genesis.faultModel),
+      quorum: value === undefined ? 0 : quorumOf(n, value.threshold, genesis.faultModel),
+      faultModel: genesis.faultModel,
+      choice: value === undefined ? null : explainChoice(n, value.threshold, genesis.faultModel),
+      keys: value?.keys.length ?? 0,
+      shareEpochs: value === undefined ? [] : [value.epoch],
+      connected: this.members.slice(1).map((member) => member.name),
+      lastChangeAtMs: null,
+      nextRefreshAtMs: null,
+      change: null,
+      problems: [],
+    };
+  }
+
+  peers(): PeerView[] {
+    const view = (peer: FakePeer, state: 'member' | 'waiting', at: number) => ({
+      name: peer.name,
+      peer: peer.peer,
+      state,
+      index: state === 'member' ? at + 1 : null,
+      connected: true,
+      authenticated: true,
+      self: at === 0 && (state === 'member' || this.chain.length === 0),
+      fingerprint: this.fingerprint(peer.name),
+      addresses: [],
+      epochKey: hex(ed25519FromSeed(peer.seed).publicKey),
+    });
+    return [
+      ...this.members.map((peer, at) => view(peer, 'member', at)),
+      ...this.waiting.map((peer, at) => view(peer, 'waiting', at)),
+    ];
+  }
+
+  async epochs(options: { epoch?: number; limit?: number } = {}): Promise<EpochView[]> {
+    return this.chain
+      .map(({ value }) => ({
+        epoch: value.epoch,
+        value: hex(hashOfValue(value)),
+        members: value.roster.map((member) => member.name),
+        threshold: value.threshold,
+        keys: value.keys.map((key) => key.name),
+        dealt: value.epoch === 0 ? [] : value.roster.map((member) => member.name),
+        didNotDeal: [],
+        missing: [],
+        contradicted: [],
+        round: value.epoch === 0 ? null : 0,
+        decidedAtMs: 0,
+        retired: true,
+        verificationKeys: [],
+      }))
+      .filter((view) => options.epoch === undefined || view.epoch === options.epoch)
+      .reverse()
+      .slice(0, options.limit);
+  }
+
+  keys(): KeyView[] {
+    return (this.chain.at(-1)?.value.keys ?? []).map((key) => ({
+      name: key.name,
+      id: hex(key.id),
+      use: key.use,
+      bits: bitLength(numberOf(key.modulus)),
+      modulus: hex(key.modulus),
+      exponent: hex(key.exponent),
+    }));
+  }
+
+  async invite(): Promise<string> {
+    return 'holdfast1invitation';
+  }
+
+  async found(link: Link): Promise<void> {
+    if (this.chain.length > 0) throw new DaemonError('refused', 'the cluster is founded already');
+    checkFounding(this.home.genesis, link);
+    for (const member of link.value.roster) {
+      const peer = this.waiting.find((one) => one.peer === member.peer) as FakePeer;
+      if (!sameBytes(ed25519FromSeed(peer.seed).publicKey, member.epochKey))
+        throw new Error('wrong epoch key');
+      this.members.push(peer);
+    }
+    this.waiting = this.waiting.filter((peer) => !this.members.includes(peer));
+    this.chain.push(link);
+    this.change();
+  }
+
+  async submitOrder(order: Order): Promise<void> {
+    draftOf(this.home.genesis, this.home.cluster, this.head, [order]);
+    this.pending = [order];
+    if (order.body.action.type !== 'create-key') this.decide();
+    this.change();
+  }
+
+  creation(orderHash: Uint8Array): CreationView {
+    const orders = this.pending.filter((order) => sameBytes(hashOfOrder(order), orderHash));
+    if (orders.length === 0) return { head: this.headLink, plan: null, attends: [], orders: [] };
+    const plan = this.plan();
+    const attends = this.members.flatMap(({ name, seed, sealing }, at) => {
+      if (this.silent.has(name)) return [];
+      const { publicKey: epochKey } = ed25519FromSeed(seed);
+      const body = {
+        type: 'attend',
+        by: at + 1,
+        epoch: this.head.epoch + 1,
+        plan,
+        epochKey,
+        sealingKey: sealing.publicKey,
+      };
+      return [signPacket(this.home.cluster, seed, encode(body))];
+    });
+    return { head: this.headLink, plan, attends, orders };
+  }
+
+  async submitDealings(packets: readonly Packet[]): Promise<void> {
+    for (const packet of packets) this.receive(packet);
+    const [draft] = this.draft().created;
+    if (
+      draft === undefined ||
+      this.shares.get(hex(draft.key.id))?.size !== this.members.length - this.silent.size
+    )
+      return;
+    this.decide();
+    this.change();
+  }
+
+  async links(from: number): Promise<Link[]> {
+    return this.chain.slice(from);
+  }
+
+  refresh(): void {
+    this.pending = [];
+    this.decide();
+    this.change();
+  }
+
+  async sign(request: UseRequest): Promise<SignAnswer> {
+    const { key } = checkUse(this.head, this.home.cluster, request, Date.now());
+    const up = this.members
+      .map((member, at) => ({ ...member, index: at + 1 }))
+      .filter(({ name }) => !this.silent.has(name));
+    const { threshold } = this.head;
+    if (up.length < threshold) {
+      const details = Object.fromEntries([...this.silent].map((name) => [name, 'not connected']));
+      throw new DaemonError('not-enough-peers', `${up.length} of ${threshold} peers answered`, details);
+    }
+    const publicKey = publicOf(key);
+    const parameters = this.parameters(publicKey.modulus);
+    const { scheme, hash, digest, salt } = request.body;
+    const block =
+      scheme === 'pkcs1'
+        ? encodePkcs1(hash, digest, parameters.modulusBits)
+        : encodePss(hash, digest, salt, parameters.modulusBits);
+    const signers = up.slice(0, threshold);
+    const partials = new Map(
+      signers.map(({ index }) => {
+        const share = this.shares.get(hex(key.id))?.get(index) as bigint;
+        return [index, partial({ key: publicKey, parameters, share, block })];
+      }),
+    );
+    const y = combine({ key: publicKey, parameters, block, partials });
+    if (y === null) throw new Error('the shares do not sign');
+    const signature = integerToBytes(y, parameters.modulusBits / 8);
+    return { signature, epoch: this.head.epoch, signers: signers.map(({ name }) => name) };
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private draft() {
+    return draftOf(this.home.genesis, this.home.cluster, this.head, this.pending);
+  }
+  private plan(): Uint8Array {
+    return planOf(this.head, this.draft(), this.pending);
+  }
+  private parameters(modulus: bigint): SharingParameters {
+    const { membersMax } = this.home.genesis;
+    return { membersMax, threshold: this.head.threshold, modulusBits: bitLength(modulus) };
+  }
+
+  /** What a peer does with the operator's dealing: signature, envelope, range and commitments. */
+  private receive(packet: Packet): void {
+    const { genesis, cluster } = this.home;
+    if (!genesis.operators.some((key) => verifyPacket(cluster, key, packet)))
+      throw new DaemonError('refused', 'the dealing is not the operator’s');
+    const { receiver, public: publicBytes, envelopes } = decode(dealingSchema, packet.body);
+    const half = decode(dealingPublicSchema, publicBytes);
+    const part = half.parts[0] as (typeof half.parts)[number];
+    const created = this.draft().created.find(({ key }) => sameBytes(key.id, part.key));
+    if (created === undefined || !sameBytes(half.plan, this.plan()))
+      throw new DaemonError('refused', 'another plan');
+    const key = publicOf(created.key);
+    const parameters = this.parameters(key.modulus);
+    const tie = {
+      cluster,
+      epoch: half.epoch,
+      plan: half.plan,
+      key: part.key,
+      digest: digestOfDealing(publicBytes),
+      sender: 0,
+      receiver,
+    };
+    const { secretKey } = (this.members[receiver - 1] as FakePeer).sealing;
+    const plaintext = open({
+      secretKey,
+      context: envelopeContext(tie),
+      envelope: envelopes[0] as Uint8Array,
+    });
+    const share = unpackNumber(plaintext, parameters);
+    const commitments = part.commitments.map(numberOf);
+    if (!checkCreationShare({ key, parameters, commitments, receiver, share }))
+      throw new DaemonError('refused', 'a false share');
+    const held = this.shares.get(hex(part.key)) ?? new Map<number, bigint>();
+    this.shares.set(hex(part.key), held.set(receiver, share));
+  }
+
+  /** The next value, with the precommits of all who are not silent. */
+  private decide(): void {
+    const draft = this.draft();
+    const commitments: KeyCommitments = draft.keys.map((key) => [key.base]);
+    const value: Value = {
+      epoch: this.head.epoch + 1,
+      parent: hashOfValue(this.head),
+      plan: this.plan(),
+      accepted: [],
+      roster: draft.roster,
+      threshold: draft.threshold,
+      keys: draft.keys,
+      clients: draft.clients,
+      suspended: [],
+      lastOrder: draft.lastOrder,
+      commitments: digestOfCommitments(commitments),
+    };
+    const votes = this.members.flatMap(({ name, seed }, at) => {
+      const body = precommitBody(at + 1, value.epoch, 0, hashOfValue(value));
+      return this.silent.has(name) || this.head.roster[at] === undefined
+        ? []
+        : [{ by: at + 1, signature: signPacket(this.home.cluster, seed, body).signature }];
+    });
+    this.chain.push({ value, certificate: { type: 'precommits', round: 0, votes }, commitments });
+    this.pending = [];
+  }
+}

@@ -1,0 +1,77 @@
+/** What the scenarios share: groups with even delays, questions about their history, and the tools of a liar. */
+
+import { afterEach } from 'vitest';
+import { verificationKey } from '../../src/crypto/rsa-sharing.ts';
+import { decode, encode, hex, numberOf } from '../../src/protocol/codec.ts';
+import type { Link } from '../../src/protocol/link.ts';
+import { type Carried, type Frame, type Message, messageSchema } from '../../src/protocol/messages.ts';
+import { signPacket } from '../../src/protocol/packet.ts';
+import { selfIn } from '../../src/protocol/queries.ts';
+import type { CoreState } from '../../src/protocol/state.ts';
+import { publicOf } from '../../src/protocol/value.ts';
+import { Group, type GroupOptions } from '../support/group.ts';
+
+const groups: Group[] = [];
+afterEach(async () => {
+  for (const group of groups.splice(0)) await group.stopAll();
+});
+
+/** Five peers, any three of which sign; every frame takes 5 ms, so that the order of events is easy to follow. */
+export async function fivePeers(options: Partial<GroupOptions> & { key?: boolean } = {}): Promise<Group> {
+  const group = new Group({
+    peers: 5,
+    threshold: 3,
+    ...options,
+    network: { delayMsMin: 5, delayMsMax: 5, ...options.network },
+  });
+  groups.push(group);
+  await group.start();
+  await group.until(() => group.nodes.every((_, at) => fired(group, at + 1, 'recalled')));
+  if (options.key !== false) await group.createKey();
+  return group;
+}
+
+export const linkOf = (state: CoreState, epoch: number): Link => {
+  const link = state.durable.links[epoch];
+  if (link === undefined) throw new Error(`no link of epoch ${epoch}`);
+  return link;
+};
+
+/** The round in which an epoch was decided. */
+export const roundOf = ({ certificate }: Link): number | null =>
+  certificate.type === 'precommits' ? certificate.round : null;
+
+export const dealersOf = ({ value }: Link): number[] => value.accepted.map(({ dealer }) => dealer);
+
+/** The verification keys v_i of every member for the first key. */
+export const verificationKeysOf = ({ value, commitments }: Link): bigint[] => {
+  const [key] = value.keys;
+  const [list] = commitments;
+  if (key === undefined || list === undefined) throw new Error('the group has no key');
+  return value.roster.map(({ index }) => verificationKey(publicOf(key), list.map(numberOf), index));
+};
+
+/** Whether a peer's rules contain this one, with these details. */
+export const fired = (group: Group, node: number, rule: string, detail: Record<string, unknown> = {}) =>
+  group
+    .node(node)
+    .outputs.some(
+      (output) =>
+        output.type === 'rule' &&
+        output.rule === rule &&
+        Object.entries(detail).every(([name, value]) => output.detail[name] === value),
+    );
+
+/** The signed message in a frame, or null when it carries none. */
+export const messageIn = (frame: Frame): Message | null =>
+  frame.type === 'message' ? decode(messageSchema, frame.message.packet.body) : null;
+
+/** What a broken-into member can send: any message under its current epoch key. */
+export function forge(state: CoreState, message: unknown, extra: Omit<Carried, 'packet'> = {}): Frame {
+  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
+  if (secret === undefined) throw new Error('this peer holds no epoch key');
+  return {
+    type: 'message',
+    message: { packet: signPacket(state.clusterId, secret, encode(message)), ...extra },
+  };
+}
