@@ -31,6 +31,8 @@ export const startCommand = (): Command =>
         await api.close();
       } finally {
         await daemon.stop();
+        // An open pipe there would keep the process alive.
+        if (options.whileStdinOpen) process.stdin.destroy();
       }
     });
 

@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { cipherNames } from '../../src/cipher/local-cipher.ts';
+import { parseSettings, settingNames, settingsText } from '../../src/node/settings.ts';
+
+const config = new URL('../../config/', import.meta.url);
+const examples = readdirSync(config, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.yaml'),
+);
+
+describe('settings', () => {
+  it.each(examples)('the example %s is complete and explained', (file) => {
+    const text = readFileSync(new URL(file, config), 'utf8');
+    const settings = parseSettings(text, file);
+    expect(`${settings.name}.yaml`).toBe(file.split('/').at(-1));
+    for (const name of settingNames) expect(text).toMatch(new RegExp(`^# .*\\n${name}:`, 'm'));
+  });
+
+  it('there are examples for five peers on a LAN and three peers with DES, AES and Blowfish', () => {
+    const ciphers = (folder: string) =>
+      examples
+        .filter((file) => file.startsWith(folder))
+        .map((file) => parseSettings(readFileSync(new URL(file, config), 'utf8')).cipher)
+        .sort();
+    expect(ciphers('lan-five-peers')).toEqual([...cipherNames].sort());
+    expect(ciphers('three-peers')).toEqual(['aes', 'blowfish', 'des']);
+  });
+
+  it('what is written is what is read', () => {
+    const values = fc.record({
+      name: fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,62}$/),
+      cipher: fc.constantFrom(...cipherNames),
+      gate: fc.double({ min: 0, max: 0.999, noNaN: true }),
+      mdns: fc.boolean(),
+      workers: fc.integer({ min: 1, max: 64 }),
+      listen: fc.array(
+        fc.integer({ min: 0, max: 65535 }).map((port) => `/ip4/127.0.0.1/tcp/${port}`),
+        {
+          minLength: 1,
+          maxLength: 3,
+        },
+      ),
+    });
+    fc.assert(
+      fc.property(values, (given) => expect(parseSettings(settingsText(given))).toMatchObject(given)),
+    );
+  });
+
+  it.each([
+    ['name: b\n\ngate: 1.5', 'settings.yaml:3: gate must be below 1 (it is 1.5)'],
+    ['name: b\ngate: -0.1', 'settings.yaml:2: gate must be at least 0 (it is -0.1)'],
+    ['name: b\ngate: half', 'settings.yaml:2: gate must be a number (it is "half")'],
+    ['name: b\ngaet: 0', 'settings.yaml:2: there is no setting gaet; did you mean gate?'],
+    [
+      'name: b\nrefreshPeriod: 1',
+      'settings.yaml:2: there is no setting refreshPeriod; did you mean refreshPeriodMs?',
+    ],
+    [
+      'name: B',
+      'settings.yaml:1: name must be lower-case letters, digits, dots and dashes, 63 at most (it is "B")',
+    ],
+    ['cipher: aes', 'settings.yaml: name is missing'],
+    [
+      'name: b\ncipher: rot13',
+      'settings.yaml:2: cipher must be one of aes, blowfish, des, 3des, xchacha20 (it is "rot13")',
+    ],
+    ['name: b\nworkers: 1.5', 'settings.yaml:2: workers must be a whole number (it is 1.5)'],
+    ['name: b\nmdns: perhaps', 'settings.yaml:2: mdns must be true or false (it is "perhaps")'],
+    [
+      'name: b\nlisten:\n  - /ip4/127.0.0.1/tcp/1\n  - /ip4/127.0.0.1/udp/1',
+      'settings.yaml:4: listen must be an address such as /ip4/0.0.0.0/tcp/4101 (it is "/ip4/127.0.0.1/udp/1")',
+    ],
+    ['name: b\nlisten: []', 'settings.yaml:2: listen must name at least 1 address (it is [])'],
+    [
+      'name: b\nbootstrap: [/ip4/127.0.0.1/tcp/1]',
+      'settings.yaml:2: bootstrap must be an address such as /ip4/192.0.2.1/tcp/4101/p2p/12D3Koo… (it is "/ip4/127.0.0.1/tcp/1")',
+    ],
+    ['name: b\nname: c', 'settings.yaml:2: not readable as YAML: Map keys must be unique'],
+    ['- b', 'settings.yaml: must be a list of settings, one `name: value` a line'],
+    [
+      'name: b\nrefreshPeriodMs: 1000\nminimumIntervalMs: 2000',
+      'settings.yaml:3: minimumIntervalMs must be at most refreshPeriodMs (2000 is over 1000)',
+    ],
+  ])('a mistake is shown with its line: %j', (text, message) => {
+    expect(() => parseSettings(text)).toThrow(message);
+  });
+});
