@@ -13,6 +13,8 @@ import { SealError } from '../cipher/seal-error.ts';
 import { KeyError } from '../crypto/errors.ts';
 import { HomeError } from '../node/home.ts';
 import { SettingsError } from '../node/settings.ts';
+import { StoreError } from '../node/store/store-error.ts';
+import { DaemonError } from '../node/view.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 
 export const exitCodes = {
@@ -187,6 +189,8 @@ function explain(error: unknown): { line: string; outcome: Outcome } | null {
         : '';
     return { line: error.message + next, outcome: 'failed' };
   }
+  if (error instanceof StoreError || error instanceof DaemonError)
+    return { line: error.message, outcome: 'failed' };
   if (error instanceof SettingsError || error instanceof SocketError || error instanceof KeyError)
     return { line: error.message, outcome: 'failed' };
   return null;

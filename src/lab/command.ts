@@ -24,9 +24,11 @@ export function spawnCommand(
   args: readonly string[],
   env: Record<string, string>,
   stdio: Array<'pipe' | 'ignore' | number>,
+  detached = false,
 ): ChildProcess {
   return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainFile, ...args], {
     stdio,
+    detached,
     env: { ...process.env, NO_COLOR: '1', ...env },
   });
 }

@@ -16,9 +16,13 @@ export class DaemonProcess {
   private exited: Promise<void> = Promise.resolve();
   private client: ApiClient | null = null;
 
-  constructor(name: string, home: string) {
+  private readonly outlives: boolean;
+
+  /** `outlives`: the daemon goes on when this process ends. */
+  constructor(name: string, home: string, outlives = false) {
     this.name = name;
     this.home = home;
+    this.outlives = outlives;
     this.logFile = `${home}.log`;
   }
 
@@ -40,12 +44,11 @@ export class DaemonProcess {
   async start(): Promise<void> {
     if (this.child !== null) throw new Error(`${this.name} is running already`);
     const log = openSync(this.logFile, 'a', 0o600);
-    // Its standard input stays open as long as this process lives: it never outlives us.
-    const child = spawnCommand(['start', '--home', this.home, '--while-stdin-open'], {}, [
-      'pipe',
-      'pipe',
-      log,
-    ]);
+    // Its standard input stays open as long as this process lives: it ends with us, unless it shall outlive us.
+    const args = ['start', '--home', this.home];
+    const child = this.outlives
+      ? spawnCommand(args, {}, ['ignore', 'pipe', log], true)
+      : spawnCommand([...args, '--while-stdin-open'], {}, ['pipe', 'pipe', log]);
     closeSync(log);
     this.child = child;
     this.exited = new Promise((resolve) => {
@@ -87,6 +90,14 @@ export class DaemonProcess {
     this.killNow();
     await this.exited;
     await this.disconnect();
+  }
+
+  /** Lets go of a daemon that outlives this process. */
+  async release(): Promise<void> {
+    await this.disconnect();
+    this.child?.stdout?.destroy();
+    this.child?.unref();
+    this.child = null;
   }
 
   killNow(): void {

@@ -23,6 +23,8 @@ export interface LabOptions {
   faults?: 'byzantine' | 'crash';
   /** Where the homes go; a fresh folder under /tmp, removed at the end, when left out. */
   dir?: string;
+  /** The daemons go on, and the homes stay, after `release`. */
+  outlives?: boolean;
 }
 
 export interface SafePrimes {
@@ -69,8 +71,8 @@ export class Lab {
     try {
       await lab.makeFirst();
       const others = Array.from({ length: options.peers - 1 }, (_, at) => peerName(at + 1));
-      for (const name of others) await lab.join(name);
-      for (const peer of lab.peers.values()) await peer.start();
+      await Promise.all(others.map((name) => lab.join(name)));
+      await Promise.all([...lab.peers.values()].map((peer) => peer.start()));
       await lab.admit(others);
       return lab;
     } catch (error) {
@@ -146,9 +148,9 @@ export class Lab {
   async join(name: string): Promise<DaemonProcess> {
     const { ciphers } = this.options;
     const cipher = ciphers?.[this.peers.size % ciphers.length] ?? 'aes';
-    await this.must(name, ['join', this.invitation, '--name', name, ...this.peerArguments(cipher)]);
-    const peer = new DaemonProcess(name, join(this.dir, name));
+    const peer = this.newPeer(name);
     this.peers.set(name, peer);
+    await this.must(name, ['join', this.invitation, '--name', name, ...this.peerArguments(cipher)]);
     return peer;
   }
 
@@ -216,6 +218,16 @@ export class Lab {
     if (this.temporary) rmSync(this.dir, { recursive: true, force: true });
   }
 
+  /** Leaves daemons and homes behind: of a lab made with `outlives`. */
+  async release(): Promise<void> {
+    process.off('exit', this.onExit);
+    await Promise.all([...this.peers.values()].map((peer) => peer.release()));
+  }
+
+  private newPeer(name: string): DaemonProcess {
+    return new DaemonProcess(name, join(this.dir, name), this.options.outlives);
+  }
+
   private runningNames(): string[] {
     return [...this.peers.values()].filter((peer) => peer.running).map((peer) => peer.name);
   }
@@ -228,7 +240,7 @@ export class Lab {
     if (faults !== undefined) args.push('--faults', faults);
     args.push('--passphrase-work', '10', ...this.peerArguments(ciphers?.[0] ?? 'aes'));
     this.invitation = (await this.must(name, args)).toString('utf8').trim();
-    this.peers.set(name, new DaemonProcess(name, join(this.dir, name)));
+    this.peers.set(name, this.newPeer(name));
   }
 
   private peerArguments(cipher: string): string[] {

@@ -7,6 +7,7 @@ import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
 import { mixKeystream } from '../cipher/mixing.ts';
 import {
   applyDealings,
+  checkMaskedShare,
   checkShare,
   checkSubShare,
   checkSubSharesTogether,
@@ -18,7 +19,7 @@ import {
 import { trialBlock } from '../crypto/encoding.ts';
 import { bytesToInteger, decodeSigned, encodeSigned } from '../crypto/integers.ts';
 import { checkCreationShare } from '../crypto/key-creation.ts';
-import { coefficientBytes, coefficientCount } from '../crypto/rsa-sharing.ts';
+import { coefficientBytes, coefficientCount, interpolate, type KeyPublic, type SharingParameters } from '../crypto/rsa-sharing.ts';
 import {
   combineRobust,
   decodeProof,
@@ -54,6 +55,10 @@ export function runJob(job: Job, context: JobContext): JobResult {
       return runTrial(job, context);
     case 'combine-trial':
       return runCombine(job);
+    case 'sum':
+      return runSum(job, context);
+    case 'recover':
+      return runRecover(job);
   }
 }
 
@@ -264,4 +269,68 @@ function runCombine(job: Extract<Job, { kind: 'combine-trial' }>): JobResult {
     signatures: signatures.length === job.keys.length ? signatures : null,
     culprits: [...culprits],
   };
+}
+
+/** §5 step 2: the share plus exactly the chosen masks, root r, sealed for r. */
+function runSum(job: Extract<Job, { kind: 'sum' }>, { cipher, randomBytes }: JobContext): JobResult {
+  const envelopes = job.keys.map((setting, at) => {
+    const sum = applyDealings({
+      share: decodeSigned(job.shares[at] as Uint8Array),
+      index: job.index,
+      root: job.root,
+      subShares: job.masks.map((numbers) => decodeSigned(numbers[at] as Uint8Array)),
+    });
+    return seal({
+      cipher,
+      receiverKey: job.sealingKey,
+      entropy: randomBytes(32),
+      context: envelopeContext({ ...job.tie, key: setting.key.id }),
+      plaintext: packNumber(sum, parametersOf(setting)),
+    });
+  });
+  return { kind: 'sum', envelopes };
+}
+
+/** §5 step 3: each sum against v_i and the masks' commitments; f(r) by exact interpolation; the result against v_r. */
+function runRecover(job: Extract<Job, { kind: 'recover' }>): JobResult {
+  const culprits = new Set<number>();
+  const shares = job.keys.map(({ setting, commitments, masks }, at) => {
+    const key = publicOf(setting.key);
+    const parameters = parametersOf(setting);
+    const common = { key, parameters, commitments: commitments.map(numberOf) };
+    const sums = new Map<number, bigint>();
+    for (const { by, envelopes } of job.sums) {
+      const sum = openSum(job, setting, by, envelopes[at]);
+      const good =
+        sum !== null && checkMaskedShare({ ...common, masks: masks.map((list) => list.map(numberOf)), index: by, root: job.index, sum });
+      if (good) sums.set(by, sum);
+      else culprits.add(by);
+    }
+    return culprits.size > 0 ? null : interpolateShare(common, sums, job.index);
+  });
+  const all = shares.every((share): share is Uint8Array => share !== null) ? shares : null;
+  return { kind: 'recover', shares: all, culprits: [...culprits] };
+}
+
+function interpolateShare(
+  common: { key: KeyPublic; parameters: SharingParameters; commitments: bigint[] },
+  sums: ReadonlyMap<number, bigint>,
+  index: number,
+): Uint8Array | null {
+  try {
+    const share = interpolate(sums, index, common.parameters.membersMax);
+    return checkShare({ ...common, index, share }) ? encodeSigned(share) : null;
+  } catch {
+    return null; // the sums lie on no integer polynomial although each passed: another run, with other helpers, decides
+  }
+}
+
+function openSum(job: Extract<Job, { kind: 'recover' }>, setting: KeySetting, sender: number, envelope: Uint8Array | undefined): bigint | null {
+  if (envelope === undefined) return null;
+  try {
+    const context = envelopeContext({ ...job.tie, sender, key: setting.key.id });
+    return unpackNumber(open({ secretKey: job.sealingSecret, context, envelope }), parametersOf(setting));
+  } catch {
+    return null;
+  }
 }

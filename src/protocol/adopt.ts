@@ -2,6 +2,7 @@
 import { hex } from './codec.ts';
 import { checkLink, type Link } from './link.ts';
 import { headOf, selfIn } from './queries.ts';
+import { noRecovery } from './recovery/state.ts';
 import { hashOfValue } from './value.ts';
 import type { Work } from './work.ts';
 
@@ -30,6 +31,7 @@ export function adopt(work: Work, link: Link): void {
   work.volatile.haveAtMs = null;
   work.volatile.retireAtMs = null;
   work.volatile.refreshWanted = false;
+  work.volatile.recovery = noRecovery();
   work.volatile.lastChangeAtMs = work.nowMs;
   work.volatile.refreshAtMs = nextRefreshAtMs(work, work.nowMs);
   work.volatile.resendIntervalMs = work.timing.resendMs;

@@ -6,7 +6,14 @@ import { decode, fromHex, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
-import { type Carried, type Evidence, type Proposal, prevoteSchema, type Vote } from './messages.ts';
+import {
+  type Carried,
+  type Evidence,
+  hashOfEvidence,
+  type Proposal,
+  prevoteSchema,
+  type Vote,
+} from './messages.ts';
 import { verifyPacket } from './packet.ts';
 import {
   attendedPlans,
@@ -55,7 +62,7 @@ const timedOut = (work: Work, step: RoundStep): boolean => {
 
 const aheadMax = (view: View) => (view.durable.own.rounds?.round ?? 0) + limits.roundsAheadMax;
 
-/** Keeps a verified proposal of its round's leader. */
+/** Keeps a verified proposal of its round's leader. Throws `bad-proposal` or `malformed`. */
 export function receiveProposal(work: Work, message: Proposal, carried: Carried): void {
   const head = headOf(work);
   if (message.round > aheadMax(work))
@@ -64,8 +71,12 @@ export function receiveProposal(work: Work, message: Proposal, carried: Carried)
     throw new ProtocolError('bad-proposal', `member ${message.by} does not lead round ${message.round}`, {
       culprit: message.by,
     });
-  if (carried.evidence === undefined)
+  if (
+    carried.evidence === undefined ||
+    !sameBytes(hashOfEvidence(carried.evidence), message.evidence) // whoever passes it on cannot spoil it
+  )
     throw new ProtocolError('bad-proposal', 'a proposal came without its evidence');
+  for (const packet of carried.evidence.prevotes) decode(prevoteSchema, packet.body);
   if (message.validRound >= message.round)
     throw new ProtocolError('bad-proposal', 'a valid round must be an earlier one', { culprit: message.by });
   keep(work, message, carried);
@@ -178,6 +189,7 @@ export function propose(work: Work): boolean {
         round: rounds.round,
         validRound,
         value: earlier.message.value,
+        evidence: hashOfEvidence(evidence),
       }),
       { evidence },
     );
@@ -208,7 +220,15 @@ export function propose(work: Work): boolean {
     );
     say(
       work,
-      (by) => ({ type: 'proposal', by, epoch: value.epoch, round: rounds.round, validRound: -1, value }),
+      (by) => ({
+        type: 'proposal',
+        by,
+        epoch: value.epoch,
+        round: rounds.round,
+        validRound: -1,
+        value,
+        evidence: hashOfEvidence(found.evidence),
+      }),
       { evidence: found.evidence },
     );
     work.rule('propose', { epoch: value.epoch, round: rounds.round, dealings: found.accepted.length });

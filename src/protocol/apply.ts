@@ -14,6 +14,7 @@ import {
 } from './messages.ts';
 import { verifyPacket } from './packet.ts';
 import { headHash, headLink, headOf, holdsShare, selfIn, signingSecret, valueQuorum } from './queries.ts';
+import { patch } from './recovery/speak.ts';
 import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
 import { decodePublic } from './validity.ts';
@@ -98,8 +99,6 @@ export function ready(work: Work): boolean {
     work.durable.readys[signer.index] !== undefined
   )
     return false;
-  if (work.durable.retires[value.epoch] !== undefined && work.durable.own.retired >= value.epoch)
-    return false;
   const shares = work.durable.shares[value.epoch] as Record<string, Uint8Array>;
   const keys = value.keys.map((key, at) => ({
     setting: settingOf(work, value, at),
@@ -130,7 +129,9 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
   )
     throw new ProtocolError('bad-ready', 'a Ready came without its trials');
   const liar = work.durable.blames[`${value.epoch}/${message.by}/false-trial`];
-  if (liar === undefined) keep(work, message, carried);
+  if (liar !== undefined) return;
+  keep(work, message, carried);
+  if (work.volatile.recovery.hold?.recoverer === message.by) patch(work, { hold: null }); // it has its share: nothing to hold for
 }
 
 /** Rule `combine-trial`: the new shares must have signed before anything old goes (§4.5). */

@@ -12,6 +12,7 @@ import {
   attendsOf,
   barePlan,
   bestPlan,
+  headLink,
   headOf,
   retiredHead,
   signingSecret,
@@ -21,12 +22,18 @@ import { keep, say } from './say.ts';
 import type { Work } from './work.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
-export function attendHeldBy(view: View): 'not-retired' | 'too-young' | null {
+export function attendHeldBy(view: View): 'not-retired' | 'recovery-hold' | 'too-young' | null {
   if (!retiredHead(view)) return 'not-retired';
+  const { hold } = view.volatile.recovery;
+  if (hold !== null && view.volatile.nowMs < hold.untilMs) return 'recovery-hold';
   const young =
     view.volatile.lastChangeAtMs !== null &&
     view.volatile.nowMs < view.volatile.lastChangeAtMs + view.timing.minimumIntervalMs;
-  if (young && bestPlan(view).orders.length === 0) return 'too-young';
+  // Orders do not wait, but for those that the last change had to leave behind: they would start one change after another.
+  const { certificate } = headLink(view);
+  const leftBehind =
+    certificate.type === 'precommits' && certificate.round >= limits.undecidedRoundsBeforeBarePlan;
+  if (young && (leftBehind || bestPlan(view).orders.length === 0)) return 'too-young';
   return null;
 }
 
@@ -88,20 +95,20 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
     work.put('plans', plan, { orders });
     for (const order of orders) learnOrder(work, order);
   }
-  keep(
-    work,
-    message,
-    carried.orders === undefined ? { ...carried, orders: work.durable.plans[plan]?.orders ?? [] } : carried,
-  );
+  // The plan names its orders: what else came beside the Attend is not passed on.
+  keep(work, message, { packet: carried.packet, orders: work.durable.plans[plan]?.orders ?? [] });
 }
 
-/** Keeps an order that fits; one that no longer fits gives its sequence number to the new one. */
+/**
+ * Keeps an order that fits. Its sequence number goes to a new one when it no longer fits, or when the operators signed the
+ * new one on a later value: so they can replace an order that cannot take effect.
+ */
 export function learnOrder(work: Work, order: Order): boolean {
   const { sequence } = order.body;
   const held = work.durable.orders[sequence];
   if (held !== undefined) {
     const known = bestPlan(work).orders.includes(held) || sequence > headOf(work).lastOrder + 1;
-    if (known) return false;
+    if (known && order.body.ancestorEpoch <= held.body.ancestorEpoch) return false;
   }
   if (Object.keys(work.durable.orders).length >= limits.ordersPendingMax && held === undefined) return false;
   work.put('orders', sequence, order);

@@ -9,6 +9,7 @@ import { limits } from './limits.ts';
 import { type Carried, dealingSchema, digestOfDealing, type Frame } from './messages.ts';
 import type { Packet } from './packet.ts';
 import { headOf, retiredHead, selfIn, type View } from './queries.ts';
+import { decodePublic } from './validity.ts';
 import type { Work } from './work.ts';
 
 type Summary = Extract<Frame, { type: 'summary' }>;
@@ -84,12 +85,14 @@ function dealingsFor(view: View, peer: string): Packet[] {
     .map(([, { packet }]) => packet);
 }
 
-/** Public halves that we asked for; their hash names them. */
+/** Public halves that we asked for; their hash names them. Throws `malformed`. */
 export function receivePublics(work: Work, publics: readonly Uint8Array[]): void {
   const wanted = new Set(wantedPublics(work).map(hex));
   for (const bytes of publics) {
     const digest = hex(digestOfDealing(bytes));
-    if (wanted.has(digest)) work.put('publics', digest, { bytes });
+    if (!wanted.has(digest)) continue;
+    decodePublic(bytes); // a liar may have listed the hash of anything
+    work.put('publics', digest, { bytes });
   }
 }
 

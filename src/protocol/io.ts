@@ -91,6 +91,28 @@ export type Job =
       value: Uint8Array;
       keys: Array<{ setting: KeySetting; commitments: Uint8Array[] }>;
       trials: Array<{ by: number; trials: Trials }>;
+    }
+  | {
+      /** §5 step 2: a helper's share plus the chosen masks, sealed for the recovering peer. */
+      kind: 'sum';
+      index: number;
+      root: number;
+      keys: KeySetting[];
+      shares: Uint8Array[];
+      /** By chosen helper: its mask's number for every key. */
+      masks: Uint8Array[][];
+      sealingKey: Uint8Array;
+      tie: EnvelopeTie;
+    }
+  | {
+      /** §5 step 3: checks the sums, and interpolates when all are true. */
+      kind: 'recover';
+      index: number;
+      /** `masks`: by chosen helper its commitments for this key. */
+      keys: Array<{ setting: KeySetting; commitments: Uint8Array[]; masks: Uint8Array[][] }>;
+      sealingSecret: Uint8Array;
+      tie: Omit<EnvelopeTie, 'sender'>;
+      sums: Array<{ by: number; envelopes: Uint8Array[] }>;
     };
 
 export type JobResult =
@@ -100,6 +122,8 @@ export type JobResult =
   | { kind: 'apply'; shares: Uint8Array[] | null }
   | { kind: 'trial'; trials: Trials }
   | { kind: 'combine-trial'; signatures: Uint8Array[] | null; culprits: number[] }
+  | { kind: 'sum'; envelopes: Uint8Array[] }
+  | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[] }
   | { kind: 'failed' };
 
 export type RefusalAction = 'ignore' | 'reject';

@@ -54,7 +54,7 @@ export const haveSchema = z.strictObject({
 });
 export type Have = z.infer<typeof haveSchema>;
 
-/** §4.3. `validRound` is −1 for a new value. */
+/** §4.3. `validRound` is −1 for a new value; `evidence` is the hash of the evidence that travels beside it. */
 export const proposalSchema = z.strictObject({
   type: z.literal('proposal'),
   by: shape.index,
@@ -62,6 +62,7 @@ export const proposalSchema = z.strictObject({
   round: shape.round,
   validRound: z.number().int().min(-1).max(limits.roundMax),
   value: valueSchema,
+  evidence: shape.hash,
 });
 export type Proposal = z.infer<typeof proposalSchema>;
 
@@ -107,6 +108,8 @@ export const evidenceSchema = z.strictObject({
   prevotes: z.array(packetSchema).max(limits.membersMax),
 });
 export type Evidence = z.infer<typeof evidenceSchema>;
+export const hashOfEvidence = (evidence: Evidence): Uint8Array =>
+  hashOf('holdfast/evidence/1', encode(evidence));
 
 /** A packet with what travels beside its signature: bound to it by a hash in the body, or checkable by itself. */
 export const carriedSchema = z.strictObject({
@@ -144,6 +147,8 @@ export const frameSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),
   z.strictObject({ type: z.literal('retire'), proof: retireProofSchema }),
+  /** §5: a recovery message; beside a run, the signed grants of its helpers. */
+  z.strictObject({ type: z.literal('recovery'), packet: packetSchema, grants: z.array(packetSchema).max(limits.membersMax) }),
   /** Restart rule: what of mine do you hold of the undecided change to `epoch`? */
   z.strictObject({ type: z.literal('recall'), epoch: shape.epoch }),
   z.strictObject({

@@ -4,6 +4,7 @@
  * in time, and the peer signs nothing until the next certificate.
  */
 import { decode, hex, sameBytes } from './codec.ts';
+import { limits } from './limits.ts';
 import { type Message, messageSchema } from './messages.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import { headOf, selfIn, type View, valueQuorum } from './queries.ts';
@@ -60,14 +61,24 @@ export function receiveRecalled(work: Work, from: string, epoch: number, packets
       !verifyPacket(work.clusterId, self.epochKey, packet)
     )
       continue;
-    if (message.epoch !== epoch || holds(work, message, packet)) continue;
-    work.own({ muted: { epoch } });
-    work.rule('muted', { epoch, missing: message.type });
+    if (message.epoch === epoch) receiveOwn(work, message, packet);
   }
   work.volatile.recall = { ...waiting, answered: { ...waiting.answered, [from]: true } };
 }
 
+/**
+ * A message of the undecided change that this member signed comes back to it. It was durable before it left: a store that
+ * lacks it went back in time, and with it the locks that belong to it.
+ */
+export function receiveOwn(work: Work, message: Exclude<Message, { type: 'dealing' }>, packet: Packet): void {
+  if (work.durable.own.muted !== null || holds(work, message, packet)) return;
+  work.own({ muted: { epoch: message.epoch } });
+  work.rule('muted', { epoch: message.epoch, missing: message.type });
+}
+
 function holds(view: View, message: Exclude<Message, { type: 'dealing' }>, packet: Packet): boolean {
+  const dropped = (view.durable.own.rounds?.round ?? 0) - limits.roundsKept;
+  if ('round' in message && message.round < dropped) return true; // long held, and gone with its round
   const { section, key } = slotOf(message);
   const held = (view.durable[section] as Record<string, Entry<Message>>)[key];
   if (held === undefined) return false;

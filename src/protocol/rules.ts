@@ -9,6 +9,8 @@ import { attend, openRounds } from './attend.ts';
 import { resend } from './catch-up.ts';
 import { check, deal, have, seal } from './deal.ts';
 import { recall } from './recall.ts';
+import { recover } from './recovery/asking.ts';
+import { checkMasks } from './recovery/helping.ts';
 import type { Work } from './work.ts';
 
 function decide(work: Work): boolean {
@@ -36,5 +38,7 @@ export const rules: ReadonlyArray<readonly [name: string, fire: (work: Work) => 
   ['ready', ready],
   ['combine-trial', combineTrial],
   ['retire', retire],
+  ['recover', recover],
+  ['recover-check', checkMasks],
   ['resend', resend],
 ];

@@ -8,6 +8,7 @@ import type { Link } from './link.ts';
 import type { Attend, Carried, Have, Message, Proposal, Ready, RetireProof, Vote } from './messages.ts';
 import type { Order } from './order.ts';
 import type { Packet } from './packet.ts';
+import { noRecovery, type RecoveryState } from './recovery/state.ts';
 
 /** Hex of a hash, key or digest. */
 export type Hex = string;
@@ -149,6 +150,7 @@ export interface Volatile {
   jobs: Record<string, true>;
   /** Messages of the next epoch that came before its decision. */
   early: Array<{ from: string; carried: Carried }>;
+  recovery: RecoveryState;
 }
 
 export interface CoreState {
@@ -204,4 +206,5 @@ export const emptyVolatile = (): Volatile => ({
   refusedDealings: {},
   jobs: {},
   early: [],
+  recovery: noRecovery(),
 });

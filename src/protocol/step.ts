@@ -16,9 +16,12 @@ import type { Input, JobResult, Output } from './io.ts';
 import { limits } from './limits.ts';
 import { type Carried, frameSchema, type Have, messageSchema } from './messages.ts';
 import { checkOrder } from './order.ts';
-import { verifyPacket } from './packet.ts';
+import { type Packet, verifyPacket } from './packet.ts';
 import { headOf, type View } from './queries.ts';
-import { answerRecall, beginRecall, receiveRecalled } from './recall.ts';
+import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
+import { receiveGrant, receiveHeld, receiveMaskPublic, receiveSum, receiveWait, recovered } from './recovery/asking.ts';
+import { masked, maskSealed, masksChecked, receiveAsk, receiveChoice, receiveMask, receiveRun, summed } from './recovery/helping.ts';
+import { recoveryMessageSchema } from './recovery/messages.ts';
 import { memberAt } from './roster.ts';
 import { rules } from './rules.ts';
 import { keep } from './say.ts';
@@ -122,7 +125,7 @@ function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint
   if (
     !authenticated &&
     (frame.type === 'message' ||
-      frame.type === 'recall' ||
+      frame.type === 'recovery' || frame.type === 'recall' ||
       frame.type === 'recalled' ||
       frame.type === 'publics')
   )
@@ -140,10 +143,44 @@ function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint
       return receiveRetireProof(work, frame.proof);
     case 'publics':
       return receivePublics(work, frame.publics);
+    case 'recovery':
+      return takeRecovery(work, from, frame.packet, frame.grants);
     case 'recall':
       return answerRecall(work, from, frame.epoch);
     case 'recalled':
       return receiveRecalled(work, from, frame.epoch, frame.packets);
+  }
+}
+
+/** §5: messages of a recovery in the newest epoch, each signed with its author's epoch key. */
+function takeRecovery(work: Work, from: string, packet: Packet, grants: readonly Packet[]): void {
+  const message = decode(recoveryMessageSchema, packet.body);
+  const head = headOf(work);
+  if (message.epoch !== head.epoch) {
+    work.emit({ type: 'send', to: from, frame: summaryOf(work, message.epoch > head.epoch) });
+    return;
+  }
+  const member = memberAt(head.roster, message.by);
+  if (member === undefined || member.peer === work.peer) throw new ProtocolError('not-a-member', `no other member has index ${message.by}`);
+  if (!verifyPacket(work.clusterId, member.epochKey, packet))
+    throw new ProtocolError('bad-signature', `a ${message.type} is not signed by member ${message.by}`);
+  switch (message.type) {
+    case 'recover-ask':
+      return receiveAsk(work, message);
+    case 'recover-grant':
+      return receiveGrant(work, message, packet);
+    case 'recover-wait':
+      return receiveWait(work, message);
+    case 'recover-run':
+      return receiveRun(work, message, grants);
+    case 'recover-mask':
+      return receiveMask(work, message) ? undefined : receiveMaskPublic(work, message);
+    case 'recover-held':
+      return receiveHeld(work, message);
+    case 'recover-choice':
+      return receiveChoice(work, message);
+    case 'recover-sum':
+      return receiveSum(work, message);
   }
 }
 
@@ -166,6 +203,8 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
   if (member === undefined) throw new ProtocolError('not-a-member', `no member has index ${message.by}`);
   if (!verifyPacket(work.clusterId, member.epochKey, carried.packet))
     throw new ProtocolError('bad-signature', `a ${message.type} is not signed by member ${message.by}`);
+  if (member.peer === work.peer && message.type !== 'ready')
+    return receiveOwn(work, message, carried.packet);
   switch (message.type) {
     case 'attend':
       return receiveAttend(work, message, carried);
@@ -214,17 +253,21 @@ function takeResult(work: Work, tag: string, result: JobResult): void {
   }
   switch (result.kind) {
     case 'deal':
-      return dealt(work, about, result);
+      return tag.startsWith('mask/') ? masked(work, about, result) : dealt(work, about, result);
     case 'seal':
-      return sealed(work, about, result);
+      return tag.startsWith('mask-seal/') ? maskSealed(work, about, result) : sealed(work, about, result);
     case 'check':
-      return checked(work, about, result);
+      return tag.startsWith('mask-check/') ? masksChecked(work, about, result) : checked(work, about, result);
     case 'apply':
       return applied(work, Number(about), result);
     case 'trial':
       return tried(work, Number(about), result.trials);
     case 'combine-trial':
       return combined(work, Number(about.split('/')[0]), result);
+    case 'sum':
+      return summed(work, about, result);
+    case 'recover':
+      return recovered(work, about, result);
     case 'failed':
       work.rule('job-failed', { job: tag.slice(0, tag.indexOf('/')) });
       return;
@@ -248,7 +291,21 @@ export function nextTickAtMs(view: View): number | null {
     volatile.haveAtMs,
     volatile.retireAtMs,
     volatile.resendAtMs,
+    ...recoveryTimes(view),
     ...Object.values(volatile.timers).map((timer) => timer?.atMs ?? null),
   ].filter((at): at is number => at !== null && at > volatile.nowMs);
   return times.length === 0 ? null : Math.min(...times);
+}
+
+function recoveryTimes({ volatile, timing }: View): Array<number | null> {
+  const { asking, hold } = volatile.recovery;
+  const ends = asking?.run?.stageEndsAtMs ?? null;
+  return [
+    hold?.untilMs ?? null,
+    asking?.sendAtMs ?? null,
+    asking?.enoughAtMs ?? null,
+    ends,
+    ends === null ? null : ends - 4 * timing.resendMs,
+    volatile.lastChangeAtMs === null ? null : volatile.lastChangeAtMs + 3 * timing.resendMs + 1,
+  ];
 }

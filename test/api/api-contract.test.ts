@@ -59,10 +59,12 @@ class EmptyDaemon {
   }
 }
 
+type FakeDaemon = EmptyDaemon & Partial<Omit<DaemonApi, 'status' | 'onChange'>>;
+
 describe('the API over a Unix socket', () => {
   let dir: string;
   let socketFile: string;
-  let daemon: EmptyDaemon & Partial<DaemonApi>;
+  let daemon: FakeDaemon;
   let server: ApiServer;
   let client: ApiClient;
 

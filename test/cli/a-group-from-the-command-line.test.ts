@@ -18,6 +18,7 @@ describe('a group, run from the command line', () => {
     await bench.init();
     group = await bench.serve(['b', 'c', 'd']);
     writeFileSync(bench.path('primes'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }));
+    writeFileSync(bench.path('primes2'), JSON.stringify({ p: fixture[1024][2], q: fixture[1024][3] }));
     writeFileSync(bench.path('message'), 'a message\n');
   });
   afterAll(() => bench.close());
@@ -72,6 +73,32 @@ describe('a group, run from the command line', () => {
     group.silent.delete('d');
   });
 
+  it('deals again when a refresh comes between the Attends and the dealing', async () => {
+    group.refreshFirst = true;
+    const epoch = group.head.epoch;
+    const said = await bench.must([
+      'key',
+      'create',
+      'cb',
+      '--use',
+      'sign',
+      '--primes-file',
+      bench.path('primes2'),
+    ]);
+    expect(said).toBe(`epoch ${epoch + 2}: key cb, 2048 bits, shared 2 of 4\n`);
+  });
+
+  it('deals nothing to one-time keys that no member signed', async () => {
+    const { dealingsTaken } = group;
+    group.forgesAttends = true;
+    const create = ['key', 'create', 'cc', '--use', 'sign', '--timeout', '1s', '--primes-file'];
+    const { code, stderr } = await bench.run([...create, bench.path('primes2')]);
+    group.forgesAttends = false;
+    expect(code).toBe(4);
+    expect(stderr).toContain('0 of 4 attend, 3 needed');
+    expect(group.dealingsTaken).toBe(dealingsTaken);
+  });
+
   it('refuses a taken name and a wrong size', async () => {
     const taken = await bench.run([
       'key',
@@ -84,7 +111,7 @@ describe('a group, run from the command line', () => {
     ]);
     expect(taken.code).toBe(3);
     expect(taken.stderr).toContain('a key named ca exists already');
-    const size = await bench.run(['key', 'create', 'cb', '--use', 'sign', '--bits', '1000']);
+    const size = await bench.run(['key', 'create', 'cx', '--use', 'sign', '--bits', '1000']);
     expect(size.code).toBe(2);
   });
 
@@ -141,7 +168,8 @@ describe('a group, run from the command line', () => {
     const { epochs } = JSON.parse(await bench.must(['epochs', '--json'])) as {
       epochs: Array<{ epoch: number }>;
     };
-    expect(epochs.map(({ epoch }) => epoch)).toEqual([4, 3, 2, 1, 0]);
+    const last = group.head.epoch;
+    expect(epochs.map(({ epoch }) => epoch)).toEqual(Array.from({ length: last + 1 }, (_, at) => last - at));
     expect((await bench.run(['epochs', '77'])).stderr).toContain('epoch 77 is not known here');
   });
 

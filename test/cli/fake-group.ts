@@ -51,6 +51,11 @@ export class FakeGroup implements DaemonApi {
   readonly chain: Link[] = [];
   /** Names whose peers do not answer: no Attend, no partial. */
   readonly silent = new Set<string>();
+  /** The next dealing comes too late: a plain refresh is decided before it, and the order stays pending. */
+  refreshFirst = false;
+  /** A lying daemon: it shows Attends with one-time keys of its own making. */
+  forgesAttends = false;
+  dealingsTaken = 0;
   private waiting: FakePeer[] = [];
   private pending: Order[] = [];
   /** Received f(j) by key id and member index. */
@@ -160,6 +165,7 @@ export class FakeGroup implements DaemonApi {
         didNotDeal: [],
         missing: [],
         contradicted: [],
+        blamed: [],
         round: value.epoch === 0 ? null : 0,
         decidedAtMs: 0,
         retired: true,
@@ -221,12 +227,20 @@ export class FakeGroup implements DaemonApi {
         epochKey,
         sealingKey: sealing.publicKey,
       };
-      return [signPacket(this.home.cluster, seed, encode(body))];
+      return [signPacket(this.home.cluster, this.forgesAttends ? random32() : seed, encode(body))];
     });
     return { head: this.headLink, plan, attends, orders };
   }
 
   async submitDealings(packets: readonly Packet[]): Promise<void> {
+    if (this.refreshFirst) {
+      this.refreshFirst = false;
+      const kept = this.pending;
+      this.refresh();
+      this.pending = kept;
+      return this.change();
+    }
+    this.dealingsTaken += packets.length;
     for (const packet of packets) this.receive(packet);
     const [draft] = this.draft().created;
     if (

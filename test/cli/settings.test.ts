@@ -43,7 +43,9 @@ describe('settings', () => {
       ),
     });
     fc.assert(
-      fc.property(values, (given) => expect(parseSettings(settingsText(given))).toMatchObject(given)),
+      fc.property(values, (given) => {
+        expect(parseSettings(settingsText(given))).toMatchObject(given);
+      }),
     );
   });
 

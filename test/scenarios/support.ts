@@ -4,7 +4,13 @@ import { afterEach } from 'vitest';
 import { verificationKey } from '../../src/crypto/rsa-sharing.ts';
 import { decode, encode, hex, numberOf } from '../../src/protocol/codec.ts';
 import type { Link } from '../../src/protocol/link.ts';
-import { type Carried, type Frame, type Message, messageSchema } from '../../src/protocol/messages.ts';
+import {
+  type Carried,
+  type Frame,
+  hashOfEvidence,
+  type Message,
+  messageSchema,
+} from '../../src/protocol/messages.ts';
 import { signPacket } from '../../src/protocol/packet.ts';
 import { selfIn } from '../../src/protocol/queries.ts';
 import type { CoreState } from '../../src/protocol/state.ts';
@@ -66,12 +72,15 @@ export const fired = (group: Group, node: number, rule: string, detail: Record<s
 export const messageIn = (frame: Frame): Message | null =>
   frame.type === 'message' ? decode(messageSchema, frame.message.packet.body) : null;
 
-/** What a broken-into member can send: any message under its current epoch key. */
+/** What a broken-into member can send: any message under its current epoch key; evidence is bound by its hash. */
 export function forge(state: CoreState, message: unknown, extra: Omit<Carried, 'packet'> = {}): Frame {
   const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
   if (secret === undefined) throw new Error('this peer holds no epoch key');
+  const body = extra.evidence
+    ? { ...(message as object), evidence: hashOfEvidence(extra.evidence) }
+    : message;
   return {
     type: 'message',
-    message: { packet: signPacket(state.clusterId, secret, encode(message)), ...extra },
+    message: { packet: signPacket(state.clusterId, secret, encode(body)), ...extra },
   };
 }

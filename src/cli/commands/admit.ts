@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { ApiClient } from '../../api/client.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Home } from '../../node/home.ts';
+import { identityFromBytes, peerIdOf } from '../../node/network/identity.ts';
 import type { PeerView } from '../../node/view.ts';
 import { fingerprintOf } from '../../protocol/admission.ts';
 import { fromHex } from '../../protocol/codec.ts';
@@ -24,9 +25,6 @@ import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
 interface AdmitOptions extends OperatorOptions {
   yes?: string[];
 }
-
-/** Who waits in the lobby, with the epoch key (hex) that its fingerprint covers. */
-type Newcomer = PeerView & { epochKey?: string | null };
 
 export const admitCommand = (): Command =>
   withOrder(new Command('admit'))
@@ -72,7 +70,7 @@ async function found(
   const options = optionsOf<AdmitOptions>(command);
   const { genesis } = home;
   const newcomers = await waiting(daemon, home, names);
-  const self = await ownMember(daemon, home);
+  const self = ownMember(home);
   const count = newcomers.length + 1;
   if (count < genesis.threshold)
     throw new CommandError(
@@ -114,23 +112,19 @@ async function found(
 
 type NewMember = Omit<Member, 'index'>;
 
-async function ownMember(daemon: ApiClient, home: Home): Promise<NewMember> {
+/** This peer itself, from its own home: nobody needs to confirm it. */
+function ownMember(home: Home): NewMember {
   const seed = home.readFirstEpochSeed();
-  const { name, peer } = await daemon.status();
-  if (seed !== null) {
-    const { publicKey: epochKey } = ed25519FromSeed(seed);
-    seed.fill(0);
-    return { name, peer, epochKey };
-  }
-  const own = ((await daemon.peers()) as Newcomer[]).find((found) => found.self);
-  return checkedMember({ ...(own as Newcomer), name, peer }, home);
+  if (seed === null)
+    throw new CommandError('refused', 'this peer was admitted before; it cannot found the cluster again');
+  const { publicKey: epochKey } = ed25519FromSeed(seed);
+  seed.fill(0);
+  return { name: home.readSettings().name, peer: peerIdOf(identityFromBytes(home.readIdentity())), epochKey };
 }
 
 /** The newcomers of these names (all, for none), each with the epoch key that its fingerprint really covers. */
 async function waiting(daemon: ApiClient, home: Home, names: readonly string[]): Promise<NewMember[]> {
-  const present = ((await daemon.peers()) as Newcomer[]).filter(
-    (peer) => peer.state === 'waiting' && !peer.self,
-  );
+  const present = (await daemon.peers()).filter((peer) => peer.state === 'waiting' && !peer.self);
   if (names.length === 0) return present.map((peer) => checkedMember(peer, home));
   return names.map((name) => {
     const found = present.filter((peer) => peer.name === name);
@@ -144,13 +138,11 @@ async function waiting(daemon: ApiClient, home: Home, names: readonly string[]):
         'refused',
         `${found.length} peers named ${name} wait; all but one must join under another name`,
       );
-    return checkedMember(found[0] as Newcomer, home);
+    return checkedMember(found[0] as PeerView, home);
   });
 }
 
-function checkedMember(peer: Newcomer, home: Home): NewMember {
-  if (peer.epochKey == null)
-    throw new CommandError('failed', `the daemon does not know the epoch key of ${peer.name} yet`);
+function checkedMember(peer: PeerView, home: Home): NewMember {
   const epochKey = fromHex(peer.epochKey);
   const fingerprint = fingerprintOf({ cluster: home.cluster, peer: peer.peer, epochKey });
   if (peer.fingerprint !== null && peer.fingerprint !== fingerprint)

@@ -19,14 +19,14 @@ export const epochsCommand = (): Command =>
         if (json) return sayJson({ epochs });
         if (epochs.length === 0) return say(faint('none yet'));
         sayTable(
-          ['epoch', 'decided', 'retired', 'dealt', 'missing', 'contradicted'],
+          ['epoch', 'decided', 'retired', 'dealt', 'missing', 'blamed'],
           epochs.map((one) => [
             String(one.epoch),
             when(one),
             one.retired ? 'yes' : 'no',
             names(one.dealt),
             names(one.missing),
-            names(one.contradicted),
+            names([...new Set(one.blamed.map(({ member }) => member))]),
           ]),
         );
       });
@@ -48,6 +48,7 @@ function showEpoch(epoch: EpochView): void {
   row('did not deal', names(epoch.didNotDeal));
   row('missing', names(epoch.missing));
   row('contradicted', names(epoch.contradicted));
+  row('blamed', names(epoch.blamed.map(({ member, kind }) => `${member} (${kind})`)));
   if (epoch.verificationKeys.length > 0)
     sayTable(
       ['key', 'member', 'verification key'],

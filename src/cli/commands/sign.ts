@@ -59,9 +59,10 @@ export const signCommand = (): Command =>
     });
 
 function missingPeers(error: ApiError): CommandError {
+  const [what] = error.message.split(';');
   const missing = Object.entries(error.details).map(([name, why]) =>
     why === '' ? name : `${name} (${why})`,
   );
   const who = missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`;
-  return new CommandError('not-enough-peers', `${error.message}${who}; start them and sign again`);
+  return new CommandError('not-enough-peers', `${what}${who}; start them and sign again`);
 }

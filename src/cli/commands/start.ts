@@ -27,8 +27,10 @@ export const startCommand = (): Command =>
       try {
         const api = await serveApi({ daemon, socketFile: home.socketFile, log });
         say(`ready ${daemon.peer}`);
-        progress(`stopping: ${await stopped}`);
+        const reason = await Promise.race([stopped, daemon.failed]);
+        if (typeof reason === 'string') progress(`stopping: ${reason}`);
         await api.close();
+        if (reason instanceof Error) throw reason;
       } finally {
         await daemon.stop();
         // An open pipe there would keep the process alive.

@@ -1,0 +1,159 @@
+/** The whole story on one machine: `scripts/demo [--keep]`. Every claim that it prints was just checked. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Lab } from './lab.ts';
+
+const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
+const ciphers = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
+const bits = 3072;
+
+const write = (text: string): void => void process.stdout.write(text);
+const proven: string[] = [];
+
+/** Runs one part of the story; what it returns is a claim for the summary. */
+async function step(title: string, run: () => Promise<string>): Promise<void> {
+  write(`\n── ${title}\n`);
+  const startedAtMs = performance.now();
+  const claim = await run();
+  proven.push(claim);
+  write(`   ${claim} (${((performance.now() - startedAtMs) / 1000).toFixed(1)} s)\n`);
+}
+
+function check(holds: boolean, claim: string): void {
+  if (!holds) throw new Error(`it is NOT true that ${claim}`);
+}
+
+const lab = await Lab.create({ peers: 5, threshold: 3, ciphers, outlives: options.keep }).catch(
+  (error: Error) => {
+    process.stderr.write(`the group could not be started: ${error.message}\n`);
+    process.exit(1);
+  },
+);
+process.once('SIGINT', () => process.exit(130));
+
+const file = (name: string): string => join(lab.dir, name);
+const message = 'The quick brown fox jumps over the lazy dog.\n';
+
+/** Signs the message at a peer and has OpenSSL verify it; the raw signature. */
+async function signAndVerify(name: string, scheme: 'pkcs1' | 'pss'): Promise<Buffer> {
+  const signature = await lab.sign(name, 'ca', message, ['--scheme', scheme]);
+  writeFileSync(file('signature'), signature);
+  const padding = scheme === 'pss' ? ['-sigopt', 'rsa_padding_mode:pss'] : [];
+  const args = [
+    'dgst',
+    '-sha256',
+    '-verify',
+    file('ca.pem'),
+    '-signature',
+    file('signature'),
+    ...padding,
+    file('message'),
+  ];
+  const verdict = execFileSync('openssl', args, { encoding: 'utf8' }).trim();
+  check(verdict === 'Verified OK', 'OpenSSL accepts the signature');
+  return signature;
+}
+
+const publicKey = (name: string): Promise<Buffer> => lab.must(name, ['key', 'public', 'ca']);
+
+async function story(): Promise<void> {
+  write(`Five daemons are up in ${lab.dir}, one for each local cipher: ${ciphers.join(', ')}.\n`);
+  write((await lab.must('a', ['status'])).toString('utf8'));
+  proven.push('five peers with five different local ciphers founded a group; any 3 of them can use its keys');
+
+  await step(`an RSA-${bits} key is created (two safe primes are searched)`, async () => {
+    await lab.createKey('ca', bits);
+    writeFileSync(file('ca.pem'), await publicKey('a'));
+    writeFileSync(file('message'), message);
+    return `an RSA-${bits} key exists that no machine holds`;
+  });
+
+  let before: Buffer = Buffer.alloc(0);
+  await step('three peers sign, OpenSSL verifies', async () => {
+    before = await signAndVerify('b', 'pkcs1');
+    await signAndVerify('c', 'pss');
+    return 'OpenSSL accepts the signatures, PKCS#1 and PSS';
+  });
+
+  await step('refresh: every peer gets a new share', async () => {
+    const newest = async () => {
+      const [epoch] = await lab.api('a').epochs(1);
+      if (epoch === undefined) throw new Error('a member knows its newest epoch');
+      return epoch;
+    };
+    const old = await newest();
+    await lab.must('a', ['refresh', '--wait']);
+    const fresh = await newest();
+    const hashes = new Set(old.verificationKeys.map(({ hash }) => hash));
+    check(fresh.epoch > old.epoch, 'there is a new epoch');
+    check(fresh.verificationKeys.length === 5, 'every peer has a verification key');
+    check(
+      fresh.verificationKeys.every(({ hash }) => !hashes.has(hash)),
+      'every share changed',
+    );
+    return `epoch ${fresh.epoch}: all 5 shares changed, and the old ones are erased`;
+  });
+
+  await step('the same key signs with the new shares', async () => {
+    check((await publicKey('d')).equals(readFileSync(file('ca.pem'))), 'the public key is the same');
+    check((await signAndVerify('d', 'pkcs1')).equals(before), 'the PKCS#1 signature is the same');
+    return 'same public key, and the PKCS#1 signature is the same byte for byte';
+  });
+
+  await step('two peers are stopped', async () => {
+    await lab.stop('d');
+    await lab.kill('e');
+    await signAndVerify('a', 'pkcs1');
+    return 'with two of five peers gone, signing goes on';
+  });
+
+  await step('a third one is stopped', async () => {
+    await lab.stop('c');
+    const client = join(lab.dir, 'a', 'clients', 'operator.key');
+    const { code, stdout, stderr } = await lab.run(
+      'a',
+      ['sign', '--key', 'ca', '--client', client, '--timeout', '4s'],
+      message,
+    );
+    check(code === 4 && stdout.length === 0, 'nothing is signed by fewer than three');
+    check(
+      ['c', 'd', 'e'].every((name) => new RegExp(`\\b${name}\\b`).test(stderr)),
+      'the missing peers are named',
+    );
+    write(`   ${stderr.trim()}\n`);
+    return 'two peers sign nothing, and the answer names who is missing (exit code 4)';
+  });
+
+  await step('all come back', async () => {
+    await Promise.all(['c', 'd', 'e'].map((name) => lab.start(name)));
+    await signAndVerify('e', 'pss');
+    await lab.must('e', ['refresh', '--wait']);
+    check((await signAndVerify('c', 'pkcs1')).equals(before), 'the signature is still the same');
+    return 'restarted peers take part in signing and in the next refresh';
+  });
+}
+
+try {
+  await story();
+  write('\nProven:\n');
+  for (const claim of proven) write(`  ✓ ${claim}\n`);
+  if (options.keep) await leave();
+  else await lab.close();
+} catch (error) {
+  process.stderr.write(`\n${(error as Error).message}\n${lab.logs()}\n`);
+  process.exitCode = 1;
+  await lab.close();
+}
+
+/** Says how to talk to the group that stays. */
+async function leave(): Promise<void> {
+  const pids = [...lab.peers.values()].map((peer) => peer.pid);
+  await lab.release();
+  write('\nThe group goes on. Talk to it, for example:\n');
+  write(`  export HOLDFAST_HOME=${file('a')} HOLDFAST_OPERATOR_PASSPHRASE=${lab.passphrase}\n`);
+  write('  ./scripts/holdfast status\n');
+  write(`  echo hello | ./scripts/holdfast sign --key ca > signature\n`);
+  write(`and end it with:\n  kill ${pids.join(' ')} && rm -r ${lab.dir}\n`);
+}

@@ -1,0 +1,24 @@
+/** Signing and addressing recovery messages. */
+import { encode } from '../codec.ts';
+import { type Packet, signPacket } from '../packet.ts';
+import { headOf, signingSecret } from '../queries.ts';
+import { memberAt } from '../roster.ts';
+import type { Work } from '../work.ts';
+import type { RecoveryMessage } from './messages.ts';
+import type { RecoveryState } from './state.ts';
+
+/** Signs a message of this member; null while it may not sign. */
+export function signed(work: Work, unsigned: (by: number) => RecoveryMessage): Packet | null {
+  const signer = signingSecret(work);
+  return signer === null ? null : signPacket(work.clusterId, signer.secret, encode(unsigned(signer.index)));
+}
+
+export function sendTo(work: Work, index: number, packet: Packet, grants: Packet[] = []): void {
+  const member = memberAt(headOf(work).roster, index);
+  if (member !== undefined && member.peer !== work.peer)
+    work.emit({ type: 'send', to: member.peer, frame: { type: 'recovery', packet, grants } });
+}
+
+export function patch(work: Work, change: Partial<RecoveryState>): void {
+  work.volatile.recovery = { ...work.volatile.recovery, ...change };
+}

@@ -1,0 +1,167 @@
+/** The house rules that a machine can check: rooms, imports, determinism of the core, and the top level. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+/** What every room may import, itself apart; an arrow points only to what is listed. */
+const rooms: Record<string, readonly string[]> = {
+  crypto: [],
+  cipher: ['crypto'],
+  protocol: ['crypto'],
+  node: ['protocol', 'cipher', 'crypto'],
+  api: ['node', 'protocol', 'crypto'],
+  lab: ['api', 'node'],
+  cli: ['lab', 'api', 'node', 'protocol', 'cipher', 'crypto'],
+};
+
+const topLevel = new Set([
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'src',
+  'config',
+  'scripts',
+  'test',
+  'README.md',
+  'LICENSE',
+  'node_modules',
+  'dist',
+]);
+
+/** Time and chance are inputs in the mathematics and in the core. */
+const impure =
+  /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bset(?:Timeout|Interval|Immediate)\b|\bperformance\b|\brandom(?:Bytes|Fill|FillSync|Int|UUID)\s*\(|\bgetRandomValues\b|\bwebcrypto\b/;
+/** Ways to take entropy from the system by import, whatever it is called afterwards. */
+const impureImport =
+  /import\s*\{[^}]*\b(?:randomBytes|randomFill|randomFillSync|randomInt|randomUUID|webcrypto|performance|setTimeout|setInterval|setImmediate)\b[^}]*\}\s*from\s*'(?:node:)?(?:crypto|timers|timers\/promises|perf_hooks)'/;
+
+/** A tree of sources: path below `src` → text. */
+type Tree = Record<string, string>;
+
+const code = (text: string): string =>
+  text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+
+const importsOf = (text: string): string[] =>
+  [
+    ...code(text).matchAll(
+      /(?:^|[;\n])\s*(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]|(?:^|[;\n])\s*import\s*['"]([^'"]+)['"]|new URL\(\s*['"](\.[^'"]+\.[jt]s)['"]/g,
+    ),
+  ].map((match) => match[1] ?? match[2] ?? match[3] ?? match[4] ?? '');
+
+/** `room/file` of a relative import. */
+const target = (file: string, imported: string): string => join(file, '..', imported);
+
+function wrongArrows(tree: Tree): string[] {
+  return Object.entries(tree).flatMap(([file, text]) => {
+    const room = file.split('/')[0] as string;
+    return importsOf(text).flatMap((imported) => {
+      if (!imported.startsWith('.')) return [];
+      const to = target(file, imported).split('/')[0] as string;
+      const allowed = to === room || (rooms[room]?.includes(to) ?? false);
+      return allowed ? [] : [`${file} imports ${imported}`];
+    });
+  });
+}
+
+const importsWithoutEnding = (tree: Tree): string[] =>
+  Object.entries(tree).flatMap(([file, text]) =>
+    importsOf(text)
+      .filter((imported) => imported.startsWith('.') && !/\.(?:ts|json)$/.test(imported))
+      .map((imported) => `${file} imports ${imported}`),
+  );
+
+const hiddenTimeAndChance = (tree: Tree): string[] =>
+  Object.entries(tree).flatMap(([file, text]) => {
+    if (!/^(?:crypto|protocol)\//.test(file)) return [];
+    const found = impure.exec(withoutParameters(code(text))) ?? impureImport.exec(code(text));
+    return found === null ? [] : [`${file} uses ${found[0]}`];
+  });
+
+/** `randomBytes` that a function is given is a parameter, which is the rule; only other calls of it count. */
+const withoutParameters = (text: string): string =>
+  /\brandomBytes\s*:\s*(?:RandomBytes|\()/.test(text) ? text.replace(/\brandomBytes\s*\(/g, 'given(') : text;
+
+const strangers = (names: readonly string[]): string[] =>
+  names.filter((name) => !name.startsWith('.') && !topLevel.has(name));
+
+const root = new URL('..', import.meta.url).pathname;
+const src = join(root, 'src');
+const filesBelow = (folder: string): string[] =>
+  readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? filesBelow(path) : [path];
+  });
+const house: Tree = Object.fromEntries(
+  filesBelow(src)
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => [relative(src, path), readFileSync(path, 'utf8')]),
+);
+
+describe('the house', () => {
+  test('has the rooms of the table and no other', () => {
+    const found = new Set(Object.keys(house).map((file) => file.split('/')[0] as string));
+    expect([...found].filter((room) => rooms[room] === undefined)).toEqual([]);
+    expect(found.has('crypto') && found.has('protocol') && found.has('cli')).toBe(true);
+  });
+  test('imports only from the ground up', () => expect(wrongArrows(house)).toEqual([]));
+  test('names every imported file with its ending', () => expect(importsWithoutEnding(house)).toEqual([]));
+  test('keeps time and chance out of mathematics and core', () =>
+    expect(hiddenTimeAndChance(house)).toEqual([]));
+  test('has nothing else at its top level', () => expect(strangers(readdirSync(root))).toEqual([]));
+});
+
+describe('each check can fail', () => {
+  const tree = (file: string, text: string): Tree => ({ [file]: text });
+
+  test.each([
+    ['crypto/a.ts', "import { b } from '../protocol/b.ts';"],
+    ['cipher/a.ts', "import type { B } from '../protocol/b.ts';"],
+    ['protocol/a.ts', "export { b } from '../cipher/b.ts';"],
+    ['protocol/deep/a.ts', "import {\n  b,\n  c,\n} from '../../node/b.ts';"],
+    ['node/a.ts', "const b = await import('../api/b.ts');"],
+    ['node/a.ts', "const worker = new URL('../lab/worker.ts', import.meta.url);"],
+    ['api/a.ts', "import '../cli/b.ts';"],
+    ['lab/a.ts', "import { b } from '../protocol/b.ts';"],
+    ['protocol/a.ts', "import { helper } from '../../test/support/helper.ts';"],
+  ])('%s with %j', (file, text) => {
+    expect(wrongArrows(tree(file, text))).toHaveLength(1);
+  });
+
+  test('but not on arrows that point upward, nor on comments', () => {
+    expect(wrongArrows(tree('protocol/a.ts', "import { b } from '../crypto/b.ts';"))).toEqual([]);
+    expect(wrongArrows(tree('cli/a.ts', "import { b } from '../crypto/b.ts';\nimport z from 'zod';"))).toEqual(
+      [],
+    );
+    expect(wrongArrows(tree('crypto/a.ts', "// import { b } from '../node/b.ts';\n"))).toEqual([]);
+  });
+
+  test('an import without its ending is found', () => {
+    expect(importsWithoutEnding(tree('node/a.ts', "import { b } from './b';"))).toHaveLength(1);
+    expect(importsWithoutEnding(tree('node/a.ts', "import { b } from './b.js';"))).toHaveLength(1);
+    expect(importsWithoutEnding(tree('node/a.ts', "import { b } from './b.ts';"))).toEqual([]);
+  });
+
+  test.each([
+    'const now = Date.now();',
+    'const x = Math.random();',
+    'setTimeout(() => {}, 1);',
+    'const t = performance.now();',
+    "import { randomBytes } from 'node:crypto';",
+    "import * as crypto from 'node:crypto';\ncrypto.randomBytes(32);",
+    'crypto.getRandomValues(new Uint8Array(1));',
+  ])('%j in the core is found', (text) => {
+    expect(hiddenTimeAndChance(tree('protocol/a.ts', text))).toHaveLength(1);
+    expect(hiddenTimeAndChance(tree('crypto/a.ts', text))).toHaveLength(1);
+    expect(hiddenTimeAndChance(tree('node/a.ts', text))).toEqual([]);
+  });
+
+  test('but not randomness that is a parameter, nor a comment about it', () => {
+    const given = 'const f = (request: { randomBytes: (n: number) => Uint8Array }) => request.randomBytes(4);';
+    expect(hiddenTimeAndChance(tree('crypto/a.ts', given))).toEqual([]);
+    expect(hiddenTimeAndChance(tree('crypto/a.ts', '/** Never Date.now. */\nexport const a = 1;'))).toEqual([]);
+  });
+
+  test('a stranger at the top level is found', () => {
+    expect(strangers(['package.json', '.gitignore', 'docs', 'notes.md'])).toEqual(['docs', 'notes.md']);
+  });
+});
