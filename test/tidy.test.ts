@@ -38,8 +38,7 @@ const impureImport =
 /** A tree of sources: path below `src` → text. */
 type Tree = Record<string, string>;
 
-const code = (text: string): string =>
-  text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+const code = (text: string): string => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
 
 const importsOf = (text: string): string[] =>
   [
@@ -129,9 +128,9 @@ describe('each check can fail', () => {
 
   test('but not on arrows that point upward, nor on comments', () => {
     expect(wrongArrows(tree('protocol/a.ts', "import { b } from '../crypto/b.ts';"))).toEqual([]);
-    expect(wrongArrows(tree('cli/a.ts', "import { b } from '../crypto/b.ts';\nimport z from 'zod';"))).toEqual(
-      [],
-    );
+    expect(
+      wrongArrows(tree('cli/a.ts', "import { b } from '../crypto/b.ts';\nimport z from 'zod';")),
+    ).toEqual([]);
     expect(wrongArrows(tree('crypto/a.ts', "// import { b } from '../node/b.ts';\n"))).toEqual([]);
   });
 
@@ -156,9 +155,12 @@ describe('each check can fail', () => {
   });
 
   test('but not randomness that is a parameter, nor a comment about it', () => {
-    const given = 'const f = (request: { randomBytes: (n: number) => Uint8Array }) => request.randomBytes(4);';
+    const given =
+      'const f = (request: { randomBytes: (n: number) => Uint8Array }) => request.randomBytes(4);';
     expect(hiddenTimeAndChance(tree('crypto/a.ts', given))).toEqual([]);
-    expect(hiddenTimeAndChance(tree('crypto/a.ts', '/** Never Date.now. */\nexport const a = 1;'))).toEqual([]);
+    expect(hiddenTimeAndChance(tree('crypto/a.ts', '/** Never Date.now. */\nexport const a = 1;'))).toEqual(
+      [],
+    );
   });
 
   test('a stranger at the top level is found', () => {

@@ -95,8 +95,9 @@ function askHidden(question: string): Promise<string> {
       'usage',
       'a passphrase is needed and nobody can type it here; give --operator-passphrase-file or HOLDFAST_OPERATOR_PASSPHRASE',
     );
-  stderr.write(question);
+  // Silent before the question shows, so that not even the quickest typist is echoed.
   stdin.setRawMode(true).setEncoding('utf8').resume();
+  stderr.write(question);
   return new Promise((resolve, reject) => {
     let typed = '';
     const finish = (settle: () => void): void => {

@@ -6,6 +6,12 @@ import { fileURLToPath } from 'node:url';
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const mainFile = fileURLToPath(new URL(`../cli/main.${extension}`, import.meta.url));
 
+/** On a checkout: compiled sources are kept between commands, which then start in half the time. */
+export const compileCache: Record<string, string> =
+  extension === 'ts'
+    ? { NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)) }
+    : {};
+
 export interface CommandOptions {
   env: Record<string, string>;
   /** What the command reads from standard input. */
@@ -29,7 +35,7 @@ export function spawnCommand(
   return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainFile, ...args], {
     stdio,
     detached,
-    env: { ...process.env, NO_COLOR: '1', ...env },
+    env: { ...process.env, ...compileCache, NO_COLOR: '1', ...env },
   });
 }
 

@@ -7,7 +7,7 @@ import { decode as cborDecode } from 'cborg';
 import { ed25519FromSeed } from '../crypto/signature.ts';
 import { fingerprintOf, invitationText } from '../protocol/admission.ts';
 import { encode, hex, sameBytes } from '../protocol/codec.ts';
-import { createCore, foundDurable } from '../protocol/create.ts';
+import { createCore, foundDurable, joinDurable } from '../protocol/create.ts';
 import { durableFromRecords } from '../protocol/durable-records.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { limits } from '../protocol/limits.ts';
@@ -22,7 +22,7 @@ import { systemClock } from './clock.ts';
 import { epochView, keyViews, statusView } from './daemon-views.ts';
 import { Driver } from './driver.ts';
 import type { Home } from './home.ts';
-import { admissionOf, LobbyService, waitInLobby } from './lobby-service.ts';
+import { admissionOf, type HandOut, LobbyService, waitInLobby } from './lobby-service.ts';
 import type { Log } from './log.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
 import { Libp2pTransport } from './network/libp2p-transport.ts';
@@ -203,10 +203,11 @@ class HoldfastDaemon implements Daemon {
     });
     if (answer === null) return;
     try {
-      await this.#foundWith(answer.links[0] as Link, answer.addresses);
+      if (answer.order === null) await this.#foundWith(answer.links[0] as Link, answer.addresses);
+      else await this.#joinWith(answer.order, answer.links, answer.addresses);
     } catch (error) {
-      this.#log.error({ err: error }, 'the lobby sent a founding value that is not true');
-      this.#lobbyState = 'the lobby sent a founding value that is not true';
+      this.#log.error({ err: error }, 'the lobby sent a chain that is not true');
+      this.#lobbyState = 'the lobby sent a chain that is not true';
       this.#changed();
     }
   }
@@ -225,6 +226,25 @@ class HoldfastDaemon implements Daemon {
     const self = link.value.roster.find((member) => member.peer === this.peer);
     if (self === undefined || !sameBytes(self.epochKey, publicKey))
       throw new DaemonError('refused', 'the roster does not list this peer with its first epoch key');
+    await this.#become(durable, addresses);
+  }
+
+  /** Admitted while the group runs: the share comes by recovery, by itself. */
+  async #joinWith(order: Order, links: Link[], addresses: MemberAddress[]): Promise<void> {
+    const seed = this.#epochSeed();
+    const { publicKey } = ed25519FromSeed(seed);
+    const durable = joinDurable({
+      genesis: this.#home.genesis,
+      peer: this.peer,
+      order,
+      links,
+      epochKey: { publicKey, seed },
+      wallMs: systemClock.wallMs(),
+    });
+    await this.#become(durable, addresses);
+  }
+
+  async #become(durable: Durable, addresses: MemberAddress[]): Promise<void> {
     this.#addresses = addresses;
     await this.#join(durable, { fresh: true });
     await this.#saveAddresses();
@@ -287,25 +307,36 @@ class HoldfastDaemon implements Daemon {
     await this.#store.commit({ puts: [[addressesRecord, encode(this.#addresses)]], deletes: [] });
   }
 
-  /** What the lobby hands to an admitted peer: links to start from, and where the members listen. */
+  /** The newest roster for the lobby, and what it hands to a peer that the roster lists. */
   #admitted() {
     if (this.#member === null) return null;
     const core = this.#core();
+    return {
+      roster: headOf(core).roster,
+      epoch: core.durable.own.head,
+      handOut: (peer: string) => this.#handOut(peer),
+    };
+  }
+
+  /** Founders get the chain from epoch 0, later joiners from the value that their admission names; null if too long. */
+  #handOut(peer: string): HandOut | null {
+    const { durable } = this.#core();
+    const order = durable.admissions[peer] ?? null;
+    const from = order?.body.ancestorEpoch ?? 0;
     const links: Link[] = [];
-    for (
-      let epoch = 0;
-      epoch <= core.durable.own.head && links.length < limits.linksPerFrameMax;
-      epoch += 1
-    ) {
-      const link = core.durable.links[epoch];
-      if (link !== undefined) links.push(link);
+    for (let epoch = from; epoch <= durable.own.head && links.length < limits.linksPerFrameMax; epoch += 1) {
+      const link = durable.links[epoch];
+      if (link === undefined) break;
+      links.push(link);
     }
-    const learned = this.#member.transport.memberAddresses();
+    const listed = links.findIndex(({ value }) => value.roster.some((member) => member.peer === peer));
+    if (listed < 0) return null;
+    const learned = this.#member?.transport.memberAddresses() ?? [];
     const addresses = [
       { peer: this.peer, addresses: this.#ownAddresses() },
       ...(learned.length > 0 ? learned : this.#addresses),
     ];
-    return { roster: headOf(core).roster, links, addresses };
+    return { order, links, addresses };
   }
 
   #membership(): Membership {

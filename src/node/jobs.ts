@@ -19,7 +19,13 @@ import {
 import { trialBlock } from '../crypto/encoding.ts';
 import { bytesToInteger, decodeSigned, encodeSigned } from '../crypto/integers.ts';
 import { checkCreationShare } from '../crypto/key-creation.ts';
-import { coefficientBytes, coefficientCount, interpolate, type KeyPublic, type SharingParameters } from '../crypto/rsa-sharing.ts';
+import {
+  coefficientBytes,
+  coefficientCount,
+  interpolate,
+  type KeyPublic,
+  type SharingParameters,
+} from '../crypto/rsa-sharing.ts';
 import {
   combineRobust,
   decodeProof,
@@ -302,7 +308,14 @@ function runRecover(job: Extract<Job, { kind: 'recover' }>): JobResult {
     for (const { by, envelopes } of job.sums) {
       const sum = openSum(job, setting, by, envelopes[at]);
       const good =
-        sum !== null && checkMaskedShare({ ...common, masks: masks.map((list) => list.map(numberOf)), index: by, root: job.index, sum });
+        sum !== null &&
+        checkMaskedShare({
+          ...common,
+          masks: masks.map((list) => list.map(numberOf)),
+          index: by,
+          root: job.index,
+          sum,
+        });
       if (good) sums.set(by, sum);
       else culprits.add(by);
     }
@@ -325,7 +338,12 @@ function interpolateShare(
   }
 }
 
-function openSum(job: Extract<Job, { kind: 'recover' }>, setting: KeySetting, sender: number, envelope: Uint8Array | undefined): bigint | null {
+function openSum(
+  job: Extract<Job, { kind: 'recover' }>,
+  setting: KeySetting,
+  sender: number,
+  envelope: Uint8Array | undefined,
+): bigint | null {
   if (envelope === undefined) return null;
   try {
     const context = envelopeContext({ ...job.tie, sender, key: setting.key.id });

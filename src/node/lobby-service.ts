@@ -15,7 +15,6 @@ import {
 } from '../protocol/admission.ts';
 import { decode, encode, sameBytes } from '../protocol/codec.ts';
 import { clusterIdOf, type Genesis } from '../protocol/genesis.ts';
-import type { Link } from '../protocol/link.ts';
 import type { Member } from '../protocol/roster.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
@@ -34,6 +33,9 @@ export interface Waiting {
   atMs: number;
 }
 
+/** What a newcomer starts from: see `LobbyAnswer`. */
+export type HandOut = Omit<Extract<LobbyAnswer, { status: 'admitted' }>, 'status' | 'genesis'>;
+
 export interface LobbyServiceOptions {
   genesis: Genesis;
   identity: Identity;
@@ -41,10 +43,11 @@ export interface LobbyServiceOptions {
   clock: Clock;
   log: Log;
   /** The newest roster and the links to start from; null before epoch 0. */
+  /** The newest roster, and what an admitted peer is handed; null before epoch 0. */
   admitted: () => {
     roster: readonly Member[];
-    links: Link[];
-    addresses: Array<{ peer: string; addresses: string[] }>;
+    epoch: number;
+    handOut: (peer: string) => HandOut | null;
   } | null;
   onChange: () => void;
 }
@@ -102,13 +105,12 @@ export class LobbyService {
     if (body.peer !== peer || !isSigned(admission))
       return refused('the request is not signed by the peer that asks');
     const admitted = this.#options.admitted();
-    if (admitted?.roster.some((member) => member.peer === peer))
-      return {
-        status: 'admitted',
-        genesis: this.#options.genesis,
-        links: admitted.links,
-        addresses: admitted.addresses,
-      };
+    if (admitted?.roster.some((member) => member.peer === peer)) {
+      const handOut = admitted.handOut(peer);
+      if (handOut === null)
+        return refused('the admission is too old; let the operator admit this peer again');
+      return { status: 'admitted', genesis: this.#options.genesis, ...handOut };
+    }
     const taken =
       admitted?.roster.some((member) => member.name === body.name) ||
       this.waiting().some((other) => other.body.name === body.name && other.body.peer !== peer);
@@ -122,7 +124,7 @@ export class LobbyService {
       this.#options.log.info({ peer, name: body.name, fingerprint }, 'a peer waits for admission');
       this.#options.onChange();
     }
-    return { status: 'waiting', fingerprint, epoch: admitted?.links.at(-1)?.value.epoch ?? null };
+    return { status: 'waiting', fingerprint, epoch: admitted?.epoch ?? null };
   }
 }
 

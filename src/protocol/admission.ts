@@ -8,6 +8,7 @@ import { decode, encode, shape } from './codec.ts';
 import { type Genesis, genesisSchema } from './genesis.ts';
 import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
+import { orderSchema } from './order.ts';
 
 export const invitationSchema = z.strictObject({
   genesis: genesisSchema,
@@ -69,6 +70,8 @@ export const lobbyAnswerSchema = z.discriminatedUnion('status', [
   z.strictObject({
     status: z.literal('admitted'),
     genesis: genesisSchema,
+    /** Of a later joiner: the order that admits it; the first link is the value that the order names. */
+    order: orderSchema.nullable(),
     links: z.array(linkSchema).min(1).max(limits.linksPerFrameMax),
     addresses: z
       .array(

@@ -21,6 +21,7 @@ export function adopt(work: Work, link: Link): void {
     .map((blame) => blame.by);
   work.put('links', epoch, link);
   work.put('notes', epoch, { decidedAtMs: work.volatile.wallMs, contradicted });
+  keepAdmissions(work, link);
   for (const section of ['attends', 'haves', 'proposals', 'votes', 'readys', 'plans'] as const)
     work.drop(section, () => false);
   work.drop('orders', (sequence) => Number(sequence) > value.lastOrder);
@@ -41,6 +42,13 @@ export function adopt(work: Work, link: Link): void {
   work.emit({ type: 'roster', members: value.roster });
   work.rule('adopt', { epoch, value: hex(hashOfValue(value)).slice(0, 8), dealings: value.accepted.length });
   if (selfIn(work) === undefined) leave(work);
+}
+
+/** Remembers the orders that admitted members of this value, and forgets those of members that left. */
+function keepAdmissions(work: Work, { value }: Link): void {
+  for (const order of work.durable.plans[hex(value.plan)]?.orders ?? [])
+    if (order.body.action.type === 'admit') work.put('admissions', order.body.action.peer, order);
+  work.drop('admissions', (peer) => value.roster.some((member) => member.peer === peer));
 }
 
 /** This member was evicted: it erases what it held (§4, "A member that is being evicted … then erases"). */

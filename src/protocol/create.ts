@@ -1,10 +1,11 @@
 /** The first durable state of a member: from the operator-signed epoch 0, or from a later value that it was admitted in. */
 
 import { hashOf } from '../crypto/hash.ts';
-import { encode, hex } from './codec.ts';
+import { encode, hex, sameBytes } from './codec.ts';
+import { ProtocolError } from './errors.ts';
 import { clusterIdOf, type Genesis } from './genesis.ts';
-import { checkFounding, type Link } from './link.ts';
-import { type OperatorSignature, operatorSign } from './order.ts';
+import { checkFounding, checkLink, type Link } from './link.ts';
+import { hashOfOrder, type OperatorSignature, type Order, operatorSign, operatorsAgree } from './order.ts';
 import type { Member } from './roster.ts';
 import { type CoreState, type Durable, emptyDurable, emptyVolatile, type Timing } from './state.ts';
 import { type Client, digestOfCommitments, hashOfValue, type Value } from './value.ts';
@@ -51,6 +52,50 @@ export function foundDurable(
     notes: { 0: { decidedAtMs: wallMs, contradicted: [] } },
     shares: { 0: {} },
     epochSecrets: { [hex(epochKey.publicKey)]: epochKey.seed },
+  };
+}
+
+/**
+ * Durable state of a later joiner (§4 "Beginning"): it starts from the value that its admission order names, which the
+ * operators have signed, and follows the chain from there to a value that lists it. Throws `ProtocolError`.
+ */
+export function joinDurable(options: {
+  genesis: Genesis;
+  peer: string;
+  order: Order;
+  links: readonly Link[];
+  epochKey: { publicKey: Uint8Array; seed: Uint8Array };
+  wallMs: number;
+}): Durable {
+  const { genesis, peer, order, links, epochKey, wallMs } = options;
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-admission', why);
+  };
+  const { body } = order;
+  const clusterId = clusterIdOf(genesis);
+  if (!sameBytes(body.cluster, clusterId) || !operatorsAgree(genesis, order.signatures, hashOfOrder(order)))
+    bad('the admission is not signed by the operators of this cluster');
+  if (
+    body.action.type !== 'admit' ||
+    body.action.peer !== peer ||
+    !sameBytes(body.action.epochKey, epochKey.publicKey)
+  )
+    bad('the admission is for another peer or key');
+  const first = links[0];
+  if (first === undefined || !sameBytes(hashOfValue(first.value), body.ancestor))
+    return bad('the chain does not begin with the value that the admission names');
+  links.slice(1).forEach((link, at) => checkLink(genesis, clusterId, (links[at] as Link).value, link));
+  const newest = (links.at(-1) as Link).value;
+  if (!newest.roster.some((member) => member.peer === peer))
+    bad('the chain does not reach the value that lists this peer');
+  const durable = emptyDurable();
+  return {
+    ...durable,
+    links: Object.fromEntries(links.map((link) => [link.value.epoch, link])),
+    notes: { [newest.epoch]: { decidedAtMs: wallMs, contradicted: [] } },
+    epochSecrets: { [hex(epochKey.publicKey)]: epochKey.seed },
+    // It holds nothing older, and attends the next change once it knows that the group has retired what is older.
+    own: { ...durable.own, head: newest.epoch, retired: Math.max(0, newest.epoch - 1) },
   };
 }
 

@@ -148,7 +148,11 @@ export const frameSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),
   z.strictObject({ type: z.literal('retire'), proof: retireProofSchema }),
   /** §5: a recovery message; beside a run, the signed grants of its helpers. */
-  z.strictObject({ type: z.literal('recovery'), packet: packetSchema, grants: z.array(packetSchema).max(limits.membersMax) }),
+  z.strictObject({
+    type: z.literal('recovery'),
+    packet: packetSchema,
+    grants: z.array(packetSchema).max(limits.membersMax),
+  }),
   /** Restart rule: what of mine do you hold of the undecided change to `epoch`? */
   z.strictObject({ type: z.literal('recall'), epoch: shape.epoch }),
   z.strictObject({

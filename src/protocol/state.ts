@@ -107,6 +107,8 @@ export interface Durable {
   proposals: Record<string, Entry<Proposal>>;
   /** `type/round/by`. */
   votes: Record<string, Entry<Vote>>;
+  /** The order that admitted a member, by peer id: its lobby hands it out, because the newcomer starts from what it names. */
+  admissions: Record<string, Order>;
   /** Readys of the newest epoch, by index. */
   readys: Record<string, Entry<Ready>>;
   /** Single records. */
@@ -183,6 +185,7 @@ export const emptyDurable = (): Durable => ({
   proposals: {},
   votes: {},
   readys: {},
+  admissions: {},
   own: { head: 0, rounds: null, retired: 0, drawn: null, muted: null },
 });
 

@@ -19,8 +19,24 @@ import { checkOrder } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import { headOf, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
-import { receiveGrant, receiveHeld, receiveMaskPublic, receiveSum, receiveWait, recovered } from './recovery/asking.ts';
-import { masked, maskSealed, masksChecked, receiveAsk, receiveChoice, receiveMask, receiveRun, summed } from './recovery/helping.ts';
+import {
+  receiveGrant,
+  receiveHeld,
+  receiveMaskPublic,
+  receiveSum,
+  receiveWait,
+  recovered,
+} from './recovery/asking.ts';
+import {
+  masked,
+  maskSealed,
+  masksChecked,
+  receiveAsk,
+  receiveChoice,
+  receiveMask,
+  receiveRun,
+  summed,
+} from './recovery/helping.ts';
 import { recoveryMessageSchema } from './recovery/messages.ts';
 import { memberAt } from './roster.ts';
 import { rules } from './rules.ts';
@@ -125,7 +141,8 @@ function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint
   if (
     !authenticated &&
     (frame.type === 'message' ||
-      frame.type === 'recovery' || frame.type === 'recall' ||
+      frame.type === 'recovery' ||
+      frame.type === 'recall' ||
       frame.type === 'recalled' ||
       frame.type === 'publics')
   )
@@ -161,7 +178,8 @@ function takeRecovery(work: Work, from: string, packet: Packet, grants: readonly
     return;
   }
   const member = memberAt(head.roster, message.by);
-  if (member === undefined || member.peer === work.peer) throw new ProtocolError('not-a-member', `no other member has index ${message.by}`);
+  if (member === undefined || member.peer === work.peer)
+    throw new ProtocolError('not-a-member', `no other member has index ${message.by}`);
   if (!verifyPacket(work.clusterId, member.epochKey, packet))
     throw new ProtocolError('bad-signature', `a ${message.type} is not signed by member ${message.by}`);
   switch (message.type) {
@@ -203,8 +221,7 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
   if (member === undefined) throw new ProtocolError('not-a-member', `no member has index ${message.by}`);
   if (!verifyPacket(work.clusterId, member.epochKey, carried.packet))
     throw new ProtocolError('bad-signature', `a ${message.type} is not signed by member ${message.by}`);
-  if (member.peer === work.peer && message.type !== 'ready')
-    return receiveOwn(work, message, carried.packet);
+  if (member.peer === work.peer && message.type !== 'ready') return receiveOwn(work, message, carried.packet);
   switch (message.type) {
     case 'attend':
       return receiveAttend(work, message, carried);

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { compileCache } from '../../src/lab/command.ts';
 
 const folder = new URL('./golden/', import.meta.url);
 const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
@@ -65,7 +66,7 @@ describe('commands do what their scripts show', () => {
           cwd: dir,
           encoding: 'utf8',
           input: '',
-          env: { ...env, PATH: `${scripts}:${env.PATH ?? ''}`, NO_COLOR: '1' },
+          env: { ...env, ...compileCache, PATH: `${scripts}:${env.PATH ?? ''}`, NO_COLOR: '1' },
         });
         const shown = `$ ${step.command}\n${result.stdout}${result.stderr}`;
         expect(result.stdout.trimEnd(), shown).toMatch(pattern(step.stdout));

@@ -21,7 +21,9 @@ test('who attends after the others have dealt is served until the decision, and 
   const others = [1, 2, 3, 4].map((index) => group.node(index).peer);
   group.network.partition([others, [group.node(5).peer]]);
   group.node(1).driver?.refresh();
-  await group.until(() => [1, 2, 3, 4].every((index) => fired(group, index, 'have', { epoch: 2, dealings: 4 })));
+  await group.until(() =>
+    [1, 2, 3, 4].every((index) => fired(group, index, 'have', { epoch: 2, dealings: 4 })),
+  );
   expect(group.state(1).durable.own.rounds?.round).toBe(0);
   group.network.heal();
   transcript.note('p5 is connected');
@@ -33,7 +35,10 @@ test('who attends after the others have dealt is served until the decision, and 
 
 test('an order that arrives within a change joins it: the longest plan wins the next round', async () => {
   const group = await fivePeers();
-  const transcript = new Transcript(group, 'a refresh is under way, its leader is silent, and an order arrives');
+  const transcript = new Transcript(
+    group,
+    'a refresh is under way, its leader is silent, and an order arrives',
+  );
   group.intercept = ({ from }, frame) =>
     from === 'p2' && messageIn(frame)?.type === 'proposal' ? [] : [frame];
   group.node(1).driver?.refresh();
@@ -56,7 +61,12 @@ test('an order whose dealing never comes does not stop a refresh: after three ro
   if (key === undefined) throw new Error('the group has a key');
   const { id: _, name: __, ...publicValues } = key;
   const commitments = linkOf(group.state(1), 1).commitments[0] ?? [];
-  const order = await group.order(1, { type: 'create-key', name: 'never-dealt', ...publicValues, commitments });
+  const order = await group.order(1, {
+    type: 'create-key',
+    name: 'never-dealt',
+    ...publicValues,
+    commitments,
+  });
   await group.until(() => group.epochOf(1) === 2);
   const link = linkOf(group.state(1), 2);
   expect(roundOf(link)).toBe(3);

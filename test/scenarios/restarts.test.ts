@@ -1,16 +1,19 @@
 /** §4, the rules that make it safe to cut the power: what a peer that starts again within a change may sign. */
 import { expect, test } from 'vitest';
-import { hex } from '../../src/protocol/codec.ts';
+import { decode, hex } from '../../src/protocol/codec.ts';
 import { type Message, messageSchema } from '../../src/protocol/messages.ts';
 import { holdsShare } from '../../src/protocol/queries.ts';
-import { decode } from '../../src/protocol/codec.ts';
 import { slotOf } from '../../src/protocol/say.ts';
 import type { Group } from '../support/group.ts';
 import { fired, fivePeers, linkOf, messageIn } from './support.ts';
 import { Transcript } from './transcript.ts';
 
 /** Everything that a peer signed and published since its output number `from`, in order. */
-const saidBy = (group: Group, node: number, from = 0): Array<{ at: number; message: Message; body: string }> =>
+const saidBy = (
+  group: Group,
+  node: number,
+  from = 0,
+): Array<{ at: number; message: Message; body: string }> =>
   group.node(node).outputs.flatMap((output, at) => {
     if (at < from || output.type !== 'publish' || output.frame.type !== 'message') return [];
     const { body } = output.frame.message.packet;
@@ -28,7 +31,9 @@ test('a peer that restarts within a change signs nothing until a quorum has told
   transcript.note('p3, p4 and p5 lose power; what they sent last is lost');
   await group.run(100);
   await group.restart(3);
-  transcript.note('p3 starts from what its store holds: two others are not enough to know what it had signed');
+  transcript.note(
+    'p3 starts from what its store holds: two others are not enough to know what it had signed',
+  );
   await group.run(1_000);
   expect(fired(group, 3, 'recalled', { epoch: 2 })).toBe(false);
   expect(saidBy(group, 3, outputsBefore)).toEqual([]);
@@ -37,9 +42,11 @@ test('a peer that restarts within a change signs nothing until a quorum has told
   transcript.note('p4 and p5 start');
   await group.until(() => group.settledAt(2));
 
-  const recalledAt = group.node(3).outputs.findIndex(
-    (output, at) => at >= outputsBefore && output.type === 'rule' && output.rule === 'recalled',
-  );
+  const recalledAt = group
+    .node(3)
+    .outputs.findIndex(
+      (output, at) => at >= outputsBefore && output.type === 'rule' && output.rule === 'recalled',
+    );
   const after = saidBy(group, 3, outputsBefore);
   expect(recalledAt).toBeGreaterThan(0);
   for (const { at } of after) expect(at).toBeGreaterThan(recalledAt);
@@ -55,7 +62,10 @@ test('a peer that restarts within a change signs nothing until a quorum has told
 
 test('a peer whose store went back in time is mute until the next certificate, and then takes part again', async () => {
   const group = await fivePeers();
-  const transcript = new Transcript(group, 'p3 prevotes, and is started from a copy of its store made before');
+  const transcript = new Transcript(
+    group,
+    'p3 prevotes, and is started from a copy of its store made before',
+  );
   group.node(1).driver?.refresh();
   await group.until(() => fired(group, 3, 'have', { epoch: 2, dealings: 5 }));
   const copy = new Map(group.node(3).home.records);

@@ -27,7 +27,11 @@ import type { CoreState, Timing } from '../../src/protocol/state.ts';
 import { type Client, hashOfValue } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { MemoryHome, MemoryStore } from './memory-store.ts';
-import { SimulatedNetwork, type SimulatedNetworkOptions, type SimulatedTransport } from './simulated-network.ts';
+import {
+  SimulatedNetwork,
+  type SimulatedNetworkOptions,
+  type SimulatedTransport,
+} from './simulated-network.ts';
 import { seededBytes, settled, VirtualTime } from './virtual-time.ts';
 
 export const testTiming: Timing = {

@@ -2,12 +2,13 @@
  * §5 at the peer that recovers: it asks, runs with all who granted, chooses k helpers that hold each other's masks, and
  * interpolates f(r) from their sums. Who is silent or false is left out of the next run while k others grant.
  */
+
+import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { encode, fromHex, hex, sameBytes } from '../codec.ts';
 import type { JobResult } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import type { Packet } from '../packet.ts';
 import { headLink, headOf, holdsShare, keySettings, selfIn, signingSecret } from '../queries.ts';
-import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
 import { checkMaskPublic, choiceName } from './helping.ts';
@@ -18,8 +19,10 @@ import type { Asking, Run } from './state.ts';
 /** Stages wait this many re-sendings for silent helpers. */
 const stageSends = 8;
 
-const setAsking = (work: Work, asking: Asking, by: Partial<Asking>): void => patch(work, { asking: { ...asking, ...by } });
-const setRun = (work: Work, asking: Asking, run: Run, by: Partial<Run>): void => setAsking(work, asking, { run: { ...run, ...by } });
+const setAsking = (work: Work, asking: Asking, by: Partial<Asking>): void =>
+  patch(work, { asking: { ...asking, ...by } });
+const setRun = (work: Work, asking: Asking, run: Run, by: Partial<Run>): void =>
+  setAsking(work, asking, { run: { ...run, ...by } });
 
 /** Whether this member needs its share from others: it lacks it, and nothing that it still waits for would give it. */
 export function mustRecover(work: Work): boolean {
@@ -66,8 +69,15 @@ export function recover(work: Work): boolean {
     if (work.nowMs >= asking.enoughAtMs) return startRun(work, asking, chosen);
   }
   if (work.nowMs < asking.sendAtMs) return false;
-  const packet = signed(work, (by) => ({ type: 'recover-ask', by, epoch: asking.epoch, nonce: asking.nonce }));
-  if (packet !== null) for (const { index } of headOf(work).roster) if (asking.grants[index] === undefined) sendTo(work, index, packet);
+  const packet = signed(work, (by) => ({
+    type: 'recover-ask',
+    by,
+    epoch: asking.epoch,
+    nonce: asking.nonce,
+  }));
+  if (packet !== null)
+    for (const { index } of headOf(work).roster)
+      if (asking.grants[index] === undefined) sendTo(work, index, packet);
   setAsking(work, asking, { sendAtMs: work.nowMs + work.timing.resendMs });
   return true;
 }
@@ -75,15 +85,23 @@ export function recover(work: Work): boolean {
 export function receiveGrant(work: Work, message: Of<'recover-grant'>, packet: Packet): void {
   const { asking } = work.volatile.recovery;
   const self = selfIn(work);
-  if (asking === null || asking.run !== null || message.to !== self?.index || !sameBytes(message.nonce, asking.nonce)) return;
+  if (
+    asking === null ||
+    asking.run !== null ||
+    message.to !== self?.index ||
+    !sameBytes(message.nonce, asking.nonce)
+  )
+    return;
   const { [message.by]: _, ...waits } = asking.waits;
   setAsking(work, asking, { waits, grants: { ...asking.grants, [message.by]: { message, packet } } });
 }
 
 export function receiveWait(work: Work, message: Of<'recover-wait'>): void {
   const { asking } = work.volatile.recovery;
-  if (asking === null || message.to !== selfIn(work)?.index || !sameBytes(message.nonce, asking.nonce)) return;
-  if (asking.waits[message.by] === undefined) work.rule('recover-told-to-wait', { epoch: asking.epoch, by: message.by, until: message.until });
+  if (asking === null || message.to !== selfIn(work)?.index || !sameBytes(message.nonce, asking.nonce))
+    return;
+  if (asking.waits[message.by] === undefined)
+    work.rule('recover-told-to-wait', { epoch: asking.epoch, by: message.by, until: message.until });
   setAsking(work, asking, { waits: { ...asking.waits, [message.by]: message.until } });
 }
 
@@ -91,8 +109,17 @@ function startRun(work: Work, asking: Asking, granted: Array<Asking['grants'][st
   const self = selfIn(work);
   if (self === undefined) return false;
   const sealing = sealingKeyFromSeed(work.draw(32));
-  const helpers = granted.map(({ message }) => ({ index: message.by, sealingKey: message.sealingKey })).sort((a, b) => a.index - b.index);
-  const named = { type: 'recover-run' as const, by: self.index, epoch: asking.epoch, nonce: asking.nonce, sealingKey: sealing.publicKey, helpers };
+  const helpers = granted
+    .map(({ message }) => ({ index: message.by, sealingKey: message.sealingKey }))
+    .sort((a, b) => a.index - b.index);
+  const named = {
+    type: 'recover-run' as const,
+    by: self.index,
+    epoch: asking.epoch,
+    nonce: asking.nonce,
+    sealingKey: sealing.publicKey,
+    helpers,
+  };
   const run = hashOfRun(encode(named));
   const packet = signed(work, () => ({ ...named, run }));
   if (packet === null) return false;
@@ -116,14 +143,23 @@ function startRun(work: Work, asking: Asking, granted: Array<Asking['grants'][st
 
 function moveRun(work: Work, asking: Asking, run: Run): boolean {
   if (run.choice === null) {
-    const everybody = run.helpers.every((index) => Object.keys(run.held[index] ?? {}).length === run.helpers.length);
+    const everybody = run.helpers.every(
+      (index) => Object.keys(run.held[index] ?? {}).length === run.helpers.length,
+    );
     const late = work.nowMs >= run.stageEndsAtMs;
     const halfway = work.nowMs >= run.stageEndsAtMs - (stageSends / 2) * work.timing.resendMs;
     const chosen = everybody || halfway ? chooseHelpers(run, headOf(work).threshold) : null;
     if (chosen !== null) return choose(work, asking, run, chosen);
-    if (late) return giveUp(work, asking, run.helpers.filter((index) => run.held[index] === undefined));
+    if (late)
+      return giveUp(
+        work,
+        asking,
+        run.helpers.filter((index) => run.held[index] === undefined),
+      );
   } else {
-    const silent = run.choice.chosen.filter(({ index }) => run.sums[index] === undefined).map(({ index }) => index);
+    const silent = run.choice.chosen
+      .filter(({ index }) => run.sums[index] === undefined)
+      .map(({ index }) => index);
     if (silent.length === 0) return combine(work, asking, run, run.choice.chosen);
     if (work.nowMs >= run.stageEndsAtMs) return giveUp(work, asking, silent);
   }
@@ -131,7 +167,9 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
   if (run.choice === null) {
     const grants = run.helpers.map((index) => (asking.grants[index] as Asking['grants'][string]).packet);
     for (const index of run.helpers) sendTo(work, index, run.packet, grants);
-  } else for (const { index } of run.choice.chosen) if (run.sums[index] === undefined) sendTo(work, index, run.choice.packet);
+  } else
+    for (const { index } of run.choice.chosen)
+      if (run.sums[index] === undefined) sendTo(work, index, run.choice.packet);
   setAsking(work, asking, { sendAtMs: work.nowMs + work.timing.resendMs });
   return true;
 }
@@ -139,7 +177,10 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
 /** A run has failed: the next one begins with a new asking, without those who failed while k others grant. */
 function giveUp(work: Work, asking: Asking, failed: readonly number[]): boolean {
   work.rule('recover-again', { epoch: asking.epoch, without: failed.length });
-  const all = { ...asking.failed, ...Object.fromEntries(failed.map((index) => [String(index), true as const])) };
+  const all = {
+    ...asking.failed,
+    ...Object.fromEntries(failed.map((index) => [String(index), true as const])),
+  };
   patch(work, { asking: { ...freshAsking(work, all), sendAtMs: work.nowMs } });
   return true;
 }
@@ -148,21 +189,27 @@ function giveUp(work: Work, asking: Asking, failed: readonly number[]): boolean 
 export function receiveMaskPublic(work: Work, message: Of<'recover-mask'>): void {
   const { asking } = work.volatile.recovery;
   const run = asking?.run;
-  if (asking == null || run == null || !sameBytes(run.run, message.run) || !run.helpers.includes(message.by)) return;
+  if (asking == null || run == null || !sameBytes(run.run, message.run) || !run.helpers.includes(message.by))
+    return;
   checkMaskPublic(work, message, run.run);
   const digest = hex(digestOfDealing(message.public));
-  const other = Object.entries(run.publics).find(([known, { dealer }]) => dealer === message.by && known !== digest);
+  const other = Object.entries(run.publics).find(
+    ([known, { dealer }]) => dealer === message.by && known !== digest,
+  );
   if (other !== undefined) {
     work.blame({ epoch: asking.epoch, by: message.by, kind: 'contradiction' });
     return;
   }
-  setRun(work, asking, run, { publics: { ...run.publics, [digest]: { dealer: message.by, bytes: message.public } } });
+  setRun(work, asking, run, {
+    publics: { ...run.publics, [digest]: { dealer: message.by, bytes: message.public } },
+  });
 }
 
 export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
   const { asking } = work.volatile.recovery;
   const run = asking?.run;
-  if (asking == null || run == null || !sameBytes(run.run, message.run) || !run.helpers.includes(message.by)) return;
+  if (asking == null || run == null || !sameBytes(run.run, message.run) || !run.helpers.includes(message.by))
+    return;
   const held = Object.fromEntries(message.masks.map(({ index, digest }) => [String(index), hex(digest)]));
   setRun(work, asking, run, { held: { ...run.held, [message.by]: held } });
 }
@@ -171,10 +218,14 @@ export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
  * k helpers that hold each other's masks, of which r has the public halves: from all, whoever agrees with the fewest goes
  * until the rest agree pairwise. Null when fewer than k remain.
  */
-export function chooseHelpers(run: Pick<Run, 'helpers' | 'held' | 'publics'>, threshold: number): Chosen | null {
+export function chooseHelpers(
+  run: Pick<Run, 'helpers' | 'held' | 'publics'>,
+  threshold: number,
+): Chosen | null {
   const maskOf = new Map(Object.entries(run.publics).map(([digest, { dealer }]) => [dealer, digest]));
   let left = run.helpers.filter((index) => maskOf.has(index) && run.held[index] !== undefined);
-  const agree = (a: number, b: number): boolean => run.held[a]?.[b] === maskOf.get(b) && run.held[b]?.[a] === maskOf.get(a);
+  const agree = (a: number, b: number): boolean =>
+    run.held[a]?.[b] === maskOf.get(b) && run.held[b]?.[a] === maskOf.get(a);
   for (;;) {
     if (left.length < threshold) return null;
     const degrees = left.map((a) => ({ a, degree: left.filter((b) => agree(a, b)).length }));
@@ -186,9 +237,19 @@ export function chooseHelpers(run: Pick<Run, 'helpers' | 'held' | 'publics'>, th
 }
 
 function choose(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
-  const packet = signed(work, (by) => ({ type: 'recover-choice', by, epoch: asking.epoch, run: run.run, helpers: chosen }));
+  const packet = signed(work, (by) => ({
+    type: 'recover-choice',
+    by,
+    epoch: asking.epoch,
+    run: run.run,
+    helpers: chosen,
+  }));
   if (packet === null) return false;
-  const next = { ...run, choice: { chosen, packet }, stageEndsAtMs: work.nowMs + stageSends * work.timing.resendMs };
+  const next = {
+    ...run,
+    choice: { chosen, packet },
+    stageEndsAtMs: work.nowMs + stageSends * work.timing.resendMs,
+  };
   setAsking(work, asking, { run: next, sendAtMs: work.nowMs });
   work.rule('recover-choice', { epoch: asking.epoch, helpers: chosen.length });
   return true;
@@ -198,7 +259,8 @@ export function receiveSum(work: Work, message: Of<'recover-sum'>): void {
   const { asking } = work.volatile.recovery;
   const run = asking?.run;
   if (asking == null || run?.choice == null || !sameBytes(run.run, message.run)) return;
-  if (!run.choice.chosen.some(({ index }) => index === message.by) || run.sums[message.by] !== undefined) return;
+  if (!run.choice.chosen.some(({ index }) => index === message.by) || run.sums[message.by] !== undefined)
+    return;
   if (!sameBytes(message.choice, choiceName({ helpers: run.choice.chosen }))) return;
   setRun(work, asking, run, { sums: { ...run.sums, [message.by]: message.envelopes } });
 }
@@ -208,7 +270,9 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
   const self = selfIn(work);
   const { value, commitments } = headLink(work);
   if (self === undefined) return false;
-  const halves = chosen.map(({ digest }) => decodePublic((run.publics[hex(digest)] as { bytes: Uint8Array }).bytes));
+  const halves = chosen.map(({ digest }) =>
+    decodePublic((run.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+  );
   return work.compute(`recover/${asking.epoch}/${hex(run.run)}`, {
     kind: 'recover',
     index: self.index,
@@ -218,7 +282,13 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
       masks: halves.map((half) => (half.parts[at] as { commitments: Uint8Array[] }).commitments),
     })),
     sealingSecret: run.sealingSecret,
-    tie: { cluster: work.clusterId, epoch: asking.epoch, plan: run.run, digest: choiceName({ helpers: chosen }), receiver: self.index },
+    tie: {
+      cluster: work.clusterId,
+      epoch: asking.epoch,
+      plan: run.run,
+      digest: choiceName({ helpers: chosen }),
+      receiver: self.index,
+    },
     sums: chosen.map(({ index }) => ({ by: index, envelopes: run.sums[index] as Uint8Array[] })),
   });
 }
@@ -227,7 +297,13 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
 export function recovered(work: Work, about: string, result: Extract<JobResult, { kind: 'recover' }>): void {
   const { asking } = work.volatile.recovery;
   const [epoch, run] = about.split('/');
-  if (asking?.run == null || String(asking.epoch) !== epoch || hex(asking.run.run) !== run || asking.epoch !== headOf(work).epoch) return;
+  if (
+    asking?.run == null ||
+    String(asking.epoch) !== epoch ||
+    hex(asking.run.run) !== run ||
+    asking.epoch !== headOf(work).epoch
+  )
+    return;
   for (const by of result.culprits) work.blame({ epoch: asking.epoch, by, kind: 'false-sum' });
   if (result.shares === null) {
     giveUp(work, asking, result.culprits);
@@ -235,7 +311,11 @@ export function recovered(work: Work, about: string, result: Extract<JobResult, 
   }
   const { value } = headLink(work);
   const shares = result.shares;
-  work.put('shares', value.epoch, Object.fromEntries(value.keys.map((key, at) => [hex(key.id), shares[at] as Uint8Array])));
+  work.put(
+    'shares',
+    value.epoch,
+    Object.fromEntries(value.keys.map((key, at) => [hex(key.id), shares[at] as Uint8Array])),
+  );
   patch(work, { asking: null });
   work.rule('recovered', { epoch: value.epoch });
 }

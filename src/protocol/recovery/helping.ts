@@ -2,6 +2,8 @@
  * §5 at the helpers: grant and hold, deal a fresh mask for the run, say whose masks are held, and send at most one sum.
  * The recovering peer is not trusted: it learns f(r), which is its own, and nothing of a helper's share.
  */
+
+import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { decode, encode, fromHex, hex, sameBytes } from '../codec.ts';
 import { ProtocolError } from '../errors.ts';
 import type { JobResult } from '../io.ts';
@@ -9,7 +11,6 @@ import { digestOfDealing } from '../messages.ts';
 import { type Packet, verifyPacket } from '../packet.ts';
 import { headLink, headOf, holdsShare, keySettings, selfIn, signingSecret } from '../queries.ts';
 import { memberAt } from '../roster.ts';
-import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
 import { grantSchema, hashOfChoice, hashOfRun, type Of } from './messages.ts';
@@ -17,9 +18,11 @@ import { patch, sendTo, signed } from './speak.ts';
 import type { Helping } from './state.ts';
 
 /** Whether this member can help in the newest epoch: it has applied it. */
-const canHelp = (work: Work): boolean => holdsShare(work) && headOf(work).keys.length > 0 && signingSecret(work) !== null;
+const canHelp = (work: Work): boolean =>
+  holdsShare(work) && headOf(work).keys.length > 0 && signingSecret(work) !== null;
 
-const settings = (work: Work) => keySettings(headOf(work).keys, headOf(work).threshold, work.genesis.membersMax);
+const settings = (work: Work) =>
+  keySettings(headOf(work).keys, headOf(work).threshold, work.genesis.membersMax);
 
 const change = (work: Work, helping: Helping, by: Partial<Helping>): Helping => {
   const next = { ...helping, ...by };
@@ -38,7 +41,14 @@ export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
 
   const attending = Object.keys(work.durable.attended).length > 0 && work.durable.own.retired >= epoch;
   if (attending && work.nowMs < (firstMs ?? work.nowMs) + work.timing.recoveryHoldMs) {
-    const wait = signed(work, (self) => ({ type: 'recover-wait', by: self, epoch, to: by, nonce, until: epoch + 1 }));
+    const wait = signed(work, (self) => ({
+      type: 'recover-wait',
+      by: self,
+      epoch,
+      to: by,
+      nonce,
+      until: epoch + 1,
+    }));
     if (wait !== null) sendTo(work, by, wait);
     work.rule('recover-wait', { epoch, to: by });
     return;
@@ -46,10 +56,20 @@ export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
   const known = recovery.granted[by];
   if (known !== undefined && sameBytes(known.nonce, nonce)) return sendTo(work, by, known.packet);
   const sealing = sealingKeyFromSeed(work.draw(32));
-  const packet = signed(work, (self) => ({ type: 'recover-grant', by: self, epoch, to: by, nonce, sealingKey: sealing.publicKey }));
+  const packet = signed(work, (self) => ({
+    type: 'recover-grant',
+    by: self,
+    epoch,
+    to: by,
+    nonce,
+    sealingKey: sealing.publicKey,
+  }));
   if (packet === null) return;
   patch(work, {
-    granted: { ...work.volatile.recovery.granted, [by]: { nonce, packet, sealingSecret: sealing.secretKey, sealingKey: sealing.publicKey } },
+    granted: {
+      ...work.volatile.recovery.granted,
+      [by]: { nonce, packet, sealingSecret: sealing.secretKey, sealingKey: sealing.publicKey },
+    },
   });
   if (firstMs === undefined && !attending) {
     patch(work, { hold: { epoch, recoverer: by, untilMs: work.nowMs + work.timing.recoveryHoldMs } });
@@ -68,13 +88,20 @@ export function receiveRun(work: Work, message: Of<'recover-run'>, grants: reado
   const current = work.volatile.recovery.helping[message.by];
   if (current !== undefined && sameBytes(current.run, message.run)) return repeat(work, current);
   const { run, ...named } = message;
-  if (!sameBytes(hashOfRun(encode(named)), run)) throw new ProtocolError('bad-recovery', 'a run has another name than its content', { culprit: message.by });
+  if (!sameBytes(hashOfRun(encode(named)), run))
+    throw new ProtocolError('bad-recovery', 'a run has another name than its content', {
+      culprit: message.by,
+    });
   // A grant serves one run, and a restart forgets it: so there is never a second mask or sum for one run.
   if (granted === undefined || self === undefined || !sameBytes(granted.nonce, message.nonce)) return;
   if (current !== undefined && work.nowMs < current.startedAtMs + work.timing.resendMs) return; // limited in rate, never in number
   checkGrants(work, message, grants);
   const own = message.helpers.find(({ index }) => index === self.index);
-  if (own === undefined || !sameBytes(own.sealingKey, granted.sealingKey) || message.helpers.length < head.threshold)
+  if (
+    own === undefined ||
+    !sameBytes(own.sealingKey, granted.sealingKey) ||
+    message.helpers.length < head.threshold
+  )
     throw new ProtocolError('bad-recovery', 'a run does not name its helpers truly', { culprit: message.by });
 
   const { [message.by]: _, ...rest } = work.volatile.recovery.granted;
@@ -109,7 +136,8 @@ function checkGrants(work: Work, message: Of<'recover-run'>, grants: readonly Pa
   const keys = new Set<string>();
   for (const { index, sealingKey } of message.helpers) {
     const member = memberAt(headOf(work).roster, index);
-    if (member === undefined || index === message.by || seen.has(index) || keys.has(hex(sealingKey))) bad('a run names a helper that cannot be one');
+    if (member === undefined || index === message.by || seen.has(index) || keys.has(hex(sealingKey)))
+      bad('a run names a helper that cannot be one');
     seen.add(index);
     keys.add(hex(sealingKey));
   }
@@ -117,8 +145,14 @@ function checkGrants(work: Work, message: Of<'recover-run'>, grants: readonly Pa
     const grant = decode(grantSchema, packet.body);
     const member = memberAt(headOf(work).roster, grant.by);
     const named = message.helpers.find(({ index }) => index === grant.by);
-    if (member === undefined || named === undefined || !verifyPacket(work.clusterId, member.epochKey, packet)) return bad('a grant is not signed by a helper');
-    if (grant.epoch !== message.epoch || grant.to !== message.by || !sameBytes(grant.nonce, message.nonce) || !sameBytes(grant.sealingKey, named.sealingKey))
+    if (member === undefined || named === undefined || !verifyPacket(work.clusterId, member.epochKey, packet))
+      return bad('a grant is not signed by a helper');
+    if (
+      grant.epoch !== message.epoch ||
+      grant.to !== message.by ||
+      !sameBytes(grant.nonce, message.nonce) ||
+      !sameBytes(grant.sealingKey, named.sealingKey)
+    )
       bad('a grant was given for something else');
     seen.delete(grant.by);
   }
@@ -141,15 +175,35 @@ export function masked(work: Work, about: string, result: Extract<JobResult, { k
     own: { digest, public: bytes, coefficients: result.coefficients, numbers: result.own },
     masks: { ...helping.masks, [self.index]: { digest: hex(digest), numbers: result.own } },
   });
-  const tie = { cluster: work.clusterId, epoch: helping.epoch, plan: helping.run, digest, sender: self.index };
-  work.compute(`mask-seal/${about}`, { kind: 'seal', keys: settings(work), coefficients: result.coefficients, tie, receivers: helping.helpers });
+  const tie = {
+    cluster: work.clusterId,
+    epoch: helping.epoch,
+    plan: helping.run,
+    digest,
+    sender: self.index,
+  };
+  work.compute(`mask-seal/${about}`, {
+    kind: 'seal',
+    keys: settings(work),
+    coefficients: result.coefficients,
+    tie,
+    receivers: helping.helpers,
+  });
   sendPublic(work, next);
 }
 
 function sendPublic(work: Work, helping: Helping): void {
   const { own, run, epoch, recoverer } = helping;
   if (own === null) return;
-  const packet = signed(work, (by) => ({ type: 'recover-mask', by, epoch, run, receiver: recoverer, public: own.public, envelopes: [] }));
+  const packet = signed(work, (by) => ({
+    type: 'recover-mask',
+    by,
+    epoch,
+    run,
+    receiver: recoverer,
+    public: own.public,
+    envelopes: [],
+  }));
   if (packet !== null) sendTo(work, recoverer, packet);
 }
 
@@ -159,7 +213,15 @@ export function maskSealed(work: Work, about: string, result: Extract<JobResult,
   const { own, run, epoch } = helping;
   const outbox: Record<string, Packet> = {};
   for (const { receiver, envelopes } of result.sealed) {
-    const packet = signed(work, (by) => ({ type: 'recover-mask', by, epoch, run, receiver, public: own.public, envelopes }));
+    const packet = signed(work, (by) => ({
+      type: 'recover-mask',
+      by,
+      epoch,
+      run,
+      receiver,
+      public: own.public,
+      envelopes,
+    }));
     if (packet === null) continue;
     outbox[receiver] = packet;
     sendTo(work, receiver, packet);
@@ -169,13 +231,25 @@ export function maskSealed(work: Work, about: string, result: Extract<JobResult,
 
 /** Another helper's mask for a run that this member helps; numbers are checked by a job. */
 export function receiveMask(work: Work, message: Of<'recover-mask'>): boolean {
-  const helping = Object.values(work.volatile.recovery.helping).find(({ run }) => sameBytes(run, message.run));
+  const helping = Object.values(work.volatile.recovery.helping).find(({ run }) =>
+    sameBytes(run, message.run),
+  );
   const self = selfIn(work);
   if (helping === undefined || self === undefined || message.receiver !== self.index) return false;
   if (!helping.helpers.some(({ index }) => index === message.by)) return true;
-  if (helping.masks[message.by] !== undefined || helping.inbox[message.by] !== undefined || helping.refused[message.by]) return true;
+  if (
+    helping.masks[message.by] !== undefined ||
+    helping.inbox[message.by] !== undefined ||
+    helping.refused[message.by]
+  )
+    return true;
   checkMaskPublic(work, message, helping.run);
-  change(work, helping, { inbox: { ...helping.inbox, [message.by]: { dealer: message.by, public: message.public, envelopes: message.envelopes } } });
+  change(work, helping, {
+    inbox: {
+      ...helping.inbox,
+      [message.by]: { dealer: message.by, public: message.public, envelopes: message.envelopes },
+    },
+  });
   return true;
 }
 
@@ -188,8 +262,15 @@ export function checkMaskPublic(work: Work, message: Of<'recover-mask'>, run: Ui
     half.dealer === message.by &&
     sameBytes(half.plan, run) &&
     half.parts.length === keys.length &&
-    half.parts.every((part, at) => sameBytes(part.key, (keys[at] as (typeof keys)[number]).id) && part.commitments.length === threshold - 1);
-  if (!fits) throw new ProtocolError('bad-recovery', `the mask of ${message.by} is not one for this run`, { culprit: message.by });
+    half.parts.every(
+      (part, at) =>
+        sameBytes(part.key, (keys[at] as (typeof keys)[number]).id) &&
+        part.commitments.length === threshold - 1,
+    );
+  if (!fits)
+    throw new ProtocolError('bad-recovery', `the mask of ${message.by} is not one for this run`, {
+      culprit: message.by,
+    });
 }
 
 /** Rule `recover-check`: checks the masks that came, together. */
@@ -199,12 +280,24 @@ export function checkMasks(work: Work): boolean {
   for (const helping of Object.values(work.volatile.recovery.helping)) {
     const items = Object.values(helping.inbox).map(({ dealer, public: bytes, envelopes }) => {
       const half = decodePublic(bytes);
-      const parts = half.parts.map((part, at) => ({ setting: settings(work)[at] as ReturnType<typeof settings>[number], commitments: part.commitments, creation: false }));
+      const parts = half.parts.map((part, at) => ({
+        setting: settings(work)[at] as ReturnType<typeof settings>[number],
+        commitments: part.commitments,
+        creation: false,
+      }));
       return { digest: digestOfDealing(bytes), dealer, parts, envelopes };
     });
     if (items.length === 0) continue;
     const tie = { cluster: work.clusterId, epoch: helping.epoch, plan: helping.run, receiver: self.index };
-    if (work.compute(`mask-check/${helping.recoverer}/${hex(helping.run)}`, { kind: 'check', tie, sealingSecret: helping.sealingSecret, items })) return true;
+    if (
+      work.compute(`mask-check/${helping.recoverer}/${hex(helping.run)}`, {
+        kind: 'check',
+        tie,
+        sealingSecret: helping.sealingSecret,
+        items,
+      })
+    )
+      return true;
   }
   return false;
 }
@@ -229,8 +322,17 @@ export function masksChecked(work: Work, about: string, result: Extract<JobResul
 }
 
 function sendHeld(work: Work, helping: Helping): void {
-  const masks = Object.entries(helping.masks).map(([index, { digest }]) => ({ index: Number(index), digest: fromHex(digest) }));
-  const packet = signed(work, (by) => ({ type: 'recover-held', by, epoch: helping.epoch, run: helping.run, masks }));
+  const masks = Object.entries(helping.masks).map(([index, { digest }]) => ({
+    index: Number(index),
+    digest: fromHex(digest),
+  }));
+  const packet = signed(work, (by) => ({
+    type: 'recover-held',
+    by,
+    epoch: helping.epoch,
+    run: helping.run,
+    masks,
+  }));
   if (packet !== null) sendTo(work, helping.recoverer, packet);
 }
 
@@ -246,7 +348,8 @@ export function receiveChoice(work: Work, message: Of<'recover-choice'>): void {
   const helping = work.volatile.recovery.helping[message.by];
   if (helping === undefined || !sameBytes(helping.run, message.run)) return;
   if (helping.choice !== null) {
-    if (helping.sum !== null && sameBytes(choiceName(helping.choice), choiceName(message))) sendTo(work, message.by, helping.sum);
+    if (helping.sum !== null && sameBytes(choiceName(helping.choice), choiceName(message)))
+      sendTo(work, message.by, helping.sum);
     return;
   }
   const self = selfIn(work);
@@ -254,10 +357,15 @@ export function receiveChoice(work: Work, message: Of<'recover-choice'>): void {
   const bad = (why: string): never => {
     throw new ProtocolError('bad-recovery', why, { culprit: message.by });
   };
-  if (message.helpers.length !== head.threshold || new Set(message.helpers.map(({ index }) => index)).size !== head.threshold) bad('a choice must name k different helpers');
+  if (
+    message.helpers.length !== head.threshold ||
+    new Set(message.helpers.map(({ index }) => index)).size !== head.threshold
+  )
+    bad('a choice must name k different helpers');
   if (self === undefined || !message.helpers.some(({ index }) => index === self.index)) return;
   for (const { index, digest } of message.helpers)
-    if (helping.masks[index]?.digest !== hex(digest)) return bad('a choice names a mask that this member does not hold');
+    if (helping.masks[index]?.digest !== hex(digest))
+      return bad('a choice names a mask that this member does not hold');
   const next = change(work, helping, { choice: message });
   const shares = work.durable.shares[head.epoch] as Record<string, Uint8Array>;
   work.compute(`sum/${message.by}/${hex(message.run)}`, {
@@ -268,19 +376,34 @@ export function receiveChoice(work: Work, message: Of<'recover-choice'>): void {
     root: message.by,
     masks: message.helpers.map(({ index }) => (next.masks[index] as { numbers: Uint8Array[] }).numbers),
     sealingKey: next.sealingKey,
-    tie: { cluster: work.clusterId, epoch: head.epoch, plan: next.run, digest: choiceName(message), sender: self.index, receiver: message.by },
+    tie: {
+      cluster: work.clusterId,
+      epoch: head.epoch,
+      plan: next.run,
+      digest: choiceName(message),
+      sender: self.index,
+      receiver: message.by,
+    },
   });
 }
 
 /** The digest that a sum is tied to: the masks used, by dealer. */
-export const choiceName = ({ helpers }: Pick<Of<'recover-choice'>, 'helpers'>): Uint8Array => hashOfChoice(encode(helpers));
+export const choiceName = ({ helpers }: Pick<Of<'recover-choice'>, 'helpers'>): Uint8Array =>
+  hashOfChoice(encode(helpers));
 
 /** The one sum of this run: the same bytes whenever it is asked for again. */
 export function summed(work: Work, about: string, result: Extract<JobResult, { kind: 'sum' }>): void {
   const helping = helpingOf(work, about);
   if (helping?.choice == null || helping.sum !== null) return;
   const choice = choiceName(helping.choice);
-  const packet = signed(work, (by) => ({ type: 'recover-sum', by, epoch: helping.epoch, run: helping.run, choice, envelopes: result.envelopes }));
+  const packet = signed(work, (by) => ({
+    type: 'recover-sum',
+    by,
+    epoch: helping.epoch,
+    run: helping.run,
+    choice,
+    envelopes: result.envelopes,
+  }));
   if (packet === null) return;
   change(work, helping, { sum: packet });
   sendTo(work, helping.recoverer, packet);
@@ -291,5 +414,7 @@ export function summed(work: Work, about: string, result: Extract<JobResult, { k
 function helpingOf(work: Work, about: string): Helping | null {
   const [recoverer, run] = about.split('/');
   const helping = work.volatile.recovery.helping[recoverer as string];
-  return helping !== undefined && hex(helping.run) === run && helping.epoch === headOf(work).epoch ? helping : null;
+  return helping !== undefined && hex(helping.run) === run && helping.epoch === headOf(work).epoch
+    ? helping
+    : null;
 }

@@ -46,13 +46,31 @@ export const maskSchema = z.strictObject({
   public: shape.bytes(limits.frameBytesMax),
   envelopes,
 });
-const chosenSchema = z.array(z.strictObject({ index: shape.index, digest: shape.hash })).max(limits.membersMax);
+const chosenSchema = z
+  .array(z.strictObject({ index: shape.index, digest: shape.hash }))
+  .max(limits.membersMax);
 /** helper → r: whose valid masks I hold. */
-export const heldSchema = z.strictObject({ type: z.literal('recover-held'), ...head, run: shape.hash, masks: chosenSchema });
+export const heldSchema = z.strictObject({
+  type: z.literal('recover-held'),
+  ...head,
+  run: shape.hash,
+  masks: chosenSchema,
+});
 /** r → chosen: add exactly these k masks, of helpers that hold each other's. */
-export const choiceSchema = z.strictObject({ type: z.literal('recover-choice'), ...head, run: shape.hash, helpers: chosenSchema });
+export const choiceSchema = z.strictObject({
+  type: z.literal('recover-choice'),
+  ...head,
+  run: shape.hash,
+  helpers: chosenSchema,
+});
 /** helper → r: my share plus the chosen masks, sealed; `choice` is the hash of the masks used. */
-export const sumSchema = z.strictObject({ type: z.literal('recover-sum'), ...head, run: shape.hash, choice: shape.hash, envelopes });
+export const sumSchema = z.strictObject({
+  type: z.literal('recover-sum'),
+  ...head,
+  run: shape.hash,
+  choice: shape.hash,
+  envelopes,
+});
 
 export const recoveryMessageSchema = z.discriminatedUnion('type', [
   askSchema,

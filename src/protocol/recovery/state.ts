@@ -62,7 +62,10 @@ export interface Helping {
 export interface RecoveryState {
   asking: Asking | null;
   /** Grants given and not yet used, by recoverer: the secret half of the sealing key. */
-  granted: Record<string, { nonce: Uint8Array; packet: Packet; sealingSecret: Uint8Array; sealingKey: Uint8Array }>;
+  granted: Record<
+    string,
+    { nonce: Uint8Array; packet: Packet; sealingSecret: Uint8Array; sealingKey: Uint8Array }
+  >;
   /** By recoverer: its run that this member helps; a newer one replaces it. */
   helping: Record<string, Helping>;
   /** `epoch/recoverer` → when it first asked, and whether it had its hold. */
@@ -71,4 +74,10 @@ export interface RecoveryState {
   hold: { epoch: number; recoverer: number; untilMs: number } | null;
 }
 
-export const noRecovery = (): RecoveryState => ({ asking: null, granted: {}, helping: {}, askedAtMs: {}, hold: null });
+export const noRecovery = (): RecoveryState => ({
+  asking: null,
+  granted: {},
+  helping: {},
+  askedAtMs: {},
+  hold: null,
+});
