@@ -78,7 +78,9 @@ const hiddenTimeAndChance = (tree: Tree): string[] =>
 
 /** `randomBytes` that a function is given is a parameter, which is the rule; only other calls of it count. */
 const withoutParameters = (text: string): string =>
-  /\brandomBytes\s*:\s*(?:RandomBytes|\()/.test(text) ? text.replace(/\brandomBytes\s*\(/g, 'given(') : text;
+  /\brandomBytes\s*:\s*(?:RandomBytes|\()/.test(text)
+    ? text.replace(/(?<!crypto\.)\brandomBytes\s*\(/g, 'given(')
+    : text;
 
 const strangers = (names: readonly string[]): string[] =>
   names.filter((name) => !name.startsWith('.') && !topLevel.has(name));

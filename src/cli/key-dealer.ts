@@ -126,7 +126,7 @@ export class KeyDealer {
     for (const packet of packets) {
       const attend = decode(attendSchema, packet.body);
       const member = memberAt(head.roster, attend.by);
-      if (member === undefined || head.suspended.includes(attend.by)) continue;
+      if (member === undefined || head.suspended.some(({ index }) => index === attend.by)) continue;
       if (attend.epoch !== head.epoch + 1 || !sameBytes(attend.plan, plan)) continue;
       if (!verifyPacket(this.cluster, member.epochKey, packet)) continue;
       const known = byMember.get(attend.by);

@@ -11,6 +11,7 @@ import {
   bestPlan,
   headOf,
   holdsShare,
+  isSuspended,
   retiredHead,
   selfIn,
   valueFaults,
@@ -26,6 +27,7 @@ const names = (members: readonly Member[]): string[] => members.map(({ name }) =
 /** The undecided or unfinished change, or null when nothing is under way. */
 export function changeView(state: CoreState, sinceMs: number): ChangeView | null {
   const head = headOf(state);
+  if (selfIn(state) === undefined) return null;
   const quorum = valueQuorum(state, head);
   if (!retiredHead(state)) {
     const ready = new Set(Object.keys(state.durable.readys).map(Number));
@@ -74,6 +76,12 @@ export function problemsOf(
     });
     return problems;
   }
+  if (isSuspended(state, self.index))
+    problems.push({
+      code: 'suspended',
+      what: 'This peer signed two different Attends for one plan and is suspended: its key may be in other hands.',
+      remedy: 'Let the operator evict it, and admit it again with a new home.',
+    });
   const away = head.roster.filter(({ peer }) => peer !== state.peer && !reachable.has(peer));
   const here = head.roster.length - away.length;
   if (!holdsShare(state))

@@ -22,12 +22,21 @@ export function adopt(work: Work, link: Link): void {
   work.put('links', epoch, link);
   work.put('notes', epoch, { decidedAtMs: work.volatile.wallMs, contradicted });
   keepAdmissions(work, link);
-  for (const section of ['attends', 'haves', 'proposals', 'votes', 'readys', 'plans'] as const)
+  for (const section of [
+    'attends',
+    'haves',
+    'proposals',
+    'votes',
+    'readys',
+    'plans',
+    'contradictions',
+  ] as const)
     work.drop(section, () => false);
   work.drop('orders', (sequence) => Number(sequence) > value.lastOrder);
   work.own({ head: epoch, rounds: null, muted: null });
   work.volatile.verdicts = {};
   work.volatile.windowEndsAtMs = null;
+  work.volatile.timeoutsFromRound = 0;
   work.volatile.timers = {};
   work.volatile.haveAtMs = null;
   work.volatile.retireAtMs = null;

@@ -4,6 +4,7 @@
  */
 import { decode, fromHex, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
+import { largestHeldWhole } from './held-whole.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
 import {
@@ -14,6 +15,7 @@ import {
   prevoteSchema,
   type Vote,
 } from './messages.ts';
+import type { Draft } from './order.ts';
 import { verifyPacket } from './packet.ts';
 import {
   attendedPlans,
@@ -31,8 +33,15 @@ import {
 import { leaderOf, memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
 import type { Entry, Hex, RoundStep, Rounds } from './state.ts';
-import { assembleValue, decodePublic, holdersNeededFor, judge, sortAccepted } from './validity.ts';
-import { type Accepted, hashOfValue, type Value } from './value.ts';
+import {
+  assembleValue,
+  decodePublic,
+  holdersNeededFor,
+  judge,
+  lastingSuspensions,
+  sortAccepted,
+} from './validity.ts';
+import { type Accepted, hashOfValue, type Suspension, type Value } from './value.ts';
 import type { Work } from './work.ts';
 
 const roundsOf = (work: Work): Rounds | null => work.durable.own.rounds;
@@ -42,7 +51,8 @@ const setRounds = (work: Work, change: Partial<Rounds>): void => {
 
 /** Timeouts grow by round; round 0 adds the dealing window; capped (§4). */
 export function timeoutMs(view: View, step: RoundStep, round: number): number {
-  const grown = Math.min(view.timing.roundTimeoutMs * (1 + round / 2), limits.roundTimeoutMaxMs);
+  const growth = Math.max(0, round - view.volatile.timeoutsFromRound);
+  const grown = Math.min(view.timing.roundTimeoutMs * (1 + growth / 2), limits.roundTimeoutMaxMs);
   return step === 'propose' && round === 0 ? grown + view.timing.dealingWindowMs : grown;
 }
 
@@ -91,8 +101,8 @@ export function receiveVote(work: Work, message: Vote, carried: Carried): void {
 // ── the leader ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * The largest set of dealings, one per dealer, that enough members of both rosters hold whole: starting from all, the
- * dealing with the fewest holders goes until enough Haves list the rest.
+ * The largest set of dealings, one per dealer, that enough members of both rosters hold whole, with what shows it; of a
+ * dealer with two dealings the one with more holders is considered.
  */
 export function acceptable(
   view: View,
@@ -125,37 +135,50 @@ export function acceptable(
     candidates.push({ dealer, digest, held, key });
   }
   candidates.sort((a, b) => b.held - a.held || (a.digest < b.digest ? -1 : 1));
-  let chosen = candidates.filter((one, at) => candidates.findIndex((other) => other.key === one.key) === at);
+  const single = candidates.filter(
+    (one, at) => candidates.findIndex((other) => other.key === one.key) === at,
+  );
+  if (!draft.created.every(({ key }) => single.some((one) => one.key === hex(key.id)))) return null;
 
-  const needed = holdersNeededFor(view, draft);
-  for (;;) {
-    const dealers = chosen.filter(({ dealer }) => dealer !== 0).length;
-    const createdAll = draft.created.every(({ key }) => chosen.some((one) => one.key === hex(key.id)));
-    if (dealers < Math.max(draft.threshold, head.threshold) || !createdAll) return null;
-    const whole = haves.filter(({ listed }) => chosen.every(({ digest }) => listed.has(digest)));
-    if (whole.length >= needed) {
-      const accepted = sortAccepted(
-        chosen.map(({ dealer, digest }) => ({ dealer, digest: fromHex(digest) })),
-      );
-      return {
-        accepted,
-        evidence: {
-          attends: attends.map(({ carried }) => carried.packet),
-          haves: whole.map(({ entry }) => entry.carried.packet),
-          orders,
-          prevotes: [],
-        },
-        complete:
-          attends.length === head.roster.length &&
-          dealers === attends.length &&
-          whole.length === haves.length &&
-          haves.length === attends.length,
-      };
-    }
-    const last = chosen.at(-1);
-    if (last === undefined) return null;
-    chosen = chosen.slice(0, -1);
+  const dealersOf = (list: typeof single) => list.filter(({ dealer }) => dealer !== 0).length;
+  const spareDealings = dealersOf(single) - Math.max(draft.threshold, head.threshold);
+  const spareHolders = haves.length - holdersNeededFor(view, draft);
+  if (spareDealings < 0 || spareHolders < 0) return null;
+  const names = largestHeldWhole({
+    dealings: single.map(({ digest, dealer }) => ({ name: digest, required: dealer === 0 })),
+    holders: haves.map(({ entry, listed }) => ({ name: String(entry.message.by), listed })),
+    spare: { dealings: spareDealings, holders: spareHolders },
+  });
+  if (names === null) return null;
+  const chosen = single.filter(({ digest }) => names.has(digest));
+  const whole = haves.filter(({ listed }) => chosen.every(({ digest }) => listed.has(digest)));
+  return {
+    accepted: sortAccepted(chosen.map(({ dealer, digest }) => ({ dealer, digest: fromHex(digest) }))),
+    evidence: {
+      attends: attends.map(({ carried }) => carried.packet),
+      haves: whole.map(({ entry }) => entry.carried.packet),
+      orders,
+      prevotes: [],
+    },
+    complete:
+      attends.length === head.roster.length &&
+      dealersOf(chosen) === attends.length &&
+      whole.length === haves.length &&
+      haves.length === attends.length,
+  };
+}
+
+/** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan of this change (§4.1). */
+function suspensionsOf(view: View, draft: Draft): Suspension[] {
+  const { roster } = headOf(view);
+  const byIndex = new Map(lastingSuspensions(view, draft).map((one) => [one.index, one]));
+  for (const [key, { first, second }] of Object.entries(view.durable.contradictions)) {
+    const index = Number(key.slice(key.indexOf('/') + 1));
+    const member = memberAt(roster, index);
+    const stays = member !== undefined && memberAt(draft.roster, index)?.peer === member.peer;
+    if (stays && !byIndex.has(index)) byIndex.set(index, { index, first, second });
   }
+  return [...byIndex.values()].sort((a, b) => a.index - b.index);
 }
 
 /** Plans in the order in which a leader prefers them: the longest, but the bare one in odd rounds after three (§4.1). */
@@ -217,6 +240,7 @@ export function propose(work: Work): boolean {
       attends.map(({ message }) => message),
       found.accepted,
       halves,
+      suspensionsOf(work, draft),
     );
     say(
       work,

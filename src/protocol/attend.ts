@@ -14,6 +14,7 @@ import {
   bestPlan,
   headLink,
   headOf,
+  isSuspended,
   retiredHead,
   signingSecret,
   type View,
@@ -49,7 +50,9 @@ export function attendReason(view: View): string | null {
 /** Rule `attend`: publishes `Attend` for the best plan known, and for the bare plan after three undecided rounds. */
 export function attend(work: Work): boolean {
   const reason = attendReason(work);
-  if (reason === null || signingSecret(work) === null || attendHeldBy(work) !== null) return false;
+  const signer = signingSecret(work);
+  if (reason === null || signer === null || attendHeldBy(work) !== null) return false;
+  if (isSuspended(work, signer.index)) return false;
   const best = bestPlan(work);
   const wanted = [best];
   const { rounds } = work.durable.own;
@@ -81,6 +84,8 @@ export function attend(work: Work): boolean {
 /** Keeps a verified Attend, and learns the orders that it carries. Throws `bad-plan` when they do not make its plan. */
 export function receiveAttend(work: Work, message: Attend, carried: Carried): void {
   const plan = hex(message.plan);
+  if (isSuspended(work, message.by))
+    throw new ProtocolError('not-a-member', `member ${message.by} is suspended`, { action: 'ignore' });
   if (work.durable.plans[plan] === undefined) {
     const orders: Order[] = carried.orders ?? [];
     const parent = headOf(work);

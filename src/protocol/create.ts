@@ -84,7 +84,8 @@ export function joinDurable(options: {
   const first = links[0];
   if (first === undefined || !sameBytes(hashOfValue(first.value), body.ancestor))
     return bad('the chain does not begin with the value that the admission names');
-  links.slice(1).forEach((link, at) => checkLink(genesis, clusterId, (links[at] as Link).value, link));
+  for (const [at, link] of links.slice(1).entries())
+    checkLink(genesis, clusterId, (links[at] as Link).value, link);
   const newest = (links.at(-1) as Link).value;
   if (!newest.roster.some((member) => member.peer === peer))
     bad('the chain does not reach the value that lists this peer');

@@ -69,6 +69,10 @@ export function contradicting(view: View): Set<number> {
   );
 }
 
+/** Whether the newest value suspends the member with this index: it takes no part until it is reinstated. */
+export const isSuspended = (view: View, index: number): boolean =>
+  headOf(view).suspended.some((suspension) => suspension.index === index);
+
 /** Plans with a quorum of Attends: their windows and the rounds are open. */
 export function attendedPlans(view: View): Hex[] {
   const quorum = valueQuorum(view, headOf(view));

@@ -45,6 +45,8 @@ export function keep(work: Work, message: Exclude<Message, { type: 'dealing' }>,
         return false;
       }
     } else {
+      if (message.type === 'attend' && work.durable.contradictions[key] === undefined)
+        work.put('contradictions', key, { first: held.carried.packet, second: carried.packet });
       work.blame({ epoch: message.epoch, by: message.by, kind: 'contradiction' });
       return false;
     }

@@ -100,6 +100,8 @@ export interface Durable {
   subShares: Record<Hex, SubShare>;
   /** Public halves of dealings by digest. */
   publics: Record<Hex, { bytes: Uint8Array }>;
+  /** `plan/by` → two different Attends that a member signed. */
+  contradictions: Record<string, { first: Packet; second: Packet }>;
   /** `plan/by`. */
   attends: Record<string, Entry<Attend>>;
   haves: Record<string, Entry<Have>>;
@@ -136,6 +138,8 @@ export interface Volatile {
   refreshWanted: boolean;
   lastChangeAtMs: number | null;
   windowEndsAtMs: number | null;
+  /** Timeouts grow from this round on: the one in which a member connected last (§4.3). */
+  timeoutsFromRound: number;
   /** At most one running timer per step of the current round. */
   timers: Partial<Record<RoundStep, { round: number; atMs: number }>>;
   haveAtMs: number | null;
@@ -180,6 +184,7 @@ export const emptyDurable = (): Durable => ({
   outbox: {},
   subShares: {},
   publics: {},
+  contradictions: {},
   attends: {},
   haves: {},
   proposals: {},
@@ -199,6 +204,7 @@ export const emptyVolatile = (): Volatile => ({
   refreshWanted: false,
   lastChangeAtMs: null,
   windowEndsAtMs: null,
+  timeoutsFromRound: 0,
   timers: {},
   haveAtMs: null,
   retireAtMs: null,

@@ -96,6 +96,7 @@ function take(work: Work, input: Input): void {
     case 'authenticated':
       work.volatile.authenticated = { ...work.volatile.authenticated, [input.peer]: true };
       work.volatile.resendIntervalMs = work.timing.resendMs;
+      work.volatile.timeoutsFromRound = work.durable.own.rounds?.round ?? 0;
       if (work.volatile.recall !== null)
         work.volatile.recall = { ...work.volatile.recall, askAtMs: work.nowMs };
       work.emit({ type: 'send', to: input.peer, frame: summaryOf(work, true) });

@@ -16,7 +16,7 @@ import {
 } from './messages.ts';
 import { type Draft, draftOf, type Order, planOf } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
-import { attendsOf, havesOf, headLink, headOf, type View, valueQuorum } from './queries.ts';
+import { attendsOf, havesOf, headLink, headOf, isSuspended, type View, valueQuorum } from './queries.ts';
 import { holdersNeeded, memberAt } from './roster.ts';
 import {
   type Accepted,
@@ -24,6 +24,7 @@ import {
   hashOfValue,
   type KeyCommitments,
   publicOf,
+  type Suspension,
   type Value,
 } from './value.ts';
 
@@ -97,6 +98,7 @@ export function assembleValue(
   attends: readonly Attend[],
   accepted: readonly Accepted[],
   halves: readonly DealingPublic[],
+  suspended: readonly Suspension[],
 ): { value: Value; commitments: KeyCommitments } {
   const parent = headOf(view);
   const fresh = new Map(attends.map((attend) => [attend.by, attend.epochKey]));
@@ -113,7 +115,7 @@ export function assembleValue(
     threshold: draft.threshold,
     keys: draft.keys,
     clients: draft.clients,
-    suspended: parent.suspended,
+    suspended: [...suspended],
     lastOrder: draft.lastOrder,
     commitments: digestOfCommitments(commitments),
   };
@@ -147,6 +149,7 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
 
   const attends = evidence.attends.map((packet) => readEvidence(view, packet, 'attend', value.plan));
   const attending = new Set(attends.map((attend) => attend.by));
+  if (attends.some(({ by }) => isSuspended(view, by))) bad('it counts a suspended member');
   if (attending.size !== attends.length || attends.length < valueQuorum(view, parent))
     bad('it shows no quorum of Attends');
 
@@ -190,9 +193,43 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   if (holders.size < holdersNeededFor(view, draft))
     bad('too few members show that they hold every accepted dealing');
 
-  const assembled = assembleValue(view, value.plan, draft, attends, value.accepted, halves);
+  checkSuspensions(view, draft, value.suspended);
+  const assembled = assembleValue(view, value.plan, draft, attends, value.accepted, halves, value.suspended);
   if (!sameBytes(hashOfValue(assembled.value), hashOfValue(value))) bad('it is not what its evidence makes');
   return { verdict: 'valid', commitments: assembled.commitments };
+}
+
+/** Suspensions that stay: those of members that the next roster still lists. */
+export const lastingSuspensions = (view: View, draft: Draft): Suspension[] =>
+  headOf(view).suspended.filter(
+    ({ index }) => memberAt(draft.roster, index)?.peer === memberAt(headOf(view).roster, index)?.peer,
+  );
+
+/** Every suspension lasts, and every new one shows two different Attends of a listed member for one plan of this change. */
+function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspension[]): void {
+  const parent = headOf(view);
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-proposal', why);
+  };
+  const lasting = lastingSuspensions(view, draft);
+  if (suspended.some(({ index }, at) => at > 0 && index <= (suspended[at - 1] as Suspension).index))
+    bad('its suspensions are not sorted');
+  for (const old of lasting)
+    if (!suspended.some((kept) => kept.index === old.index && sameBytes(kept.first.body, old.first.body)))
+      bad('it forgets a suspension');
+  for (const { index, first, second } of suspended) {
+    if (lasting.some((old) => old.index === index)) continue;
+    const member = memberAt(parent.roster, index);
+    if (member === undefined || memberAt(draft.roster, index)?.peer !== member.peer)
+      return bad('it suspends a member that is not there');
+    const [one, two] = [decode(attendSchema, first.body), decode(attendSchema, second.body)];
+    const same =
+      one.by === index && two.by === index && sameBytes(one.plan, two.plan) && one.epoch === two.epoch;
+    if (!same || one.epoch !== parent.epoch + 1 || sameBytes(first.body, second.body))
+      bad('it suspends without a contradiction');
+    if (![first, second].every((packet) => verifyPacket(view.clusterId, member.epochKey, packet)))
+      bad('it suspends by what the member did not sign');
+  }
 }
 
 export const holdersNeededFor = (view: View, draft: Draft): number =>

@@ -4,6 +4,7 @@ import { hashOf } from '../crypto/hash.ts';
 import type { KeyPublic } from '../crypto/rsa-sharing.ts';
 import { encode, numberOf, shape } from './codec.ts';
 import { limits } from './limits.ts';
+import { packetSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
 
 export const keyUseSchema = z.enum(['sign', 'decrypt']);
@@ -43,6 +44,14 @@ export const acceptedSchema = z.strictObject({
 });
 export type Accepted = z.infer<typeof acceptedSchema>;
 
+/** A member that signed two different Attends for one plan, with both: proof for anyone (§4.1). By index. */
+export const suspensionSchema = z.strictObject({
+  index: shape.index,
+  first: packetSchema,
+  second: packetSchema,
+});
+export type Suspension = z.infer<typeof suspensionSchema>;
+
 export const valueSchema = z.strictObject({
   epoch: shape.epoch,
   /** Hash of the value before; of epoch 0: the cluster id. */
@@ -53,7 +62,7 @@ export const valueSchema = z.strictObject({
   threshold: z.number().int().min(2).max(limits.membersMax),
   keys: z.array(keyRecordSchema).max(limits.keysMax),
   clients: z.array(clientSchema).max(limits.clientsMax),
-  suspended: z.array(shape.index).max(limits.membersMax),
+  suspended: z.array(suspensionSchema).max(limits.membersMax),
   lastOrder: z.number().int().min(0),
   /** Digest of every key's commitments after this epoch's dealings are applied. */
   commitments: shape.hash,

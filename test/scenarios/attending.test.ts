@@ -119,6 +119,7 @@ test('a member with two Attends for one plan is left out and named, and no value
   expect(dealersOf(link)).toEqual([1, 2, 3, 4]);
   expect(hex(memberAt(link.value.roster, 5)?.epochKey ?? new Uint8Array())).toBe(hex(before));
   for (const index of honest) expect(group.state(index).durable.notes[2]?.contradicted).toEqual([5]);
+  expect(link.value.suspended.map(({ index }) => index)).toEqual([5]);
   expect(attendedPlans(group.state(1))).toEqual([]);
   transcript.expectGolden('two-attends');
 });

@@ -21,7 +21,7 @@ function smallerProposal(group: Group, { value, ...proposal }: Proposal): Propos
   const attends = attendsOf(view, plan).map(({ message }) => message);
   const draft = draftOfPlan(view, plan);
   if (draft === null) throw new Error('p2 knows its own plan');
-  return { ...proposal, value: assembleValue(view, fromHex(plan), draft, attends, accepted, halves).value };
+  return { ...proposal, value: assembleValue(view, fromHex(plan), draft, attends, accepted, halves, []).value };
 }
 
 test('a leader that never proposes costs one round', async () => {
@@ -39,17 +39,17 @@ test('a leader that never proposes costs one round', async () => {
 
 test('an invalid value finds no vote, whoever proposes it', async () => {
   const group = await fivePeers();
-  const transcript = new Transcript(group, 'p2 proposes a value that suspends p4, which no evidence makes');
+  const transcript = new Transcript(group, 'p2 proposes a value that counts an order which nobody gave');
   group.intercept = ({ from }, frame) => {
     const message = messageIn(frame);
     if (from !== 'p2' || message?.type !== 'proposal' || frame.type !== 'message') return [frame];
     const { evidence } = frame.message;
-    const value = { ...message.value, suspended: [4] };
+    const value = { ...message.value, lastOrder: message.value.lastOrder + 1 };
     return evidence === undefined ? [] : [forge(group.state(2), { ...message, value }, { evidence })];
   };
   await group.refresh(1);
   expect(roundOf(linkOf(group.state(1), 2))).toBe(1);
-  expect(headOf(group.state(1)).suspended).toEqual([]);
+  expect(headOf(group.state(1)).lastOrder).toBe(1);
   for (const honest of [1, 3, 4, 5])
     expect(fired(group, honest, 'invalid-proposal', { by: 2, round: 0 })).toBe(true);
   transcript.expectGolden('lying-leader');

@@ -28,7 +28,7 @@ export class SimulatedDisk implements Disk {
   operations = 0;
   #crashed = false;
   readonly #random: () => number;
-  readonly #crashPoint: CrashPoint | undefined;
+  #crashPoint: CrashPoint | undefined;
   readonly #folders = new Set<string>();
   #durableNames: Names = new Map();
   #names: Names = new Map();
@@ -37,6 +37,11 @@ export class SimulatedDisk implements Disk {
   constructor(random: () => number, crashPoint?: CrashPoint) {
     this.#random = random;
     this.#crashPoint = crashPoint;
+  }
+
+  /** Crashes at one of the next operations; 0 is the very next. */
+  crashSoon(operations: number, when: CrashPoint['when']): void {
+    this.#crashPoint = { operation: this.operations + operations, when };
   }
 
   /** The disk that the next process finds. */

@@ -30,7 +30,20 @@ export interface SimulatedNetworkOptions {
   /** Frames on their way from one peer to another; more are dropped and counted. */
   queueFramesMax?: number;
   queueBytesMax?: number;
+  /** What becomes of every frame; without it each arrives as it was sent. */
+  route?: Route;
 }
+
+/**
+ * The frames that travel in place of one: none, the same or others, each perhaps later than the network alone would bring
+ * it (and then out of order).
+ */
+export type Route = (frame: {
+  from: string;
+  to: string;
+  via: 'gossip' | 'direct';
+  bytes: Uint8Array;
+}) => Array<{ bytes: Uint8Array; laterMs?: number }>;
 
 /** Mulberry32: uniform in [0, 1). */
 function seededRandom(seed: number): () => number {
@@ -56,7 +69,7 @@ interface Connection {
 type Frame = { from: string; bytes: Uint8Array; via: 'gossip' | 'direct' };
 
 export class SimulatedNetwork {
-  readonly #options: Required<SimulatedNetworkOptions>;
+  readonly #options: Required<Omit<SimulatedNetworkOptions, 'route'>> & { route: Route | null };
   readonly #random: () => number;
   readonly #running = new Map<string, SimulatedTransport>();
   readonly #connections = new Map<string, Connection>();
@@ -64,7 +77,13 @@ export class SimulatedNetwork {
 
   constructor(options: SimulatedNetworkOptions) {
     const defaults = { delayMsMin: 1, delayMsMax: 20, lossRate: 0, duplicateRate: 0, connectMsMax: 50 };
-    this.#options = { ...defaults, queueFramesMax: 4_096, queueBytesMax: 32 * 1024 * 1024, ...options };
+    this.#options = {
+      ...defaults,
+      queueFramesMax: 4_096,
+      queueBytesMax: 32 * 1024 * 1024,
+      route: null,
+      ...options,
+    };
     this.#random = seededRandom(options.seed);
   }
 
@@ -155,20 +174,26 @@ export class SimulatedNetwork {
     if (queue.frames >= queueFramesMax || queue.bytes + bytes.length > queueBytesMax) return false;
     if (this.#random() < lossRate) return true;
     const receiver = connection.a === sender ? connection.b : connection.a;
-    const frame: Frame = { from: sender.peerId, bytes: bytes.slice(), via };
+    const { route } = this.#options;
+    const sent = { from: sender.peerId, to: receiver.peerId, via, bytes };
+    const routed = route === null ? [{ bytes, laterMs: 0 }] : route(sent);
     const copies = this.#random() < duplicateRate ? 2 : 1;
-    for (let copy = 0; copy < copies; copy += 1) {
-      // Direct frames keep their order; gossip does not.
-      const arrives = this.#options.scheduler.now() + this.#delayMs();
-      const at = via === 'direct' ? Math.max(arrives, queue.arrivesLast) : arrives;
-      if (via === 'direct') queue.arrivesLast = at;
-      queue.frames += 1;
-      queue.bytes += bytes.length;
-      this.#later(at - this.#options.scheduler.now(), () => {
-        queue.frames -= 1;
-        queue.bytes -= bytes.length;
-        if (connection.open) receiver.receive(frame, via === 'gossip' || connection.authenticated);
-      });
+    for (const { bytes: arriving, laterMs = 0 } of routed) {
+      const frame: Frame = { from: sender.peerId, bytes: arriving.slice(), via };
+      for (let copy = 0; copy < copies; copy += 1) {
+        // Direct frames keep their order; gossip does not.
+        const arrives = this.#options.scheduler.now() + this.#delayMs() + laterMs;
+        const ordered = via === 'direct' && laterMs === 0;
+        const at = ordered ? Math.max(arrives, queue.arrivesLast) : arrives;
+        if (ordered) queue.arrivesLast = at;
+        queue.frames += 1;
+        queue.bytes += arriving.length;
+        this.#later(at - this.#options.scheduler.now(), () => {
+          queue.frames -= 1;
+          queue.bytes -= arriving.length;
+          if (connection.open) receiver.receive(frame, via === 'gossip' || connection.authenticated);
+        });
+      }
     }
     return true;
   }

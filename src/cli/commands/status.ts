@@ -55,10 +55,10 @@ function showStatus(status: StatusView, nowMs: number): void {
     const missing = change.missing.length === 0 ? '' : `, missing: ${change.missing.join(', ')}`;
     row(
       'now',
-      `${change.phase} for epoch ${change.epoch}${round}; ${change.attending.length} of ${change.needed} needed${missing}`,
+      `${change.phase} for epoch ${change.epoch}${round}; ${change.attending.length} take part, ${change.needed} needed${missing}`,
     );
   }
-  for (const { what, remedy } of status.problems) say(`${bad('!')} ${what}; ${remedy}`);
+  for (const { what, remedy } of status.problems) say(`${bad('!')} ${what} ${remedy}`);
 }
 
 function ago(ms: number): string {

@@ -9,7 +9,16 @@ import { ProtocolError } from '../errors.ts';
 import type { JobResult } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import { type Packet, verifyPacket } from '../packet.ts';
-import { headLink, headOf, holdsShare, keySettings, selfIn, signingSecret } from '../queries.ts';
+import {
+  headLink,
+  headOf,
+  holdsShare,
+  isSuspended,
+  keySettings,
+  selfIn,
+  signingSecret,
+  type View,
+} from '../queries.ts';
 import { memberAt } from '../roster.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
@@ -30,10 +39,28 @@ const change = (work: Work, helping: Helping, by: Partial<Helping>): Helping => 
   return next;
 };
 
+/**
+ * A member that has not attended for more than `absentEpochsMax` changes (its epoch key is still the one of then) is
+ * served only after reinstatement (§5 "Sleepers").
+ */
+export function isSleeper(view: View, index: number): boolean {
+  const head = headOf(view);
+  const then = view.durable.links[head.epoch - view.genesis.absentEpochsMax - 1]?.value;
+  const before = then && memberAt(then.roster, index);
+  const now = memberAt(head.roster, index);
+  return (
+    before !== undefined &&
+    now !== undefined &&
+    before.peer === now.peer &&
+    sameBytes(before.epochKey, now.epochKey)
+  );
+}
+
 /** Step 1: grants with a one-time sealing key and holds the next change, once per peer and epoch; or answers *wait*. */
 export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
   if (!canHelp(work)) return;
   const { by, epoch, nonce } = message;
+  if (isSuspended(work, by) || isSleeper(work, by)) return;
   const { recovery } = work.volatile;
   const key = `${epoch}/${by}`;
   const firstMs = recovery.askedAtMs[key];

@@ -1,0 +1,123 @@
+/** Whatever arrives is either the one canonical encoding of what was expected, or refused with `malformed`. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { decode, encode, fromHex, hex, numberBytes, numberOf, shape } from '../../src/protocol/codec.ts';
+import { ProtocolError } from '../../src/protocol/errors.ts';
+import { frameSchema, messageSchema } from '../../src/protocol/messages.ts';
+import { refusalOf } from './support.ts';
+
+const anything = z.any();
+const map = z.strictObject({ a: z.number(), b: z.number() });
+const read = (text: string, schema: z.ZodType = anything) => refusalOf(() => decode(schema, fromHex(text)));
+
+describe('canonical CBOR (RFC 8949 §4.2)', () => {
+  test.each([
+    ['an integer longer than needed', '1800'],
+    ['an integer of two bytes that fits one', '190001'],
+    ['a length longer than needed', '580100'],
+    ['an indefinite byte string', '5f4100ff'],
+    ['an indefinite array', '9f00ff'],
+    ['an indefinite map', 'bf616100ff'],
+    ['a map key twice', 'a2616101616101'],
+    ['map keys out of order', 'a2616201616100'],
+    ['trailing bytes', '0000'],
+    ['undefined', 'f7'],
+    ['NaN', 'f97e00'],
+    ['infinity', 'f97c00'],
+    ['an integer as a float', 'f93c00'],
+    ['a tag', 'c074323031332d30332d32315432303a30343a30305a'],
+    ['a number beyond safe integers as a float', 'fb4340000000000000'],
+    ['nothing', ''],
+    ['half a text', '6261'],
+    ['half a map', 'a26161'],
+  ])('refuses %s', (_, text) => expect(read(text)).toBe('malformed'));
+
+  test('takes the canonical form of the same things', () => {
+    for (const text of ['00', '01', '4100', '80', 'a2616100616201', 'f6', 'f5'])
+      expect(read(text)).toBeNull();
+  });
+
+  test('round trips whatever it may carry', () => {
+    const leaf = fc.oneof(
+      fc.integer(),
+      fc.maxSafeInteger(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.string(),
+      fc.uint8Array({ maxLength: 40 }),
+    );
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof(
+        { depthSize: 'small' },
+        leaf,
+        fc.array(tie('tree'), { maxLength: 4 }),
+        fc.dictionary(fc.string({ maxLength: 6 }), tie('tree'), { maxKeys: 4, noNullPrototype: true }),
+      ),
+    }));
+    fc.assert(
+      fc.property(tree, (data) => {
+        const bytes = encode(data);
+        expect(hex(encode(decode(anything, bytes)))).toBe(hex(bytes));
+      }),
+    );
+  });
+});
+
+describe('bounds and shapes', () => {
+  test('a message over its bound is refused before it is parsed', () => {
+    expect(refusalOf(() => decode(anything, encode(new Uint8Array(100)), 50))).toBe('malformed');
+  });
+  test('an unknown, missing or mistyped field is refused', () => {
+    expect(refusalOf(() => decode(map, encode({ a: 1, b: 2 })))).toBeNull();
+    expect(refusalOf(() => decode(map, encode({ a: 1, b: 2, c: 3 })))).toBe('malformed');
+    expect(refusalOf(() => decode(map, encode({ a: 1 })))).toBe('malformed');
+    expect(refusalOf(() => decode(map, encode({ a: 1, b: '2' })))).toBe('malformed');
+  });
+  test('a refusal says which field, and nothing of its content', () => {
+    const secret = 'correct horse battery staple';
+    expect(() => decode(map, encode({ a: 1, b: secret }))).toThrow(/b/);
+    expect(() => decode(map, encode({ a: 1, b: secret }))).not.toThrow(new RegExp(secret));
+  });
+  test('numbers travel as minimal big-endian bytes', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 1n, max: 1n << 600n }), (n) => {
+        expect(numberOf(numberBytes(n))).toBe(n);
+        expect(shape.number.safeParse(numberBytes(n)).success).toBe(true);
+      }),
+    );
+    expect(shape.number.safeParse(fromHex('00ff')).success).toBe(false);
+    expect(shape.number.safeParse(new Uint8Array()).success).toBe(false);
+    expect(shape.number.safeParse(new Uint8Array(513).fill(1)).success).toBe(false);
+  });
+  test('a name is lower case, short and plain', () => {
+    for (const name of ['a', 'home-ca', 'p1.example', 'x'.repeat(63)])
+      expect(shape.name.safeParse(name).success, name).toBe(true);
+    for (const name of ['', 'A', '-a', '.a', 'a b', 'a/b', 'x'.repeat(64), 'ä', 'a\n'])
+      expect(shape.name.safeParse(name).success, name).toBe(false);
+  });
+});
+
+describe('arbitrary bytes', () => {
+  const never = (bytes: Uint8Array) => {
+    for (const schema of [frameSchema, messageSchema] as z.ZodType[])
+      try {
+        decode(schema, bytes);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ProtocolError);
+        expect((error as ProtocolError).code).toBe('malformed');
+      }
+  };
+  test('never give anything but a message or `malformed`', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), never), { numRuns: 1_000 });
+  });
+  test('nor does a damaged message', () => {
+    const bytes = encode({ type: 'recall', epoch: 7 });
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, byte) =>
+        never(bytes.map((old, position) => (position === at ? byte : old))),
+      ),
+      { numRuns: 500 },
+    );
+  });
+});

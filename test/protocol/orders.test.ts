@@ -1,0 +1,233 @@
+/** What operators may order, and that nothing else passes: replays, strangers' signatures, stale or ill-fitting orders. */
+import { describe, expect, test } from 'vitest';
+import { createKeyFromPrimes } from '../../src/crypto/key-creation.ts';
+import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { hex, numberBytes } from '../../src/protocol/codec.ts';
+import {
+  type Action,
+  checkOrder,
+  draftOf,
+  hashOfOrder,
+  keyIdOf,
+  type Order,
+  operatorSign,
+  operatorsAgree,
+  planOf,
+  signOrder,
+} from '../../src/protocol/order.ts';
+import type { Value } from '../../src/protocol/value.ts';
+import { samplePrimes } from '../crypto/sample.ts';
+import { seededBytes } from '../support/virtual-time.ts';
+import { flipped, nextLink, orderOn, type Paper, paperCluster, refusalOf } from './support.ts';
+
+const paper = paperCluster();
+const head = paper.founding.value;
+const client = (name: string, seed = name) => ({
+  name,
+  publicKey: seededBytes(seed)(32),
+  rights: [],
+  ratePerMinute: 0,
+});
+const add = (name: string): Action => ({ type: 'add-client', client: client(name) });
+const admit = (name: string, peer = `peer-of-${name}`): Action => ({
+  type: 'admit',
+  name,
+  peer,
+  epochKey: seededBytes(name)(32),
+});
+
+/** The n-th and later actions as orders in sequence on `head`. */
+const sequence = (
+  actions: readonly Action[],
+  of: Paper = paper,
+  parent: Value = of.founding.value,
+): Order[] =>
+  actions.map((action, at) => orderOn(of, parent, action, { sequence: parent.lastOrder + 1 + at }));
+const draft = (actions: readonly Action[], of: Paper = paper, parent: Value = of.founding.value) =>
+  draftOf(of.genesis, of.clusterId, parent, sequence(actions, of, parent));
+const refused = (actions: readonly Action[], of: Paper = paper, parent: Value = of.founding.value) =>
+  refusalOf(() => draft(actions, of, parent));
+
+describe('an order by itself', () => {
+  const good = orderOn(paper, head, add('c'));
+  const check = (order: Order, value: Value = head, of = paper) =>
+    refusalOf(() => checkOrder(of.genesis, of.clusterId, value, order));
+
+  test('passes when the operators signed it', () => expect(check(good)).toBeNull());
+
+  test('of another cluster is refused', () => {
+    expect(check(orderOn(paper, head, add('c'), { cluster: flipped(paper.clusterId) }))).toBe('bad-order');
+  });
+
+  test('signed by a stranger, or changed after it was signed, is refused', () => {
+    const stranger = seededBytes('stranger')(32);
+    expect(refusalOf(() => signOrder(paper.genesis, stranger, good.body))).toBe('bad-order');
+    const [signature] = good.signatures;
+    if (signature === undefined) throw new Error('an order has a signature');
+    expect(check({ ...good, signatures: [] })).toBe('bad-order');
+    expect(check({ ...good, signatures: [{ ...signature, signature: flipped(signature.signature) }] })).toBe(
+      'bad-order',
+    );
+    expect(check({ ...good, signatures: [{ ...signature, operator: 1 }] })).toBe('bad-order');
+    for (const change of [{ sequence: 2 }, { action: add('d') }, { ancestor: flipped(good.body.ancestor) }])
+      expect(check({ ...good, body: { ...good.body, ...change } })).toBe('bad-order');
+  });
+
+  test('is used once', () => {
+    const later = nextLink(paper, head, [1, 2, 3, 4], { lastOrder: 1 }).value;
+    expect(check(good, later)).toBe('bad-order');
+  });
+
+  test('on a value that is not known here yet waits, and one over 100 epochs old is refused', () => {
+    expect(check(orderOn(paper, head, add('c'), { ancestorEpoch: 1 }))).toBe('early');
+    expect(check(good, { ...head, epoch: 100 })).toBeNull();
+    expect(check(good, { ...head, epoch: 101 })).toBe('bad-order');
+  });
+
+  test('needs m different operators', () => {
+    const two = paperCluster({ operators: 3, operatorsNeeded: 2 });
+    const digest = hashOfOrder(orderOn(two, two.founding.value, add('c')));
+    const by = (seeds: readonly number[]) =>
+      operatorsAgree(
+        two.genesis,
+        seeds.map((at) => operatorSign(two.genesis, two.operatorSeeds[at] as Uint8Array, digest)),
+        digest,
+      );
+    expect(by([0])).toBe(false);
+    expect(by([0, 0])).toBe(false);
+    expect(by([0, 1])).toBe(true);
+    expect(by([2, 1])).toBe(true);
+  });
+});
+
+describe('orders in a plan', () => {
+  test('follow each other without gap or repetition', () => {
+    const [first, second, third] = sequence([add('a'), add('b'), add('c')]) as [Order, Order, Order];
+    const make = (orders: Order[]) => refusalOf(() => draftOf(paper.genesis, paper.clusterId, head, orders));
+    expect(make([first, second, third])).toBeNull();
+    expect(make([second])).toBe('bad-order');
+    expect(make([first, third])).toBe('bad-order');
+    expect(make([second, first])).toBe('bad-order');
+    expect(make([first, first])).toBe('bad-order');
+  });
+
+  test('name the plan together with its parent: every difference gives another plan', () => {
+    const plan = (orders: Order[], parent = head) =>
+      hex(planOf(parent, draftOf(paper.genesis, paper.clusterId, parent, orders), orders));
+    const next = nextLink(paper, head, [1, 2, 3, 4]).value;
+    const plans = [plan([]), plan(sequence([add('a')])), plan(sequence([add('b')])), plan([], next)];
+    plans.push(plan(sequence([add('a'), { type: 'remove-client', name: 'a' }])));
+    expect(new Set(plans).size).toBe(plans.length);
+    expect(plan(sequence([add('a')]))).toBe(plans[1]);
+  });
+
+  test('admit to the lowest free index, and evict', () => {
+    expect(draft([admit('new')]).roster.map(({ index }) => index)).toEqual([1, 2, 3, 4, 5, 6]);
+    const without = { ...head, roster: head.roster.filter(({ index }) => index !== 2) };
+    expect(draft([admit('new')], paper, without).roster.find(({ index }) => index === 2)?.name).toBe('new');
+    expect(refused([admit('p1')])).toBe('bad-order');
+    expect(refused([admit('new', 'peer-0001')])).toBe('bad-order');
+    expect(refused([{ type: 'evict', index: 6 }])).toBe('bad-order');
+    expect(refused([admit('a'), admit('b'), admit('c'), admit('d')])).toBe('bad-order');
+  });
+
+  test('that leave fewer than k + 2m members in both rosters are refused: two changes do it', () => {
+    const evict = (index: number): Action => ({ type: 'evict', index });
+    const swap = (count: number): Action[] =>
+      Array.from({ length: count }, (_, at) => [evict(at + 1), admit(`new-${at}`)]).flat();
+    // 3 of 5: m = 1, so five members have to stay as long as m stays 1 …
+    expect(refused(swap(1))).toBe('bad-order');
+    // … while with one member less m is 0, and three are enough.
+    expect(refused([evict(1)])).toBeNull();
+    expect(refused([evict(1), evict(2)])).toBeNull();
+    expect(refused([evict(1), evict(2), evict(3)])).toBe('bad-order');
+    // 3 of 7: m = 2; swapping one leaves 6 of 7 needed.
+    const seven = paperCluster({ peers: 7 });
+    expect(refused(swap(1), seven)).toBe('bad-order');
+    // 2 of 7: m = 2, so six have to stay.
+    const wide = paperCluster({ peers: 7, threshold: 2 });
+    expect(refused(swap(1), wide)).toBeNull();
+    expect(refused([evict(1), evict(2), admit('a'), admit('b')], wide)).toBe('bad-order');
+  });
+
+  test('raise the threshold only, and only as far as the members carry it', () => {
+    const raise = (threshold: number): Action => ({ type: 'raise-threshold', threshold });
+    expect(draft([raise(4)]).threshold).toBe(4);
+    expect(refused([raise(3)])).toBe('bad-order');
+    expect(refused([raise(2)])).toBe('bad-order');
+    expect(refused([raise(6)])).toBe('bad-order');
+  });
+
+  test('list clients by unique names and keys', () => {
+    expect(draft([add('a'), add('b')]).clients.map(({ name }) => name)).toEqual(['a', 'b']);
+    expect(draft([add('a'), { type: 'remove-client', name: 'a' }]).clients).toEqual([]);
+    expect(refused([add('a'), add('a')])).toBe('bad-order');
+    expect(refused([add('a'), { type: 'add-client', client: client('b', 'a') }])).toBe('bad-order');
+    expect(refused([{ type: 'remove-client', name: 'a' }])).toBe('bad-order');
+  });
+
+  describe('create keys', () => {
+    const parameters = { membersMax: 8, threshold: 3, modulusBits: 512 };
+    const made = createKeyFromPrimes({
+      ...samplePrimes(512),
+      e: 65537n,
+      parameters,
+      randomBytes: seededBytes('key'),
+    });
+    const create: Extract<Action, { type: 'create-key' }> = {
+      type: 'create-key',
+      name: 'key',
+      use: 'sign',
+      modulus: numberBytes(made.public.modulus),
+      exponent: numberBytes(made.public.exponent),
+      base: numberBytes(made.public.base),
+      constant: numberBytes(made.public.constant),
+      commitments: made.commitments.map(numberBytes),
+    };
+    test('with true public values', () => {
+      const after = draft([create]);
+      expect(after.keys.map(({ name }) => name)).toEqual(['key']);
+      expect(after.created).toHaveLength(1);
+      expect(draft([create, { type: 'destroy-key', name: 'key' }])).toMatchObject({ keys: [], created: [] });
+    });
+    test('but not with false ones', () => {
+      const false_ = [
+        { modulus: numberBytes(made.public.modulus + 1n) },
+        { exponent: numberBytes(7n) },
+        { exponent: numberBytes(65539n) },
+        { base: numberBytes(made.public.base + 1n) },
+        { base: numberBytes(1n) },
+        { constant: numberBytes(made.public.constant + 1n) },
+        { commitments: create.commitments.slice(1) },
+        { commitments: [...create.commitments, ...create.commitments] },
+      ];
+      for (const change of false_)
+        expect(refused([{ ...create, ...change }]), Object.keys(change).join()).toBe('bad-order');
+      expect(refused([create, create])).toBe('bad-order');
+      expect(refused([{ type: 'destroy-key', name: 'key' }])).toBe('bad-order');
+    });
+    test('and not in a plan that raises the threshold', () => {
+      const raise: Action = { type: 'raise-threshold', threshold: 4 };
+      expect(refused([create, raise])).toBe('bad-order');
+      expect(refused([raise, create])).toBe('bad-order');
+    });
+    test('under an id that binds cluster, name, use and values', () => {
+      const id = (change: Partial<typeof create>, cluster = paper.clusterId) =>
+        hex(keyIdOf(cluster, { ...create, ...change }));
+      const ids = [
+        id({}),
+        id({ name: 'other' }),
+        id({ use: 'decrypt' }),
+        id({ base: numberBytes(5n) }),
+        id({}, flipped(paper.clusterId)),
+      ];
+      expect(new Set(ids).size).toBe(ids.length);
+    });
+  });
+});
+
+test('an operator key outside the genesis cannot sign', () => {
+  const seed = seededBytes('outside')(32);
+  expect(paper.genesis.operators.map(hex)).not.toContain(hex(ed25519FromSeed(seed).publicKey));
+  expect(refusalOf(() => operatorSign(paper.genesis, seed, paper.clusterId))).toBe('bad-order');
+});

@@ -1,0 +1,36 @@
+/** Groups that already share a key, made once for each shape, so that a run need not begin with a key creation. */
+import { delta } from '../../src/crypto/rsa-sharing.ts';
+import { modInverse } from '../../src/crypto/integers.ts';
+import type { FaultModel, Genesis } from '../../src/protocol/genesis.ts';
+import { samplePrimes } from '../crypto/sample.ts';
+import { groupWithKey } from '../support/group.ts';
+import type { Records } from '../support/simulation-store.ts';
+
+export interface Fixture {
+  genesis: Genesis;
+  operatorSeed: Uint8Array;
+  /** What every member's store holds at epoch 1, by index − 1. */
+  homes: Array<{ peer: string; records: Records }>;
+}
+
+/** f(0) = Δ·d of the sample key: what no peer ever knows, and the oracle does. */
+export const secretConstant = (membersMax: number, first = 0): bigint => {
+  const { p, q } = samplePrimes(512, first);
+  return delta(membersMax) * modInverse(65537n, (p - 1n) * (q - 1n));
+};
+
+const made = new Map<string, Promise<Fixture>>();
+
+export function fixtureOf(peers: number, threshold: number, faultModel: FaultModel): Promise<Fixture> {
+  const shape = `${peers}/${threshold}/${faultModel}`;
+  const known = made.get(shape) ?? make(peers, threshold, faultModel);
+  made.set(shape, known);
+  return known;
+}
+
+async function make(peers: number, threshold: number, faultModel: FaultModel): Promise<Fixture> {
+  const group = await groupWithKey({ peers, threshold, faultModel, membersMax: Math.max(5, peers + 1) });
+  const homes = group.nodes.map(({ peer, home }) => ({ peer, records: new Map(home.records) }));
+  await group.stopAll();
+  return { genesis: group.genesis, operatorSeed: group.operatorSeed, homes };
+}

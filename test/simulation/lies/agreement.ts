@@ -1,0 +1,199 @@
+/** Lies in agreement, and about what is held and ready (protocol §4). */
+import { trialBlock } from '../../../src/crypto/encoding.ts';
+import { encode, fromHex, hex, numberBytes, numberOf, sameBytes } from '../../../src/protocol/codec.ts';
+import type { JobResult } from '../../../src/protocol/io.ts';
+import { precommitBody } from '../../../src/protocol/link.ts';
+import type { Evidence, Frame, Proposal } from '../../../src/protocol/messages.ts';
+import { attendsOf, draftOfPlan, headLink, headOf, selfIn } from '../../../src/protocol/queries.ts';
+import { signPacket } from '../../../src/protocol/packet.ts';
+import { assembleValue, decodePublic, sortAccepted } from '../../../src/protocol/validity.ts';
+import { type Accepted, hashOfValue } from '../../../src/protocol/value.ts';
+import type { Lie, Liar } from './liar.ts';
+
+/** The same proposal with another set of accepted dealings, in everything else what its evidence makes. */
+function withAccepted(liar: Liar, { value, ...proposal }: Proposal, accepted: Accepted[]): Proposal | null {
+  const { state } = liar;
+  const draft = state && draftOfPlan(state, hex(value.plan));
+  if (!draft) return null;
+  const halves = accepted.map(({ digest }) => state.durable.publics[hex(digest)]);
+  if (halves.some((half) => half === undefined)) return null;
+  const attends = attendsOf(state, hex(value.plan))
+    .map(({ message }) => message)
+    .filter((attend) => value.roster.some(({ epochKey }) => sameBytes(epochKey, attend.epochKey)));
+  const other = assembleValue(
+    state,
+    value.plan,
+    draft,
+    attends,
+    accepted,
+    halves.map((half) => decodePublic((half as { bytes: Uint8Array }).bytes)),
+  );
+  return { ...proposal, value: other.value };
+}
+
+const proposing =
+  (choose: (liar: Liar, proposal: Proposal) => Accepted[], toAll: boolean): NonNullable<Lie['message']> =>
+  (liar, to, message, carried) => {
+    if (message.type !== 'proposal' || carried.evidence === undefined) return null;
+    if (!toAll && !liar.tells(to)) return null;
+    const other = withAccepted(liar, message, choose(liar, message));
+    return other === null ? null : liar.forge(other, { evidence: carried.evidence });
+  };
+
+/** All dealings that the liar knows of for the plan of its proposal, whether anybody holds them or not. */
+function everyDealing(liar: Liar, { value }: Proposal): Accepted[] {
+  const chosen = new Map<number, Accepted>(value.accepted.map((each) => [each.dealer, each]));
+  for (const [digest, { bytes }] of Object.entries(liar.state?.durable.publics ?? {})) {
+    const half = decodePublic(bytes);
+    if (sameBytes(half.plan, value.plan) && !chosen.has(half.dealer))
+      chosen.set(half.dealer, { dealer: half.dealer, digest: fromHex(digest) });
+  }
+  return sortAccepted([...chosen.values()]);
+}
+
+const retireFrame = (liar: Liar): Frame | null => {
+  const { state } = liar;
+  if (state === null) return null;
+  const { value } = headLink(state);
+  const own = state.durable.readys[liar.peer.index];
+  if (own === undefined) return null;
+  const signatures = value.keys.map((key) =>
+    numberBytes(trialBlock(hashOfValue(value), key.id, numberOf(key.modulus))),
+  );
+  return { type: 'retire', proof: { epoch: value.epoch, readys: [own.carried.packet], signatures } };
+};
+
+/** A value of the liar's own making, certified by nobody but itself. */
+const linkFrame = (liar: Liar): Frame | null => {
+  const { state } = liar;
+  const self = state && selfIn(state);
+  const secret = self && state.durable.epochSecrets[hex(self.epochKey)];
+  if (!state || !self || !secret) return null;
+  const { value: head, commitments } = headLink(state);
+  const value = {
+    ...head,
+    epoch: head.epoch + 1,
+    parent: hashOfValue(head),
+    roster: head.roster.map((member) => ({ ...member, epochKey: self.epochKey })),
+  };
+  const body = precommitBody(self.index, value.epoch, 0, hashOfValue(value));
+  const { signature } = signPacket(state.clusterId, secret, body);
+  const votes = [{ by: self.index, signature }];
+  return {
+    type: 'links',
+    links: [{ value, commitments, certificate: { type: 'precommits', round: 0, votes } }],
+  };
+};
+
+export const agreementLies = {
+  'two-votes': {
+    message: (liar, to, message) => {
+      if ((message.type !== 'prevote' && message.type !== 'precommit') || !liar.tells(to)) return null;
+      const other = Object.values(liar.state?.durable.proposals ?? {}).find(
+        ({ message: proposal }) => proposal.round === message.round,
+      );
+      const value = message.value === null && other ? hashOfValue(other.message.value) : null;
+      return liar.forge({ ...message, value });
+    },
+  },
+  /** Precommits for one value to some and for another to the rest, whatever the prevotes were. */
+  'two-proposals': {
+    message: proposing((_liar, { value }) => value.accepted.slice(0, -1), false),
+  },
+  'votes-for-both': {
+    message: (liar, to, message, carried) => {
+      if (message.type !== 'prevote' && message.type !== 'precommit') return null;
+      const values = Object.values(liar.state?.durable.proposals ?? {}).map((entry) => entry.message);
+      const other = values.find((proposal) => proposal.round === message.round && proposal.by === liar.peer.index);
+      if (other === undefined || !liar.tells(to)) return null;
+      const smaller = withAccepted(liar, other, other.value.accepted.slice(0, -1));
+      if (smaller === null) return null;
+      const lie = liar.forge({ ...message, value: hashOfValue(smaller.value) });
+      return liar.chance(0.5) ? lie : [...lie, { type: 'message', message: carried }];
+    },
+  },
+  'dealings-that-nobody-holds': { message: proposing(everyDealing, true) },
+  'too-few-dealings': {
+    message: proposing(
+      (liar, { value }) => value.accepted.filter(({ dealer }) => dealer === 0 || dealer === liar.peer.index),
+      true,
+    ),
+  },
+  'no-proposal': { message: (_liar, _to, message) => (message.type === 'proposal' ? [] : null) },
+  'proposal-without-evidence': {
+    message: (liar, _to, message, { evidence }) => {
+      if (message.type !== 'proposal' || evidence === undefined) return null;
+      const less: Evidence = { ...evidence, haves: evidence.haves.slice(0, 1), attends: evidence.attends.slice(1) };
+      return liar.forge(message, { evidence: less });
+    },
+  },
+  'withheld-votes': {
+    message: (liar, to, message) => ('round' in message && liar.tells(to) ? [] : null),
+  },
+  'two-attends': {
+    message: (liar, to, message, { orders }) => {
+      if (message.type !== 'attend' || !liar.tells(to)) return null;
+      const other = { ...message, sealingKey: new Uint8Array(message.sealingKey).reverse() };
+      return liar.forge(other, orders === undefined ? {} : { orders });
+    },
+  },
+  'false-have': {
+    message: (liar, _to, message) => {
+      if (message.type !== 'have') return null;
+      const known = Object.entries(liar.state?.durable.publics ?? {})
+        .filter(([, { bytes }]) => sameBytes(decodePublic(bytes).plan, message.plan))
+        .map(([digest]) => digest);
+      const digests = [...new Set([...known, ...message.digests.map(hex)])].sort().map(fromHex);
+      return liar.forge({ ...message, digests });
+    },
+  },
+  'two-haves': {
+    message: (liar, to, message) =>
+      message.type === 'have' && liar.tells(to)
+        ? liar.forge({ ...message, digests: message.digests.slice(1) })
+        : null,
+  },
+  'false-trial': {
+    job: (liar, job, run) => {
+      if (job.kind !== 'trial') return null;
+      const result = run(job) as Extract<JobResult, { kind: 'trial' }>;
+      const trials = result.trials.map(({ partial, proof }) => ({
+        partial: numberBytes(numberOf(partial) + 1n),
+        proof: liar.chance(0.5) ? proof : proof.slice(1),
+      }));
+      return { kind: 'trial', trials };
+    },
+  },
+  'no-ready': { message: (_liar, _to, message) => (message.type === 'ready' ? [] : null) },
+  'forged-retire-proof': {
+    act: (liar) => {
+      const frame = retireFrame(liar);
+      if (frame !== null) for (const to of liar.others) liar.send(to, frame);
+    },
+  },
+  'forged-link': {
+    act: (liar) => {
+      const frame = linkFrame(liar);
+      if (frame !== null) for (const to of liar.others) liar.send(to, frame);
+    },
+  },
+  /** Votes in others' names, under the liar's own key. */
+  'forged-votes': {
+    act: (liar) => {
+      const { state } = liar;
+      const rounds = state?.durable.own.rounds;
+      if (!state || !rounds) return;
+      const proposal = state.durable.proposals[rounds.round];
+      const value = proposal && liar.chance(0.5) ? hashOfValue(proposal.message.value) : null;
+      for (const to of liar.others)
+        for (const { index } of headOf(state).roster)
+          for (const type of ['prevote', 'precommit'])
+            if (index !== to.index)
+              for (const frame of liar.forge({ type, by: index, epoch: rounds.epoch, round: rounds.round, value }))
+                liar.send(to, frame);
+    },
+  },
+} satisfies Record<string, Lie>;
+
+/** Bytes that a member's key has signed for no message at all. */
+export const signedNonsense = (liar: Liar): Frame[] => liar.forge({ type: 'nonsense', by: liar.peer.index, n: encode(1) });

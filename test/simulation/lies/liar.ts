@@ -1,0 +1,148 @@
+/** A broken-into member: it runs the real code, holds its real keys, and bends what it computes and says. */
+import { decode, encode, hex } from '../../../src/protocol/codec.ts';
+import type { Job, JobResult } from '../../../src/protocol/io.ts';
+import {
+  type Carried,
+  type Frame,
+  frameSchema,
+  hashOfEvidence,
+  type Message,
+  messageSchema,
+} from '../../../src/protocol/messages.ts';
+import { signPacket } from '../../../src/protocol/packet.ts';
+import { selfIn } from '../../../src/protocol/queries.ts';
+import type { CoreState } from '../../../src/protocol/state.ts';
+import type { Peer, World } from '../world.ts';
+
+export interface Lie {
+  /** The frames that `to` gets in place of the liar's own message; null leaves it as it is. */
+  message?: (liar: Liar, to: Peer, message: Message, carried: Carried) => Frame[] | null;
+  /** Any other frame of the liar, and others' messages that it passes on. */
+  frame?: (liar: Liar, to: Peer, frame: Frame) => Frame[] | null;
+  /** The result that the liar's core gets; null leaves the work to the honest code. */
+  job?: (liar: Liar, job: Job, run: (job: Job) => JobResult) => JobResult | null;
+  /** Called again and again, to send whatever it likes. */
+  act?: (liar: Liar) => void;
+}
+
+export class Liar {
+  readonly world: World;
+  readonly peer: Peer;
+  /** 0 for the first liar of the run, 1 for the second: liars agree on who says what. */
+  readonly order: number;
+  readonly random: () => number;
+  /** Frames that the liar saw or sent, for replays. */
+  readonly heard: Uint8Array[] = [];
+  lying = true;
+  readonly #lies: ReadonlyArray<readonly [name: string, lie: Lie]>;
+  readonly #told: (name: string) => void;
+  #injecting = false;
+
+  constructor(options: {
+    world: World;
+    peer: Peer;
+    order: number;
+    random: () => number;
+    lies: ReadonlyArray<readonly [string, Lie]>;
+    told: (name: string) => void;
+  }) {
+    this.world = options.world;
+    this.peer = options.peer;
+    this.order = options.order;
+    this.random = options.random;
+    this.#lies = options.lies;
+    this.#told = options.told;
+  }
+
+  get state(): CoreState | null {
+    return this.peer.driver?.state ?? null;
+  }
+
+  /** The same answer each time for the same question: half of the peers are told one thing, half another. */
+  tells(to: Peer): boolean {
+    return (to.index + this.peer.index + this.world.options.seed) % 2 === 0;
+  }
+
+  chance(share: number): boolean {
+    return this.random() < share;
+  }
+
+  /** Any message under the liar's present epoch key; evidence is bound by its hash. */
+  forge(message: object, extra: Omit<Carried, 'packet'> = {}): Frame[] {
+    const { state } = this;
+    const self = state && selfIn(state);
+    const secret = self && state.durable.epochSecrets[hex(self.epochKey)];
+    if (!state || !secret) return [];
+    const body = extra.evidence ? { ...message, evidence: hashOfEvidence(extra.evidence) } : message;
+    const packet = signPacket(state.clusterId, secret, encode(body));
+    return [{ type: 'message', message: { packet, ...extra } }];
+  }
+
+  send(to: Peer, frame: Frame | Uint8Array): void {
+    this.#injecting = true;
+    this.peer.transport?.send(to.peer, frame instanceof Uint8Array ? frame : encode(frame));
+    this.#injecting = false;
+  }
+
+  get others(): Peer[] {
+    return this.world.peers.filter((peer) => peer !== this.peer);
+  }
+
+  /** What leaves the liar in place of `bytes`. */
+  bend(to: Peer, bytes: Uint8Array): Uint8Array[] {
+    if (!this.lying || this.#injecting) return [bytes];
+    this.#hear(bytes);
+    const frame = decode(frameSchema, bytes);
+    const own = frame.type === 'message' ? messageIn(frame.message) : null;
+    for (const [name, lie] of this.#lies) {
+      const bent =
+        frame.type === 'message' && own?.by === this.peer.index
+          ? (lie.message?.(this, to, own, frame.message) ?? null)
+          : (lie.frame?.(this, to, frame) ?? null);
+      if (bent === null) continue;
+      this.#told(name);
+      return bent.map((each) => encode(each));
+    }
+    return [bytes];
+  }
+
+  /** Whether what comes in reaches the liar's own code: its own words must not come back to silence it. */
+  takes(bytes: Uint8Array): boolean {
+    this.#hear(bytes);
+    const frame = decode(frameSchema, bytes);
+    if (frame.type === 'recalled') return false;
+    return frame.type !== 'message' || messageIn(frame.message)?.by !== this.peer.index;
+  }
+
+  job(job: Job, run: (job: Job) => JobResult): JobResult {
+    if (this.lying)
+      for (const [name, lie] of this.#lies) {
+        const result = lie.job?.(this, job, run) ?? null;
+        if (result === null) continue;
+        this.#told(name);
+        return result;
+      }
+    return run(job);
+  }
+
+  act(): void {
+    if (!this.lying || this.state === null) return;
+    for (const [name, lie] of this.#lies)
+      if (lie.act !== undefined) {
+        this.#told(name);
+        lie.act(this);
+      }
+  }
+
+  #hear(bytes: Uint8Array): void {
+    if (this.heard.length < 400 && bytes.length < 100_000 && this.random() < 0.1) this.heard.push(bytes.slice());
+  }
+}
+
+const messageIn = (carried: Carried): Message | null => {
+  try {
+    return decode(messageSchema, carried.packet.body);
+  } catch {
+    return null;
+  }
+};

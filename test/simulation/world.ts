@@ -1,0 +1,196 @@
+/**
+ * A simulated group: the real drivers and cores; seeded clock, network, disk and entropy. Nothing here judges: that is the
+ * oracle's; nothing here breaks anything by itself: that is `chaos.ts`.
+ */
+import type { CipherName } from '../../src/cipher/local-cipher.ts';
+import { Driver } from '../../src/node/driver.ts';
+import { runJob } from '../../src/node/jobs.ts';
+import type { StoreTransaction } from '../../src/node/store/store.ts';
+import { createCore } from '../../src/protocol/create.ts';
+import { durableFromRecords } from '../../src/protocol/durable-records.ts';
+import type { Genesis } from '../../src/protocol/genesis.ts';
+import type { Job, JobResult, Output } from '../../src/protocol/io.ts';
+import type { CoreState, Timing } from '../../src/protocol/state.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { SimulatedCrash } from '../support/simulated-disk.ts';
+import { type Route, SimulatedNetwork } from '../support/simulated-network.ts';
+import { SimulationHome, type SimulationStore } from '../support/simulation-store.ts';
+import { seededBytes, settled, VirtualTime } from '../support/virtual-time.ts';
+import type { Fixture } from './fixture.ts';
+import type { RunOptions } from './options.ts';
+
+const timing: Timing = {
+  refreshPeriodMs: 3_000,
+  refreshJitter: 0.5,
+  minimumIntervalMs: 200,
+  dealingWindowMs: 300,
+  roundTimeoutMs: 400,
+  haveDelayMs: 30,
+  graceMs: 150,
+  resendMs: 400,
+  resendMaxMs: 2_000,
+  recoveryHoldMs: 1_000,
+};
+
+const ciphers: CipherName[] = ['aes', 'des', 'xchacha20', '3des', 'blowfish'];
+
+export interface Peer {
+  index: number;
+  name: string;
+  peer: string;
+  home: SimulationHome;
+  store: SimulationStore | null;
+  driver: Driver | null;
+  cipher: CipherName;
+  /** Counts against `faults`: it lies, or its store went back in time. */
+  faulty: 'lies' | 'went-back' | null;
+  starts: number;
+}
+
+/** What watches and what bends a world. */
+export interface WorldHooks {
+  onOutput: (peer: Peer, output: Output) => void;
+  onChange: (peer: Peer) => void;
+  onDurable: (peer: Peer, transaction: StoreTransaction) => void;
+  /** A failure that no simulated crash explains. */
+  onFailure: (peer: Peer, error: Error) => void;
+  onCrash: (peer: Peer) => void;
+  route: Route;
+  /** Runs a peer's job; liars bend it. */
+  runJob: (peer: Peer, job: Job, run: (job: Job) => JobResult) => JobResult;
+}
+
+export class World {
+  readonly options: RunOptions;
+  readonly genesis: Genesis;
+  readonly operatorSeed: Uint8Array;
+  readonly time = new VirtualTime();
+  readonly network: SimulatedNetwork;
+  readonly peers: Peer[];
+  /** Chance of everything but of what peers draw themselves. */
+  readonly random: () => number;
+  readonly #hooks: WorldHooks;
+
+  constructor(options: RunOptions, fixture: Fixture, hooks: WorldHooks) {
+    this.options = options;
+    this.#hooks = hooks;
+    this.genesis = fixture.genesis;
+    this.operatorSeed = fixture.operatorSeed;
+    this.random = seededRandom(options.seed);
+    this.network = new SimulatedNetwork({
+      scheduler: this.time,
+      seed: options.seed + 1,
+      delayMsMax: options.delayMsMax,
+      route: hooks.route,
+    });
+    this.peers = fixture.homes.map(({ peer, records }, at) => this.#peer(at + 1, peer, records));
+  }
+
+  #peer(index: number, peer: string, records: ReadonlyMap<string, Uint8Array>): Peer {
+    const cipher = ciphers[(index + this.options.seed) % ciphers.length] as CipherName;
+    const made: Peer = {
+      index,
+      name: `p${index}`,
+      peer,
+      store: null,
+      driver: null,
+      cipher,
+      faulty: null,
+      starts: 0,
+      home: new SimulationHome(records, {
+        random: seededRandom(this.options.seed * 64 + index),
+        delay: (ms) =>
+          new Promise((resolve) => {
+            this.time.schedule(ms, resolve);
+          }),
+        writeMsMax: 4,
+        files: this.options.files
+          ? { cipher, randomBytes: seededBytes(`${this.options.seed}/${index}/store`) }
+          : null,
+        onDurable: (transaction) => this.#hooks.onDurable(made, transaction),
+      }),
+    };
+    return made;
+  }
+
+  peerAt(index: number): Peer {
+    return this.peers[index - 1] as Peer;
+  }
+
+  /** Starts a peer from what its store holds, and nothing else. */
+  async start(peer: Peer): Promise<void> {
+    if (peer.driver !== null) return;
+    peer.starts += 1;
+    const store = peer.home.store();
+    const driver = await store
+      .open()
+      .then((records) => this.#driver(peer, store, durableFromRecords(records)))
+      .catch((error: Error) => this.#hooks.onFailure(peer, error));
+    if (!driver || peer.home.holder !== store) return;
+    peer.store = store;
+    peer.driver = driver;
+    driver.onChange(() => this.#hooks.onChange(peer));
+    await driver.start({ fresh: false });
+  }
+
+  #driver(peer: Peer, store: SimulationStore, durable: CoreState['durable']): Driver {
+    const randomBytes = seededBytes(`${this.options.seed}/${peer.name}/${peer.starts}`);
+    const driver = new Driver({
+      state: createCore({ genesis: this.genesis, peer: peer.peer, timing, gate: 0, durable }),
+      store,
+      transport: this.network.transport(peer.peer),
+      compute: (job) =>
+        new Promise((resolve) => {
+          this.time.schedule(1 + this.random() * 5, resolve);
+        }).then(() =>
+          this.#hooks.runJob(peer, job, (given) => runJob(given, { cipher: peer.cipher, randomBytes })),
+        ),
+      clock: this.time.clock(),
+      randomBytes,
+      log: {
+        debug() {},
+        info() {},
+        warn() {},
+        error: (detail: object, what?: string) => {
+          if (peer.driver === driver)
+            this.#hooks.onFailure(peer, (detail as { err?: Error }).err ?? new Error(what));
+        },
+      },
+      addressesOf: () => [],
+      onRequest: async () => new Uint8Array(),
+      onFailure: (error) => {
+        if (error instanceof SimulatedCrash || error.cause instanceof SimulatedCrash) {
+          if (peer.driver === driver) this.crash(peer);
+        } else this.#hooks.onFailure(peer, error);
+      },
+      onOutput: (output) => this.#hooks.onOutput(peer, output),
+    });
+    return driver;
+  }
+
+  /** The machine stops at once; what its disk was doing is left to the disk. */
+  crash(peer: Peer): void {
+    const { driver } = peer;
+    if (driver === null) return;
+    peer.driver = null;
+    peer.store = null;
+    peer.home.crash();
+    void driver.stop();
+    this.#hooks.onCrash(peer);
+  }
+
+  /** The next event; false when nothing is left to happen. */
+  next(): Promise<boolean> {
+    return this.time.next();
+  }
+
+  async stop(): Promise<void> {
+    for (const peer of this.peers) {
+      const { driver } = peer;
+      peer.driver = null;
+      peer.home.holder?.abandon();
+      void driver?.stop();
+    }
+    await settled();
+  }
+}
