@@ -5,12 +5,12 @@
 
 import { hashOf } from '../crypto/hash.ts';
 import { sign, verify } from '../crypto/signature.ts';
+import { checkFits } from '../protocol/attend.ts';
 import { encode, hex } from '../protocol/codec.ts';
 import { durableDelta } from '../protocol/durable-records.ts';
 import type { Input, Job, JobResult, Output, Stamp } from '../protocol/io.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Order } from '../protocol/order.ts';
-import { checkOrder } from '../protocol/order.ts';
 import type { Packet } from '../protocol/packet.ts';
 import { headOf, selfIn } from '../protocol/queries.ts';
 import type { Member } from '../protocol/roster.ts';
@@ -44,12 +44,15 @@ type Unstamped = Input extends infer T ? (T extends Stamp ? Omit<T, keyof Stamp>
 
 /** Inputs stepped through before their common write: a group commit. */
 const batchMax = 64;
+/** How long an evicted member stays connected, so that the value that evicts it reaches it. */
+const leaveMs = 500;
 
 export class Driver {
   #state: CoreState;
   readonly #options: DriverOptions;
   readonly #queue: Array<{ input: Unstamped; done?: () => void }> = [];
   readonly #listeners = new Set<() => void>();
+  #listed: readonly Member[] = [];
   #draining = false;
   #stopped = false;
   #cancelTick: (() => void) | null = null;
@@ -100,7 +103,7 @@ export class Driver {
 
   /** Throws `ProtocolError` when the order does not fit the newest value; resolves when it is durable. */
   async submitOrder(order: Order): Promise<void> {
-    checkOrder(this.#state.genesis, this.#state.clusterId, headOf(this.#state), order);
+    checkFits(this.#state, order);
     await this.dispatch({ type: 'order', order });
   }
 
@@ -216,12 +219,28 @@ export class Driver {
     this.#cancelTick = this.#options.clock.schedule(delay, () => void this.dispatch({ type: 'tick' }));
   }
 
-  async #setMembers(roster: readonly Member[]): Promise<void> {
-    const listed = roster.some((member) => member.peer === this.#options.transport.peerId) ? roster : [];
-    await this.#options.transport.setMembers(
-      listed
-        .filter((member) => member.peer !== this.#options.transport.peerId)
-        .map((member) => ({ peer: member.peer, addresses: this.#options.addressesOf(member) })),
+  /** Lets in who is listed now; who no longer is keeps its connection for a moment, to learn why. Evicted itself: nobody. */
+  async #setMembers(members: readonly Member[]): Promise<void> {
+    const { clock, log, transport } = this.#options;
+    const roster = members.some(({ peer }) => peer === transport.peerId) ? members : [];
+    const leaving = this.#listed.filter(({ peer }) => !roster.some((member) => member.peer === peer));
+    this.#listed = roster;
+    await this.#listMembers([...roster, ...leaving]);
+    if (leaving.length === 0) return;
+    clock.schedule(leaveMs, () => {
+      if (this.#listed !== roster || this.#stopped) return;
+      this.#listMembers(roster).catch((error: Error) =>
+        log.error({ err: error }, 'the roster could not be set'),
+      );
+    });
+  }
+
+  async #listMembers(members: readonly Member[]): Promise<void> {
+    const { transport, addressesOf } = this.#options;
+    await transport.setMembers(
+      members
+        .filter(({ peer }) => peer !== transport.peerId)
+        .map((member) => ({ peer: member.peer, addresses: addressesOf(member) })),
     );
   }
 

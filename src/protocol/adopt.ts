@@ -16,6 +16,7 @@ export function nextRefreshAtMs(work: Work, sinceMs: number): number {
 export function adopt(work: Work, link: Link): void {
   const { value } = link;
   const epoch = value.epoch;
+  const before = headOf(work);
   const contradicted = Object.values(work.durable.blames)
     .filter((blame) => blame.epoch === epoch && blame.kind === 'contradiction')
     .map((blame) => blame.by);
@@ -48,6 +49,10 @@ export function adopt(work: Work, link: Link): void {
   // A peer that still waits for others' memory asks again, about the change that is undecided now.
   if (work.volatile.recall !== null)
     work.volatile.recall = { epoch: epoch + 1, answered: {}, askAtMs: work.nowMs };
+  // Who is evicted learns it from the value itself, before its connections end.
+  for (const { peer } of before.roster)
+    if (!value.roster.some((member) => member.peer === peer))
+      work.emit({ type: 'send', to: peer, frame: { type: 'links', links: [link] } });
   work.emit({ type: 'roster', members: value.roster });
   work.rule('adopt', { epoch, value: hex(hashOfValue(value)).slice(0, 8), dealings: value.accepted.length });
   if (selfIn(work) === undefined) leave(work);

@@ -6,7 +6,7 @@ import { hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Attend, Carried } from './messages.ts';
-import { draftOf, type Order, planOf } from './order.ts';
+import { checkOrder, draftOf, type Order, orderId, planOf } from './order.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -102,6 +102,28 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
   }
   // The plan names its orders: what else came beside the Attend is not passed on.
   keep(work, message, { packet: carried.packet, orders: work.durable.plans[plan]?.orders ?? [] });
+}
+
+/**
+ * Refuses an operator's order that does not fit the newest value after the orders already pending. Throws
+ * `ProtocolError`. Orders that peers teach are taken in without this: they wait until they fit.
+ */
+export function checkFits(view: View, order: Order): void {
+  const parent = headOf(view);
+  checkOrder(view.genesis, view.clusterId, parent, order);
+  const { sequence, ancestorEpoch } = order.body;
+  const pending = bestPlan(view).orders;
+  const before = pending.filter(({ body }) => body.sequence < sequence);
+  const held = pending.find(({ body }) => body.sequence === sequence);
+  if (held !== undefined && orderId(held) !== orderId(order) && ancestorEpoch <= held.body.ancestorEpoch)
+    throw new ProtocolError(
+      'bad-order',
+      `another order ${sequence} is pending; wait until it is carried out`,
+    );
+  const last = parent.lastOrder + before.length;
+  if (sequence !== last + 1)
+    throw new ProtocolError('bad-order', `order ${sequence} does not follow the last one, ${last}`);
+  draftOf(view.genesis, view.clusterId, parent, [...before, order]);
 }
 
 /**

@@ -6,7 +6,7 @@ import { strict as assert } from 'node:assert';
 import { nextRefreshAtMs, receiveLinks } from './adopt.ts';
 import { receiveProposal, receiveVote } from './agree.ts';
 import { applied, combined, receiveReady, receiveRetireProof, tried } from './apply.ts';
-import { learnOrder, receiveAttend } from './attend.ts';
+import { checkFits, learnOrder, receiveAttend } from './attend.ts';
 import { receivePublics, receiveSummary, summaryOf } from './catch-up.ts';
 import { decode } from './codec.ts';
 import { checked, dealt, receiveDealing, sealed, takeOperatorDealings } from './deal.ts';
@@ -15,7 +15,6 @@ import { ProtocolError } from './errors.ts';
 import type { Input, JobResult, Output } from './io.ts';
 import { limits } from './limits.ts';
 import { type Carried, frameSchema, type Have, messageSchema } from './messages.ts';
-import { checkOrder } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import { headOf, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
@@ -109,7 +108,7 @@ function take(work: Work, input: Input): void {
       return;
     }
     case 'order':
-      checkOrder(work.genesis, work.clusterId, headOf(work), input.order);
+      checkFits(work, input.order);
       learnOrder(work, input.order);
       return;
     case 'dealings':

@@ -21,7 +21,10 @@ function smallerProposal(group: Group, { value, ...proposal }: Proposal): Propos
   const attends = attendsOf(view, plan).map(({ message }) => message);
   const draft = draftOfPlan(view, plan);
   if (draft === null) throw new Error('p2 knows its own plan');
-  return { ...proposal, value: assembleValue(view, fromHex(plan), draft, attends, accepted, halves, []).value };
+  return {
+    ...proposal,
+    value: assembleValue(view, fromHex(plan), draft, attends, accepted, halves, []).value,
+  };
 }
 
 test('a leader that never proposes costs one round', async () => {

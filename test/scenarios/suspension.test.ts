@@ -24,7 +24,8 @@ test('a member with two Attends for one plan is left out, recorded with both, an
   });
   const packet = signPacket(group.state(1).clusterId, secret, second);
   const frame = encode({ type: 'message', message: { packet } });
-  for (const node of group.nodes.slice(0, 4)) void node.driver?.dispatch({ type: 'gossip', from: 'peer-0005', frame });
+  for (const node of group.nodes.slice(0, 4))
+    void node.driver?.dispatch({ type: 'gossip', from: 'peer-0005', frame });
   await group.until(() => group.epochOf(1) === 2 && group.epochOf(5) === 2);
 
   const value = headOf(group.state(1));
@@ -33,7 +34,9 @@ test('a member with two Attends for one plan is left out, recorded with both, an
 
   // It takes no part in the next change, the others go on, and it gets no share from them.
   group.node(1).driver?.refresh();
-  await group.until(() => [1, 2, 3, 4].every((index) => group.epochOf(index) === 3 && group.state(index).durable.own.retired === 3));
+  await group.until(() =>
+    [1, 2, 3, 4].every((index) => group.epochOf(index) === 3 && group.state(index).durable.own.retired === 3),
+  );
   await group.until(() => group.epochOf(5) === 3);
   await group.run(10_000);
   expect(holdsShare(group.state(5))).toBe(false);

@@ -84,7 +84,7 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     delayMsMax: between(5, 60),
     orders: random() < 0.5 ? 0 : between(1, 2),
     files: random() < 0.15,
-    safetyMs: between(8, 16) * 1000,
+    safetyMs: between(3, 8) * 1000,
     livenessMs: 600_000,
   };
   return { ...drawn, ...fixed };

@@ -26,6 +26,8 @@ import { hashOfValue, publicOf, type Value } from '../../src/protocol/value.ts';
 import { decode as decodeRecord } from 'cborg';
 import type { Peer, World } from './world.ts';
 
+type Said = Exclude<Message, { type: 'dealing' }>;
+
 /** A statement of protocol §7 that did not hold, or one of §4's rules on which they rest. */
 export class Violation extends Error {
   readonly statement: string;
@@ -282,8 +284,11 @@ export class Oracle {
     if (message.type === 'prevote' || message.type === 'precommit') this.#checkLock(peer, message);
   }
 
-  #isDurable(peer: Peer, message: Exclude<Message, { type: 'dealing' }>): boolean {
+  #isDurable(peer: Peer, message: Said): boolean {
     const { records } = peer.home;
+    // What one step says and the next one decides is durable as the decision.
+    const decided = message.type !== 'ready' && records.has(`chain/${String(message.epoch).padStart(9, '0')}`);
+    if (decided) return true;
     switch (message.type) {
       case 'attend': {
         const own = decodeRecord(records.get('own') ?? encode({ retired: 0 })) as Durable['own'];

@@ -13,14 +13,14 @@ import type { Job, JobResult, Output } from '../../src/protocol/io.ts';
 import type { CoreState, Timing } from '../../src/protocol/state.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { SimulatedCrash } from '../support/simulated-disk.ts';
-import { type Route, SimulatedNetwork } from '../support/simulated-network.ts';
+import { type Route, SimulatedNetwork, type SimulatedTransport } from '../support/simulated-network.ts';
 import { SimulationHome, type SimulationStore } from '../support/simulation-store.ts';
 import { seededBytes, settled, VirtualTime } from '../support/virtual-time.ts';
 import type { Fixture } from './fixture.ts';
 import type { RunOptions } from './options.ts';
 
 const timing: Timing = {
-  refreshPeriodMs: 3_000,
+  refreshPeriodMs: 2_500,
   refreshJitter: 0.5,
   minimumIntervalMs: 200,
   dealingWindowMs: 300,
@@ -32,7 +32,7 @@ const timing: Timing = {
   recoveryHoldMs: 1_000,
 };
 
-const ciphers: CipherName[] = ['aes', 'des', 'xchacha20', '3des', 'blowfish'];
+const ciphers: CipherName[] = ['aes', 'des', 'aes', 'blowfish', 'aes', '3des', 'aes', 'xchacha20'];
 
 export interface Peer {
   index: number;
@@ -41,6 +41,7 @@ export interface Peer {
   home: SimulationHome;
   store: SimulationStore | null;
   driver: Driver | null;
+  transport: SimulatedTransport | null;
   cipher: CipherName;
   /** Counts against `faults`: it lies, or its store went back in time. */
   faulty: 'lies' | 'went-back' | null;
@@ -94,6 +95,7 @@ export class World {
       peer,
       store: null,
       driver: null,
+      transport: null,
       cipher,
       faulty: null,
       starts: 0,
@@ -135,12 +137,14 @@ export class World {
 
   #driver(peer: Peer, store: SimulationStore, durable: CoreState['durable']): Driver {
     const randomBytes = seededBytes(`${this.options.seed}/${peer.name}/${peer.starts}`);
+    const transport = this.network.transport(peer.peer);
+    peer.transport = transport;
     const driver = new Driver({
       state: createCore({ genesis: this.genesis, peer: peer.peer, timing, gate: 0, durable }),
       store,
-      transport: this.network.transport(peer.peer),
+      transport,
       compute: (job) =>
-        new Promise((resolve) => {
+        new Promise<void>((resolve) => {
           this.time.schedule(1 + this.random() * 5, resolve);
         }).then(() =>
           this.#hooks.runJob(peer, job, (given) => runJob(given, { cipher: peer.cipher, randomBytes })),
@@ -151,7 +155,7 @@ export class World {
         debug() {},
         info() {},
         warn() {},
-        error: (detail: object, what?: string) => {
+        error: (detail: object, what: string) => {
           if (peer.driver === driver)
             this.#hooks.onFailure(peer, (detail as { err?: Error }).err ?? new Error(what));
         },
@@ -174,6 +178,7 @@ export class World {
     if (driver === null) return;
     peer.driver = null;
     peer.store = null;
+    peer.transport = null;
     peer.home.crash();
     void driver.stop();
     this.#hooks.onCrash(peer);

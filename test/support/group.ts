@@ -13,6 +13,7 @@ import {
   foundDurable,
   foundingLink,
   foundingValue,
+  joinDurable,
   signFounding,
 } from '../../src/protocol/create.ts';
 import { durableFromRecords } from '../../src/protocol/durable-records.ts';
@@ -268,6 +269,55 @@ export class Group {
     driver?.refresh();
     await this.until(() => this.settledAt(next), 120_000, `epoch ${next}`);
     return next;
+  }
+
+  /** Admits a new peer by an order handed to peer `by` and starts it as its lobby would; returns its place in `nodes`. */
+  async join(by: number): Promise<number> {
+    const place = this.nodes.length + 1;
+    const seed = this.random(32);
+    const { publicKey } = ed25519FromSeed(seed);
+    const peer = `peer-${String(place).padStart(4, '0')}`;
+    const next = this.epochOf(by) + 1;
+    await this.order(by, { type: 'admit', name: `p${place}`, peer, epochKey: publicKey });
+    await this.until(() => this.epochOf(by) >= next, 120_000, `the admission of p${place}`);
+    const { links, admissions, own } = this.state(by).durable;
+    const order = admissions[peer] as Order;
+    const chain = Object.values(links).filter(
+      ({ value }) => value.epoch >= order.body.ancestorEpoch && value.epoch <= own.head,
+    );
+    const durable = joinDurable({
+      genesis: this.genesis,
+      peer,
+      order,
+      links: chain,
+      epochKey: { publicKey, seed },
+      wallMs: this.time.clock().wallMs(),
+    });
+    const home = new MemoryHome();
+    const node: Node = {
+      name: `p${place}`,
+      peer,
+      home,
+      store: new MemoryStore(home),
+      driver: null,
+      cipher: ciphers[place % ciphers.length] as CipherName,
+      outputs: [],
+    };
+    this.nodes.push(node);
+    await node.store.open();
+    node.driver = this.#driver(node, this.#core(node, durable));
+    await node.driver.start({ fresh: true });
+    await this.until(() => this.settledAt(this.epochOf(by)), 120_000, `the share of p${place}`);
+    return place;
+  }
+
+  /** Evicts the peer at `place` in `nodes` by an order handed to peer `by`; it goes on running until it is stopped. */
+  async evict(by: number, place: number): Promise<void> {
+    const index = headOf(this.state(by)).roster.find((member) => member.peer === this.node(place).peer)
+      ?.index as number;
+    const next = this.epochOf(by) + 1;
+    await this.order(by, { type: 'evict', index });
+    await this.until(() => this.epochOf(by) >= next, 120_000, `the eviction of p${place}`);
   }
 
   /** Signs an order on the newest value that the peer knows and hands it to that peer. */

@@ -27,6 +27,7 @@ function withAccepted(liar: Liar, { value, ...proposal }: Proposal, accepted: Ac
     attends,
     accepted,
     halves.map((half) => decodePublic((half as { bytes: Uint8Array }).bytes)),
+    value.suspended,
   );
   return { ...proposal, value: other.value };
 }

@@ -1,0 +1,117 @@
+/** Members come and go by epoch changes alone (§4, §5): the key stays, whoever holds it. */
+import { expect, test } from 'vitest';
+import { trialBlock } from '../../src/crypto/encoding.ts';
+import { decodeSigned } from '../../src/crypto/integers.ts';
+import { combine, partial } from '../../src/crypto/signing.ts';
+import { hex, numberOf } from '../../src/protocol/codec.ts';
+import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
+import { publicOf } from '../../src/protocol/value.ts';
+import { type Group, groupWithKey } from '../support/group.ts';
+
+/** A signature of one fixed block by the shares of these peers, which are taken from their state. */
+function signatureBy(group: Group, places: readonly number[], epochs?: readonly number[]): bigint | null {
+  const value = headOf(group.state(places[0] as number));
+  const record = value.keys[0]!;
+  const key = publicOf(record);
+  const parameters = { membersMax: group.genesis.membersMax, threshold: value.threshold, modulusBits: 512 };
+  const block = trialBlock(new Uint8Array(32), record.id, numberOf(record.modulus));
+  const partials = new Map(
+    places.map((place, at) => {
+      const state = group.state(place);
+      const share = decodeSigned(state.durable.shares[epochs?.[at] ?? value.epoch]![hex(record.id)]!);
+      return [selfIn(state)!.index, partial({ key, parameters, share, block })] as const;
+    }),
+  );
+  return combine({ key, parameters, block, partials });
+}
+
+test('a group grows from 3 to 9 and shrinks to 4 with other members than it began with: same key, same signature', async () => {
+  const group = await groupWithKey({ peers: 3, threshold: 2, membersMax: 10 });
+  const before = signatureBy(group, [1, 2]);
+  expect(before).not.toBeNull();
+  for (let place = 4; place <= 9; place += 1) {
+    expect(await group.join(1)).toBe(place);
+    expect(signatureBy(group, [place, 1])).toBe(before);
+  }
+  for (const place of [1, 2, 3, 4, 5]) {
+    await group.evict(9, place);
+    await group.until(() => group.epochOf(place) === group.epochOf(9), 30_000, 'the news of its eviction');
+    const { durable } = group.state(place);
+    expect(durable.shares).toEqual({});
+    expect(durable.epochSecrets).toEqual({});
+    await group.stop(place);
+    await group.until(() => group.settledAt(group.epochOf(9)));
+  }
+  expect(headOf(group.state(9)).roster.map(({ name }) => name)).toEqual(['p6', 'p7', 'p8', 'p9']);
+  await group.refresh(6);
+  expect(signatureBy(group, [6, 9])).toBe(before);
+  expect(signatureBy(group, [7, 8])).toBe(before);
+  await group.stopAll();
+}, 120_000);
+
+test('a 2-of-3 group replaces a dead machine once a second change can leave it out', async () => {
+  const group = await groupWithKey({ peers: 4, threshold: 2 });
+  const before = signatureBy(group, [1, 2]);
+  await group.stop(3);
+  const index = headOf(group.state(1)).roster.find(({ name }) => name === 'p3')!.index;
+  await group.order(1, { type: 'evict', index });
+  await group.until(() => headOf(group.state(1)).roster.length === 3 && group.settledAt(group.epochOf(1)));
+  const place = await group.join(1);
+  // The index of the dead machine is used again, with other keys.
+  expect(selfIn(group.state(place))!.index).toBe(index);
+  expect(signatureBy(group, [1, place])).toBe(before);
+  await group.stopAll();
+});
+
+test('a raised threshold needs more shares from then on, and the key stays', async () => {
+  const group = await groupWithKey({ peers: 5, threshold: 2 });
+  const before = signatureBy(group, [1, 2]);
+  await group.order(1, { type: 'raise-threshold', threshold: 3 });
+  await group.until(() => group.epochOf(1) === 2 && group.settledAt(2));
+  expect(headOf(group.state(1)).threshold).toBe(3);
+  expect(signatureBy(group, [1, 2, 3])).toBe(before);
+  expect(signatureBy(group, [3, 4, 5])).toBe(before);
+  // Two shares of the new epoch lie on a polynomial of degree 2: they say nothing.
+  const value = headOf(group.state(1));
+  const key = publicOf(value.keys[0]!);
+  const block = trialBlock(new Uint8Array(32), value.keys[0]!.id, key.modulus);
+  const old = { membersMax: group.genesis.membersMax, threshold: 2, modulusBits: 512 };
+  const partials = new Map(
+    [1, 2].map((place) => {
+      const share = decodeSigned(group.state(place).durable.shares[2]![hex(value.keys[0]!.id)]!);
+      return [place, partial({ key, parameters: old, share, block })] as const;
+    }),
+  );
+  expect(combine({ key, parameters: old, block, partials })).toBeNull();
+  await group.refresh(2);
+  expect(signatureBy(group, [2, 4, 5])).toBe(before);
+  await group.stopAll();
+});
+
+test('a change that would leave too few members in both rosters is refused, and so is a threshold that the group cannot carry', async () => {
+  const group = await groupWithKey({ peers: 3, threshold: 2 });
+  await expect(group.order(1, { type: 'raise-threshold', threshold: 4 })).rejects.toThrow('cannot carry');
+  await expect(group.order(1, { type: 'raise-threshold', threshold: 2 })).rejects.toThrow(
+    'can only be raised',
+  );
+  await group.stopAll();
+});
+
+test('a peer that is admitted while a refresh runs is told to wait, and served right after', async () => {
+  const group = await groupWithKey({
+    peers: 5,
+    threshold: 3,
+    timing: { dealingWindowMs: 3_000, recoveryHoldMs: 20_000 },
+  });
+  await group.stop(5);
+  await group.refresh(1);
+  await group.restart(5);
+  // Everybody else attends the next change before p5 is back: it must wait for the decision.
+  group.node(1).driver?.refresh();
+  await group.until(() =>
+    [1, 2, 3, 4].every((index) => Object.keys(group.state(index).durable.attended).length > 0),
+  );
+  await group.until(() => group.epochOf(5) === 3 && holdsShare(group.state(5)), 60_000, 'the share of p5');
+  await group.until(() => group.settledAt(3));
+  await group.stopAll();
+});

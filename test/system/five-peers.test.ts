@@ -1,0 +1,190 @@
+/** One group of five, 3 of 5, RSA-3072, every peer with another local cipher, put to use for claim after claim. */
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encodePkcs1 } from '../../src/crypto/encoding.ts';
+import { combine, partial } from '../../src/crypto/signing.ts';
+import { Lab } from '../../src/lab/lab.ts';
+import { parametersOf } from '../../src/node/sealing.ts';
+import type { EpochView } from '../../src/node/view.ts';
+import { publicOf } from '../../src/protocol/value.ts';
+import { Client, readyPrimes, refresh, sealedFiles, stolenShares, subsets, untilProblem } from './support.ts';
+
+const ciphers = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
+const message = 'A message that is signed in every epoch.\n';
+const patienceMs = 180_000;
+
+describe('five daemons in five processes', { timeout: patienceMs }, () => {
+  let lab: Lab;
+  let client: Client;
+  let before: Uint8Array;
+
+  beforeAll(async () => {
+    lab = await Lab.create({ peers: 5, threshold: 3, ciphers });
+    await lab.createKey('ca', readyPrimes(3072));
+    client = await Client.of(lab, 'ca');
+  }, patienceMs);
+  afterAll(() => lab?.close());
+
+  const newest = async (name = 'a'): Promise<number> => (await lab.api(name).status()).epoch ?? Number.NaN;
+  const hashesOf = (epoch: EpochView): string[] => epoch.verificationKeys.map(({ hash }) => hash);
+
+  it('find each other through one lobby address, each with another local cipher, and hold an RSA-3072 key', async () => {
+    const found: string[] = [];
+    for (const name of lab.names)
+      found.push(
+        await lab.until(name, async (api) => {
+          const { connected, cipher, keys } = await api.status();
+          return connected.length === 4 && keys === 1 ? cipher : null;
+        }),
+      );
+    expect(found.toSorted()).toEqual([...ciphers].toSorted());
+    expect(new Set([...lab.peers.values()].map(({ pid }) => pid)).size).toBe(5);
+    expect(client.publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072);
+  });
+
+  it('sign what OpenSSL accepts, PKCS#1 and PSS', async () => {
+    before = await lab.sign('b', 'ca', message);
+    expect(client.opensslVerdict(message, before)).toBe('Verified OK');
+    const pss = await lab.sign('c', 'ca', message, ['--scheme', 'pss']);
+    expect(client.opensslVerdict(message, pss, ['-sigopt', 'rsa_padding_mode:pss'])).toBe('Verified OK');
+  });
+
+  it('sign with any two stopped, and the same bytes whoever signs', async () => {
+    for (const [away, asked] of [
+      [['b', 'c'], 'a'],
+      [['d', 'e'], 'b'],
+    ] as const) {
+      await Promise.all(away.map(lab.stop));
+      const { signature, signers } = await client.sign(asked, message);
+      expect(signers.toSorted()).toEqual(lab.names.filter((name) => !away.includes(name as never)));
+      expect(Buffer.from(signature).equals(before)).toBe(true);
+      if (asked === 'a') await Promise.all(away.map(lab.start));
+    }
+  });
+
+  it('do not sign with three stopped: exit code 4 at the --timeout, saying who is missing', async () => {
+    await lab.stop('c');
+    const startedAtMs = performance.now();
+    const { code, stdout, stderr } = await lab.run('a', ['sign', '--key', 'ca', '--timeout', '2s'], message);
+    expect(code).toBe(4);
+    expect(stdout).toHaveLength(0);
+    expect(stderr).toMatch(/missing: .*\bc\b.*\bd\b.*\be\b/);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(performance.now() - startedAtMs).toBeLessThan(20_000);
+    await lab.start('c');
+  });
+
+  it('wait with a refresh while two are stopped, say so, go on signing, and finish by themselves', async () => {
+    const epoch = await newest();
+    await lab.api('a').refresh();
+    const what = await untilProblem(lab, 'a', 'refresh-waits');
+    expect(what).toMatch(/4 of 5 members .*; missing: d, e\./);
+    const shown = (await lab.must('a', ['status'])).toString('utf8');
+    expect(shown).toContain(`The change to epoch ${epoch + 1} waits`);
+    expect(Buffer.from((await client.sign('a', message)).signature).equals(before)).toBe(true);
+    expect(await newest()).toBe(epoch);
+    await Promise.all(['d', 'e'].map(lab.start));
+    await lab.untilEpoch(epoch + 1);
+  });
+
+  it('replace all shares 20 times under one public key: every v_i and every sealed record changes', async () => {
+    const seenHashes = new Set<string>();
+    const seenFiles = new Map(lab.names.map((name) => [name, new Set<string>()]));
+    const look = async (epoch: EpochView): Promise<void> => {
+      expect(epoch.verificationKeys.map(({ member }) => member)).toEqual(lab.names);
+      for (const hash of hashesOf(epoch)) expect(seenHashes.has(hash)).toBe(false);
+      for (const hash of hashesOf(epoch)) seenHashes.add(hash);
+      for (const [name, seen] of seenFiles) {
+        const files = await lab.until(name, async () => unlessMoved(() => sealedFiles(lab.peer(name).home), seen));
+        for (const file of files) seen.add(file);
+      }
+    };
+    const start = await newest();
+    await look(await lab.api('a').epoch(start));
+    for (let round = 0; round < 20; round += 1) {
+      const at = lab.names[round % 5] ?? 'a';
+      const epoch = await refresh(lab, at);
+      await look(epoch);
+      expect(epoch.dealt.length).toBeGreaterThanOrEqual(3);
+      expect([...epoch.dealt, ...epoch.didNotDeal, ...epoch.missing].toSorted()).toEqual(lab.names);
+      const { signature, epoch: signedIn } = await client.sign(at, message);
+      expect(signedIn).toBeGreaterThanOrEqual(epoch.epoch);
+      expect(Buffer.from(signature).equals(before)).toBe(true);
+    }
+    const { epochs } = JSON.parse((await lab.must('e', ['epochs', '--json', '--limit', '100'])).toString('utf8'));
+    const refreshes = (epochs as EpochView[]).filter(({ epoch }) => epoch > start);
+    expect(refreshes.length).toBeGreaterThanOrEqual(20);
+    for (const { dealt } of refreshes) expect(dealt.length).toBeGreaterThanOrEqual(3);
+    expect((await lab.must('d', ['key', 'public', 'ca'])).toString('utf8')).toBe(client.pem);
+    const fresh = await lab.sign('d', 'ca', 'another message\n');
+    expect(client.opensslVerdict('another message\n', fresh)).toBe('Verified OK');
+  });
+
+  it('shares of one epoch sign, any mixture of two epochs does not, and the older ones are gone', async () => {
+    const epoch = await newest();
+    const [link] = await lab.api('a').links(epoch);
+    const [key] = link?.value.keys ?? [];
+    if (link === undefined || key === undefined) throw new Error('the newest value has the key');
+    const steal = async (wanted: number): Promise<Map<number, bigint>> => {
+      const shares = new Map<number, bigint>();
+      for (const name of lab.names) {
+        const { index } = await lab.api(name).status();
+        // A copy that a write fell into does not open: look again after the next event.
+        const stolen = await lab.until(name, async () => {
+          const found = await stolenShares(lab, name, key.id).catch(() => null);
+          return found?.has(wanted) && found.size === 1 ? found : null;
+        });
+        shares.set(index ?? 0, stolen.get(wanted) ?? 0n);
+      }
+      return shares;
+    };
+    const old = await steal(epoch);
+    await refresh(lab, 'a');
+    const fresh = await steal(epoch + 1);
+
+    const parameters = parametersOf({ key, threshold: 3, membersMax: 20 });
+    const block = encodePkcs1('sha256', createHash('sha256').update(message).digest(), parameters.modulusBits);
+    const shared = publicOf(key);
+    const partials = [old, fresh].map(
+      (shares) => new Map([...shares].map(([index, share]) => [index, partial({ key: shared, parameters, share, block })])),
+    );
+    const signature = BigInt(`0x${Buffer.from(before).toString('hex')}`);
+    let mixtures = 0;
+    for (const members of subsets([1, 2, 3, 4, 5], 3)) {
+      for (let choice = 0; choice < 8; choice += 1) {
+        const epochs = members.map((_, at) => (choice >> at) & 1);
+        const given = new Map(members.map((index, at) => [index, partials[epochs[at] ?? 0]?.get(index) ?? 0n]));
+        const made = combine({ key: shared, parameters, block, partials: given });
+        const mixed = new Set(epochs).size > 1;
+        expect(made).toBe(mixed ? null : signature);
+        if (mixed) mixtures += 1;
+      }
+    }
+    expect(mixtures).toBe(60);
+  });
+
+  it.each(['gathering', 'agreeing'] as const)(
+    'all killed at once while a refresh is %s: after the restart the change completes under the same key',
+    async (phase) => {
+      const epoch = await newest();
+      const reached = phase === 'gathering' ? ['gathering', 'dealing', 'agreeing'] : ['agreeing', 'applying', 'retiring'];
+      await lab.api('a').refresh();
+      await lab.until('a', async (api) => (reached.includes((await api.status()).change?.phase ?? '') ? true : null));
+      for (const peer of lab.peers.values()) peer.killNow();
+      await Promise.all(lab.names.map(lab.kill));
+      await Promise.all(lab.names.map(lab.start));
+      await lab.untilEpoch(epoch + 1);
+      expect(Buffer.from((await client.sign('e', message)).signature).equals(before)).toBe(true);
+    },
+  );
+});
+
+/** The sealed files once all of them are new; null while the peer is still replacing them. */
+function unlessMoved(look: () => Set<string>, seen: ReadonlySet<string>): Set<string> | null {
+  try {
+    const files = look();
+    return [...files].some((file) => seen.has(file)) ? null : files;
+  } catch {
+    return null;
+  }
+}
