@@ -91,16 +91,26 @@ export function signOrder(genesis: Genesis, seed: Uint8Array, body: OrderBody): 
   return { body, signatures: [operatorSign(genesis, seed, hashOfOrder({ body, signatures: [] }))] };
 }
 
+/**
+ * Orders whose signatures, and whose key's public values, were found true under a genesis. They are immutable, and plans
+ * are drafted from them at almost every step: one check of each is enough.
+ */
+const signedUnder = new WeakMap<Order, Genesis>();
+const soundUnder = new WeakMap<Order, Genesis>();
+
 /** Checks an order by itself: cluster, signatures, age. Throws `bad-order`. */
 export function checkOrder(genesis: Genesis, clusterId: Uint8Array, head: Value, order: Order): void {
   const { body } = order;
   if (!sameBytes(body.cluster, clusterId))
     throw new ProtocolError('bad-order', 'the order is for another cluster');
-  if (!operatorsAgree(genesis, order.signatures, hashOfOrder(order)))
-    throw new ProtocolError(
-      'bad-order',
-      `the order needs valid signatures of ${genesis.operatorsNeeded} operators`,
-    );
+  if (signedUnder.get(order) !== genesis) {
+    if (!operatorsAgree(genesis, order.signatures, hashOfOrder(order)))
+      throw new ProtocolError(
+        'bad-order',
+        `the order needs valid signatures of ${genesis.operatorsNeeded} operators`,
+      );
+    signedUnder.set(order, genesis);
+  }
   if (body.sequence <= head.lastOrder)
     throw new ProtocolError('bad-order', `order ${body.sequence} was used already`, { action: 'ignore' });
   if (body.ancestorEpoch > head.epoch)
@@ -176,15 +186,17 @@ function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, orde
       if (action.commitments.length !== draft.threshold - 1)
         refuse(`the key was shared for another threshold than ${draft.threshold}`);
       try {
-        checkKeyPublic(
-          {
-            modulus: numberOf(action.modulus),
-            exponent: numberOf(action.exponent),
-            base: numberOf(action.base),
-            constant: numberOf(action.constant),
-          },
-          genesis.membersMax,
-        );
+        if (soundUnder.get(order) !== genesis)
+          checkKeyPublic(
+            {
+              modulus: numberOf(action.modulus),
+              exponent: numberOf(action.exponent),
+              base: numberOf(action.base),
+              constant: numberOf(action.constant),
+            },
+            genesis.membersMax,
+          );
+        soundUnder.set(order, genesis);
       } catch (error) {
         refuse(`the key's public values are wrong: ${(error as Error).message}`);
       }

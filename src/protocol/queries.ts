@@ -1,6 +1,7 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
 import { hex } from './codec.ts';
+import { ProtocolError } from './errors.ts';
 import type { KeySetting } from './io.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
@@ -79,30 +80,53 @@ export function attendedPlans(view: View): Hex[] {
   return Object.keys(view.durable.plans).filter((plan) => attendsOf(view, plan).length >= quorum);
 }
 
+/** Drafts by their orders: records are immutable, so a draft is computed once for each list of orders and parent. */
+const drafts = new WeakMap<readonly Order[], { parent: Value; draft: Draft }>();
+
 export function draftOfPlan(view: View, plan: Hex): Draft | null {
   const orders = view.durable.plans[plan]?.orders;
-  return orders === undefined ? null : draftOf(view.genesis, view.clusterId, headOf(view), orders);
+  if (orders === undefined) return null;
+  const parent = headOf(view);
+  const known = drafts.get(orders);
+  if (known?.parent === parent) return known.draft;
+  const draft = draftOf(view.genesis, view.clusterId, parent, orders);
+  drafts.set(orders, { parent, draft });
+  return draft;
 }
 
+export interface Plan {
+  plan: Uint8Array;
+  orders: Order[];
+  draft: Draft;
+}
+
+/** Best plans by the pending orders that they were made of. */
+const bestPlans = new WeakMap<object, { parent: Value; best: Plan }>();
+
 /** The longest run of pending orders that fit the newest value, in sequence, with the plan it makes. */
-export function bestPlan(view: View): { plan: Uint8Array; orders: Order[]; draft: Draft } {
+export function bestPlan(view: View): Plan {
   const parent = headOf(view);
+  const known = bestPlans.get(view.durable.orders);
+  if (known?.parent === parent) return known.best;
   let orders: Order[] = [];
   let draft = draftOf(view.genesis, view.clusterId, parent, orders);
-  for (let sequence = parent.lastOrder + 1; ; sequence += 1) {
+  for (let sequence = parent.lastOrder + 1; orders.length < limits.ordersPerPlanMax; sequence += 1) {
     const order = view.durable.orders[sequence];
-    if (order === undefined || orders.length >= limits.ordersPerPlanMax) break;
+    if (order === undefined) break;
     try {
       draft = draftOf(view.genesis, view.clusterId, parent, [...orders, order]);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
       break; // It fits neither now nor as a part of a longer plan: it waits, or is replaced by the operator.
     }
     orders = [...orders, order];
   }
-  return { plan: planOf(parent, draft, orders), orders, draft };
+  const best = { plan: planOf(parent, draft, orders), orders, draft };
+  bestPlans.set(view.durable.orders, { parent, best });
+  return best;
 }
 
-export function barePlan(view: View): { plan: Uint8Array; orders: Order[]; draft: Draft } {
+export function barePlan(view: View): Plan {
   const parent = headOf(view);
   const draft = draftOf(view.genesis, view.clusterId, parent, []);
   return { plan: planOf(parent, draft, []), orders: [], draft };
