@@ -33,6 +33,8 @@ export interface UseServiceOptions {
 
 /** After this long without enough partials, everyone who has not been asked yet is asked too. */
 const hedgeMs = 400;
+/** Attempts follow each other at least this often. */
+const retryMs = 500;
 const minuteMs = 60_000;
 
 /** How this peer answers itself. */
@@ -134,7 +136,7 @@ export class UseService {
         const answer = await attempt.run();
         if (answer !== null) return answer;
         if (deadline.signal.aborted) throw attempt.failure();
-        await changed;
+        await changed; // or a moment, for a peer that was only busy
         if (deadline.signal.aborted) throw attempt.failure();
       }
     } finally {
@@ -143,11 +145,13 @@ export class UseService {
     }
   }
 
-  /** Resolves at the next change of the daemon's state, or when `signal` aborts. */
+  /** Resolves at the next change of the daemon's state, after a short while, or when `signal` aborts. */
   #changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      const cancel = this.#options.clock.schedule(retryMs, () => done());
       const undo = this.#options.onChange(() => done());
       const done = () => {
+        cancel();
         undo();
         signal.removeEventListener('abort', done);
         resolve();

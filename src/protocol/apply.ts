@@ -32,7 +32,7 @@ export function apply(work: Work): boolean {
   const { value, commitments } = headLink(work);
   const self = selfIn(work);
   if (value.epoch === 0 || self === undefined || work.durable.shares[value.epoch] !== undefined) return false;
-  const before = work.durable.shares[value.epoch - 1];
+  const before = work.durable.shares[value.epoch - 1] ?? (holdsShare(work, value.epoch - 1) ? {} : undefined);
   const parent = work.durable.links[value.epoch - 1]?.value;
   const parentSelf = parent?.roster.find((member) => member.peer === work.peer);
   if (before === undefined || parent === undefined || parentSelf?.index !== self.index) return false;

@@ -5,7 +5,7 @@
  */
 
 /** How many cases are tried for one answer; groups of a dozen need a few, and the next Have brings another try. */
-const casesMax = 2_000;
+const casesMax = 500;
 
 interface Candidate {
   readonly side: 'dealing' | 'holder';

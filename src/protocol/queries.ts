@@ -29,15 +29,11 @@ export const valueQuorum = (view: View, value: Value): number =>
 export const valueFaults = (view: View, value: Value): number =>
   faultsOf(value.roster.length, value.threshold, view.genesis.faultModel);
 
-/** Whether this member holds its share of every key in the newest epoch. */
+/** Whether this member holds its share of every key in an epoch; where there is no key yet, everybody does. */
 export function holdsShare(view: View, epoch: number = view.durable.own.head): boolean {
-  const link = view.durable.links[epoch];
-  const shares = view.durable.shares[epoch];
-  return (
-    link !== undefined &&
-    shares !== undefined &&
-    link.value.keys.every((key) => shares[hex(key.id)] !== undefined)
-  );
+  const keys = view.durable.links[epoch]?.value.keys;
+  const shares = view.durable.shares[epoch] ?? {};
+  return keys?.every((key) => shares[hex(key.id)] !== undefined) ?? false;
 }
 
 /** The secret that this member signs with now, or null: unlisted, muted, or waiting for others' memory after a restart. */

@@ -100,7 +100,6 @@ describe('the accepted set', () => {
 
   test('is not hidden by one member that deals to most and lists little', () => {
     // p5 deals to p1–p3, lists its own dealing and p1's only, and its digest may be anywhere in the order.
-    const liar = all[4]!;
     for (let variant = 0; variant < 12; variant += 1) {
       const lie = dealing(5, variant);
       const honest = all.slice(0, 4).map(({ digest }) => digest);
@@ -109,7 +108,6 @@ describe('the accepted set', () => {
       const found = acceptable(leaderWith(lists, [...all.slice(0, 4), lie]), hex(plan));
       expect(found?.accepted.map(({ dealer }) => dealer)).toEqual([1, 2, 3, 4]);
     }
-    expect(liar.dealer).toBe(5);
   });
 
   test('holds one dealing of a dealer with two, and none whose public half is missing', () => {
@@ -144,16 +142,4 @@ test('a required dealing is never left out', () => {
     new Set(['a', 'd']),
   );
   expect(largestHeldWhole({ dealings, holders, spare: { dealings: 1, holders: 1 } })).toBeNull();
-});
-
-test('sixty-four members with scattered gaps are served in little time', () => {
-  const names = Array.from({ length: 64 }, (_, at) => String(at));
-  const holders = names.map((name, row) => ({
-    name,
-    listed: new Set(names.filter((_, column) => (row * 7 + column * 13) % 31 !== 0)),
-  }));
-  const dealings = names.map((name) => ({ name, required: false }));
-  const startedAt = performance.now();
-  largestHeldWhole({ dealings, holders, spare: { dealings: 40, holders: 40 } });
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
 });

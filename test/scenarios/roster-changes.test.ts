@@ -6,7 +6,7 @@ import { combine, partial } from '../../src/crypto/signing.ts';
 import { hex, numberOf } from '../../src/protocol/codec.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
 import { publicOf } from '../../src/protocol/value.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { Group, groupWithKey } from '../support/group.ts';
 
 /** A signature of one fixed block by the shares of these peers, which are taken from their state. */
 function signatureBy(group: Group, places: readonly number[], epochs?: readonly number[]): bigint | null {
@@ -113,5 +113,19 @@ test('a peer that is admitted while a refresh runs is told to wait, and served r
   );
   await group.until(() => group.epochOf(5) === 3 && holdsShare(group.state(5)), 60_000, 'the share of p5');
   await group.until(() => group.settledAt(3));
+  await group.stopAll();
+});
+
+test('who joins before there is any key takes full part in creating the first one', async () => {
+  const group = new Group({ peers: 3, threshold: 2, membersMax: 8 });
+  await group.start();
+  await group.refresh(1);
+  for (const place of [4, 5, 6]) expect(await group.join(1)).toBe(place);
+  for (const place of [1, 2]) {
+    await group.evict(6, place);
+    await group.stop(place);
+  }
+  await group.createKey('late', 6);
+  expect(signatureBy(group, [4, 5])).toBe(signatureBy(group, [3, 6]));
   await group.stopAll();
 });

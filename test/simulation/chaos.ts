@@ -37,7 +37,10 @@ export class Chaos {
     this.#quiet = true;
     this.#oneWay.clear();
     this.#world.network.heal();
-    for (const peer of this.#world.peers) await this.#world.start(peer);
+    for (const peer of this.#world.peers) {
+      peer.store?.crashAtNextWrite(null);
+      await this.#world.start(peer);
+    }
   }
 
   /** The fate of one frame: lost, in order, or out of it. */
@@ -82,10 +85,7 @@ export class Chaos {
 
   /** Restarts a crashed peer after a while. */
   onCrash(peer: Peer): void {
-    if (this.#quiet) return;
-    this.#world.time.schedule(20 + this.#world.random() ** 3 * 4_000, () => {
-      if (!this.#quiet) void this.#world.start(peer);
-    });
+    this.#world.time.schedule(20 + this.#world.random() ** 3 * 4_000, () => void this.#world.start(peer));
   }
 
   #partition(): void {

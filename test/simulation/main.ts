@@ -1,5 +1,6 @@
 /** `scripts/simulate`: runs many seeds, prints what was injected and decided, and the first seed that fails. */
 import { parseArgs } from 'node:util';
+import { lieNames } from './lies/library.ts';
 import { type RunOptions, optionsOf } from './options.ts';
 import { type RunResult, simulate } from './run.ts';
 import { Tally } from './tally.ts';
@@ -41,10 +42,15 @@ function fixedOptions(): Partial<RunOptions> {
 }
 
 const describe = ({ options, violation, history }: RunResult): string =>
-  `seed ${options.seed}: ${violation?.message}\n  history ${history}, options ${JSON.stringify(options)}\n` +
-  `  again: scripts/simulate --replay ${options.seed} ${process.argv.slice(2).filter(isRunOption).join(' ')}`;
-const isRunOption = (argument: string, at: number, all: string[]): boolean =>
-  ![argument, all[at - 1] ?? ''].some((each) => /^--(seeds|from|replay|json|keep-going)$/.test(each));
+  `seed ${options.seed}: ${violation?.message}\n  history ${history}, options ${JSON.stringify({ ...options, lies: options.lies === lieNames ? 'all' : options.lies })}\n` +
+  `  again: scripts/simulate --replay ${options.seed}${runOptions()}`;
+
+/** The options of a run as they were given, for the line that repeats it. */
+const runOptions = (): string =>
+  Object.entries(given)
+    .filter(([name, value]) => typeof value === 'string' && !['seeds', 'from', 'replay'].includes(name))
+    .map(([name, value]) => ` --${name} ${value}`)
+    .join('');
 
 async function main(): Promise<number> {
   if (values.help) {

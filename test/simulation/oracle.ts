@@ -316,7 +316,7 @@ export class Oracle {
     }
   }
 
-  #checkOnce(peer: Peer, message: Message): void {
+  #checkOnce(peer: Peer, message: Said): void {
     const name =
       message.type === 'attend'
         ? `${message.epoch}/${hex(message.plan)}`

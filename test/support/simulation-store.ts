@@ -97,8 +97,10 @@ export class SimulationStore implements Store {
     this.#abandoned = true;
   }
 
-  crashAtNextWrite(when: CrashPoint['when']): void {
+  /** Null takes the crash back. */
+  crashAtNextWrite(when: CrashPoint['when'] | null): void {
     if (this.#files === null) this.#crashNext = when;
+    else if (when === null) this.#home.disk.crashSoon(Number.POSITIVE_INFINITY, 'before');
     else this.#home.disk.crashSoon(Math.floor(this.#home.options.random() * 6), when);
   }
 

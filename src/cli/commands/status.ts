@@ -28,7 +28,7 @@ function showStatus(status: StatusView, nowMs: number): void {
   const { change } = status;
   const row = (label: string, text: string): void => say(`${faint(label.padEnd(13))}${text}`);
   say(
-    `${strong(status.name)}  ${status.state === 'member' ? `member ${status.index ?? '?'} of ${status.clusterName}` : `${status.state.replaceAll('-', ' ')} to ${status.clusterName}`}`,
+    `${strong(status.name)}  ${status.state === 'member' ? `member ${status.index ?? '?'} of ${status.clusterName}` : status.state === 'evicted' ? `evicted from ${status.clusterName}` : `waiting for admission to ${status.clusterName}`}`,
   );
   row(
     'epoch',
