@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { admitCommand } from './commands/admit.ts';
 import { clientCommand } from './commands/client.ts';
 import { clusterInitCommand } from './commands/cluster-init.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { epochsCommand } from './commands/epochs.ts';
 import { evictCommand } from './commands/evict.ts';
 import { inviteCommand } from './commands/invite.ts';
@@ -42,6 +43,7 @@ const commands = [
   statusCommand(),
   refreshCommand(),
   epochsCommand(),
+  doctorCommand(),
   new Command('key')
     .description('the keys that the group keeps')
     .addCommand(keyCreateCommand())

@@ -20,6 +20,7 @@ import {
   type View,
 } from './queries.ts';
 import { keep, say } from './say.ts';
+import { hashOfValue } from './value.ts';
 import type { Work } from './work.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
@@ -112,6 +113,12 @@ export function checkFits(view: View, order: Order): void {
   const parent = headOf(view);
   checkOrder(view.genesis, view.clusterId, parent, order);
   const { sequence, ancestorEpoch } = order.body;
+  const ancestor = view.durable.links[ancestorEpoch]?.value;
+  if (ancestor !== undefined && !sameBytes(hashOfValue(ancestor), order.body.ancestor))
+    throw new ProtocolError(
+      'bad-order',
+      `the order was signed on another value of epoch ${ancestorEpoch} than this group's`,
+    );
   const pending = bestPlan(view).orders;
   const before = pending.filter(({ body }) => body.sequence < sequence);
   const held = pending.find(({ body }) => body.sequence === sequence);

@@ -89,8 +89,8 @@ export function checkFounding(genesis: Genesis, link: Link): void {
     bad('it must not hold keys yet');
   const { roster } = value;
   if (roster.some((member, at) => member.index !== at + 1)) bad('indices must be 1, 2, 3, …');
-  for (const field of ['name', 'peer'] as const)
-    if (new Set(roster.map((member) => member[field])).size !== roster.length)
+  for (const field of ['name', 'peer', 'epochKey'] as const)
+    if (new Set(roster.map((member) => String(member[field]))).size !== roster.length)
       bad(`a ${field} is listed twice`);
   checkCommitments(link);
 }

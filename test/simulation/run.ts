@@ -72,9 +72,12 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
       if (fate === 'lost') return [];
       const from = liars.get(frame.from);
       const to = world.peers.find(({ peer }) => peer === frame.to);
-      if (to === undefined || liars.get(frame.to)?.takes(frame.bytes) === false) return [];
-      const bytes = from === undefined ? [frame.bytes] : from.bend(to, frame.bytes);
-      return bytes.flatMap((each) => Array.from({ length: chaos.copies() }, () => ({ bytes: each, ...fate })));
+      const liar = liars.get(frame.to);
+      if (to === undefined) return [];
+      return (from === undefined ? [frame.bytes] : from.bend(to, frame.bytes)).flatMap((sent) => {
+        const bytes = liar === undefined ? sent : liar.receives(sent);
+        return bytes === null ? [] : Array.from({ length: chaos.copies() }, () => ({ bytes, ...fate }));
+      });
     },
     runJob: (peer, job, run) => liars.get(peer.peer)?.job(job, run) ?? run(job),
   });

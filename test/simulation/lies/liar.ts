@@ -1,6 +1,7 @@
 /** A broken-into member: it runs the real code, holds its real keys, and bends what it computes and says. */
 import { decode, encode, hex } from '../../../src/protocol/codec.ts';
 import type { Job, JobResult } from '../../../src/protocol/io.ts';
+import { limits } from '../../../src/protocol/limits.ts';
 import {
   type Carried,
   type Frame,
@@ -106,12 +107,14 @@ export class Liar {
     return [bytes];
   }
 
-  /** Whether what comes in reaches the liar's own code: its own words must not come back to silence it. */
-  takes(bytes: Uint8Array): boolean {
+  /** What reaches the liar's own code: its own words must not come back to silence it. */
+  receives(bytes: Uint8Array): Uint8Array | null {
     this.#hear(bytes);
+    if (bytes.length > limits.frameBytesMax) return null;
     const frame = decode(frameSchema, bytes);
-    if (frame.type === 'recalled') return false;
-    return frame.type !== 'message' || messageIn(frame.message)?.by !== this.peer.index;
+    if (frame.type === 'recalled') return encode({ ...frame, packets: [] });
+    const own = frame.type === 'message' && messageIn(frame.message)?.by === this.peer.index;
+    return own ? null : bytes;
   }
 
   job(job: Job, run: (job: Job) => JobResult): JobResult {
