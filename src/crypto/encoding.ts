@@ -105,9 +105,13 @@ export const isPssBlock = (
   return encodePss(hash, digest, db.subarray(separator + 1), modulusBits) === block;
 };
 
+/** 1 when two bytes are equal, else 0, without a branch. */
+const equalBytes = (a: number, b: number): number => ((a ^ b) - 1) >>> 31;
+
 /**
- * The message in an EME-OAEP block (RFC 8017 §7.1.2), MGF1 with the same hash. Only the client that asked calls this:
- * one error for every defect, so that it tells nothing about the block. @throws EncodingError
+ * The message in an EME-OAEP block (RFC 8017 §7.1.2), MGF1 with the same hash. Only the client that asked calls this.
+ * One error for every defect, found only after the whole block was read without a branch on it, so that neither words
+ * nor time tell where it is wrong (Manger 2001). @throws EncodingError
  */
 export const decodeOaep = (
   hash: HashName,
@@ -124,9 +128,19 @@ export const decodeOaep = (
   const seed = xor(bytes.subarray(1, 1 + hashLength), maskOf(hash, maskedDb, hashLength));
   const db = xor(maskedDb, maskOf(hash, seed, maskedDb.length));
   const labelHash = createHash(hash).update(label).digest();
-  const separator = db.findIndex((byte, i) => i >= hashLength && byte !== 0);
-  const labelFits = Buffer.compare(labelHash, db.subarray(0, hashLength)) === 0;
-  if (bytes[0] !== 0 || !labelFits || db[separator] !== 1) throw failure;
+
+  let defects = bytes[0]!;
+  for (let i = 0; i < hashLength; i++) defects |= db[i]! ^ labelHash[i]!;
+  // After the label's hash: zeros, then one 1, the separator.
+  let searching = 1;
+  let separator = 0;
+  for (let i = hashLength; i < db.length; i++) {
+    const isSeparator = searching & equalBytes(db[i]!, 1);
+    separator |= -isSeparator & i;
+    searching &= ~isSeparator;
+    defects |= searching & (1 - equalBytes(db[i]!, 0));
+  }
+  if ((defects | searching) !== 0) throw failure;
   return db.slice(separator + 1);
 };
 

@@ -180,7 +180,12 @@ export function receiveDealing(work: Work, message: Dealing, packet: Packet): vo
     if (!head.accepted.some((accepted) => sameBytes(accepted.digest, digestOfDealing(message.public))))
       return;
   } else {
-    checkPublic(head.epoch + 1, half.plan, draftOfPlan(work, plan) as Draft, half);
+    const draft = draftOfPlan(work, plan);
+    if (draft === null)
+      throw new ProtocolError('bad-dealing', 'the plan is of an epoch that is decided', {
+        culprit: half.dealer,
+      });
+    checkPublic(head.epoch + 1, half.plan, draft, half);
     const other = Object.values(work.volatile.inbox).some(
       (held) => held.plan === plan && held.dealer === half.dealer && half.dealer !== 0,
     );

@@ -3,39 +3,64 @@
  * before it computes a partial, so that a broken-into peer cannot make others sign for it.
  */
 import { z } from 'zod';
+import { trialBlock } from '../crypto/encoding.ts';
+import { fold, isUnit } from '../crypto/group.ts';
 import { hashOf } from '../crypto/hash.ts';
+import { bytesToInteger } from '../crypto/integers.ts';
 import { sign, verify } from '../crypto/signature.ts';
-import { encode, sameBytes, shape } from './codec.ts';
+import { encode, numberOf, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
-import type { Client, KeyRecord, Value } from './value.ts';
+import { type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
 
 export const schemeSchema = z.enum(['pkcs1', 'pss']);
 export const hashNameSchema = z.enum(['sha256', 'sha384', 'sha512']);
 export const digestBytes = { sha256: 32, sha384: 48, sha512: 64 } as const;
 
-export const useRequestBodySchema = z.strictObject({
+const common = {
   cluster: shape.hash,
   /** Ed25519 public key of the client that asks. */
   client: shape.key32,
   key: shape.hash,
+  nonce: shape.exactly(16),
+  /** Wall clock, Unix milliseconds; at most five minutes ahead. */
+  expiresAtMs: z.number().int().min(0),
+};
+
+export const signBodySchema = z.strictObject({
+  ...common,
   operation: z.literal('sign'),
   scheme: schemeSchema,
   hash: hashNameSchema,
   digest: shape.bytes(64),
   /** PSS salt, as long as the digest; empty for PKCS#1. */
   salt: shape.bytes(64),
-  nonce: shape.exactly(16),
-  /** Wall clock, Unix milliseconds; at most five minutes ahead. */
-  expiresAtMs: z.number().int().min(0),
 });
+export type SignBody = z.infer<typeof signBodySchema>;
+
+/** Hash and label of the padding stay with the client: only it unpads. */
+export const decryptBodySchema = z.strictObject({
+  ...common,
+  operation: z.literal('decrypt'),
+  /** As long as the modulus, big-endian. */
+  ciphertext: shape.bytes(limits.groupElementBytesMax),
+  /** X25519 public key of the client, for this request only: partials are sealed to it. */
+  sealingKey: shape.key32,
+});
+export type DecryptBody = z.infer<typeof decryptBodySchema>;
+
+export const useRequestBodySchema = z.discriminatedUnion('operation', [signBodySchema, decryptBodySchema]);
 export type UseRequestBody = z.infer<typeof useRequestBodySchema>;
 
 export const useRequestSchema = z.strictObject({ body: useRequestBodySchema, signature: shape.signature });
-export type UseRequest = z.infer<typeof useRequestSchema>;
+/** A signed request; `Body` where only one operation will do. */
+export interface UseRequest<Body extends UseRequestBody = UseRequestBody> {
+  body: Body;
+  signature: Uint8Array;
+}
 
 const domain = 'holdfast/use/1';
 export const hashOfUse = (body: UseRequestBody): Uint8Array => hashOf(domain, encode(body));
-export const signUse = (seed: Uint8Array, body: UseRequestBody): UseRequest => ({
+export const signUse = <Body extends UseRequestBody>(seed: Uint8Array, body: Body): UseRequest<Body> => ({
   body,
   signature: sign(seed, hashOfUse(body)),
 });
@@ -50,6 +75,8 @@ export type UseRefusalCode =
   | 'expired'
   | 'clock'
   | 'wrong-digest'
+  | 'wrong-ciphertext'
+  | 'trial-block'
   | 'over-rate';
 
 export class UseRefusal extends Error {
@@ -89,10 +116,8 @@ export function checkUse(
       'not-allowed',
       `client ${client.name} may not ${body.operation} with key ${key.name}`,
     );
-  if (body.digest.length !== digestBytes[body.hash])
-    throw new UseRefusal('wrong-digest', `the digest is not one of ${body.hash}`);
-  if (body.salt.length !== (body.scheme === 'pss' ? digestBytes[body.hash] : 0))
-    throw new UseRefusal('wrong-digest', 'the salt does not fit the scheme');
+  if (body.operation === 'sign') checkDigest(body);
+  else checkCiphertext(value, key, body);
   if (body.expiresAtMs + limits.clockSkewMs < nowMs)
     throw new UseRefusal(
       'expired',
@@ -104,4 +129,29 @@ export function checkUse(
       'the request expires more than five minutes ahead: this clock or the client’s is wrong',
     );
   return { key, client };
+}
+
+function checkDigest({ hash, digest, scheme, salt }: SignBody): void {
+  if (digest.length !== digestBytes[hash])
+    throw new UseRefusal('wrong-digest', `the digest is not one of ${hash}`);
+  if (salt.length !== (scheme === 'pss' ? digestBytes[hash] : 0))
+    throw new UseRefusal('wrong-digest', 'the salt does not fit the scheme');
+}
+
+/**
+ * A decryption is x^d for an x of the client's choice: never for the block by which the newest value retires the old
+ * shares (§2, §4.4), nor for its negative, of which partials say the same.
+ */
+function checkCiphertext(value: Value, key: KeyRecord, { ciphertext }: DecryptBody): void {
+  const modulus = numberOf(key.modulus);
+  if (ciphertext.length !== key.modulus.length)
+    throw new UseRefusal(
+      'wrong-ciphertext',
+      `the ciphertext has ${ciphertext.length} bytes, and the key ${key.modulus.length}`,
+    );
+  const block = bytesToInteger(ciphertext);
+  if (!isUnit(block, modulus))
+    throw new UseRefusal('wrong-ciphertext', 'the ciphertext is no unit below the modulus');
+  if (fold(block, modulus) === fold(trialBlock(hashOfValue(value), key.id, modulus), modulus))
+    throw new UseRefusal('trial-block', 'the ciphertext is the trial block of the newest epoch');
 }

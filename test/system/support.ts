@@ -91,12 +91,15 @@ export async function refresh(lab: Lab, name: string): Promise<EpochView> {
   return lab.api(name).epoch(next);
 }
 
-/** Waits until a peer's status names the problem; what it says. */
-export const untilProblem = (lab: Lab, name: string, code: string): Promise<string> =>
-  lab.until(
-    name,
-    async (api) => (await api.status()).problems.find((problem) => problem.code === code)?.what ?? null,
-  );
+/** Waits until a peer's status names the problem in words like these; what it says. */
+export const untilProblem = (lab: Lab, name: string, code: string, words: RegExp): Promise<string> =>
+  lab.until(name, async (api) => {
+    const { problems } = await api.status();
+    return problems.find((problem) => problem.code === code && words.test(problem.what))?.what ?? null;
+  });
+
+/** Every member's verification key, as hashes. */
+export const hashesOf = (epoch: EpochView): string[] => epoch.verificationKeys.map(({ hash }) => hash);
 
 /** Hashes of every sealed file in a peer's home. An empty journal holds no record. */
 export function sealedFiles(home: string): Set<string> {

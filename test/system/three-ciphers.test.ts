@@ -1,0 +1,135 @@
+/** Three peers, 2 of 3, with DES, AES and Blowfish: what three can and cannot do, and what strangers get from them. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { noise } from '@chainsafe/libp2p-noise';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { tcp } from '@libp2p/tcp';
+import { byteStream } from '@libp2p/utils';
+import { yamux } from '@libp2p/yamux';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p, type Libp2p } from 'libp2p';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Lab } from '../../src/lab/lab.ts';
+import { protocolIds } from '../../src/node/network/constants.ts';
+import { Client, readyPrimes, refresh, untilProblem } from './support.ts';
+
+const message = 'signed by any two of three\n';
+const patienceMs = 120_000;
+
+describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs }, () => {
+  let lab: Lab;
+  let client: Client;
+  let before: Buffer;
+
+  beforeAll(async () => {
+    lab = await Lab.create({ peers: 3, threshold: 2, ciphers: ['des', 'aes', 'blowfish'] });
+    await lab.createKey('ca', readyPrimes(2048));
+    client = await Client.of(lab, 'ca');
+    before = await lab.sign('a', 'ca', message);
+  }, patienceMs);
+  afterAll(() => lab?.close());
+
+  it('refresh with all three up', async () => {
+    const epoch = await refresh(lab, 'a');
+    expect(epoch.dealt.length).toBeGreaterThanOrEqual(2);
+    expect(epoch.missing).toEqual([]);
+    const { choice } = await lab.api('a').status();
+    expect(choice).toContain('2-of-3');
+  });
+
+  it.each(['a', 'b', 'c'])('sign the same bytes with %s stopped', async (away) => {
+    await lab.stop(away);
+    const [asked = '', other = ''] = lab.names.filter((name) => name !== away);
+    const { signature, signers } = await client.sign(asked, message);
+    expect(signers.toSorted()).toEqual([asked, other]);
+    expect(Buffer.from(signature).equals(before)).toBe(true);
+    await lab.start(away);
+  });
+
+  it('with one stopped, status says that the refresh waits because it needs all three', async () => {
+    const { epoch } = await lab.api('a').status();
+    await lab.stop('c');
+    await untilProblem(lab, 'a', 'refresh-will-wait', /it needs all 3 members, and c cannot be reached/);
+    await lab.api('a').refresh();
+    await untilProblem(lab, 'a', 'refresh-waits', /it needs all 3 members to attend; missing: c\.$/);
+    const shown = (await lab.must('a', ['status'])).toString('utf8');
+    expect(shown).toContain('it needs all 3 members to attend; missing: c.');
+    const { signature } = await client.sign('b', message);
+    expect(Buffer.from(signature).equals(before)).toBe(true);
+    await lab.start('c');
+    await lab.untilEpoch((epoch ?? 0) + 1);
+  });
+
+  it('a newcomer under a taken name hears that, and is not admitted', async () => {
+    const args = ['join', (await lab.must('a', ['invite', '--for', '10m'])).toString('utf8').trim()];
+    const places = ['--listen', '/ip4/127.0.0.1/tcp/0', '--lobby-listen', '/ip4/127.0.0.1/tcp/0', '--mdns', 'off'];
+    const joined = await lab.run('second-b', [...args, '--name', 'b', ...places]);
+    expect(joined.code).toBe(0);
+    const second = lab.adopt('second-b');
+    await second.start();
+    await untilProblem(lab, 'second-b', 'waiting-for-admission', /the name b is taken; join under another/);
+    await second.stop();
+    expect((await lab.api('a').peers()).filter(({ state }) => state === 'waiting')).toEqual([]);
+    expect((await lab.api('a').status()).members).toBe(3);
+  });
+
+  it('a thousand dials by strangers who know the addresses get no answer and leave nothing behind', async () => {
+    const { pid } = lab.peer('a');
+    const self = (await lab.api('a').peers()).find((peer) => peer.self);
+    const target = (self?.addresses ?? []).map((address) => multiaddr(address));
+    const members = await lab.api('a').peers();
+    await dialMany(target, 50);
+    const filesBefore = openFiles(pid);
+    const residentBefore = residentKiB(pid);
+    const answered = await dialMany(target, 950);
+    expect(answered).toBe(0);
+    await vi.waitFor(() => expect(openFiles(pid)).toBeLessThanOrEqual(filesBefore + 5), 20_000);
+    expect(residentKiB(pid) - residentBefore).toBeLessThan(100 * 1024);
+    const now = await lab.api('a').peers();
+    expect(now.map(({ peer }) => peer)).toEqual(members.map(({ peer }) => peer));
+    expect((await lab.api('a').status()).connected).toHaveLength(2);
+    expect(Buffer.from((await client.sign('a', message)).signature).equals(before)).toBe(true);
+  });
+});
+
+const openFiles = (pid: number | null): number => readdirSync(`/proc/${pid}/fd`).length;
+const residentKiB = (pid: number | null): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+
+const protocols = [...Object.values(protocolIds), '/ipfs/id/1.0.0', '/ipfs/ping/1.0.0', '/meshsub/1.1.0'];
+const dialsPerStranger = 50;
+
+/** Dials by strangers, four at a time, each trying to open a stream and be answered on it; how many were. */
+async function dialMany(target: Multiaddr[], count: number): Promise<number> {
+  let answered = 0;
+  const intrude = async (stranger: Libp2p, protocol: string): Promise<void> => {
+    const signal = AbortSignal.timeout(5000);
+    try {
+      const connection = await stranger.dial(target, { signal, force: true });
+      const stream = await connection.newStream(protocol, { signal });
+      const bytes = byteStream(stream);
+      await bytes.write(new Uint8Array(64), { signal });
+      if ((await bytes.read({ signal })) !== null) answered += 1;
+    } catch {
+      // refused, as it should be
+    }
+  };
+  let left = count;
+  const worker = async (): Promise<void> => {
+    while (left > 0) {
+      const dials = Math.min(left, dialsPerStranger);
+      left -= dials;
+      const stranger = await createLibp2p({
+        privateKey: await generateKeyPair('Ed25519'),
+        transports: [tcp()],
+        connectionEncrypters: [noise()],
+        streamMuxers: [yamux()],
+        connectionMonitor: { enabled: false },
+      });
+      for (let dial = 0; dial < dials; dial += 1)
+        await intrude(stranger, protocols[dial % protocols.length] ?? '');
+      await stranger.stop();
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+  return answered;
+}
