@@ -1,10 +1,19 @@
 /** A typed client of the daemon's API over the socket in its home, for the command line, the lab and tests. */
 import { Agent, type Dispatcher, request } from 'undici';
-import type { CreationView, EpochView, KeyView, PeerView, SignAnswer, StatusView } from '../node/view.ts';
+import type {
+  CreationView,
+  DecryptAnswer,
+  EpochView,
+  KeyView,
+  PeerView,
+  SignAnswer,
+  StatusView,
+} from '../node/view.ts';
 import { type Link, linkSchema } from '../protocol/link.ts';
 import { type Order, orderId, orderSchema } from '../protocol/order.ts';
 import { type Packet, packetSchema } from '../protocol/packet.ts';
-import type { UseRequest } from '../protocol/use-request.ts';
+import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
+import { keyRecordSchema } from '../protocol/value.ts';
 import { type ProblemCode, problemSchema } from './problem.ts';
 import { packText, textBytes, unpackText } from './wire.ts';
 
@@ -35,7 +44,11 @@ export interface ApiClient {
   creation(order: Order): Promise<CreationView>;
   submitDealings(packets: readonly Packet[]): Promise<void>;
   refresh(): Promise<void>;
-  sign(request: UseRequest, timeoutMs: number): Promise<SignAnswer>;
+  sign(request: UseRequest<SignBody>, timeoutMs: number): Promise<SignAnswer>;
+  decrypt(
+    request: UseRequest<DecryptBody>,
+    options: { prove: boolean; timeoutMs: number },
+  ): Promise<DecryptAnswer>;
   /** Yields once it listens, and after every change. Ends with `not-running` when the daemon goes away. */
   changes(signal?: AbortSignal): AsyncGenerator<void, never>;
   /** Asks `check` now and after every change until its answer is not null. Rejects when `signal` aborts. */
@@ -121,6 +134,22 @@ export function connectApi(socketFile: string): ApiClient {
       const body = { request: packText(asked), timeoutMs };
       const answer = await post<Answer>('/v1/sign', body, timeoutMs + 10_000);
       return { ...answer, signature: textBytes(answer.signature) };
+    },
+    decrypt: async (asked, { prove, timeoutMs }) => {
+      type Partial = { index: number; name: string; envelope: string };
+      type Sealed = { key: string; commitments: string[]; partials: Partial[] };
+      const body = { request: packText(asked), prove, timeoutMs };
+      const answer = await post<Omit<DecryptAnswer, keyof Sealed> & Sealed>(
+        '/v1/decrypt',
+        body,
+        timeoutMs + 10_000,
+      );
+      return {
+        ...answer,
+        key: unpackText(keyRecordSchema, answer.key),
+        commitments: answer.commitments.map(textBytes),
+        partials: answer.partials.map(({ envelope, ...by }) => ({ ...by, envelope: textBytes(envelope) })),
+      };
     },
     changes,
     until: async (check, signal) => {

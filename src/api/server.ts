@@ -11,7 +11,12 @@ import { fromHex } from '../protocol/codec.ts';
 import { linkSchema } from '../protocol/link.ts';
 import { orderId, orderSchema } from '../protocol/order.ts';
 import { packetSchema } from '../protocol/packet.ts';
-import { useRequestSchema } from '../protocol/use-request.ts';
+import {
+  UseRefusal,
+  type UseRequest,
+  type UseRequestBody,
+  useRequestSchema,
+} from '../protocol/use-request.ts';
 import { EventStreams } from './events.ts';
 import { problem, problemOf } from './problem.ts';
 import { claimSocket } from './socket.ts';
@@ -20,6 +25,7 @@ import {
   bytesText,
   creationParams,
   dealingsBody,
+  decryptBody,
   epochParams,
   epochsQuery,
   foundingBody,
@@ -61,6 +67,13 @@ export async function serveApi(options: {
       await server.close();
     },
   };
+}
+
+/** The request, for the operation that the address stands for. Throws `UseRefusal('wrong-use')`. */
+function asking<Operation extends UseRequestBody['operation']>(operation: Operation, request: UseRequest) {
+  if (request.body.operation !== operation)
+    throw new UseRefusal('wrong-use', `this is the address to ${operation}`);
+  return request as UseRequest<Extract<UseRequestBody, { operation: Operation }>>;
 }
 
 function buildServer(daemon: DaemonApi, events: EventStreams, log: Log) {
@@ -127,8 +140,19 @@ function buildServer(daemon: DaemonApi, events: EventStreams, log: Log) {
   });
   app.post('/v1/sign', async ({ body }) => {
     const { request, timeoutMs } = signBody.parse(body);
-    const answer = await daemon.sign(unpackText(useRequestSchema, request), timeoutMs);
+    const answer = await daemon.sign(asking('sign', unpackText(useRequestSchema, request)), timeoutMs);
     return { ...answer, signature: bytesText(answer.signature) };
+  });
+  app.post('/v1/decrypt', async ({ body }) => {
+    const { request, ...options } = decryptBody.parse(body);
+    const asked = asking('decrypt', unpackText(useRequestSchema, request));
+    const { key, commitments, partials, ...answer } = await daemon.decrypt(asked, options);
+    return {
+      ...answer,
+      key: packText(key),
+      commitments: commitments.map(bytesText),
+      partials: partials.map(({ envelope, ...by }) => ({ ...by, envelope: bytesText(envelope) })),
+    };
   });
   app.get('/v1/events', (_, reply) => {
     events.add(reply.raw);

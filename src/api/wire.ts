@@ -36,6 +36,7 @@ export const signBody = z.strictObject({
   request: packed(limits.requestBytesMax),
   timeoutMs: z.number().int().min(1).max(limits.useRequestLifetimeMs),
 });
+export const decryptBody = z.strictObject({ ...signBody.shape, prove: z.boolean().default(false) });
 export const epochParams = z.strictObject({ epoch: z.coerce.number().int().min(0) });
 export const epochsQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).optional() });
 export const linksQuery = z.strictObject({ from: z.coerce.number().int().min(0).default(0) });

@@ -27,8 +27,6 @@ import type { KeyUse, Value } from '../protocol/value.ts';
 
 type CreateKey = Extract<Action, { type: 'create-key' }>;
 
-const publicExponent = 65537n;
-
 /** System randomness XOR the local cipher's keystream under a fresh key (§3 "The local cipher"). */
 const mixedRandom =
   (cipher: CipherName) =>
@@ -60,15 +58,16 @@ export class KeyDealer {
     use: KeyUse;
     modulusBits: number;
     primes: Primes;
+    exponent: bigint;
   }) {
-    const { genesis, cluster, cipher, head, name, use, modulusBits, primes } = options;
+    const { genesis, cluster, cipher, head, name, use, modulusBits, primes, exponent } = options;
     this.genesis = genesis;
     this.cluster = cluster;
     this.cipher = cipher;
     this.parameters = { membersMax: genesis.membersMax, threshold: head.threshold, modulusBits };
     const creation = createKeyFromPrimes({
       ...primes,
-      e: publicExponent,
+      e: exponent,
       parameters: this.parameters,
       randomBytes: mixedRandom(cipher),
     });

@@ -1,6 +1,6 @@
-/** Keys by name, as the daemon lists them, and the options that say how something is signed. */
+/** What commands that use a key share: keys by name, how something is signed, and who is missing when nothing is. */
 import { type Command, Option } from 'commander';
-import type { ApiClient } from '../api/client.ts';
+import type { ApiClient, ApiError } from '../api/client.ts';
 import type { HashName } from '../crypto/encoding.ts';
 import type { RsaPublicKey, SignatureScheme } from '../crypto/public-key-formats.ts';
 import type { KeyView } from '../node/view.ts';
@@ -30,3 +30,16 @@ export const publicKeyOf = (key: KeyView): RsaPublicKey => ({
   modulus: BigInt(`0x${key.modulus}`),
   exponent: BigInt(`0x${key.exponent}`),
 });
+
+/** How long peers accept a request: enough for clocks a minute apart and any --timeout. */
+export const requestLifetimeMs = 2 * 60_000;
+
+/** Who did not answer, and what to do: start them and do it `again`. */
+export function missingPeers(error: ApiError, again: string): CommandError {
+  const [what] = error.message.split(';');
+  const missing = Object.entries(error.details).map(([name, why]) =>
+    why === '' ? name : `${name} (${why})`,
+  );
+  const who = missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`;
+  return new CommandError('not-enough-peers', `${what}${who}; start them and ${again}`);
+}

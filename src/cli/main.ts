@@ -3,12 +3,15 @@ import { Command } from 'commander';
 import { admitCommand } from './commands/admit.ts';
 import { clientCommand } from './commands/client.ts';
 import { clusterInitCommand } from './commands/cluster-init.ts';
+import { decryptCommand } from './commands/decrypt.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { epochsCommand } from './commands/epochs.ts';
 import { evictCommand } from './commands/evict.ts';
 import { inviteCommand } from './commands/invite.ts';
 import { joinCommand } from './commands/join.ts';
 import { keyCreateCommand } from './commands/key-create.ts';
+import { keyDestroyCommand } from './commands/key-destroy.ts';
+import { keyImportCommand } from './commands/key-import.ts';
 import { keyListCommand } from './commands/key-list.ts';
 import { keyPublicCommand } from './commands/key-public.ts';
 import { orderCommand } from './commands/order.ts';
@@ -47,10 +50,13 @@ const commands = [
   new Command('key')
     .description('the keys that the group keeps')
     .addCommand(keyCreateCommand())
+    .addCommand(keyImportCommand())
     .addCommand(keyListCommand())
-    .addCommand(keyPublicCommand()),
+    .addCommand(keyPublicCommand())
+    .addCommand(keyDestroyCommand()),
   clientCommand(),
   signCommand(),
+  decryptCommand(),
   verifyCommand(),
   orderCommand(),
 ];

@@ -91,6 +91,8 @@ export function tookEffect(action: Action, value: Value): boolean {
       return value.roster.some((member) => member.peer === action.peer);
     case 'evict':
       return !value.roster.some((member) => member.index === action.index);
+    case 'force-evict':
+      return value.roster.every(({ index }) => action.remaining.includes(index));
     case 'raise-threshold':
       return value.threshold === action.threshold;
     case 'add-client':
@@ -134,7 +136,7 @@ export function waitForOrder(
 export async function runOrders(
   command: Command,
   decide: (head: Value, daemon: ApiClient, home: Home) => Promise<Action[]>,
-  done: (value: Value, home: Home) => string,
+  done: (value: Value, home: Home, daemon: ApiClient) => string | Promise<string>,
 ): Promise<void> {
   const options = optionsOf<OrderOptions>(command);
   await withDaemon(command, async (daemon, home) => {
@@ -145,7 +147,7 @@ export async function runOrders(
     const orders = actions.map((action, at) => makeOrder(home, head, action, keys, at));
     wipe(keys);
     if (options.orderFile !== undefined) return keepForOthers(options.orderFile, orders, home);
-    await handIn(orders, chain, daemon, options, (value) => done(value, home));
+    await handIn(orders, chain, daemon, options, (value) => done(value, home, daemon));
   });
 }
 
@@ -165,7 +167,7 @@ export async function handIn(
   chain: VerifiedChain,
   daemon: ApiClient,
   options: { wait: boolean; json: boolean },
-  done: (value: Value) => string,
+  done: (value: Value) => string | Promise<string>,
 ): Promise<void> {
   for (const order of orders) await daemon.submitOrder(order);
   const last = orders.at(-1);
@@ -179,5 +181,5 @@ export async function handIn(
   const value = await waitForOrder(chain, daemon, last, interruption());
   if (options.json)
     sayJson({ orders: orders.map((order) => order.body.sequence), decided: true, epoch: value.epoch });
-  else say(`epoch ${value.epoch}: ${done(value)}`);
+  else say(`epoch ${value.epoch}: ${await done(value)}`);
 }

@@ -88,13 +88,21 @@ export async function confirm(question: string, instead: string): Promise<boolea
   }
 }
 
-/** Reads a passphrase from the terminal without showing it. */
-function askHidden(question: string): Promise<string> {
+/** What a person types in answer to a question, in the open. `instead`: what a script does, where nobody can answer. */
+export async function confirmTyped(question: string, instead: string): Promise<string> {
+  if (!stdin.isTTY) throw new CommandError('usage', `nobody can type it here; ${instead}`);
+  const reader = createInterface({ input: stdin, output: stderr });
+  try {
+    return (await reader.question(question)).trim();
+  } finally {
+    reader.close();
+  }
+}
+
+/** Reads a passphrase from the terminal without showing it. `instead`: how a script gives it. */
+function askHidden(question: string, instead: string): Promise<string> {
   if (!stdin.isTTY)
-    throw new CommandError(
-      'usage',
-      'a passphrase is needed and nobody can type it here; give --operator-passphrase-file or HOLDFAST_OPERATOR_PASSPHRASE',
-    );
+    throw new CommandError('usage', `a passphrase is needed and nobody can type it here; give ${instead}`);
   // Silent before the question shows, so that not even the quickest typist is echoed.
   stdin.setRawMode(true).setEncoding('utf8').resume();
   stderr.write(question);
@@ -133,20 +141,24 @@ export async function operatorPassphrase(options: {
   of: string;
 }): Promise<string> {
   const { file, fresh, of } = options;
-  const given =
-    file === undefined
-      ? process.env.HOLDFAST_OPERATOR_PASSPHRASE
-      : readInput(file).toString('utf8').split(/\r?\n/)[0];
-  const passphrase = given ?? (await askHidden(`passphrase for ${of}: `));
+  const instead = '--operator-passphrase-file or HOLDFAST_OPERATOR_PASSPHRASE';
+  const given = file === undefined ? process.env.HOLDFAST_OPERATOR_PASSPHRASE : firstLine(file);
+  const passphrase = given ?? (await askHidden(`passphrase for ${of}: `, instead));
   if (passphrase === '')
     throw new CommandError(
       'usage',
       'the passphrase is empty; an operator key without one is open to everybody',
     );
-  if (fresh && given === undefined && passphrase !== (await askHidden('the same again: ')))
+  if (fresh && given === undefined && passphrase !== (await askHidden('the same again: ', instead)))
     throw new CommandError('usage', 'the two passphrases differ; nothing was done');
   return passphrase;
 }
+
+/** The passphrase of an encrypted PEM file: the first line of `file`, or from the terminal. */
+export const pemPassphrase = async (file: string | undefined, of: string): Promise<string> =>
+  file === undefined ? askHidden(`passphrase for ${of}: `, '--pem-passphrase-file') : firstLine(file);
+
+const firstLine = (file: string): string => readInput(file).toString('utf8').split(/\r?\n/)[0] ?? '';
 
 /** Reads a file that the person named, or standard input for `-`. */
 export function readInput(file: string): Buffer {

@@ -25,14 +25,23 @@ export interface CommandResult {
   stderr: string;
 }
 
+export interface SpawnOptions {
+  stdio: Array<'pipe' | 'ignore' | number>;
+  /** The process goes on when this one ends. */
+  detached?: boolean;
+  /** Command words before the daemon's own: what enters another network namespace, say, and then becomes it. */
+  launcher?: readonly string[];
+}
+
 /** Starts `holdfast …args`; the caller looks after the process. */
 export function spawnCommand(
   args: readonly string[],
   env: Record<string, string>,
-  stdio: Array<'pipe' | 'ignore' | number>,
-  detached = false,
+  { stdio, detached = false, launcher = [] }: SpawnOptions,
 ): ChildProcess {
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainFile, ...args], {
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', mainFile];
+  const [program = '', ...rest] = [...launcher, ...node, ...args];
+  return spawn(program, rest, {
     stdio,
     detached,
     env: { ...process.env, ...compileCache, NO_COLOR: '1', ...env },
@@ -41,7 +50,7 @@ export function spawnCommand(
 
 /** Runs `holdfast …args` to its end; killed when it takes longer than `timeoutMs`. */
 export async function runCommand(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
-  const child = spawnCommand(args, options.env, ['pipe', 'pipe', 'pipe']);
+  const child = spawnCommand(args, options.env, { stdio: ['pipe', 'pipe', 'pipe'] });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));

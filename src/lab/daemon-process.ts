@@ -15,14 +15,19 @@ export class DaemonProcess {
   private child: ChildProcess | null = null;
   private exited: Promise<void> = Promise.resolve();
   private client: ApiClient | null = null;
-
   private readonly outlives: boolean;
+  private readonly launcher: readonly string[];
 
-  /** `outlives`: the daemon goes on when this process ends. */
-  constructor(name: string, home: string, outlives = false) {
+  /** `outlives`: the daemon goes on when this process ends. `launcher`: command words before its own. */
+  constructor(
+    name: string,
+    home: string,
+    { outlives = false, launcher = [] }: { outlives?: boolean; launcher?: readonly string[] } = {},
+  ) {
     this.name = name;
     this.home = home;
     this.outlives = outlives;
+    this.launcher = launcher;
     this.logFile = `${home}.log`;
   }
 
@@ -46,9 +51,10 @@ export class DaemonProcess {
     const log = openSync(this.logFile, 'a', 0o600);
     // Its standard input stays open as long as this process lives: it ends with us, unless it shall outlive us.
     const args = ['start', '--home', this.home];
+    const { launcher } = this;
     const child = this.outlives
-      ? spawnCommand(args, {}, ['ignore', 'pipe', log], true)
-      : spawnCommand([...args, '--while-stdin-open'], {}, ['pipe', 'pipe', log]);
+      ? spawnCommand(args, {}, { stdio: ['ignore', 'pipe', log], detached: true, launcher })
+      : spawnCommand([...args, '--while-stdin-open'], {}, { stdio: ['pipe', 'pipe', log], launcher });
     closeSync(log);
     this.child = child;
     this.exited = new Promise((resolve) => {

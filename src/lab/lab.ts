@@ -25,7 +25,20 @@ export interface LabOptions {
   dir?: string;
   /** The daemons go on, and the homes stay, after `release`. */
   outlives?: boolean;
+  /** Where each peer is, the first one being 0; on loopback when left out. */
+  placeOf?: (at: number) => Place;
 }
+
+export interface Place {
+  /** Multiaddrs with the ports that the peer and its lobby listen on. */
+  listen: string;
+  lobbyListen: string;
+  /** Command words that start a program there. */
+  launcher: readonly string[];
+}
+
+const loopback = '/ip4/127.0.0.1/tcp/0';
+const here: Place = { listen: loopback, lobbyListen: loopback, launcher: [] };
 
 export interface SafePrimes {
   /** Hex. */
@@ -144,13 +157,11 @@ export class Lab {
     );
   }
 
-  /** Makes the home of another peer with the current invitation. */
-  async join(name: string): Promise<DaemonProcess> {
-    const { ciphers } = this.options;
-    const cipher = ciphers?.[this.peers.size % ciphers.length] ?? 'aes';
-    const peer = this.newPeer(name);
-    this.peers.set(name, peer);
-    await this.must(name, ['join', this.invitation, '--name', name, ...this.peerArguments(cipher)]);
+  /** Makes the home of another peer with the current invitation; `alias`: the name that it gives itself. */
+  async join(name: string, alias = name): Promise<DaemonProcess> {
+    const at = this.peers.size;
+    const peer = this.addPeer(name);
+    await this.must(name, ['join', this.invitation, '--name', alias, ...this.peerArguments(at)]);
     return peer;
   }
 
@@ -224,8 +235,16 @@ export class Lab {
     await Promise.all([...this.peers.values()].map((peer) => peer.release()));
   }
 
-  private newPeer(name: string): DaemonProcess {
-    return new DaemonProcess(name, join(this.dir, name), this.options.outlives);
+  private placeOf(at: number): Place {
+    return this.options.placeOf?.(at) ?? here;
+  }
+
+  private addPeer(name: string): DaemonProcess {
+    const { outlives = false } = this.options;
+    const { launcher } = this.placeOf(this.peers.size);
+    const peer = new DaemonProcess(name, join(this.dir, name), { outlives, launcher });
+    this.peers.set(name, peer);
+    return peer;
   }
 
   private runningNames(): string[] {
@@ -233,21 +252,23 @@ export class Lab {
   }
 
   private async makeFirst(): Promise<void> {
-    const { threshold, membersMax, faults, ciphers } = this.options;
+    const { threshold, membersMax, faults } = this.options;
     const name = peerName(0);
     const args = ['cluster', 'init', '--name', 'lab', '--peer', name, '--threshold', String(threshold)];
     if (membersMax !== undefined) args.push('--members-max', String(membersMax));
     if (faults !== undefined) args.push('--faults', faults);
-    args.push('--passphrase-work', '10', ...this.peerArguments(ciphers?.[0] ?? 'aes'));
+    args.push('--passphrase-work', '10', ...this.peerArguments(0));
     this.invitation = (await this.must(name, args)).toString('utf8').trim();
-    this.peers.set(name, this.newPeer(name));
+    this.addPeer(name);
   }
 
-  private peerArguments(cipher: string): string[] {
-    const loopback = '/ip4/127.0.0.1/tcp/0';
+  private peerArguments(at: number): string[] {
+    const { ciphers } = this.options;
+    const { listen, lobbyListen } = this.placeOf(at);
     const settings = Object.entries({ ...labSettings, ...this.options.settings });
     return [
-      ...['--cipher', cipher, '--listen', loopback, '--lobby-listen', loopback],
+      ...['--cipher', ciphers?.[at % ciphers.length] ?? 'aes'],
+      ...['--listen', listen, '--lobby-listen', lobbyListen],
       ...settings.flatMap(([name, value]) => ['--set', `${name}=${JSON.stringify(value)}`]),
     ];
   }

@@ -9,6 +9,8 @@ import {
   attendedPlans,
   attendsOf,
   bestPlan,
+  changeQuorum,
+  electors,
   headOf,
   holdsShare,
   isSuspended,
@@ -20,6 +22,7 @@ import {
 import { explainChoice, type Member, memberAt } from '../protocol/roster.ts';
 import type { CoreState } from '../protocol/state.ts';
 import { hashOfValue, publicOf } from '../protocol/value.ts';
+import { destroyedKeysHeld } from './destroyed-keys.ts';
 import type { ChangeView, EpochView, KeyView, Problem, StatusView } from './view.ts';
 
 const names = (members: readonly Member[]): string[] => members.map(({ name }) => name);
@@ -29,7 +32,7 @@ export function changeView(state: CoreState, sinceMs: number): ChangeView | null
   const head = headOf(state);
   if (selfIn(state) === undefined) return null;
   const quorum = valueQuorum(state, head);
-  if (!retiredHead(state)) {
+  if (!retiredHead(state) && state.durable.own.forced === null) {
     const ready = new Set(Object.keys(state.durable.readys).map(Number));
     return {
       epoch: head.epoch,
@@ -41,6 +44,7 @@ export function changeView(state: CoreState, sinceMs: number): ChangeView | null
       sinceMs,
     };
   }
+  const deciding = electors(state);
   const plan = attendedPlans(state)[0] ?? hex(bestPlan(state).plan);
   const attends = new Set(attendsOf(state, plan).map(({ message }) => message.by));
   if (attends.size === 0) return null;
@@ -52,9 +56,9 @@ export function changeView(state: CoreState, sinceMs: number): ChangeView | null
     epoch: head.epoch + 1,
     phase: rounds === null ? 'gathering' : dealing ? 'dealing' : 'agreeing',
     round: rounds?.round ?? null,
-    attending: names(head.roster.filter(({ index }) => attends.has(index))),
-    missing: names(head.roster.filter(({ index }) => !attends.has(index))),
-    needed: quorum,
+    attending: names(deciding.filter(({ index }) => attends.has(index))),
+    missing: names(deciding.filter(({ index }) => !attends.has(index))),
+    needed: changeQuorum(state),
     sinceMs,
   };
 }
@@ -128,6 +132,12 @@ export function problemsOf(
       code: 'store-went-back',
       what: 'This peer’s store is older than what the peer has signed; it stays silent until the next epoch.',
       remedy: 'Never restore a store from a backup. It takes part again after the next epoch change.',
+    });
+  for (const { name, epoch, members } of destroyedKeysHeld(state))
+    problems.push({
+      code: 'destroyed-key-held',
+      what: `Key ${name} was destroyed in epoch ${epoch}, and ${members.join(', ')} may still hold a share of it.`,
+      remedy: 'Start them: they erase it when they are back. Below the threshold such shares are worthless.',
     });
   for (const blame of Object.values(state.durable.blames).filter(({ epoch }) => epoch > head.epoch - 3)) {
     const name = memberAt(head.roster, blame.by)?.name ?? `member ${blame.by}`;

@@ -16,7 +16,7 @@ import { hashOfOrder, type Order } from '../protocol/order.ts';
 import type { Packet } from '../protocol/packet.ts';
 import { attendsOf, headLink, headOf } from '../protocol/queries.ts';
 import type { Durable, Timing } from '../protocol/state.ts';
-import type { UseRequest } from '../protocol/use-request.ts';
+import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
 import { reachableAddresses } from './addresses.ts';
 import { systemClock } from './clock.ts';
 import { epochView, keyViews, statusView } from './daemon-views.ts';
@@ -34,6 +34,7 @@ import {
   type CreationView,
   type DaemonApi,
   DaemonError,
+  type DecryptAnswer,
   type EpochView,
   type KeyView,
   type PeerView,
@@ -544,8 +545,15 @@ class HoldfastDaemon implements Daemon {
     this.#membership().driver.refresh();
   }
 
-  async sign(request: UseRequest, timeoutMs: number): Promise<SignAnswer> {
+  async sign(request: UseRequest<SignBody>, timeoutMs: number): Promise<SignAnswer> {
     return this.#membership().use.sign(request, timeoutMs);
+  }
+
+  async decrypt(
+    request: UseRequest<DecryptBody>,
+    options: { prove: boolean; timeoutMs: number },
+  ): Promise<DecryptAnswer> {
+    return this.#membership().use.decrypt(request, options);
   }
 }
 

@@ -1,16 +1,14 @@
 /** The arithmetic of using a key (protocol §2 "Use"), as pure functions for the worker pool. */
 import { encodePkcs1, encodePss } from '../crypto/encoding.ts';
-import { bitLength, decodeSigned, integerToBytes } from '../crypto/integers.ts';
+import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../crypto/integers.ts';
 import { combineRobust, encodeProof, nonceBytes, partial, prove } from '../crypto/signing.ts';
 import { numberBytes, numberOf } from '../protocol/codec.ts';
 import type { KeySetting } from '../protocol/io.ts';
-import type { UseRequestBody } from '../protocol/use-request.ts';
+import type { SignBody, UseRequestBody } from '../protocol/use-request.ts';
 import { publicOf } from '../protocol/value.ts';
 import { type JobContext, proofContext, proofFromBytes } from './jobs.ts';
 import { parametersOf } from './sealing.ts';
-
-/** The request's part that decides the block: peers build it themselves from the digest (§2). */
-type Block = Pick<UseRequestBody, 'scheme' | 'hash' | 'digest' | 'salt'>;
+import { sealPartial } from './use-sealing.ts';
 
 export type UseJob =
   | {
@@ -19,7 +17,7 @@ export type UseJob =
       share: Uint8Array;
       index: number;
       epoch: number;
-      block: Block;
+      body: UseRequestBody;
       prove: boolean;
     }
   | {
@@ -27,58 +25,79 @@ export type UseJob =
       setting: KeySetting;
       commitments: Uint8Array[];
       epoch: number;
-      block: Block;
+      body: SignBody;
       partials: Array<{ by: number; partial: Uint8Array; proof: Uint8Array | null }>;
     };
 
 export type UseJobResult =
   | { kind: 'use-partial'; partial: Uint8Array; proof: Uint8Array | null }
+  /** The partial of a decryption, for the client's eyes only. */
+  | { kind: 'use-sealed-partial'; envelope: Uint8Array }
   /** `signature` is null while too few true partials are there; culprits are named only by proofs. */
   | { kind: 'use-combine'; signature: Uint8Array | null; culprits: number[] };
 
-function blockOf(setting: KeySetting, { scheme, hash, digest, salt }: Block): bigint {
+/** Peers build the block of a signature themselves, from the digest (§2); a ciphertext is one. */
+function blockOf(setting: KeySetting, body: UseRequestBody): bigint {
+  if (body.operation === 'decrypt') return bytesToInteger(body.ciphertext);
+  const { scheme, hash, digest, salt } = body;
   const bits = bitLength(numberOf(setting.key.modulus));
   return scheme === 'pkcs1' ? encodePkcs1(hash, digest, bits) : encodePss(hash, digest, salt, bits);
 }
 
-export function runUseJob(job: UseJob, { randomBytes }: Pick<JobContext, 'randomBytes'>): UseJobResult {
-  const key = publicOf(job.setting.key);
-  const parameters = parametersOf(job.setting);
-  const block = blockOf(job.setting, job.block);
-  const context = proofContext(job.setting.key.id, job.epoch);
-  if (job.kind === 'use-partial') {
-    const share = decodeSigned(job.share);
-    const made = partial({ key, parameters, share, block });
-    const proof = job.prove
-      ? prove({
+export function runUseJob(job: UseJob, context: JobContext): UseJobResult {
+  return job.kind === 'use-partial' ? runPartial(job, context) : runCombine(job);
+}
+
+function runPartial(
+  {
+    setting,
+    share: shareBytes,
+    index,
+    epoch,
+    body,
+    prove: proving,
+  }: Extract<UseJob, { kind: 'use-partial' }>,
+  { cipher, randomBytes }: JobContext,
+): UseJobResult {
+  const key = publicOf(setting.key);
+  const parameters = parametersOf(setting);
+  const share = decodeSigned(shareBytes);
+  const block = blockOf(setting, body);
+  const made = partial({ key, parameters, share, block });
+  const proof = proving
+    ? encodeProof(
+        prove({
           key,
           parameters,
           share,
-          index: job.index,
+          index,
           block,
           partial: made,
-          context,
+          context: proofContext(setting.key.id, epoch),
           nonceBytes: randomBytes(nonceBytes(parameters)),
-        })
-      : null;
-    return {
-      kind: 'use-partial',
-      partial: numberBytes(made),
-      proof: proof === null ? null : encodeProof(proof),
-    };
-  }
+        }),
+      )
+    : null;
+  if (body.operation === 'sign') return { kind: 'use-partial', partial: numberBytes(made), proof };
+  const tie = { body, epoch, index };
+  const envelope = sealPartial({ tie, cipher, entropy: randomBytes(32), partial: made, proof });
+  return { kind: 'use-sealed-partial', envelope };
+}
+
+function runCombine(job: Extract<UseJob, { kind: 'use-combine' }>): UseJobResult {
+  const parameters = parametersOf(job.setting);
   const result = combineRobust({
-    key,
+    key: publicOf(job.setting.key),
     parameters,
     commitments: job.commitments.map(numberOf),
-    block,
+    block: blockOf(job.setting, job.body),
     partials: new Map(
       job.partials.map(({ by, partial: bytes, proof }) => [
         by,
         { partial: numberOf(bytes), proof: proof === null ? null : proofFromBytes(proof) },
       ]),
     ),
-    context,
+    context: proofContext(job.setting.key.id, job.epoch),
   });
   return {
     kind: 'use-combine',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { shape } from '../protocol/codec.ts';
 import { limits } from '../protocol/limits.ts';
 import { useRequestSchema } from '../protocol/use-request.ts';
+import { proofBytesMax } from './use-sealing.ts';
 
 export const partialRequestSchema = z.strictObject({
   /** Whose shares: a peer can sign in either epoch until it has retired the older (§4.5). */
@@ -14,7 +15,13 @@ export const partialRequestSchema = z.strictObject({
 export type PartialRequest = z.infer<typeof partialRequestSchema>;
 
 export const partialAnswerSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('partial'), partial: shape.number, proof: shape.bytes(2048).nullable() }),
+  z.strictObject({
+    type: z.literal('partial'),
+    partial: shape.number,
+    proof: shape.bytes(proofBytesMax).nullable(),
+  }),
+  /** The partial of a decryption, sealed to the client. */
+  z.strictObject({ type: z.literal('sealed-partial'), envelope: shape.bytes(limits.envelopeBytesMax) }),
   z.strictObject({ type: z.literal('refused'), code: z.string().max(32), why: z.string().max(256) }),
   /** That epoch's share is erased; the newest is `now`. */
   z.strictObject({ type: z.literal('gone'), now: shape.epoch }),

@@ -2,7 +2,8 @@
 import type { Link } from '../protocol/link.ts';
 import type { Order } from '../protocol/order.ts';
 import type { Packet } from '../protocol/packet.ts';
-import type { UseRequest } from '../protocol/use-request.ts';
+import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
+import type { KeyRecord } from '../protocol/value.ts';
 
 export interface Problem {
   /** Stable word for programs, e.g. `refresh-waits`, `no-share`, `waiting-for-admission`. */
@@ -114,6 +115,18 @@ export interface SignAnswer {
   signers: string[];
 }
 
+/** Partials that only the client that asked can open, with the public values that it needs to combine them. */
+export interface DecryptAnswer {
+  epoch: number;
+  threshold: number;
+  membersMax: number;
+  key: KeyRecord;
+  /** Of the key in that epoch, to check proofs by. */
+  commitments: Uint8Array[];
+  /** `threshold` of them, or more when proofs were asked for. */
+  partials: Array<{ index: number; name: string; envelope: Uint8Array }>;
+}
+
 /** Thrown by `Daemon` methods; `code` decides the exit code and the HTTP status. */
 export type DaemonErrorCode = 'refused' | 'not-enough-peers' | 'not-a-member' | 'unknown' | 'busy';
 export class DaemonError extends Error {
@@ -148,7 +161,15 @@ export interface DaemonApi {
   /** Starts an epoch change as soon as the minimum interval allows. */
   refresh(): void;
   /** Asks k peers for partials and combines; rejects with `not-enough-peers` when `timeoutMs` passes. */
-  sign(request: UseRequest, timeoutMs: number): Promise<SignAnswer>;
+  sign(request: UseRequest<SignBody>, timeoutMs: number): Promise<SignAnswer>;
+  /**
+   * Sealed partials for the client to combine: of the first k peers, or with `prove` and their proofs of all who answer
+   * in time. Rejects as `sign` does.
+   */
+  decrypt(
+    request: UseRequest<DecryptBody>,
+    options: { prove: boolean; timeoutMs: number },
+  ): Promise<DecryptAnswer>;
   /** Calls `listener` after every change of status (epoch decided, retired, peer connected, …); returns the undo. */
   onChange(listener: () => void): () => void;
 }

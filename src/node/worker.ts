@@ -14,6 +14,6 @@ export default function work({
 }): JobResult | UseJobResult {
   const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
   return job.kind === 'use-partial' || job.kind === 'use-combine'
-    ? runUseJob(job, { randomBytes: random })
+    ? runUseJob(job, { cipher, randomBytes: random })
     : runJob(job, { cipher, randomBytes: random });
 }

@@ -34,7 +34,7 @@ export function adopt(work: Work, link: Link): void {
   ] as const)
     work.drop(section, () => false);
   work.drop('orders', (sequence) => Number(sequence) > value.lastOrder);
-  work.own({ head: epoch, rounds: null, muted: null });
+  work.own({ head: epoch, rounds: null, forced: null, muted: null });
   work.volatile.verdicts = {};
   work.volatile.windowEndsAtMs = null;
   work.volatile.timeoutsFromRound = 0;

@@ -15,19 +15,21 @@ import {
   prevoteSchema,
   type Vote,
 } from './messages.ts';
-import type { Draft } from './order.ts';
+import type { Draft, Order } from './order.ts';
 import { verifyPacket } from './packet.ts';
 import {
   attendedPlans,
   attendsOf,
+  changeFaults,
+  changeQuorum,
   contradicting,
   draftOfPlan,
+  electors,
   havesOf,
   headOf,
+  instanceOf,
   signingSecret,
   type View,
-  valueFaults,
-  valueQuorum,
   votesOf,
 } from './queries.ts';
 import { leaderOf, memberAt } from './roster.ts';
@@ -77,7 +79,7 @@ export function receiveProposal(work: Work, message: Proposal, carried: Carried)
   const head = headOf(work);
   if (message.round > aheadMax(work))
     throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
-  if (leaderOf(head.roster, head.epoch, message.round).index !== message.by)
+  if (leaderOf(electors(work), head.epoch, message.round).index !== message.by)
     throw new ProtocolError('bad-proposal', `member ${message.by} does not lead round ${message.round}`, {
       culprit: message.by,
     });
@@ -114,7 +116,7 @@ export function acceptable(
   const head = headOf(view);
   const left = contradicting(view);
   const attends = attendsOf(view, plan).filter(({ message }) => !left.has(message.by));
-  if (attends.length < valueQuorum(view, head)) return null;
+  if (attends.length < changeQuorum(view)) return null;
   const attending = new Set(attends.map(({ message }) => message.by));
   const haves = havesOf(view, plan)
     .filter(
@@ -161,7 +163,7 @@ export function acceptable(
       prevotes: [],
     },
     complete:
-      attends.length === head.roster.length &&
+      attends.length === electors(view).length &&
       dealersOf(chosen) === attends.length &&
       whole.length === haves.length &&
       haves.length === attends.length,
@@ -194,7 +196,7 @@ export function propose(work: Work): boolean {
   const signer = signingSecret(work);
   if (rounds === null || signer === null || rounds.step !== 'propose') return false;
   const head = headOf(work);
-  if (leaderOf(head.roster, head.epoch, rounds.round).index !== signer.index) return false;
+  if (leaderOf(electors(work), head.epoch, rounds.round).index !== signer.index) return false;
   if (work.durable.proposals[rounds.round] !== undefined) return false;
 
   if (rounds.valid !== null) {
@@ -210,6 +212,7 @@ export function propose(work: Work): boolean {
         by,
         epoch: head.epoch + 1,
         round: rounds.round,
+        instance: instanceOf(work),
         validRound,
         value: earlier.message.value,
         evidence: hashOfEvidence(evidence),
@@ -249,6 +252,7 @@ export function propose(work: Work): boolean {
         by,
         epoch: value.epoch,
         round: rounds.round,
+        instance: instanceOf(work),
         validRound: -1,
         value,
         evidence: hashOfEvidence(found.evidence),
@@ -336,7 +340,8 @@ export function wantedPublics(view: View): Uint8Array[] {
 
 const vote = (work: Work, type: Vote['type'], value: Uint8Array | null): void => {
   const { round, epoch } = roundsOf(work) as Rounds;
-  say(work, (by) => ({ type, by, epoch, round, value }));
+  const instance = instanceOf(work);
+  say(work, (by) => ({ type, by, epoch, round, instance, value }));
   work.rule(type, { epoch, round, value: value === null ? 'nil' : hex(value).slice(0, 8) });
 };
 
@@ -350,8 +355,7 @@ export function prevote(work: Work): boolean {
   if (entry !== undefined) {
     const hash = hashOfValue(entry.message.value);
     const { validRound } = entry.message;
-    const supported =
-      validRound === -1 || prevotersOf(work, entry, hash).size >= valueQuorum(work, headOf(work));
+    const supported = validRound === -1 || prevotersOf(work, entry, hash).size >= changeQuorum(work);
     if (supported) {
       const verdict = verdictOn(work, entry);
       const { locked } = rounds;
@@ -371,7 +375,7 @@ export function prevote(work: Work): boolean {
 export function precommit(work: Work): boolean {
   const rounds = roundsOf(work);
   if (rounds === null || signingSecret(work) === null || rounds.step === 'propose') return false;
-  const quorum = valueQuorum(work, headOf(work));
+  const quorum = changeQuorum(work);
   const entry = work.durable.proposals[rounds.round];
   if (entry !== undefined) {
     const hash = hashOfValue(entry.message.value);
@@ -425,8 +429,7 @@ function enterRound(work: Work, round: number, why: string): void {
 /** Rule `next-round` (lines 47–48, 65–67). */
 export function nextRound(work: Work): boolean {
   const rounds = roundsOf(work);
-  if (rounds === null || votesOf(work, 'precommit', rounds.round).length < valueQuorum(work, headOf(work)))
-    return false;
+  if (rounds === null || votesOf(work, 'precommit', rounds.round).length < changeQuorum(work)) return false;
   startTimer(work, 'precommit');
   if (!timedOut(work, 'precommit') || rounds.round >= limits.roundMax) return false;
   enterRound(work, rounds.round + 1, 'undecided');
@@ -441,16 +444,22 @@ export function jumpRound(work: Work): boolean {
   for (const { message } of [...Object.values(work.durable.votes), ...Object.values(work.durable.proposals)])
     latest.set(message.by, Math.max(latest.get(message.by) ?? 0, message.round));
   const later = [...latest.values()].filter((round) => round > rounds.round).sort((a, b) => b - a);
-  const target = later[valueFaults(work, headOf(work))];
+  const target = later[changeFaults(work)];
   if (target === undefined) return false;
   enterRound(work, target, 'others are there');
   return true;
 }
 
+/** The order of the forced eviction that is being decided: its certificate says by it who decided. */
+function forcedOrder(work: Work): { forced?: Order } {
+  const { forced } = work.durable.own;
+  const order = forced === null ? undefined : work.durable.plans[forced.plan]?.orders[0];
+  return order === undefined ? {} : { forced: order };
+}
+
 /** Rule `decide` (lines 49–54): a quorum of precommits of any round for a proposed value certifies it. */
 export function decisionOf(work: Work): Link | null {
-  const head = headOf(work);
-  const quorum = valueQuorum(work, head);
+  const quorum = changeQuorum(work);
   const tally = new Map<string, Array<Entry<Vote>>>();
   for (const entry of Object.values(work.durable.votes)) {
     const { type, round, value } = entry.message;
@@ -470,7 +479,11 @@ export function decisionOf(work: Work): Link | null {
       .map(({ message, carried }) => ({ by: message.by, signature: carried.packet.signature }))
       .sort((a, b) => a.by - b.by);
     const round = (entries[0] as Entry<Vote>).message.round;
-    return { value, certificate: { type: 'precommits', round, votes }, commitments: verdict.commitments };
+    return {
+      value,
+      certificate: { type: 'precommits', round, ...forcedOrder(work), votes },
+      commitments: verdict.commitments,
+    };
   }
   return null;
 }

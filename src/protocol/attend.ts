@@ -6,16 +6,18 @@ import { hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Attend, Carried } from './messages.ts';
-import { checkOrder, draftOf, type Order, orderId, planOf } from './order.ts';
+import { checkOrder, type Draft, draftOf, type Order, orderId, planOf } from './order.ts';
 import {
   attendedPlans,
   attendsOf,
   barePlan,
   bestPlan,
+  draftOfPlan,
   headLink,
   headOf,
   isSuspended,
   retiredHead,
+  selfIn,
   signingSecret,
   type View,
 } from './queries.ts';
@@ -25,6 +27,7 @@ import type { Work } from './work.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
 export function attendHeldBy(view: View): 'not-retired' | 'recovery-hold' | 'too-young' | null {
+  if (view.durable.own.forced !== null) return null; // those who would be waited for are gone
   if (!retiredHead(view)) return 'not-retired';
   const { hold } = view.volatile.recovery;
   if (hold !== null && view.volatile.nowMs < hold.untilMs) return 'recovery-hold';
@@ -57,7 +60,8 @@ export function attend(work: Work): boolean {
   const best = bestPlan(work);
   const wanted = [best];
   const { rounds } = work.durable.own;
-  if (rounds !== null && rounds.round >= limits.undecidedRoundsBeforeBarePlan && best.orders.length > 0)
+  const orderless = work.durable.own.forced === null && best.orders.length > 0;
+  if (rounds !== null && rounds.round >= limits.undecidedRoundsBeforeBarePlan && orderless)
     wanted.push(barePlan(work));
   for (const { plan, orders } of wanted) {
     if (work.durable.attended[hex(plan)] !== undefined) continue;
@@ -82,6 +86,42 @@ export function attend(work: Work): boolean {
   return false;
 }
 
+/**
+ * A forced eviction runs in an instance of its own: whoever it leaves drops what was said in the ordinary one, and never
+ * votes there again (§5). Who is evicted by it goes on as before: it may be the second group that the risk speaks of.
+ */
+export function enterForced(work: Work, plan: string, draft: Draft): void {
+  const self = selfIn(work);
+  if (
+    draft.forced === null ||
+    self === undefined ||
+    !draft.forced.includes(self.index) ||
+    work.durable.own.forced !== null
+  )
+    return;
+  for (const section of ['attends', 'haves', 'proposals', 'votes', 'contradictions'] as const)
+    work.drop(section, () => false);
+  work.own({ rounds: null, forced: { plan, remaining: draft.forced } });
+  work.volatile.verdicts = {};
+  work.volatile.timers = {};
+  work.volatile.windowEndsAtMs = null;
+  work.rule('enter-forced', { epoch: headOf(work).epoch + 1, remaining: draft.forced.length });
+}
+
+/** Takes up an order of the operator that fits; a forced eviction at once. */
+export function takeOrder(work: Work, order: Order): void {
+  checkFits(work, order);
+  if (order.body.action.type !== 'force-evict') {
+    learnOrder(work, order);
+    return;
+  }
+  const parent = headOf(work);
+  const draft = draftOf(work.genesis, work.clusterId, parent, [order]);
+  const plan = hex(planOf(parent, draft, [order]));
+  work.put('plans', plan, { orders: [order] });
+  enterForced(work, plan, draft);
+}
+
 /** Keeps a verified Attend, and learns the orders that it carries. Throws `bad-plan` when they do not make its plan. */
 export function receiveAttend(work: Work, message: Attend, carried: Carried): void {
   const plan = hex(message.plan);
@@ -100,7 +140,10 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
       });
     work.put('plans', plan, { orders });
     for (const order of orders) learnOrder(work, order);
+    enterForced(work, plan, draft);
   }
+  // Whom a forced eviction leaves out has no part in its instance.
+  if (draftOfPlan(work, plan)?.forced != null && work.durable.own.forced?.plan !== plan) return;
   // The plan names its orders: what else came beside the Attend is not passed on.
   keep(work, message, { packet: carried.packet, orders: work.durable.plans[plan]?.orders ?? [] });
 }
@@ -119,6 +162,10 @@ export function checkFits(view: View, order: Order): void {
       'bad-order',
       `the order was signed on another value of epoch ${ancestorEpoch} than this group's`,
     );
+  if (order.body.action.type === 'force-evict') {
+    draftOf(view.genesis, view.clusterId, parent, [order]);
+    return;
+  }
   const pending = bestPlan(view).orders;
   const before = pending.filter(({ body }) => body.sequence < sequence);
   const held = pending.find(({ body }) => body.sequence === sequence);

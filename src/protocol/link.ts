@@ -7,9 +7,16 @@ import { encode, sameBytes, shape } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { clusterIdOf, type Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
-import { operatorSignatureSchema, operatorsAgree } from './order.ts';
+import {
+  draftOf,
+  type Order,
+  operatorSignatureSchema,
+  operatorsAgree,
+  orderSchema,
+  planOf,
+} from './order.ts';
 import { verifyPacket } from './packet.ts';
-import { memberAt, quorumOf } from './roster.ts';
+import { type Member, memberAt, quorumOf } from './roster.ts';
 import { digestOfCommitments, hashOfValue, keyCommitmentsSchema, type Value, valueSchema } from './value.ts';
 
 /** A quorum of precommits of one round; of epoch 0: the operators' signatures over the value's hash. */
@@ -17,6 +24,8 @@ export const certificateSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('precommits'),
     round: shape.round,
+    /** Of a forced eviction: its order, which says who decided. */
+    forced: orderSchema.optional(),
     votes: z.array(z.strictObject({ by: shape.index, signature: shape.signature })).max(limits.membersMax),
   }),
   z.strictObject({
@@ -39,8 +48,9 @@ export function precommitBody(
   epoch: number,
   round: number,
   value: Uint8Array | null,
+  instance: Uint8Array | null = null,
 ): Uint8Array {
-  return encode({ type: 'precommit', by, epoch, round, value });
+  return encode({ type: 'precommit', by, epoch, round, instance, value });
 }
 
 /** Checks that `link` is certified by the roster of `parent`. Throws `bad-certificate` or `bad-link`. */
@@ -55,18 +65,36 @@ export function checkLink(genesis: Genesis, clusterId: Uint8Array, parent: Value
   if (certificate.type !== 'precommits')
     throw new ProtocolError('bad-certificate', 'only epoch 0 is certified by operators');
   const hash = hashOfValue(value);
+  const deciders = decidersOf(genesis, clusterId, parent, value, certificate.forced);
+  const instance = certificate.forced === undefined ? null : value.plan;
   const voted = new Set<number>();
   for (const { by, signature } of certificate.votes) {
-    const member = memberAt(parent.roster, by);
+    const member = memberAt(deciders, by);
     if (member === undefined || voted.has(by))
       throw new ProtocolError('bad-certificate', `a vote of ${by} does not count`);
-    const body = precommitBody(by, value.epoch, certificate.round, hash);
+    const body = precommitBody(by, value.epoch, certificate.round, hash, instance);
     if (!verifyPacket(clusterId, member.epochKey, { body, signature }))
       throw new ProtocolError('bad-certificate', `the vote of ${by} is not signed by it`);
     voted.add(by);
   }
-  if (voted.size < quorumOf(parent.roster.length, parent.threshold, genesis.faultModel))
+  if (voted.size < quorumOf(deciders.length, parent.threshold, genesis.faultModel))
     throw new ProtocolError('bad-certificate', `${voted.size} votes are no quorum`);
+}
+
+/** Whose precommits count: the parent's roster, or those whom the operators' forced eviction leaves. */
+function decidersOf(
+  genesis: Genesis,
+  clusterId: Uint8Array,
+  parent: Value,
+  value: Value,
+  forced: Order | undefined,
+): Member[] {
+  if (forced === undefined) return parent.roster;
+  const draft = draftOf(genesis, clusterId, parent, [forced]);
+  const { forced: remaining } = draft;
+  if (remaining === null || !sameBytes(planOf(parent, draft, [forced]), value.plan))
+    throw new ProtocolError('bad-certificate', 'the order of a forced eviction does not make its plan');
+  return parent.roster.filter(({ index }) => remaining.includes(index));
 }
 
 /** Checks epoch 0: signed by the operators, empty of keys, and in accord with the genesis. */

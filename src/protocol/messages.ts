@@ -60,13 +60,21 @@ export const proposalSchema = z.strictObject({
   by: shape.index,
   epoch: shape.epoch,
   round: shape.round,
+  instance: shape.hash.nullable(),
   validRound: z.number().int().min(-1).max(limits.roundMax),
   value: valueSchema,
   evidence: shape.hash,
 });
 export type Proposal = z.infer<typeof proposalSchema>;
 
-const vote = { by: shape.index, epoch: shape.epoch, round: shape.round, value: shape.hash.nullable() };
+/** `instance`: null, or the plan of a forced eviction, whose votes never count with ordinary ones (§5). */
+const vote = {
+  by: shape.index,
+  epoch: shape.epoch,
+  round: shape.round,
+  instance: shape.hash.nullable(),
+  value: shape.hash.nullable(),
+};
 export const prevoteSchema = z.strictObject({ type: z.literal('prevote'), ...vote });
 export const precommitSchema = z.strictObject({ type: z.literal('precommit'), ...vote });
 export type Vote = z.infer<typeof prevoteSchema> | z.infer<typeof precommitSchema>;

@@ -27,6 +27,11 @@ export const actionSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('destroy-key'), name: shape.name }),
   z.strictObject({ type: z.literal('admit'), name: shape.name, peer: shape.peer, epochKey: shape.key32 }),
   z.strictObject({ type: z.literal('evict'), index: shape.index }),
+  /** §5: more than `faults` members are gone for good; those who remain decide alone. */
+  z.strictObject({
+    type: z.literal('force-evict'),
+    remaining: z.array(shape.index).min(2).max(limits.membersMax),
+  }),
   z.strictObject({
     type: z.literal('raise-threshold'),
     threshold: z.number().int().min(2).max(limits.membersMax),
@@ -133,6 +138,8 @@ export interface Draft {
   lastOrder: number;
   /** Names of keys that this plan creates, with the order that creates each. */
   created: Array<{ key: KeyRecord; order: Order }>;
+  /** Indices of those who remain and decide, when the plan is a forced eviction. */
+  forced: number[] | null;
 }
 
 /** The id of a key: it binds the name to the public values in this cluster. */
@@ -161,6 +168,7 @@ export function draftOf(
     clients: [...parent.clients],
     lastOrder: parent.lastOrder,
     created: [],
+    forced: null,
   };
   for (const order of orders) {
     checkOrder(genesis, clusterId, parent, order);
@@ -169,7 +177,8 @@ export function draftOf(
     draft.lastOrder = order.body.sequence;
     applyAction(genesis, clusterId, draft, order);
   }
-  checkRosterChange(genesis, parent, draft);
+  if (draft.forced === null) checkRosterChange(genesis, parent, draft);
+  else checkForced(parent, orders);
   return draft;
 }
 
@@ -229,6 +238,19 @@ function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, orde
       draft.roster = draft.roster.filter((member) => member.index !== action.index);
       if (draft.roster.length < draft.threshold) refuse(`fewer than ${draft.threshold} members would remain`);
       return;
+    case 'force-evict': {
+      const stays = (index: number) => action.remaining.includes(index);
+      const known = action.remaining.every((index) => draft.roster.some((member) => member.index === index));
+      if (!known || new Set(action.remaining).size !== action.remaining.length)
+        refuse('those who remain must be members, each named once');
+      if (action.remaining.length === draft.roster.length)
+        refuse('a forced eviction must leave somebody out');
+      if (action.remaining.length < draft.threshold)
+        refuse(`fewer than ${draft.threshold} members would remain: the key could not be used any more`);
+      draft.roster = draft.roster.filter(({ index }) => stays(index));
+      draft.forced = [...action.remaining];
+      return;
+    }
     case 'raise-threshold':
       if (action.threshold <= draft.threshold)
         refuse(`the threshold is ${draft.threshold} and can only be raised`);
@@ -253,6 +275,13 @@ function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, orde
       draft.clients = draft.clients.filter((client) => client.name !== action.name);
       return;
   }
+}
+
+/** A forced eviction stands alone in its plan and names the very value that it follows: it is no order for another day. */
+function checkForced(parent: Value, orders: readonly Order[]): void {
+  const [order] = orders;
+  if (orders.length !== 1 || order === undefined || !sameBytes(order.body.ancestor, hashOfValue(parent)))
+    throw new ProtocolError('bad-order', 'a forced eviction must be the only order, on the newest value');
 }
 
 /** Orders that leave fewer than `k + 2m` members in both rosters are refused: two changes do it (§4.1). */

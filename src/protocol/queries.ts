@@ -1,6 +1,6 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
-import { hex } from './codec.ts';
+import { fromHex, hex } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { KeySetting } from './io.ts';
 import { limits } from './limits.ts';
@@ -28,6 +28,20 @@ export const valueQuorum = (view: View, value: Value): number =>
   quorumOf(value.roster.length, value.threshold, view.genesis.faultModel);
 export const valueFaults = (view: View, value: Value): number =>
   faultsOf(value.roster.length, value.threshold, view.genesis.faultModel);
+
+/** Who decides the undecided change: the newest roster, or those whom a forced eviction leaves (§5). */
+export function electors(view: View): Member[] {
+  const { forced } = view.durable.own;
+  const { roster } = headOf(view);
+  return forced === null ? roster : roster.filter(({ index }) => forced.remaining.includes(index));
+}
+export const changeQuorum = (view: View): number =>
+  quorumOf(electors(view).length, headOf(view).threshold, view.genesis.faultModel);
+export const changeFaults = (view: View): number =>
+  faultsOf(electors(view).length, headOf(view).threshold, view.genesis.faultModel);
+/** The instance of agreement that votes belong to: null for the ordinary one, the plan for a forced eviction. */
+export const instanceOf = (view: View): Uint8Array | null =>
+  view.durable.own.forced === null ? null : fromHex(view.durable.own.forced.plan);
 
 /** Whether this member holds its share of every key in an epoch; where there is no key yet, everybody does. */
 export function holdsShare(view: View, epoch: number = view.durable.own.head): boolean {
@@ -72,7 +86,7 @@ export const isSuspended = (view: View, index: number): boolean =>
 
 /** Plans with a quorum of Attends: their windows and the rounds are open. */
 export function attendedPlans(view: View): Hex[] {
-  const quorum = valueQuorum(view, headOf(view));
+  const quorum = changeQuorum(view);
   return Object.keys(view.durable.plans).filter((plan) => attendsOf(view, plan).length >= quorum);
 }
 
@@ -102,6 +116,14 @@ const bestPlans = new WeakMap<object, { parent: Value; best: Plan }>();
 /** The longest run of pending orders that fit the newest value, in sequence, with the plan it makes. */
 export function bestPlan(view: View): Plan {
   const parent = headOf(view);
+  const { forced } = view.durable.own;
+  const taken = forced === null ? undefined : view.durable.plans[forced.plan];
+  if (forced !== null && taken !== undefined)
+    return {
+      plan: fromHex(forced.plan),
+      orders: taken.orders,
+      draft: draftOfPlan(view, forced.plan) as Draft,
+    };
   const known = bestPlans.get(view.durable.orders);
   if (known?.parent === parent) return known.best;
   let orders: Order[] = [];

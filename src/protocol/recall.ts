@@ -7,7 +7,7 @@ import { decode, hex, sameBytes } from './codec.ts';
 import { limits } from './limits.ts';
 import { type Message, messageSchema } from './messages.ts';
 import { type Packet, verifyPacket } from './packet.ts';
-import { headOf, selfIn, type View, valueQuorum } from './queries.ts';
+import { changeQuorum, headOf, selfIn, type View } from './queries.ts';
 import { slotOf } from './say.ts';
 import type { Entry } from './state.ts';
 import type { Work } from './work.ts';
@@ -22,7 +22,7 @@ export function beginRecall(work: Work): void {
 export function recall(work: Work): boolean {
   const { recall: waiting, authenticated } = work.volatile;
   if (waiting === null) return false;
-  if (Object.keys(waiting.answered).length >= valueQuorum(work, headOf(work)) - 1) {
+  if (Object.keys(waiting.answered).length >= changeQuorum(work) - 1) {
     work.volatile.recall = null;
     work.rule('recalled', { epoch: waiting.epoch, answers: Object.keys(waiting.answered).length });
     return true;
@@ -71,9 +71,16 @@ export function receiveRecalled(work: Work, from: string, epoch: number, packets
  * lacks it went back in time, and with it the locks that belong to it.
  */
 export function receiveOwn(work: Work, message: Exclude<Message, { type: 'dealing' }>, packet: Packet): void {
-  if (work.durable.own.muted !== null || holds(work, message, packet)) return;
+  if (work.durable.own.muted !== null || isOfOrdinary(work, message) || holds(work, message, packet)) return;
   work.own({ muted: { epoch: message.epoch } });
   work.rule('muted', { epoch: message.epoch, missing: message.type });
+}
+
+/** In a forced eviction what was said in the ordinary instance was dropped on purpose. */
+function isOfOrdinary(view: View, message: Exclude<Message, { type: 'dealing' }>): boolean {
+  const { forced } = view.durable.own;
+  if (forced === null || message.type === 'ready') return false;
+  return 'instance' in message ? message.instance === null : hex(message.plan) !== forced.plan;
 }
 
 function holds(view: View, message: Exclude<Message, { type: 'dealing' }>, packet: Packet): boolean {

@@ -118,6 +118,8 @@ export interface Durable {
     /** Epoch of the newest certified value that this member knows. */
     head: number;
     rounds: Rounds | null;
+    /** A forced eviction that this member takes part in: its own instance, in which only those who remain decide (§5). */
+    forced: { plan: Hex; remaining: number[] } | null;
     /** Highest epoch whose predecessors this member erased. */
     retired: number;
     /** The number drawn at the random gate for the undecided change. */
@@ -191,7 +193,7 @@ export const emptyDurable = (): Durable => ({
   votes: {},
   readys: {},
   admissions: {},
-  own: { head: 0, rounds: null, retired: 0, drawn: null, muted: null },
+  own: { head: 0, rounds: null, forced: null, retired: 0, drawn: null, muted: null },
 });
 
 export const emptyVolatile = (): Volatile => ({

@@ -6,15 +6,15 @@ import { strict as assert } from 'node:assert';
 import { nextRefreshAtMs, receiveLinks } from './adopt.ts';
 import { receiveProposal, receiveVote } from './agree.ts';
 import { applied, combined, receiveReady, receiveRetireProof, tried } from './apply.ts';
-import { checkFits, learnOrder, receiveAttend } from './attend.ts';
+import { receiveAttend, takeOrder } from './attend.ts';
 import { receivePublics, receiveSummary, summaryOf } from './catch-up.ts';
-import { decode } from './codec.ts';
+import { decode, hex } from './codec.ts';
 import { checked, dealt, receiveDealing, sealed, takeOperatorDealings } from './deal.ts';
 import { durableDelta } from './durable-records.ts';
 import { ProtocolError } from './errors.ts';
 import type { Input, JobResult, Output } from './io.ts';
 import { limits } from './limits.ts';
-import { type Carried, frameSchema, type Have, messageSchema } from './messages.ts';
+import { type Carried, frameSchema, type Have, type Message, messageSchema } from './messages.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import { headOf, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
@@ -108,9 +108,7 @@ function take(work: Work, input: Input): void {
       return;
     }
     case 'order':
-      checkFits(work, input.order);
-      learnOrder(work, input.order);
-      return;
+      return takeOrder(work, input.order);
     case 'dealings':
       takeOperatorDealings(work, input.packets);
       return;
@@ -221,6 +219,7 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
   if (member === undefined) throw new ProtocolError('not-a-member', `no member has index ${message.by}`);
   if (!verifyPacket(work.clusterId, member.epochKey, carried.packet))
     throw new ProtocolError('bad-signature', `a ${message.type} is not signed by member ${message.by}`);
+  if (isOfOtherInstance(work, message)) return;
   if (member.peer === work.peer && message.type !== 'ready') return receiveOwn(work, message, carried.packet);
   switch (message.type) {
     case 'attend':
@@ -235,6 +234,16 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
     case 'ready':
       return receiveReady(work, message, carried);
   }
+}
+
+/** Votes and proposals count only in their instance, and in a forced eviction only those who remain have a say (§5). */
+function isOfOtherInstance(view: View, message: Exclude<Message, { type: 'dealing' }>): boolean {
+  const { forced } = view.durable.own;
+  if (message.type === 'ready') return false;
+  if (forced !== null && !forced.remaining.includes(message.by)) return true;
+  if ('instance' in message)
+    return (message.instance === null ? null : hex(message.instance)) !== (forced?.plan ?? null);
+  return forced !== null && hex(message.plan) !== forced.plan;
 }
 
 function receiveHave(work: Work, message: Have, carried: Carried): void {

@@ -16,7 +16,16 @@ import {
 } from './messages.ts';
 import { type Draft, draftOf, type Order, planOf } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
-import { attendsOf, havesOf, headLink, headOf, isSuspended, type View, valueQuorum } from './queries.ts';
+import {
+  attendsOf,
+  changeQuorum,
+  electors,
+  havesOf,
+  headLink,
+  headOf,
+  isSuspended,
+  type View,
+} from './queries.ts';
 import { holdersNeeded, memberAt } from './roster.ts';
 import {
   type Accepted,
@@ -147,10 +156,11 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   const draft = draftOf(view.genesis, view.clusterId, parent, evidence.orders as Order[]);
   if (!sameBytes(planOf(parent, draft, evidence.orders), value.plan)) bad('its orders do not make its plan');
 
+  if ((draft.forced === null) !== (view.durable.own.forced === null)) bad('it belongs to the other instance');
   const attends = evidence.attends.map((packet) => readEvidence(view, packet, 'attend', value.plan));
   const attending = new Set(attends.map((attend) => attend.by));
   if (attends.some(({ by }) => isSuspended(view, by))) bad('it counts a suspended member');
-  if (attending.size !== attends.length || attends.length < valueQuorum(view, parent))
+  if (attending.size !== attends.length || attends.length < changeQuorum(view))
     bad('it shows no quorum of Attends');
 
   const sorted = sortAccepted(value.accepted);
@@ -234,7 +244,7 @@ function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspensi
 
 export const holdersNeededFor = (view: View, draft: Draft): number =>
   holdersNeeded(
-    { n: headOf(view).roster.length, k: headOf(view).threshold },
+    { n: electors(view).length, k: headOf(view).threshold },
     { n: draft.roster.length, k: draft.threshold },
     view.genesis.faultModel,
   );
@@ -249,7 +259,7 @@ function readEvidence(view: View, packet: Packet, type: 'attend' | 'have', plan:
   if (held !== undefined) return held.message; // verified when it was kept
   const message = type === 'attend' ? decode(attendSchema, packet.body) : decode(haveSchema, packet.body);
   const parent = headOf(view);
-  const member = memberAt(parent.roster, message.by);
+  const member = memberAt(electors(view), message.by);
   if (member === undefined || message.epoch !== parent.epoch + 1 || !sameBytes(message.plan, plan))
     throw new ProtocolError('bad-proposal', `its ${type} of ${message.by} is not for this plan`);
   if (!verifyPacket(view.clusterId, member.epochKey, packet))

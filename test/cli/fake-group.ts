@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, sealingKeyFromSeed } from '../../src/cipher/envelope.ts';
 import { encodePkcs1, encodePss } from '../../src/crypto/encoding.ts';
-import { bitLength, integerToBytes } from '../../src/crypto/integers.ts';
+import { bitLength, bytesToInteger, integerToBytes } from '../../src/crypto/integers.ts';
 import { checkCreationShare } from '../../src/crypto/key-creation.ts';
 import type { SharingParameters } from '../../src/crypto/rsa-sharing.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
@@ -10,10 +10,12 @@ import { combine, partial } from '../../src/crypto/signing.ts';
 import type { Home } from '../../src/node/home.ts';
 import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/network/identity.ts';
 import { envelopeContext, unpackNumber } from '../../src/node/sealing.ts';
+import { sealPartial } from '../../src/node/use-sealing.ts';
 import {
   type CreationView,
   type DaemonApi,
   DaemonError,
+  type DecryptAnswer,
   type EpochView,
   type KeyView,
   type PeerView,
@@ -27,7 +29,13 @@ import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/p
 import { draftOf, hashOfOrder, type Order, planOf } from '../../src/protocol/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../../src/protocol/packet.ts';
 import { explainChoice, faultsOf, quorumOf } from '../../src/protocol/roster.ts';
-import { checkUse, type UseRequest } from '../../src/protocol/use-request.ts';
+import {
+  checkUse,
+  type DecryptBody,
+  type SignBody,
+  type UseRequest,
+  type UseRequestBody,
+} from '../../src/protocol/use-request.ts';
 import {
   digestOfCommitments,
   hashOfValue,
@@ -262,7 +270,29 @@ export class FakeGroup implements DaemonApi {
     this.change();
   }
 
-  async sign(request: UseRequest): Promise<SignAnswer> {
+  async sign(request: UseRequest<SignBody>): Promise<SignAnswer> {
+    const { key, block, parameters, signers, partials } = this.use(request);
+    const y = combine({ key: publicOf(key), parameters, block, partials });
+    if (y === null) throw new Error('the shares do not sign');
+    const signature = integerToBytes(y, parameters.modulusBits / 8);
+    return { signature, epoch: this.head.epoch, signers: signers.map(({ name }) => name) };
+  }
+
+  async decrypt(request: UseRequest<DecryptBody>): Promise<DecryptAnswer> {
+    const { key, parameters, signers, partials } = this.use(request);
+    const { epoch } = this.head;
+    const sealed = signers.map(({ index, name }) => {
+      const partial = partials.get(index) as bigint;
+      const tie = { body: request.body, epoch, index };
+      const envelope = sealPartial({ tie, cipher: 'aes', entropy: random32(), partial, proof: null });
+      return { index, name, envelope };
+    });
+    const { threshold, membersMax } = parameters;
+    return { epoch, threshold, membersMax, key, commitments: [], partials: sealed };
+  }
+
+  /** What the first `k` who are not silent give for a request that the rules allow. */
+  private use(request: UseRequest) {
     const { key } = checkUse(this.head, this.home.cluster, request, Date.now());
     const up = this.members
       .map((member, at) => ({ ...member, index: at + 1 }))
@@ -274,11 +304,7 @@ export class FakeGroup implements DaemonApi {
     }
     const publicKey = publicOf(key);
     const parameters = this.parameters(publicKey.modulus);
-    const { scheme, hash, digest, salt } = request.body;
-    const block =
-      scheme === 'pkcs1'
-        ? encodePkcs1(hash, digest, parameters.modulusBits)
-        : encodePss(hash, digest, salt, parameters.modulusBits);
+    const block = this.block(request.body, parameters.modulusBits);
     const signers = up.slice(0, threshold);
     const partials = new Map(
       signers.map(({ index }) => {
@@ -286,10 +312,15 @@ export class FakeGroup implements DaemonApi {
         return [index, partial({ key: publicKey, parameters, share, block })];
       }),
     );
-    const y = combine({ key: publicKey, parameters, block, partials });
-    if (y === null) throw new Error('the shares do not sign');
-    const signature = integerToBytes(y, parameters.modulusBits / 8);
-    return { signature, epoch: this.head.epoch, signers: signers.map(({ name }) => name) };
+    return { key, parameters, block, signers, partials };
+  }
+
+  private block(body: UseRequestBody, modulusBits: number): bigint {
+    if (body.operation === 'decrypt') return bytesToInteger(body.ciphertext);
+    const { scheme, hash, digest, salt } = body;
+    return scheme === 'pkcs1'
+      ? encodePkcs1(hash, digest, modulusBits)
+      : encodePss(hash, digest, salt, modulusBits);
   }
 
   onChange(listener: () => void): () => void {

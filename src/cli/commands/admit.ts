@@ -93,7 +93,7 @@ async function found(
   const client = openClientFile(join(home.clientsDir, 'operator.key'));
   client.seed.fill(0);
   const roster = [self, ...newcomers].map((member, at) => ({ index: at + 1, ...member }));
-  const rights: Client['rights'] = [{ key: '*', operations: ['sign'] }];
+  const rights: Client['rights'] = [{ key: '*', operations: ['sign', 'decrypt'] }];
   const listed: Client = { name: 'operator', publicKey: client.publicKey, rights, ratePerMinute: 0 };
   const value = foundingValue(genesis, roster, [listed]);
   const keys = await openOperators(home, options);

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
+import { z } from 'zod';
+import { operationSchema } from '../../protocol/value.ts';
 import { collect, optionsOf, withDaemon } from '../context.ts';
 import { createClientFile } from '../key-files.ts';
 import { runOrders, withOrder } from '../orders.ts';
@@ -9,10 +11,19 @@ import { VerifiedChain } from '../verified-chain.ts';
 
 interface AddOptions {
   key: string[];
-  may: 'sign';
+  may: Operation[];
   rate: number;
   out?: string;
 }
+
+type Operation = z.infer<typeof operationSchema>;
+
+/** `sign`, `decrypt` or both, as `sign,decrypt` or with the option repeated. */
+const operations = (text: string, before: Operation[] = []): Operation[] => {
+  const parsed = z.array(operationSchema).safeParse(text.split(','));
+  if (!parsed.success) throw new InvalidArgumentError('write it as sign, decrypt or sign,decrypt.');
+  return [...new Set([...before, ...parsed.data])].sort();
+};
 
 const ratePerMinute = (text: string): number => {
   const [, count] = /^(\d{1,7})\/min$/.exec(text) ?? [];
@@ -25,7 +36,7 @@ const addCommand = (): Command =>
     .description('list a new client with its rights; its key is written to a file')
     .argument('<name>')
     .requiredOption('--key <name>', 'a key that it may use, or * for all (repeat for several)', collect)
-    .addOption(new Option('--may <operation>', 'what it may do').choices(['sign']).makeOptionMandatory())
+    .requiredOption('--may <operation>', 'what it may do: sign, decrypt, or both as sign,decrypt', operations)
     .option(
       '--rate <rate>',
       'requests that each peer serves, as 100/min (default: no bound)',
@@ -54,10 +65,11 @@ const addCommand = (): Command =>
             throw new CommandError('failed', `${file} exists already; name another with --out`);
           const publicKey = createClientFile(file, name);
           progress(`client key: ${file}`);
-          const rights = options.key.map((key) => ({ key, operations: [options.may] }));
+          const rights = options.key.map((key) => ({ key, operations: options.may }));
           return [{ type: 'add-client', client: { name, publicKey, rights, ratePerMinute: options.rate } }];
         },
-        () => `client ${name} may ${options.may} with ${options.key.join(', ')}; its key is ${file}`,
+        () =>
+          `client ${name} may ${options.may.join(' and ')} with ${options.key.join(', ')}; its key is ${file}`,
       );
     });
 
@@ -101,7 +113,7 @@ const listCommand = (): Command =>
 
 export const clientCommand = (): Command =>
   new Command('client')
-    .description('who may ask for signatures')
+    .description('who may ask for signatures and decryptions')
     .addCommand(addCommand())
     .addCommand(removeCommand())
     .addCommand(listCommand());

@@ -7,16 +7,20 @@ import { fromHex } from '../../protocol/codec.ts';
 import { digestBytes, signUse } from '../../protocol/use-request.ts';
 import { duration, optionsOf, withDaemon } from '../context.ts';
 import { openClientFile } from '../key-files.ts';
-import { findKey, publicKeyOf, type SchemeOptions, withScheme } from '../keys.ts';
+import {
+  findKey,
+  missingPeers,
+  publicKeyOf,
+  requestLifetimeMs,
+  type SchemeOptions,
+  withScheme,
+} from '../keys.ts';
 import { CommandError, progress, readInput, sayBytes } from '../terminal.ts';
 
 interface SignOptions extends SchemeOptions {
   client?: string;
   timeout: number;
 }
-
-/** How long peers accept the request: enough for clocks a minute apart and any --timeout. */
-const lifetimeMs = 2 * 60_000;
 
 export const signCommand = (): Command =>
   withScheme(new Command('sign'))
@@ -41,11 +45,13 @@ export const signCommand = (): Command =>
           digest,
           salt: new Uint8Array(randomBytes(scheme === 'pss' ? digestBytes[hash] : 0)),
           nonce: new Uint8Array(randomBytes(16)),
-          expiresAtMs: Date.now() + lifetimeMs,
+          expiresAtMs: Date.now() + requestLifetimeMs,
         });
         client.seed.fill(0);
         const answer = await daemon.sign(request, timeout).catch((error: unknown) => {
-          throw error instanceof ApiError && error.code === 'not-enough-peers' ? missingPeers(error) : error;
+          throw error instanceof ApiError && error.code === 'not-enough-peers'
+            ? missingPeers(error, 'sign again')
+            : error;
         });
         const { signature } = answer;
         if (!verifySignature({ key: publicKeyOf(key), scheme, hash, signed: { digest }, signature }))
@@ -57,12 +63,3 @@ export const signCommand = (): Command =>
         sayBytes(signature);
       });
     });
-
-function missingPeers(error: ApiError): CommandError {
-  const [what] = error.message.split(';');
-  const missing = Object.entries(error.details).map(([name, why]) =>
-    why === '' ? name : `${name} (${why})`,
-  );
-  const who = missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`;
-  return new CommandError('not-enough-peers', `${what}${who}; start them and sign again`);
-}
