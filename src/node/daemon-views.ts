@@ -5,6 +5,7 @@ import { bitLength } from '../crypto/integers.ts';
 import { verificationKey } from '../crypto/rsa-sharing.ts';
 import { attendHeldBy } from '../protocol/attend.ts';
 import { hex, numberOf, sameBytes } from '../protocol/codec.ts';
+import { limits } from '../protocol/limits.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -80,6 +81,7 @@ export function problemsOf(
     });
     return problems;
   }
+  problems.push(...clockProblems(state));
   if (isSuspended(state, self.index))
     problems.push({
       code: 'suspended',
@@ -148,6 +150,35 @@ export function problemsOf(
     });
   }
   return problems;
+}
+
+/** Expiry of requests needs clocks within 60 s of each other (§8): names the clock that is wrong, ours or a peer's. */
+function clockProblems(state: CoreState): Problem[] {
+  const wrong = Object.entries(state.volatile.clockAheadMs).filter(
+    ([, ahead]) => Math.abs(ahead) > limits.clockSkewMs,
+  );
+  const known = Object.keys(state.volatile.clockAheadMs).length;
+  if (wrong.length === 0) return [];
+  const remedy = 'Set the clock (NTP). Until then requests to use a key may be refused as expired.';
+  const minutes = (ms: number) => `${Math.max(1, Math.round(Math.abs(ms) / 60_000))} min`;
+  if (known > 1 && wrong.length === known) {
+    const ahead = wrong.map(([, ms]) => ms).sort((a, b) => a - b)[Math.floor(wrong.length / 2)] as number;
+    return [
+      {
+        code: 'own-clock',
+        what: `This peer's clock is ${minutes(ahead)} ${ahead > 0 ? 'behind' : 'ahead of'} all others.`,
+        remedy,
+      },
+    ];
+  }
+  return wrong.map(([peer, ahead]) => {
+    const name = headOf(state).roster.find((member) => member.peer === peer)?.name ?? peer;
+    return {
+      code: 'peer-clock',
+      what: `The clocks of this peer and ${name} differ by ${minutes(ahead)}.`,
+      remedy,
+    };
+  });
 }
 
 export interface StatusExtras {

@@ -34,12 +34,18 @@ export function summaryOf(view: View, reply: boolean): Summary {
     retired: view.durable.own.retired,
     seen: fromHex(names.join('')),
     wanted: wantedPublics(view),
+    wallMs: Math.round(view.volatile.wallMs),
     reply,
   };
 }
 
 /** Answers a summary: links to who is behind; else the messages, dealings and public halves that the sender lacks. */
 export function receiveSummary(work: Work, from: string, authenticated: boolean, summary: Summary): void {
+  if (authenticated)
+    work.volatile.clockAheadMs = {
+      ...work.volatile.clockAheadMs,
+      [from]: summary.wallMs - work.volatile.wallMs,
+    };
   const { head } = work.durable.own;
   if (summary.epoch > head) {
     work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });

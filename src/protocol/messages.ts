@@ -151,6 +151,8 @@ export const frameSchema = z.discriminatedUnion('type', [
     seen: shape.bytes(64 * 1024),
     /** Digests of dealings of the undecided change whose public part I miss. */
     wanted: digests,
+    /** The sender's wall clock, Unix milliseconds: only to name clocks that are wrong (§8). */
+    wallMs: z.number().int().min(0),
     reply: z.boolean(),
   }),
   z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),

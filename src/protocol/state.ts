@@ -134,6 +134,8 @@ export interface Volatile {
   wallMs: number;
   connected: Record<string, true>;
   authenticated: Record<string, true>;
+  /** By how much each connected peer's wall clock was ahead of ours when it last said. */
+  clockAheadMs: Record<string, number>;
   /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
   recall: { epoch: number; answered: Record<string, true>; askAtMs: number } | null;
   refreshAtMs: number | null;
@@ -201,6 +203,7 @@ export const emptyVolatile = (): Volatile => ({
   wallMs: 0,
   connected: {},
   authenticated: {},
+  clockAheadMs: {},
   recall: null,
   refreshAtMs: null,
   refreshWanted: false,

@@ -103,6 +103,8 @@ function take(work: Work, input: Input): void {
     case 'disconnected': {
       const { [input.peer]: _, ...connected } = work.volatile.connected;
       const { [input.peer]: __, ...authenticated } = work.volatile.authenticated;
+      const { [input.peer]: ___, ...clockAheadMs } = work.volatile.clockAheadMs;
+      work.volatile.clockAheadMs = clockAheadMs;
       work.volatile.connected = connected;
       work.volatile.authenticated = authenticated;
       return;

@@ -61,6 +61,8 @@ export interface GroupOptions {
   timing?: Partial<Timing>;
   network?: Partial<SimulatedNetworkOptions>;
   clients?: Client[];
+  /** By how much the wall clock of a peer (its place in `nodes`) is wrong. */
+  clockSkewMs?: Record<number, number>;
 }
 
 export interface Node {
@@ -163,7 +165,7 @@ export class Group {
         new Promise((resolve) => {
           this.time.schedule(1, () => resolve(runJob(job, { cipher: node.cipher, randomBytes })));
         }),
-      clock: this.time.clock(),
+      clock: this.time.clock(this.options.clockSkewMs?.[this.nodes.indexOf(node) + 1] ?? 0),
       randomBytes,
       log: silent,
       addressesOf: () => [],

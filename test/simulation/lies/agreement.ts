@@ -190,7 +190,7 @@ export const agreementLies = {
         for (const { index } of headOf(state).roster)
           for (const type of ['prevote', 'precommit'])
             if (index !== to.index)
-              for (const frame of liar.forge({ type, by: index, epoch: rounds.epoch, round: rounds.round, value }))
+              for (const frame of liar.forge({ type, by: index, epoch: rounds.epoch, round: rounds.round, instance: null, value }))
                 liar.send(to, frame);
     },
   },

@@ -24,7 +24,7 @@ export const floodLies = {
       const epoch = liar.state?.durable.own.head ?? 0;
       for (const to of liar.others) {
         liar.send(to, { type: 'recall', epoch: epoch + 1 });
-        liar.send(to, { type: 'summary', epoch, retired: 0, seen: new Uint8Array(), wanted: [], reply: true });
+        liar.send(to, { type: 'summary', epoch, retired: 0, seen: new Uint8Array(), wanted: [], wallMs: 0, reply: true });
       }
     },
   },
@@ -48,7 +48,7 @@ export const floodLies = {
         const ahead = Math.floor(liar.random() * 2 * limits.roundsAheadMax);
         const round = (state.durable.own.rounds?.round ?? 0) + ahead;
         const epoch = head + 1 + Math.floor(liar.random() * 3);
-        const vote = { type: 'prevote', by: liar.peer.index, epoch, round, value: bytesOf(liar, 32) };
+        const vote = { type: 'prevote', by: liar.peer.index, epoch, round, instance: null, value: bytesOf(liar, 32) };
         for (const frame of liar.forge(vote)) liar.send(to, frame);
       }
     },
