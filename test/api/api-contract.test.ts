@@ -9,11 +9,17 @@ import { type ApiClient, connectApi } from '../../src/api/client.ts';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { claimSocket } from '../../src/api/socket.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { type DaemonApi, DaemonError, type DaemonErrorCode, type StatusView } from '../../src/node/view.ts';
+import {
+  type DaemonApi,
+  DaemonError,
+  type DaemonErrorCode,
+  type DecryptAnswer,
+  type StatusView,
+} from '../../src/node/view.ts';
 import { ProtocolError } from '../../src/protocol/errors.ts';
 import type { Order } from '../../src/protocol/order.ts';
 import type { Packet } from '../../src/protocol/packet.ts';
-import { UseRefusal, type UseRequest } from '../../src/protocol/use-request.ts';
+import { type DecryptBody, type SignBody, UseRefusal, type UseRequest } from '../../src/protocol/use-request.ts';
 
 const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
 
@@ -27,7 +33,7 @@ const order: Order = {
   },
   signatures: [{ operator: 0, signature: bytes(64, 6) }],
 };
-const use: UseRequest = {
+const use: UseRequest<SignBody> = {
   body: {
     cluster: bytes(32, 1),
     client: bytes(32, 2),
@@ -99,6 +105,44 @@ describe('the API over a Unix socket', () => {
     await dispatcher.destroy();
     return answer;
   };
+
+  it('carries sealed partials byte for byte, and each operation has its own address', async () => {
+    const { cluster, client: publicKey, key, nonce, expiresAtMs } = use.body;
+    const request: UseRequest<DecryptBody> = {
+      body: {
+        operation: 'decrypt',
+        ...{ cluster, client: publicKey, key, nonce, expiresAtMs },
+        ciphertext: bytes(256, 4),
+        sealingKey: bytes(32, 5),
+      },
+      signature: bytes(64, 8),
+    };
+    const number = bytes(1, 3);
+    const answer: DecryptAnswer = {
+      epoch: 4,
+      threshold: 2,
+      membersMax: 20,
+      key: {
+        id: key,
+        name: 'vault',
+        use: 'decrypt',
+        modulus: number,
+        exponent: number,
+        base: number,
+        constant: number,
+      },
+      commitments: [number, bytes(2, 9)],
+      partials: [{ index: 1, name: 'a', envelope: bytes(300, 1) }],
+    };
+    const seen: unknown[] = [];
+    daemon.decrypt = async (...given) => {
+      seen.push(given);
+      return answer;
+    };
+    expect(await client.decrypt(request, { prove: true, timeoutMs: 1234 })).toEqual(answer);
+    expect(seen).toEqual([[request, { prove: true, timeoutMs: 1234 }]]);
+    await expect(client.sign(request as never, 1000)).rejects.toMatchObject({ code: 'refused' });
+  });
 
   it('is open to its owner only', () => {
     expect(statSync(socketFile).mode & 0o777).toBe(0o600);

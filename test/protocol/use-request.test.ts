@@ -1,14 +1,19 @@
 /** Every peer decides for itself whether a request to use a key may be served; each rule has its own refusal. */
 import { describe, expect, test } from 'vitest';
+import { trialBlock } from '../../src/crypto/encoding.ts';
+import { integerToBytes } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { numberBytes } from '../../src/protocol/codec.ts';
 import { limits } from '../../src/protocol/limits.ts';
 import {
   checkUse,
+  type DecryptBody,
+  type SignBody,
   signUse,
-  type UseRequestBody,
   useRequestBodySchema,
 } from '../../src/protocol/use-request.ts';
-import type { Client, KeyRecord, Value } from '../../src/protocol/value.ts';
+import { type Client, hashOfValue, type KeyRecord, type Value } from '../../src/protocol/value.ts';
+import { samplePrimes } from '../crypto/sample.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 import { flipped, paperCluster, refusalOf } from './support.ts';
 
@@ -42,7 +47,7 @@ const client = (change: Partial<Client> = {}): Client => ({
 });
 const paper = paperCluster();
 const valueWith = (clients: Client[]): Value => ({ ...paper.founding.value, keys, clients });
-const body: UseRequestBody = {
+const body: SignBody = {
   cluster: paper.clusterId,
   client: ed25519FromSeed(seed).publicKey,
   key: keys[0].id,
@@ -54,7 +59,7 @@ const body: UseRequestBody = {
   nonce: random(16),
   expiresAtMs: nowMs + 60_000,
 };
-const refusal = (change: Partial<UseRequestBody> = {}, value = valueWith([client()]), signer = seed) =>
+const refusal = (change: Partial<SignBody> = {}, value = valueWith([client()]), signer = seed) =>
   refusalOf(() => checkUse(value, paper.clusterId, signUse(signer, { ...body, ...change }), nowMs));
 
 test('a request within its client’s rights is served', () => {
@@ -72,7 +77,7 @@ test('a right for every key is written as a star', () => {
 });
 
 describe('refused is', () => {
-  test.each<[string, string, Partial<UseRequestBody>]>([
+  test.each<[string, string, Partial<SignBody>]>([
     ['another cluster', 'wrong-cluster', { cluster: flipped(paper.clusterId) }],
     ['a client that is not listed', 'unknown-client', { client: random(32) }],
     ['a key that does not exist', 'unknown-key', { key: random(32) }],
@@ -92,7 +97,7 @@ describe('refused is', () => {
   test('a request that somebody else signed, or that was changed', () => {
     expect(refusal({}, valueWith([client()]), random(32))).toBe('bad-signature');
     const signed = signUse(seed, body);
-    const changes: Array<Partial<UseRequestBody>> = [
+    const changes: Array<Partial<SignBody>> = [
       { key: keys[1].id },
       { scheme: 'pkcs1' },
       { hash: 'sha384' },
@@ -132,4 +137,72 @@ test('clocks may differ by a minute', () => {
 test('an operation that no peer knows is not even a request', () => {
   expect(useRequestBodySchema.safeParse({ ...body, operation: 'raw' }).success).toBe(false);
   expect(useRequestBodySchema.safeParse({ ...body, more: 1 }).success).toBe(false);
+});
+
+describe('a decryption', () => {
+  const { p, q } = samplePrimes(512);
+  const modulus = p * q;
+  const bytes = (n: bigint): Uint8Array => integerToBytes(n, 64);
+  const vault: KeyRecord = { ...keys[2], modulus: numberBytes(modulus) };
+  const rights: Client['rights'] = [{ key: '*', operations: ['decrypt'] }];
+  const value: Value = { ...valueWith([client({ rights })]), keys: [keys[0], vault] };
+  const { cluster, client: publicKey, nonce, expiresAtMs } = body;
+  const decrypt: DecryptBody = {
+    operation: 'decrypt',
+    ...{ cluster, client: publicKey, nonce, expiresAtMs },
+    key: vault.id,
+    ciphertext: bytes(modulus / 3n),
+    sealingKey: random(32),
+  };
+  const refused = (change: Partial<DecryptBody> = {}, listed = value) =>
+    refusalOf(() => checkUse(listed, paper.clusterId, signUse(seed, { ...decrypt, ...change }), nowMs));
+
+  test('with a key made for it, by a client that may, is served', () => {
+    expect(refused()).toBeNull();
+    expect(useRequestBodySchema.safeParse(decrypt).success).toBe(true);
+  });
+
+  test('with a key made to sign is refused, and a signature with its own key too', () => {
+    expect(refused({ key: keys[0].id })).toBe('wrong-use');
+    const all = client({ rights: [{ key: '*', operations: ['sign', 'decrypt'] }] });
+    expect(refusal({ key: vault.id }, { ...value, clients: [all] })).toBe('wrong-use');
+  });
+
+  test('by a client that may only sign is refused', () => {
+    const signer = client({ rights: [{ key: '*', operations: ['sign'] }] });
+    expect(refused({}, { ...value, clients: [signer] })).toBe('not-allowed');
+  });
+
+  test.each<[string, Uint8Array]>([
+    ['shorter than the modulus', bytes(5n).subarray(1)],
+    ['longer than the modulus', integerToBytes(5n, 65)],
+    ['empty', new Uint8Array()],
+    ['zero', bytes(0n)],
+    ['the modulus itself', bytes(modulus)],
+    ['over the modulus', bytes(modulus + 5n)],
+    ['a multiple of a prime', bytes(5n * p)],
+  ])('of a ciphertext that is %s is refused', (_, ciphertext) =>
+    expect(refused({ ciphertext })).toBe('wrong-ciphertext'),
+  );
+
+  test('of the block that retires the old shares is refused, also as its negative, also after the next change', () => {
+    const block = trialBlock(hashOfValue(value), vault.id, modulus);
+    expect(refused({ ciphertext: bytes(block) })).toBe('trial-block');
+    expect(refused({ ciphertext: bytes(modulus - block) })).toBe('trial-block');
+    const next: Value = { ...value, epoch: value.epoch + 1, parent: hashOfValue(value) };
+    expect(refused({ ciphertext: bytes(trialBlock(hashOfValue(next), vault.id, modulus)) }, next)).toBe(
+      'trial-block',
+    );
+  });
+
+  test('that was changed after it was signed is refused', () => {
+    const { signature } = signUse(seed, decrypt);
+    const other = { ciphertext: bytes(7n), sealingKey: random(32) };
+    for (const change of [{ ciphertext: other.ciphertext }, { sealingKey: other.sealingKey }])
+      expect(
+        refusalOf(() =>
+          checkUse(value, paper.clusterId, { body: { ...decrypt, ...change }, signature }, nowMs),
+        ),
+      ).toBe('bad-signature');
+  });
 });

@@ -85,7 +85,7 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     orders: random() < 0.5 ? 0 : between(1, 2),
     files: random() < 0.15,
     safetyMs: between(3, 8) * 1000,
-    livenessMs: 600_000,
+    livenessMs: 120_000,
   };
   return { ...drawn, ...fixed };
 }

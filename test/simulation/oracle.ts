@@ -363,11 +363,14 @@ export class Oracle {
 
   // ── statement 5 ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Why the group is not finished; null when every honest member has the same epoch, `from` or later, and its share. */
+  /**
+   * Why the group is not finished; null when every honest member has the same epoch, `from` or later, and its share. A store
+   * that went back in time may have lost the secret of its listed epoch key: only reinstatement helps that peer (§4, §5).
+   */
   unfinished(from: number): string | null {
     const epochs = new Set<number>();
     for (const peer of this.#world.peers) {
-      if (peer.faulty === 'lies') continue;
+      if (peer.faulty !== null) continue;
       if (peer.driver === null) return `${peer.name} is down`;
       const { state } = peer.driver;
       if (selfIn(state, this.values.get(this.latest)?.link.value ?? headOf(state)) === undefined) continue;

@@ -184,7 +184,7 @@ function checkSignatures(world: World, oracle: Oracle): void {
   if (value === undefined) return;
   const holders = world.peers.flatMap(({ index, faulty, driver }) => {
     const shares = driver?.state.durable.shares[value.epoch] as CoreState['durable']['shares'][string] | undefined;
-    return faulty === 'lies' || shares === undefined ? [] : [{ index, shares }];
+    return faulty !== null || shares === undefined ? [] : [{ index, shares }];
   });
   const chosen = holders.sort(() => world.random() - 0.5).slice(0, value.threshold);
   for (const record of value.keys) {

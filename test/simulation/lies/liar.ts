@@ -1,7 +1,6 @@
 /** A broken-into member: it runs the real code, holds its real keys, and bends what it computes and says. */
 import { decode, encode, hex } from '../../../src/protocol/codec.ts';
 import type { Job, JobResult } from '../../../src/protocol/io.ts';
-import { limits } from '../../../src/protocol/limits.ts';
 import {
   type Carried,
   type Frame,
@@ -110,8 +109,8 @@ export class Liar {
   /** What reaches the liar's own code: its own words must not come back to silence it. */
   receives(bytes: Uint8Array): Uint8Array | null {
     this.#hear(bytes);
-    if (bytes.length > limits.frameBytesMax) return null;
-    const frame = decode(frameSchema, bytes);
+    const frame = frameIn(bytes);
+    if (frame === null) return null; // noise of another liar
     if (frame.type === 'recalled') return encode({ ...frame, packets: [] });
     const own = frame.type === 'message' && messageIn(frame.message)?.by === this.peer.index;
     return own ? null : bytes;
@@ -141,6 +140,14 @@ export class Liar {
     if (this.heard.length < 400 && bytes.length < 100_000 && this.random() < 0.1) this.heard.push(bytes.slice());
   }
 }
+
+const frameIn = (bytes: Uint8Array): Frame | null => {
+  try {
+    return decode(frameSchema, bytes);
+  } catch {
+    return null;
+  }
+};
 
 const messageIn = (carried: Carried): Message | null => {
   try {
