@@ -58,7 +58,7 @@ export async function runCommand(args: readonly string[], options: CommandOption
   // A command that does not read its input may be gone before it is written.
   child.stdin?.on('error', () => {});
   child.stdin?.end(options.input ?? '');
-  const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 300_000);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);

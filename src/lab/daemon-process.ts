@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ApiClient, connectApi } from '../api/client.ts';
 import { spawnCommand } from './command.ts';
+import { daemonEnded, runningDaemon } from './running-daemon.ts';
 
 const stopPatienceMs = 15_000;
 
@@ -13,6 +14,7 @@ export class DaemonProcess {
   readonly home: string;
   readonly logFile: string;
   private child: ChildProcess | null = null;
+  private runningPid: number | null = null;
   private exited: Promise<void> = Promise.resolve();
   private client: ApiClient | null = null;
   private readonly outlives: boolean;
@@ -32,11 +34,21 @@ export class DaemonProcess {
   }
 
   get running(): boolean {
-    return this.child !== null;
+    return this.runningPid !== null;
   }
 
   get pid(): number | null {
-    return this.child?.pid ?? null;
+    return this.runningPid;
+  }
+
+  /** Takes over the daemon that another process started on this home, if one runs. */
+  attach(): void {
+    const pid = runningDaemon(this.home);
+    this.runningPid = pid;
+    if (pid === null) return;
+    this.exited = daemonEnded(pid, this.home).then(() => {
+      this.runningPid = null;
+    });
   }
 
   /** The daemon's API; connects when first used. */
@@ -47,7 +59,7 @@ export class DaemonProcess {
 
   /** Starts the daemon and waits for its "ready"; rejects with the end of its log when it exits before. */
   async start(): Promise<void> {
-    if (this.child !== null) throw new Error(`${this.name} is running already`);
+    if (this.running) throw new Error(`${this.name} is running already`);
     const log = openSync(this.logFile, 'a', 0o600);
     // Its standard input stays open as long as this process lives: it ends with us, unless it shall outlive us.
     const args = ['start', '--home', this.home];
@@ -57,9 +69,11 @@ export class DaemonProcess {
       : spawnCommand([...args, '--while-stdin-open'], {}, { stdio: ['pipe', 'pipe', log], launcher });
     closeSync(log);
     this.child = child;
+    this.runningPid = child.pid ?? null;
     this.exited = new Promise((resolve) => {
       child.once('exit', () => {
         this.child = null;
+        this.runningPid = null;
         resolve();
       });
     });
@@ -76,15 +90,14 @@ export class DaemonProcess {
 
   /** SIGTERM, and waits for the end; rejects when the daemon had to be killed. */
   async stop(): Promise<void> {
-    const { child } = this;
-    if (child === null) return;
+    if (!this.running) return;
     let killed = false;
     const deadline = setTimeout(() => {
       killed = true;
-      child.kill('SIGKILL');
+      this.signal('SIGKILL');
     }, stopPatienceMs);
-    child.kill('SIGCONT');
-    child.kill('SIGTERM');
+    this.signal('SIGCONT');
+    this.signal('SIGTERM');
     await this.exited;
     clearTimeout(deadline);
     await this.disconnect();
@@ -104,19 +117,20 @@ export class DaemonProcess {
     this.child?.stdout?.destroy();
     this.child?.unref();
     this.child = null;
+    this.runningPid = null;
   }
 
   killNow(): void {
-    this.child?.kill('SIGKILL');
+    this.signal('SIGKILL');
   }
 
   /** Stops its clock: it is silent, and its connections stay open. */
   pause(): void {
-    this.child?.kill('SIGSTOP');
+    this.signal('SIGSTOP');
   }
 
   resume(): void {
-    this.child?.kill('SIGCONT');
+    this.signal('SIGCONT');
   }
 
   logEnd(): string {
@@ -124,6 +138,15 @@ export class DaemonProcess {
       return readFileSync(this.logFile, 'utf8').slice(-4000);
     } catch {
       return '(no log)';
+    }
+  }
+
+  private signal(name: NodeJS.Signals): void {
+    if (this.runningPid === null) return;
+    try {
+      process.kill(this.runningPid, name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
 

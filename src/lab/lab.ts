@@ -10,6 +10,8 @@ import type { ApiClient } from '../api/client.ts';
 import type { Settings } from '../node/settings.ts';
 import { type CommandResult, runCommand } from './command.ts';
 import { DaemonProcess } from './daemon-process.ts';
+import { type LabState, readLabState, writeLabState } from './lab-state.ts';
+import { Lan } from './lan.ts';
 
 export interface LabOptions {
   /** How many peers; they are called a, b, c, … */
@@ -27,6 +29,8 @@ export interface LabOptions {
   outlives?: boolean;
   /** Where each peer is, the first one being 0; on loopback when left out. */
   placeOf?: (at: number) => Place;
+  /** Every peer on a machine of this network, in order; closed with the lab. */
+  lan?: Lan;
 }
 
 export interface Place {
@@ -66,12 +70,12 @@ export class Lab {
   private readonly temporary: boolean;
   private readonly onExit: () => void;
 
-  private constructor(options: LabOptions) {
+  private constructor(options: LabOptions, passphrase = randomBytes(16).toString('hex')) {
     this.options = options;
     this.temporary = options.dir === undefined;
     this.dir = options.dir ?? mkdtempSync(join(tmpdir(), 'holdfast-lab-'));
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-    this.passphrase = randomBytes(16).toString('hex');
+    this.passphrase = passphrase;
     this.onExit = () => {
       for (const peer of this.peers.values()) peer.killNow();
     };
@@ -93,6 +97,17 @@ export class Lab {
       await lab.close();
       throw new Error(`${(error as Error).message}\n${logs}`, { cause: error });
     }
+  }
+
+  /** The lab that `release` left in `dir`; throws when there is none. Its daemons outlive this process too. */
+  static open(dir: string): Lab {
+    const { threshold, settings, ciphers, passphrase, invitation, names, lan } = readLabState(dir);
+    const options: LabOptions = { peers: names.length, threshold, settings, ciphers, dir, outlives: true };
+    const lab = new Lab(lan === null ? options : { ...options, lan: Lan.attach(lan) }, passphrase);
+    process.off('exit', lab.onExit);
+    lab.invitation = invitation;
+    for (const name of names) lab.addPeer(name).attach();
+    return lab;
   }
 
   get names(): string[] {
@@ -183,6 +198,14 @@ export class Lab {
     );
   }
 
+  /** Removes members by an order that is handed in at a running one; the operator's key is in the first home. */
+  async evict(names: readonly string[], args: readonly string[] = []): Promise<void> {
+    const [first = ''] = this.names;
+    const [at = ''] = this.runningNames().filter((name) => !names.includes(name));
+    const operator = join(this.dir, first, 'operator.key');
+    await this.must(at, ['evict', ...names, '--operator', operator, ...args]);
+  }
+
   /** Creates a key; `source`: ready-made primes, or bits to search for. */
   async createKey(name: string, source: SafePrimes | number): Promise<void> {
     const [first = ''] = this.names;
@@ -225,18 +248,27 @@ export class Lab {
   /** Ends every process; removes the homes unless the caller named their place. */
   async close(): Promise<void> {
     await Promise.all([...this.peers.values()].map((peer) => peer.kill()));
+    await this.options.lan?.close();
     process.off('exit', this.onExit);
     if (this.temporary) rmSync(this.dir, { recursive: true, force: true });
   }
 
-  /** Leaves daemons and homes behind: of a lab made with `outlives`. */
+  /** Leaves daemons and homes behind, for `open`: of a lab made with `outlives`. */
   async release(): Promise<void> {
     process.off('exit', this.onExit);
+    const { threshold, settings = {}, ciphers = ['aes'], lan } = this.options;
+    const { passphrase, invitation, names } = this;
+    const state: LabState = {
+      ...{ threshold, settings, ciphers: [...ciphers], passphrase, invitation, names },
+      lan: lan?.state ?? null,
+    };
+    writeLabState(this.dir, state);
+    lan?.release();
     await Promise.all([...this.peers.values()].map((peer) => peer.release()));
   }
 
   private placeOf(at: number): Place {
-    return this.options.placeOf?.(at) ?? here;
+    return (this.options.lan?.placeOf ?? this.options.placeOf)?.(at) ?? here;
   }
 
   private addPeer(name: string): DaemonProcess {
@@ -247,7 +279,7 @@ export class Lab {
     return peer;
   }
 
-  private runningNames(): string[] {
+  runningNames(): string[] {
     return [...this.peers.values()].filter((peer) => peer.running).map((peer) => peer.name);
   }
 

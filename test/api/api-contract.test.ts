@@ -19,7 +19,12 @@ import {
 import { ProtocolError } from '../../src/protocol/errors.ts';
 import type { Order } from '../../src/protocol/order.ts';
 import type { Packet } from '../../src/protocol/packet.ts';
-import { type DecryptBody, type SignBody, UseRefusal, type UseRequest } from '../../src/protocol/use-request.ts';
+import {
+  type DecryptBody,
+  type SignBody,
+  UseRefusal,
+  type UseRequest,
+} from '../../src/protocol/use-request.ts';
 
 const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
 

@@ -17,9 +17,9 @@ import { decode, encode, hex, numberBytes } from '../../src/protocol/codec.ts';
 import type { CoreState } from '../../src/protocol/state.ts';
 import { type DecryptBody, signUse, type UseRequest } from '../../src/protocol/use-request.ts';
 import { type Client, hashOfValue, type KeyRecord, type Value } from '../../src/protocol/value.ts';
-import { bytesFrom, sampleCreation, sharingOf } from '../crypto/sample.ts';
+import { sampleCreation, sharingOf } from '../crypto/sample.ts';
 import { paperCluster } from '../protocol/support.ts';
-import { seededBytes, VirtualTime } from '../support/virtual-time.ts';
+import { seededBytes, settled, VirtualTime } from '../support/virtual-time.ts';
 
 const random = seededBytes('use of a key');
 const parameters = { membersMax: 5, threshold: 3, modulusBits: 2048 } as const;
@@ -75,8 +75,8 @@ const stateOf = (index: number): CoreState => {
   } as unknown as CoreState;
 };
 
-/** What a member says instead of its answer. */
-type Lie = (honest: PartialAnswer) => PartialAnswer;
+/** What a member says instead of its answer; null: nothing, ever. */
+type Lie = (honest: PartialAnswer) => PartialAnswer | null;
 
 /** Five members, each with its own service; the network is a function call. */
 class Members {
@@ -122,6 +122,12 @@ class Members {
     return this.service(1).decrypt(request, { prove, timeoutMs: 5000 });
   }
 
+  /** Runs virtual time until `condition` holds. */
+  async until(condition: () => boolean): Promise<void> {
+    await settled();
+    while (!condition()) if (!(await this.time.next())) throw new Error('nothing more happens');
+  }
+
   private compute(name: string, job: UseJob): UseJobResult {
     if (job.kind === 'use-partial' && job.prove) this.proofsAsked += 1;
     return runUseJob(job, { cipher: name === 'p2' ? 'des' : 'aes', randomBytes: random });
@@ -134,9 +140,11 @@ class Members {
       request: async (peer: string, bytes: Uint8Array) => {
         const answer = await (this.services.get(peer) as UseService).answer(bytes);
         const lie = this.lies.get(peer);
-        const said = lie === undefined ? answer : encode(lie(decode(partialAnswerSchema, answer)));
-        this.seenByCoordinator.push(said);
-        return said;
+        const said = lie === undefined ? answer : lie(decode(partialAnswerSchema, answer));
+        if (said === null) return new Promise<Uint8Array>(() => {});
+        const bytesSaid = said instanceof Uint8Array ? said : encode(said);
+        this.seenByCoordinator.push(bytesSaid);
+        return bytesSaid;
       },
     } as unknown as Transport;
   }
@@ -175,28 +183,120 @@ describe('a decryption by five members', () => {
     expect(other.combine(answer).block).toBeNull();
   });
 
-  it('names a member that seals a false partial, by the proofs of all, and needs it not', async () => {
+  it('with two that seal false partials: asks again with proofs, names both, and needs neither', async () => {
     const members = new Members();
     const decryption = members.decryption(encrypted(message));
-    const { body } = decryption.request;
-    const tie = { body, epoch: value.epoch, index: 2 };
-    const lie: Lie = () => {
+    // Whichever way round three of five are asked, p3 or p5 is among them.
+    for (const index of [3, 5]) {
+      const tie = { body: decryption.request.body, epoch: value.epoch, index };
       const forged = { tie, cipher: 'aes', entropy: random(32), partial: 4n, proof: null } as const;
-      return { type: 'sealed-partial', envelope: sealPartial(forged) };
-    };
-    for (const index of [2, 3, 4, 5]) {
-      if (index !== 2) continue;
-      members.lies.set(`peer-${index}-of-five`, lie);
+      const envelope = sealPartial(forged);
+      members.lies.set(`peer-${index}-of-five`, () => ({ type: 'sealed-partial', envelope }));
     }
-    let answer = await members.ask(decryption.request);
-    // Three of five are asked; ask as this client until the liar is among them.
-    for (let asked = 0; !answer.partials.some(({ name }) => name === 'p2') && asked < 20; asked += 1)
-      answer = await members.ask(members.decryption(body.ciphertext).request);
+    const first = await members.ask(decryption.request);
+    expect(decryption.combine(first).block).toBeNull();
+    expect(members.proofsAsked).toBe(0);
     const proven = await members.ask(decryption.request, true);
-    expect(proven.partials).toHaveLength(5);
     expect(members.proofsAsked).toBe(5);
     const { block, culprits } = decryption.combine(proven);
     expect(plainOf(block)).toBe(message);
-    expect(culprits).toEqual(block === null ? ['p2'] : culprits);
+    expect(culprits.toSorted()).toEqual(['p3', 'p5']);
+  });
+
+  it('with one that does not answer: goes on without it, and with proofs waits for it until the time is over', async () => {
+    const members = new Members();
+    members.lies.set('peer-2-of-five', () => null);
+    const decryption = members.decryption(encrypted(message));
+    for (const [prove, count] of [
+      [false, 3],
+      [true, 4],
+    ] as const) {
+      let answer: DecryptAnswer | null = null;
+      void members.ask(decryption.request, prove).then((found) => {
+        answer = found;
+      });
+      await members.until(() => answer !== null);
+      const { partials } = answer as unknown as DecryptAnswer;
+      expect(partials.length).toBeGreaterThanOrEqual(count);
+      expect(plainOf(decryption.combine(answer as unknown as DecryptAnswer).block)).toBe(message);
+    }
+  });
+
+  it('takes no partial that is open to others', async () => {
+    const members = new Members();
+    for (const index of [2, 3, 4, 5])
+      members.lies.set(`peer-${index}-of-five`, () => ({
+        type: 'partial',
+        partial: numberBytes(4n),
+        proof: null,
+      }));
+    const outcome = members.ask(members.decryption(encrypted(message)).request).catch((error) => error);
+    let failure: Error | null = null;
+    void outcome.then((error) => {
+      failure = error;
+    });
+    await members.until(() => failure !== null);
+    expect(failure).toMatchObject({ code: 'not-enough-peers' });
+  });
+
+  it('is one error for every defect of the padding', () => {
+    const { modulus } = sharing.key;
+    const padding = { hash: 'sha256', label } as const;
+    for (const block of [0n, 1n, modulus - 1n, modulus / 3n, 2n ** 2040n])
+      expect(unpadded(block, modulus, padding)).toBeNull();
+  });
+});
+
+describe('every member refuses for itself', () => {
+  const asked = async (request: UseRequest): Promise<PartialAnswer> => {
+    const members = new Members();
+    const answer = await members.service(4).answer(encode({ epoch: value.epoch, request, prove: false }));
+    return decode(partialAnswerSchema, answer);
+  };
+  const { body } = new Members().decryption(encrypted(message)).request;
+  const decrypting = (change: Partial<DecryptBody>) => asked(signUse(clientSeed, { ...body, ...change }));
+
+  it('to decrypt with a key made to sign', async () => {
+    expect(await decrypting({ key: ca.id })).toMatchObject({ type: 'refused', code: 'wrong-use' });
+  });
+
+  it('to sign with a key made to decrypt', async () => {
+    const { cluster, client: publicKey, nonce, expiresAtMs } = body;
+    const request = signUse(clientSeed, {
+      operation: 'sign',
+      ...{ cluster, client: publicKey, nonce, expiresAtMs },
+      key: vault.id,
+      scheme: 'pkcs1',
+      hash: 'sha256',
+      digest: random(32),
+      salt: new Uint8Array(),
+    });
+    expect(await asked(request)).toMatchObject({ type: 'refused', code: 'wrong-use' });
+  });
+
+  it('to decrypt the block that retires the old shares', async () => {
+    const { modulus } = sharing.key;
+    const block = trialBlock(hashOfValue(value), vault.id, modulus);
+    for (const x of [block, modulus - block])
+      expect(await decrypting({ ciphertext: integerToBytes(x, 256) })).toMatchObject({
+        type: 'refused',
+        code: 'trial-block',
+      });
+  });
+
+  it('more decryptions a minute than the client may; the same one again counts once', async () => {
+    const members = new Members();
+    const ask = async (request: UseRequest): Promise<string> => {
+      const answer = await members.service(4).answer(encode({ epoch: value.epoch, request, prove: false }));
+      const told = decode(partialAnswerSchema, answer);
+      return told.type === 'refused' ? told.code : told.type;
+    };
+    const [one, two, three] = [1, 2, 3].map(() => members.decryption(encrypted(message)).request);
+    expect([
+      await ask(one as UseRequest),
+      await ask(one as UseRequest),
+      await ask(two as UseRequest),
+      await ask(three as UseRequest),
+    ]).toEqual(['sealed-partial', 'sealed-partial', 'sealed-partial', 'over-rate']);
   });
 });

@@ -8,7 +8,8 @@ import { Lan, whatForbidsLan } from './lan.ts';
 import { Client, readyPrimes, refresh } from './support.ts';
 
 const forbidden = whatForbidsLan();
-if (forbidden !== null) process.stderr.write(`skipped: this machine forbids network namespaces: ${forbidden}\n`);
+if (forbidden !== null)
+  process.stderr.write(`skipped: this machine forbids network namespaces: ${forbidden}\n`);
 const patienceMs = 120_000;
 
 describe.skipIf(forbidden !== null)('five daemons on a local network', { timeout: patienceMs }, () => {

@@ -7,7 +7,17 @@ import { Lab } from '../../src/lab/lab.ts';
 import { parametersOf } from '../../src/node/sealing.ts';
 import type { EpochView } from '../../src/node/view.ts';
 import { publicOf } from '../../src/protocol/value.ts';
-import { Client, hashesOf, readyPrimes, refresh, sealedFiles, stolenShares, subsets, untilProblem } from './support.ts';
+import {
+  Client,
+  hashesOf,
+  readyPrimes,
+  refresh,
+  sealedFiles,
+  startAndRecall,
+  stolenShares,
+  subsets,
+  untilProblem,
+} from './support.ts';
 
 const ciphers = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
 const message = 'A message that is signed in every epoch.\n';
@@ -26,18 +36,6 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
   afterAll(() => lab?.close());
 
   const newest = async (name = 'a'): Promise<number> => (await lab.api(name).status()).epoch ?? Number.NaN;
-
-  /** Starts peers again, and waits until the others have told them what they had signed (§4): they take part fully. */
-  async function startAndRecall(names: readonly string[]): Promise<void> {
-    await Promise.all(names.map(lab.start));
-    await Promise.all(
-      names.map((name) =>
-        lab.until(name, async (api) =>
-          (await api.status()).problems.some(({ code }) => code === 'recalling') ? null : true,
-        ),
-      ),
-    );
-  }
 
   it('find each other through one lobby address, each with another local cipher, and hold an RSA-3072 key', async () => {
     const found: string[] = [];
@@ -70,7 +68,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
       expect(signers.toSorted()).toEqual(lab.names.filter((name) => !away.includes(name as never)));
       expect(Buffer.from(signature).equals(before)).toBe(true);
       // The next test goes on with d and e stopped.
-      if (asked === 'a') await startAndRecall(away);
+      if (asked === 'a') await startAndRecall(lab, away);
     }
   });
 
@@ -82,7 +80,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     expect(shown).toContain(`The change to epoch ${epoch + 1} waits`);
     expect(Buffer.from((await client.sign('a', message)).signature).equals(before)).toBe(true);
     expect(await newest()).toBe(epoch);
-    await startAndRecall(['d', 'e']);
+    await startAndRecall(lab, ['d', 'e']);
     await lab.untilEpoch(epoch + 1);
   });
 
@@ -95,7 +93,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     expect(stderr).toMatch(/missing: .*\bc\b.*\bd\b.*\be\b/);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(performance.now() - startedAtMs).toBeLessThan(20_000);
-    await startAndRecall(['c', 'd', 'e']);
+    await startAndRecall(lab, ['c', 'd', 'e']);
   });
 
   it('replace all shares 20 times under one public key: every v_i and every sealed record changes', async () => {
@@ -106,7 +104,9 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
       for (const hash of hashesOf(epoch)) expect(seenHashes.has(hash)).toBe(false);
       for (const hash of hashesOf(epoch)) seenHashes.add(hash);
       for (const [name, seen] of seenFiles) {
-        const files = await lab.until(name, async () => unlessMoved(() => sealedFiles(lab.peer(name).home), seen));
+        const files = await lab.until(name, async () =>
+          unlessMoved(() => sealedFiles(lab.peer(name).home), seen),
+        );
         for (const file of files) seen.add(file);
       }
     };
@@ -122,7 +122,9 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
       expect(signedIn).toBeGreaterThanOrEqual(epoch.epoch);
       expect(Buffer.from(signature).equals(before)).toBe(true);
     }
-    const { epochs } = JSON.parse((await lab.must('e', ['epochs', '--json', '--limit', '100'])).toString('utf8'));
+    const { epochs } = JSON.parse(
+      (await lab.must('e', ['epochs', '--json', '--limit', '100'])).toString('utf8'),
+    );
     const refreshes = (epochs as EpochView[]).filter(({ epoch }) => epoch > start);
     expect(refreshes.length).toBeGreaterThanOrEqual(20);
     for (const { dealt } of refreshes) expect(dealt.length).toBeGreaterThanOrEqual(3);
@@ -154,17 +156,26 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     const fresh = await steal(epoch + 1);
 
     const parameters = parametersOf({ key, threshold: 3, membersMax: 20 });
-    const block = encodePkcs1('sha256', createHash('sha256').update(message).digest(), parameters.modulusBits);
+    const block = encodePkcs1(
+      'sha256',
+      createHash('sha256').update(message).digest(),
+      parameters.modulusBits,
+    );
     const shared = publicOf(key);
     const partials = [old, fresh].map(
-      (shares) => new Map([...shares].map(([index, share]) => [index, partial({ key: shared, parameters, share, block })])),
+      (shares) =>
+        new Map(
+          [...shares].map(([index, share]) => [index, partial({ key: shared, parameters, share, block })]),
+        ),
     );
     const signature = BigInt(`0x${Buffer.from(before).toString('hex')}`);
     let mixtures = 0;
     for (const members of subsets([1, 2, 3, 4, 5], 3)) {
       for (let choice = 0; choice < 8; choice += 1) {
         const epochs = members.map((_, at) => (choice >> at) & 1);
-        const given = new Map(members.map((index, at) => [index, partials[epochs[at] ?? 0]?.get(index) ?? 0n]));
+        const given = new Map(
+          members.map((index, at) => [index, partials[epochs[at] ?? 0]?.get(index) ?? 0n]),
+        );
         const made = combine({ key: shared, parameters, block, partials: given });
         const mixed = new Set(epochs).size > 1;
         expect(made).toBe(mixed ? null : signature);
@@ -178,9 +189,12 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     'all killed at once while a refresh is %s: after the restart the change completes under the same key',
     async (phase) => {
       const epoch = await newest();
-      const reached = phase === 'gathering' ? ['gathering', 'dealing', 'agreeing'] : ['agreeing', 'applying', 'retiring'];
+      const reached =
+        phase === 'gathering' ? ['gathering', 'dealing', 'agreeing'] : ['agreeing', 'applying', 'retiring'];
       await lab.api('a').refresh();
-      await lab.until('a', async (api) => (reached.includes((await api.status()).change?.phase ?? '') ? true : null));
+      await lab.until('a', async (api) =>
+        reached.includes((await api.status()).change?.phase ?? '') ? true : null,
+      );
       for (const peer of lab.peers.values()) peer.killNow();
       await Promise.all(lab.names.map(lab.kill));
       await Promise.all(lab.names.map(lab.start));

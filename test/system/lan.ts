@@ -62,7 +62,15 @@ export class Lan {
     listen: `/ip4/10.77.0.${machine + 1}/tcp/4101`,
     lobbyListen: `/ip4/10.77.0.${machine + 1}/tcp/4100`,
     launcher: [
-      ...['nsenter', '--target', String(this.holder.pid), '--user', '--net', '--mount', '--preserve-credentials'],
+      ...[
+        'nsenter',
+        '--target',
+        String(this.holder.pid),
+        '--user',
+        '--net',
+        '--mount',
+        '--preserve-credentials',
+      ],
       ...[`--wdns=${process.cwd()}`, '--', 'ip', 'netns', 'exec', `m${machine}`],
     ],
   });

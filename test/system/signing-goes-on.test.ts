@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import type { EpochView } from '../../src/node/view.ts';
-import { Client, hashesOf, readyPrimes, refresh, untilProblem } from './support.ts';
+import { Client, hashesOf, readyPrimes, refresh, startAndRecall, untilProblem } from './support.ts';
 
 const refreshes = 20;
 /** Of those, refreshes during which signatures are asked for. */
@@ -57,7 +57,8 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
   });
 
   it('complete 20 refreshes; every v_i changes each time, and history names who did not deal', async () => {
-    for (let round = busyRefreshes; round < refreshes; round += 1) await refresh(lab, lab.names[round % 5] ?? 'a');
+    for (let round = busyRefreshes; round < refreshes; round += 1)
+      await refresh(lab, lab.names[round % 5] ?? 'a');
     const history = (await lab.api('b').epochs(100)).filter(({ epoch }) => epoch >= 1).toReversed();
     const changes = history.slice(1);
     expect(changes.length).toBeGreaterThanOrEqual(refreshes);
@@ -78,7 +79,7 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     const done = await refresh(lab, 'a');
     expect(done.missing).toEqual(['e']);
     expect(done.epoch).toBeGreaterThan(before);
-    await lab.start('e');
+    await startAndRecall(lab, ['e']);
     await lab.until('e', async (api) => {
       const { epoch, shareEpochs } = await api.status();
       return epoch !== null && epoch >= done.epoch && shareEpochs.includes(epoch) ? true : null;

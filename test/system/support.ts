@@ -91,6 +91,19 @@ export async function refresh(lab: Lab, name: string): Promise<EpochView> {
   return lab.api(name).epoch(next);
 }
 
+/** Starts peers again, and waits until the others have told them what they had signed (§4): they take part fully. */
+export async function startAndRecall(lab: Lab, names: readonly string[]): Promise<void> {
+  await Promise.all(names.map(lab.start));
+  await Promise.all(
+    names.map((name) =>
+      lab.until(name, async (api) => {
+        const { problems } = await api.status();
+        return problems.some(({ code }) => code === 'recalling') ? null : true;
+      }),
+    ),
+  );
+}
+
 /** Waits until a peer's status names the problem in words like these; what it says. */
 export const untilProblem = (lab: Lab, name: string, code: string, words: RegExp): Promise<string> =>
   lab.until(name, async (api) => {

@@ -10,7 +10,7 @@ import { createLibp2p, type Libp2p } from 'libp2p';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { protocolIds } from '../../src/node/network/constants.ts';
-import { Client, readyPrimes, refresh, untilProblem } from './support.ts';
+import { Client, readyPrimes, refresh, startAndRecall, untilProblem } from './support.ts';
 
 const message = 'signed by any two of three\n';
 const patienceMs = 120_000;
@@ -42,7 +42,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     const { signature, signers } = await client.sign(asked, message);
     expect(signers.toSorted()).toEqual([asked, other]);
     expect(Buffer.from(signature).equals(before)).toBe(true);
-    await lab.start(away);
+    await startAndRecall(lab, [away]);
   });
 
   it('with one stopped, status says that the refresh waits because it needs all three', async () => {

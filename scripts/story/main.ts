@@ -3,7 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Lab } from './lab.ts';
+import { Lab } from '../../src/lab/lab.ts';
+import type { KeyRecord } from '../../src/protocol/value.ts';
+import { sharesSign, stolenShares } from '../../test/support/stolen-shares.ts';
 
 const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 const ciphers = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
@@ -56,6 +58,21 @@ async function signAndVerify(name: string, scheme: 'pkcs1' | 'pss'): Promise<Buf
   return signature;
 }
 
+/** The key as the newest value has it. */
+async function keyRecord(): Promise<KeyRecord> {
+  const { epoch } = await lab.api('a').status();
+  const [link] = await lab.api('a').links(epoch ?? 0);
+  const [record] = link?.value.keys ?? [];
+  if (record === undefined) throw new Error('the newest value holds the key');
+  return record;
+}
+
+/** What a thief of all their folders would find now. */
+async function currentShares(names: readonly string[], key: KeyRecord, epoch: number): Promise<bigint[]> {
+  const all = await Promise.all(names.map((name) => stolenShares(lab.peer(name).home, key.id)));
+  return all.map((byEpoch) => byEpoch.get(epoch) as bigint);
+}
+
 const publicKey = (name: string): Promise<Buffer> => lab.must(name, ['key', 'public', 'ca']);
 
 async function story(): Promise<void> {
@@ -77,13 +94,17 @@ async function story(): Promise<void> {
     return 'OpenSSL accepts the signatures, PKCS#1 and PSS';
   });
 
+  const newest = async () => {
+    const [epoch] = await lab.api('a').epochs(1);
+    if (epoch === undefined) throw new Error('a member knows its newest epoch');
+    return epoch;
+  };
+  const founders = ['a', 'b', 'c', 'd', 'e'];
+  let old = await newest();
+  let stolen: bigint[] = [];
+  const key = await keyRecord();
   await step('refresh: every peer gets a new share', async () => {
-    const newest = async () => {
-      const [epoch] = await lab.api('a').epochs(1);
-      if (epoch === undefined) throw new Error('a member knows its newest epoch');
-      return epoch;
-    };
-    const old = await newest();
+    stolen = await currentShares(founders, key, old.epoch);
     await lab.must('a', ['refresh', '--wait']);
     const fresh = await newest();
     const hashes = new Set(old.verificationKeys.map(({ hash }) => hash));
@@ -93,7 +114,32 @@ async function story(): Promise<void> {
       fresh.verificationKeys.every(({ hash }) => !hashes.has(hash)),
       'every share changed',
     );
+    old = fresh;
     return `epoch ${fresh.epoch}: all 5 shares changed, and the old ones are erased`;
+  });
+
+  await step('an intruder holds shares that it stole before the refresh', async () => {
+    await lab.untilEpoch(old.epoch);
+    const fresh = await currentShares(founders, key, old.epoch);
+    const mixed = ([first, second, third]: [boolean, boolean, boolean]): Map<number, bigint> =>
+      new Map(
+        [first, second, third].map((isOld, at) => [at + 1, (isOld ? stolen[at] : fresh[at]) as bigint]),
+      );
+    const membersMax = 20;
+    check(sharesSign(key, membersMax, mixed([false, false, false])), 'three shares of the new epoch sign');
+    check(
+      sharesSign(key, membersMax, mixed([true, true, true])),
+      'three shares of the old epoch would have signed',
+    );
+    check(
+      !sharesSign(key, membersMax, mixed([true, true, false])),
+      'two old shares and a new one sign nothing',
+    );
+    check(
+      !sharesSign(key, membersMax, mixed([true, false, false])),
+      'one old share and two new ones sign nothing',
+    );
+    return 'two stolen shares of the old epoch and one of the new sign nothing: old shares are useless';
   });
 
   await step('the same key signs with the new shares', async () => {
@@ -132,6 +178,38 @@ async function story(): Promise<void> {
     await lab.must('e', ['refresh', '--wait']);
     check((await signAndVerify('c', 'pkcs1')).equals(before), 'the signature is still the same');
     return 'restarted peers take part in signing and in the next refresh';
+  });
+
+  await step('a sixth peer joins while refreshes run', async () => {
+    await lab.join('f');
+    await lab.start('f');
+    await lab.api('b').refresh();
+    await lab.admit(['f']);
+    await lab.until('f', async (api) => {
+      const { shareEpochs, epoch } = await api.status();
+      return epoch !== null && shareEpochs.includes(epoch) ? true : null;
+    });
+    check((await signAndVerify('f', 'pkcs1')).equals(before), 'the newcomer signs with the others');
+    return 'a sixth peer was admitted, was given its share by the others, and signs';
+  });
+
+  await step('one is killed, misses a refresh, and comes back', async () => {
+    await lab.kill('c');
+    await lab.must('a', ['refresh', '--wait']);
+    await lab.start('c');
+    await lab.until('c', async (api) => {
+      const { shareEpochs, epoch } = await api.status();
+      return epoch === (await newest()).epoch && shareEpochs.includes(epoch) ? true : null;
+    });
+    return 'a peer that missed a refresh has a share of the newest epoch again, and nobody typed anything';
+  });
+
+  await step('one is evicted', async () => {
+    await lab.must('a', ['evict', 'e']);
+    const { members } = await newest();
+    check(!members.includes('e'), 'e is no member any more');
+    check((await signAndVerify('b', 'pkcs1')).equals(before), 'the signature is still the same');
+    return `one peer was evicted; ${members.join(', ')} go on with the same key`;
   });
 }
 

@@ -1,0 +1,182 @@
+/**
+ * A local network of network namespaces: one namespace with one interface for each machine, and two switches with a
+ * cable between them. All of it hangs on one process, the holder, and ends with it. Nothing of the real network is
+ * touched, and no rights are needed where the system lets users have namespaces.
+ */
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import type { Place } from './lab.ts';
+
+const run = promisify(execFile);
+
+/** What the holder leaves behind for another process that works with the same network. */
+export interface LanState {
+  holder: number;
+  machines: number;
+  own: Ownership;
+}
+
+/** Whether the namespaces live in a user namespace of ours, or belong to the system's root. */
+type Ownership = 'user' | 'root';
+
+const unshare: Readonly<Record<Ownership, readonly string[]>> = {
+  user: ['--user', '--map-root-user', '--net', '--mount'],
+  root: ['--net', '--mount'],
+};
+const enter: Readonly<Record<Ownership, readonly string[]>> = {
+  user: ['--user', '--preserve-credentials', '--net', '--mount'],
+  root: ['--net', '--mount'],
+};
+
+function trial(own: Ownership): string | null {
+  const script = 'mount -t tmpfs none /run && ip netns add trial && ip link add lan type bridge';
+  const { status, stderr, error } = spawnSync('unshare', [...unshare[own], 'sh', '-c', script], {
+    encoding: 'utf8',
+  });
+  if (status === 0) return null;
+  return (error?.message ?? stderr).trim().split('\n')[0] || 'no network namespaces';
+}
+
+function possible(): { own: Ownership } | { forbidden: string } {
+  const forbidden = trial('user');
+  if (forbidden === null) return { own: 'user' };
+  return process.getuid?.() === 0 && trial('root') === null ? { own: 'root' } : { forbidden };
+}
+
+/** What forbids a LAN on this machine, in one line; null when nothing does. */
+export function whatForbidsLan(): string | null {
+  const found = possible();
+  return 'forbidden' in found ? found.forbidden : null;
+}
+
+/** `switch0` and `switch1` with a cable between them, all machines at `switch0`. No snooping: multicast reaches all. */
+const layout = (machines: number): string =>
+  [
+    'set -e',
+    'mount -t tmpfs none /run',
+    ...[0, 1].flatMap((at) => [
+      `ip link add switch${at} type bridge mcast_snooping 0`,
+      `ip link set switch${at} up`,
+    ]),
+    'ip link add up0 type veth peer name up1',
+    ...[0, 1].map((at) => `ip link set up${at} master switch${at} up`),
+    ...Array.from({ length: machines }, (_, at) =>
+      [
+        `ip netns add m${at}`,
+        `ip link add v${at} type veth peer name eth0 netns m${at}`,
+        `ip link set v${at} master switch0 up`,
+        `ip -n m${at} address add 10.77.0.${at + 1}/24 broadcast + dev eth0`,
+        `ip -n m${at} link set lo up`,
+        `ip -n m${at} link set eth0 up`,
+        `ip -n m${at} route add default dev eth0`,
+      ].join('\n'),
+    ),
+    'echo up',
+  ].join('\n');
+
+export class Lan {
+  readonly state: LanState;
+  private readonly child: ChildProcess | null;
+
+  private constructor(state: LanState, child: ChildProcess | null) {
+    this.state = state;
+    this.child = child;
+  }
+
+  /**
+   * Machines 0, 1, … at 10.77.0.1, 10.77.0.2, ….
+   * @param options.outlives the network goes on when this process ends, until `close`
+   * @throws Error where the system forbids it
+   */
+  static async create(machines: number, { outlives = false } = {}): Promise<Lan> {
+    const found = possible();
+    if ('forbidden' in found) throw new Error(`this machine forbids network namespaces: ${found.forbidden}`);
+    const { own } = found;
+    // The pipe closes at the latest with this process, however it ends.
+    const wait = outlives ? 'exec sleep infinity' : 'exec cat';
+    const child = spawn('unshare', [...unshare[own], 'sh', '-c', `${layout(machines)}\n${wait}`], {
+      stdio: [outlives ? 'ignore' : 'pipe', 'pipe', 'inherit'],
+      detached: outlives,
+    });
+    const { pid, stdout } = child;
+    if (stdout === null) throw new Error('the holder’s standard output is always piped');
+    const lines = createInterface({ input: stdout });
+    await new Promise<void>((resolve, reject) => {
+      lines.on('line', (line) => line === 'up' && resolve());
+      child.once('error', reject);
+      child.once('exit', (code) => reject(new Error(`the network could not be made (exit code ${code})`)));
+    });
+    return new Lan({ holder: pid ?? 0, machines, own }, child);
+  }
+
+  /** The network that another process made, to outlive it. */
+  static attach(state: LanState): Lan {
+    return new Lan(state, null);
+  }
+
+  /** Where the peer on a machine listens, and what starts a program there. */
+  placeOf = (machine: number): Place => ({
+    listen: `/ip4/10.77.0.${machine + 1}/tcp/4101`,
+    lobbyListen: `/ip4/10.77.0.${machine + 1}/tcp/4100`,
+    launcher: [
+      ...['nsenter', ...this.entering(), `--wdns=${process.cwd()}`, '--'],
+      ...['ip', 'netns', 'exec', `m${machine}`],
+    ],
+  });
+
+  /** Pulls the machine's cable: its own interface notices. */
+  cut = (machine: number): Promise<void> => this.ip('link', 'set', `v${machine}`, 'down');
+
+  /** The machine's port swallows everything; nothing on either side notices. */
+  blackHole = (machine: number): Promise<void> =>
+    this.inside('bridge', 'link', 'set', 'dev', `v${machine}`, 'state', '0');
+
+  /** The cable is back in the first switch. */
+  async heal(machine: number): Promise<void> {
+    // A port that leaves its switch and comes back forwards again, whatever state it was in.
+    await this.ip('link', 'set', `v${machine}`, 'nomaster');
+    await this.ip('link', 'set', `v${machine}`, 'master', 'switch0', 'up');
+  }
+
+  /** These machines at the second switch, and no cable between the two. */
+  async split(machines: readonly number[]): Promise<void> {
+    await this.ip('link', 'set', 'up0', 'down');
+    for (const machine of machines) await this.ip('link', 'set', `v${machine}`, 'master', 'switch1');
+  }
+
+  /** The cable between the switches is back. */
+  join = (): Promise<void> => this.ip('link', 'set', 'up0', 'up');
+
+  /** Lets go of a network that outlives this process. */
+  release(): void {
+    this.child?.stdout?.destroy();
+    this.child?.unref();
+  }
+
+  /** Ends the network; programs in it must have ended before. */
+  async close(): Promise<void> {
+    const { child } = this;
+    if (child === null) {
+      process.kill(this.state.holder, 'SIGKILL');
+      return;
+    }
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  private entering(): string[] {
+    const { holder, own } = this.state;
+    return ['--target', String(holder), ...enter[own]];
+  }
+
+  private ip(...args: string[]): Promise<void> {
+    return this.inside('ip', ...args);
+  }
+
+  private async inside(...command: string[]): Promise<void> {
+    await run('nsenter', [...this.entering(), '--', ...command]);
+  }
+}

@@ -1,0 +1,30 @@
+/** Daemons that another process started: found by the lock of their store. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const lookEveryMs = 50;
+
+/** The process id of the daemon that runs on a home, or null. */
+export function runningDaemon(home: string): number | null {
+  try {
+    const { pid } = JSON.parse(readFileSync(join(home, 'store', 'lock'), 'utf8')) as { pid: number };
+    return isDaemonOf(pid, home) ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Resolves when the process has ended. It is nobody's child here, and the system sends no event for such: we look. */
+export async function daemonEnded(pid: number, home: string): Promise<void> {
+  while (isDaemonOf(pid, home)) await pause(lookEveryMs);
+}
+
+/** A dead process whose parent has not asked for its end has an empty command line. */
+function isDaemonOf(pid: number, home: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(home);
+  } catch {
+    return false;
+  }
+}

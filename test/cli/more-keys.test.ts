@@ -1,0 +1,265 @@
+/** Decryption keys, imported keys and destroyed keys, from the command line; OpenSSL is the other side. */
+import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readPrivateKey } from '../../src/cli/private-key-file.ts';
+import type { FakeGroup } from './fake-group.ts';
+import { Bench } from './holdfast.ts';
+
+const fixture = JSON.parse(
+  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+) as {
+  1024: string[];
+};
+const plaintext = Buffer.from([0, 1, 2, 0xff, 0, 0x0a]);
+
+describe('more keys, from the command line', () => {
+  const bench = new Bench();
+  let group: FakeGroup;
+  const operator = (): string => bench.path('A/clients/operator.key');
+
+  /** What `openssl pkeyutl -encrypt` makes of the plaintext with OAEP. */
+  const encrypt = (key: string, options: readonly string[] = []): string => {
+    writeFileSync(bench.path('plain'), plaintext);
+    const args = [
+      'pkeyutl',
+      '-encrypt',
+      '-pubin',
+      '-inkey',
+      bench.path(`${key}.pem`),
+      '-in',
+      bench.path('plain'),
+    ];
+    const padding = ['rsa_padding_mode:oaep', ...options].flatMap((option) => ['-pkeyopt', option]);
+    const file = bench.path(`${key}.cipher`);
+    execFileSync('openssl', [...args, '-out', file, ...padding]);
+    return file;
+  };
+
+  beforeAll(async () => {
+    await bench.init();
+    group = await bench.serve(['b', 'c']);
+    const names = ['b', 'c'];
+    await bench.must(['admit', ...names, '--yes', ...names.map((name) => group.fingerprint(name))]);
+    const [p, q, r, s] = fixture[1024];
+    writeFileSync(bench.path('primes'), JSON.stringify({ p, q }));
+    writeFileSync(bench.path('primes2'), JSON.stringify({ p: r, q: s }));
+    await bench.must(['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.path('primes')]);
+    await bench.must(['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes2')]);
+    for (const key of ['vault', 'ca'])
+      writeFileSync(bench.path(`${key}.pem`), await bench.must(['key', 'public', key]));
+  });
+  afterAll(() => bench.close());
+
+  it('the operator’s client may sign and decrypt from the beginning', async () => {
+    expect(await bench.must(['client', 'list'])).toMatch(/operator +sign\+decrypt with \*/);
+  });
+
+  it.each([
+    ['SHA-256', [], ['rsa_oaep_md:sha256']],
+    [
+      'SHA-512 and a label',
+      ['--hash', 'sha512', '--label', 'tape 7'],
+      ['rsa_oaep_md:sha512', 'rsa_oaep_label:746170652037'],
+    ],
+    ['a label in hex', ['--label', 'hex:00ff'], ['rsa_oaep_md:sha256', 'rsa_oaep_label:00ff']],
+  ])('decrypts what OpenSSL encrypted with %s', async (_, ours, openssl) => {
+    const { code, stdout, stderr } = await bench.run([
+      'decrypt',
+      '--key',
+      'vault',
+      ...ours,
+      encrypt('vault', openssl),
+    ]);
+    expect(stderr).toContain('decrypted in epoch');
+    expect(code).toBe(0);
+    expect(stdout.equals(plaintext)).toBe(true);
+  });
+
+  it('refuses a wrong label, a wrong hash and a changed ciphertext in the same words, and writes nothing', async () => {
+    const file = encrypt('vault', ['rsa_oaep_md:sha256']);
+    const changed = readFileSync(file);
+    changed[200] = (changed[200] ?? 0) ^ 1;
+    writeFileSync(bench.path('changed'), changed);
+    for (const args of [['--label', 'x', file], ['--hash', 'sha384', file], [bench.path('changed')]]) {
+      const { code, stdout, stderr } = await bench.run(['decrypt', '--key', 'vault', ...args]);
+      expect(code).toBe(3);
+      expect(stdout).toHaveLength(0);
+      expect(stderr).toMatch(
+        /holdfast: this was not encrypted to vault with OAEP, sha\d+ and this label; nothing was written\n$/,
+      );
+    }
+  });
+
+  it('refuses the wrong use of a key, both ways', async () => {
+    const decrypt = await bench.run(['decrypt', '--key', 'ca', encrypt('ca', ['rsa_oaep_md:sha256'])]);
+    expect(decrypt.code).toBe(3);
+    expect(decrypt.stderr).toContain('key ca is for sign only');
+    const sign = await bench.run(['sign', '--key', 'vault'], { input: 'x' });
+    expect(sign.code).toBe(3);
+    expect(sign.stderr).toContain('key vault is for decrypt only');
+  });
+
+  it('enforces a client’s right to decrypt', async () => {
+    await bench.must(['client', 'add', 'reader', '--key', '*', '--may', 'decrypt']);
+    await bench.must(['client', 'add', 'signer', '--key', '*', '--may', 'sign', '--may', 'sign']);
+    expect(await bench.must(['client', 'list'])).toMatch(/reader +decrypt with \*/);
+    const file = encrypt('vault', ['rsa_oaep_md:sha256']);
+    const by = (name: string) =>
+      bench.run(['decrypt', '--key', 'vault', '--client', bench.path(`A/clients/${name}.key`), file]);
+    expect((await by('reader')).stdout.equals(plaintext)).toBe(true);
+    const refused = await by('signer');
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain('client signer may not decrypt with key vault');
+    expect((await bench.run(['client', 'add', 'x', '--key', '*', '--may', 'all'])).code).toBe(2);
+  });
+
+  it('refuses what is no ciphertext before it asks anybody', async () => {
+    const { code, stderr } = await bench.run(['decrypt', '--key', 'vault'], { input: 'short' });
+    expect(code).toBe(3);
+    expect(stderr).toContain('a ciphertext for vault has 256 bytes, and this has 5');
+  });
+
+  it('names who is missing with exit code 4 when too few peers answer', async () => {
+    for (const name of ['b', 'c']) group.silent.add(name);
+    const { code, stdout, stderr } = await bench.run(['decrypt', '--key', 'vault', encrypt('vault')]);
+    group.silent.clear();
+    expect(code).toBe(4);
+    expect(stdout).toHaveLength(0);
+    expect(stderr).toContain('start them and decrypt again');
+  });
+
+  it('imports an existing key, which signs as its original does, warns and says what to do with the original', async () => {
+    const pem = bench.path('original.pem');
+    execFileSync('openssl', ['genrsa', '-out', pem, '2048'], { stdio: 'ignore' });
+    const { code, stdout, stderr } = await bench.run(['key', 'import', 'old', '--use', 'sign', '--pem', pem]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/warning: the primes of this key are not safe primes.*small order/);
+    expect(stdout.toString()).toContain('key old, 2048 bits, shared 2 of 3');
+    expect(stdout.toString()).toContain(`the original is still whole in ${pem}`);
+    writeFileSync(bench.path('message'), 'x');
+    const args = ['dgst', '-sha256', '-sign', pem, bench.path('message')];
+    const signed = await bench.run(['sign', '--key', 'old', '--client', operator(), bench.path('message')]);
+    expect(signed.stdout.equals(execFileSync('openssl', args))).toBe(true);
+  });
+
+  it('imports a key of safe primes without a warning, and reports it as JSON', async () => {
+    const [p, q] = [fixture[1024][0], fixture[1024][2]].map((text) => BigInt(`0x${text}`));
+    const pem = bench.path('safe.pem');
+    writeFileSync(pem, pemOfPrimes(p as bigint, q as bigint, bench.path('asn1')));
+    const { code, stdout, stderr } = await bench.run([
+      'key',
+      'import',
+      'safe',
+      '--use',
+      'decrypt',
+      '--pem',
+      pem,
+      '--json',
+    ]);
+    expect(stderr).not.toContain('warning');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({
+      name: 'safe',
+      safePrimes: true,
+      original: 'still whole',
+    });
+  });
+
+  it('destroys a key only after its name was given again', async () => {
+    const asked = await bench.run(['key', 'destroy', 'ca']);
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toContain('give --yes ca');
+    const wrong = await bench.run(['key', 'destroy', 'ca', '--yes', 'cb']);
+    expect(wrong.code).toBe(3);
+    expect(wrong.stderr).toContain('nothing was destroyed');
+    expect(await bench.must(['key', 'destroy', 'ca', '--yes', 'ca'])).toMatch(
+      /^epoch \d+: key ca is destroyed; every share of it is erased\n$/,
+    );
+    expect(await bench.must(['key', 'list'])).not.toMatch(/^ca /m);
+    expect((await bench.run(['sign', '--key', 'ca'], { input: 'x' })).code).toBe(3);
+    expect((await bench.run(['key', 'destroy', 'ca', '--yes', 'ca'])).stderr).toContain(
+      'there is no key named ca',
+    );
+  });
+
+  describe('a private key in a PEM file', () => {
+    const write = (name: string, text: string | Buffer): string => {
+      writeFileSync(bench.path(name), text);
+      return bench.path(name);
+    };
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const secret = 'rosebud';
+    const n = (jwk = privateKey.export({ format: 'jwk' })) =>
+      BigInt(`0x${Buffer.from(jwk.n ?? '', 'base64url').toString('hex')}`);
+
+    it.each([
+      ['PKCS#1', { type: 'pkcs1' }],
+      ['PKCS#8', { type: 'pkcs8' }],
+      ['encrypted PKCS#1', { type: 'pkcs1', cipher: 'aes-256-cbc', passphrase: secret }],
+      ['encrypted PKCS#8', { type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: secret }],
+    ] as const)('is read from %s', async (_, form) => {
+      const pem = write('some.pem', privateKey.export({ format: 'pem', ...form }) as string);
+      const passphrase = 'passphrase' in form ? write('pass', `${secret}\nmore\n`) : undefined;
+      const { primes, exponent } = await readPrivateKey(pem, passphrase);
+      expect(primes.p * primes.q).toBe(n());
+      expect(exponent).toBe(65537n);
+    });
+
+    it('is refused with a wrong passphrase, and without one where nobody can type it', async () => {
+      const form = { format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: secret } as const;
+      const pem = write('sealed.pem', privateKey.export(form));
+      await expect(readPrivateKey(pem, write('pass', 'wrong'))).rejects.toThrow(/passphrase does not open/);
+      const { code, stderr } = await bench.run(['key', 'import', 'x', '--use', 'sign', '--pem', pem]);
+      expect(code).toBe(2);
+      expect(stderr).toContain('--pem-passphrase-file');
+    });
+
+    it.each([
+      ['of 1024 bits', () => generateKeyPairSync('rsa', { modulusLength: 1024 }), /has 1024 bits/],
+      ['that is no RSA key', () => generateKeyPairSync('ec', { namedCurve: 'P-256' }), /is no RSA key/],
+    ] as const)('is refused when it is one %s', async (_, make, why) => {
+      const pem = write('bad.pem', make().privateKey.export({ format: 'pem', type: 'pkcs8' }) as string);
+      await expect(readPrivateKey(pem, undefined)).rejects.toThrow(why);
+    });
+
+    it('is refused with an exponent that is not above the highest index', async () => {
+      const { privateKey: small } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 });
+      const pem = write('e3.pem', small.export({ format: 'pem', type: 'pkcs8' }) as string);
+      const { code, stderr } = await bench.run(['key', 'import', 'e3', '--use', 'sign', '--pem', pem]);
+      expect(code).toBe(3);
+      expect(stderr).toContain('the public exponent 3 of this key must be a prime above 20');
+    });
+
+    it('is refused when it has three primes', async () => {
+      const pem = bench.path('three.pem');
+      execFileSync('openssl', ['genrsa', '-primes', '3', '-out', pem, '2048'], { stdio: 'ignore' });
+      await expect(readPrivateKey(pem, undefined)).rejects.toThrow(/two primes|is no RSA key|cannot be read/);
+    });
+
+    it('is not found in a public key or in nonsense', async () => {
+      await expect(readPrivateKey(bench.path('vault.pem'), undefined)).rejects.toThrow(
+        /holds no private key/,
+      );
+      await expect(readPrivateKey(write('nonsense', 'x'), undefined)).rejects.toThrow(/holds no private key/);
+    });
+  });
+});
+
+/** A PKCS#1 PEM of two given primes, put together by OpenSSL. */
+function pemOfPrimes(p: bigint, q: bigint, file: string): string {
+  const e = 65537n;
+  const inverse = (a: bigint, m: bigint): bigint => {
+    let [r0, r1, x0, x1] = [m, a % m, 0n, 1n];
+    while (r1 !== 0n) [r0, r1, x0, x1] = [r1, r0 % r1, x1, x0 - (r0 / r1) * x1];
+    return ((x0 % m) + m) % m;
+  };
+  const d = inverse(e, (p - 1n) * (q - 1n));
+  const numbers = [0n, p * q, e, d, p, q, d % (p - 1n), d % (q - 1n), inverse(q, p)];
+  const fields = numbers.map((number, at) => `f${at}=INTEGER:0x${number.toString(16)}`);
+  writeFileSync(file, `asn1=SEQUENCE:key\n[key]\n${fields.join('\n')}\n`);
+  const der = execFileSync('openssl', ['asn1parse', '-genconf', file, '-noout', '-out', '/dev/stdout']);
+  const body = der.toString('base64').replaceAll(/.{64}/g, '$&\n');
+  return `-----BEGIN RSA PRIVATE KEY-----\n${body}\n-----END RSA PRIVATE KEY-----\n`;
+}

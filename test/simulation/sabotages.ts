@@ -1,0 +1,205 @@
+/** Proof that the simulator can fail: rules broken one at a time, each by one small change in one source file. */
+import type { RunOptions } from './options.ts';
+
+export interface Sabotage {
+  /** What the code does now that it must not. */
+  name: string;
+  /** Below `src/`. */
+  file: string;
+  rule: string;
+  broken: string;
+  /** What brings it out soonest. */
+  options: Partial<Omit<RunOptions, 'seed'>>;
+  /** The statements of protocol §7 that may fall first. */
+  statements: readonly string[];
+  /** Seeds within which it must be caught. */
+  seedsMax: number;
+}
+
+const small = { peers: 4, threshold: 2, faultModel: 'byzantine', files: false, restores: 0 } as const;
+const calm = { ...small, crashes: 0, partitions: 0, liars: 0 } as const;
+const lying = { ...small, crashes: 0, partitions: 0, lossRate: 0, liars: 1, liesLast: true } as const;
+const seven = { ...lying, peers: 7, threshold: 3, liars: 2 } as const;
+
+export const sabotages: readonly Sabotage[] = [
+  {
+    name: 'outputs leave before what they say is durable',
+    file: 'node/driver.ts',
+    rule: 'await this.#persist(outputs);',
+    broken: 'void this.#persist(outputs);',
+    options: calm,
+    statements: ['4'],
+    seedsMax: 2,
+  },
+  {
+    name: 'the old share is erased without a retire proof',
+    file: 'protocol/apply.ts',
+    rule: 'if (work.durable.own.retired >= value.epoch || work.durable.retires[value.epoch] === undefined)',
+    broken: 'if (work.durable.own.retired >= value.epoch || work.durable.readys[self?.index ?? 0] === undefined)',
+    options: calm,
+    statements: ['4'],
+    seedsMax: 2,
+  },
+  {
+    name: 'a lock is not kept',
+    file: 'protocol/agree.ts',
+    rule: 'locked === null || locked.value === hex(hash)',
+    broken: 'locked !== undefined || locked.value === hex(hash)',
+    options: { ...small, crashes: 0, partitions: 3, lossRate: 0.3, liars: 0 },
+    statements: ['1'],
+    seedsMax: 100,
+  },
+  {
+    name: 'a quorum is one too small',
+    file: 'protocol/roster.ts',
+    rule: 'n - faultsOf(n, k, model)',
+    broken: 'n - faultsOf(n, k, model) - 1',
+    options: calm,
+    statements: ['1', '4'],
+    seedsMax: 2,
+  },
+  {
+    name: 'a Have is sent without a share',
+    file: 'protocol/deal.ts',
+    rule: '!holdsShare(work) ||\n      memberAt(draft.roster',
+    broken: 'memberAt(draft.roster',
+    options: { ...small, crashes: 6, partitions: 3, lossRate: 0.25, liars: 0, safetyMs: 8_000 },
+    statements: ['4'],
+    seedsMax: 60,
+  },
+  {
+    name: 'dealings are held for whatever plan',
+    file: 'protocol/deal.ts',
+    rule: '.filter(([, held]) => hex(held.plan) === plan)',
+    broken: '.filter(() => plan.length > 0)',
+    options: { ...small, crashes: 0, partitions: 0, liars: 0, orders: 2 },
+    statements: ['3', '5'],
+    seedsMax: 20,
+  },
+  {
+    name: 'a sign is not folded',
+    file: 'crypto/group.ts',
+    rule: 'return 2n * residue < modulus ? residue : modulus - residue;',
+    broken: 'return residue;',
+    options: calm,
+    statements: ['2', '4', '5'],
+    seedsMax: 2,
+  },
+  {
+    name: 'evidence is not counted',
+    file: 'protocol/validity.ts',
+    rule: 'if (holders.size < holdersNeededFor(view, draft))',
+    broken: 'if (holders.size < 0)',
+    options: { ...lying, lies: ['withheld-dealing', 'dealings-that-nobody-holds'] },
+    statements: ['4'],
+    seedsMax: 40,
+  },
+  {
+    name: 'weights are left out',
+    file: 'node/jobs.ts',
+    rule: 'checks.map(() => bytesToInteger(randomBytes(16)))',
+    broken: 'checks.map(() => 1n)',
+    options: { ...seven, lies: ['errors-that-cancel'] },
+    statements: ['2'],
+    seedsMax: 20,
+  },
+  {
+    name: 'a false sub-share is not refused',
+    file: 'node/jobs.ts',
+    rule: 'if (!checkSubShare(single)) refused',
+    broken: 'if (checkSubShare(single) && refused.size < 0) refused',
+    options: { ...lying, lies: ['false-sub-share-to-some'] },
+    statements: ['2'],
+    seedsMax: 5,
+  },
+  {
+    name: 'a restarted peer votes at once',
+    file: 'protocol/step.ts',
+    rule: '  beginRecall(work);\n',
+    broken: '',
+    options: { ...small, crashes: 0, partitions: 2, lossRate: 0.3, liars: 0, restores: 1, safetyMs: 8_000 },
+    statements: ['1'],
+    seedsMax: 100,
+  },
+  {
+    name: 'a value may rest on fewer than k dealings',
+    file: 'protocol/validity.ts',
+    rule: 'if (dealers.length < draft.threshold || dealers.length < parent.threshold)',
+    broken: 'if (dealers.length < 0)',
+    options: { ...lying, lies: ['too-few-dealings'] },
+    statements: ['3'],
+    seedsMax: 20,
+  },
+  {
+    name: 'a retire proof is believed',
+    file: 'protocol/apply.ts',
+    rule: '  checkRetireProof(work, proof);\n  work.put',
+    broken: '  work.put',
+    options: { ...lying, lies: ['forged-retire-proof'] },
+    statements: ['4'],
+    seedsMax: 20,
+  },
+  {
+    name: 'a certificate is believed',
+    file: 'protocol/adopt.ts',
+    rule: '    checkLink(work.genesis, work.clusterId, headOf(work), link);\n',
+    broken: '',
+    options: { ...lying, lies: ['forged-link'] },
+    statements: ['1'],
+    seedsMax: 5,
+  },
+  {
+    name: 'signatures of messages are not checked',
+    file: 'protocol/step.ts',
+    rule: 'if (!verifyPacket(work.clusterId, member.epochKey, carried.packet))',
+    broken: 'if (member.epochKey.length === 0)',
+    options: { ...lying, lies: ['forged-votes'] },
+    statements: ['1', '4', '5'],
+    seedsMax: 20,
+  },
+  {
+    name: 'members attend before they have retired what is older',
+    file: 'protocol/attend.ts',
+    rule: "if (!retiredHead(view)) return 'not-retired';",
+    broken: '',
+    options: { ...small, crashes: 3, partitions: 2, liars: 0 },
+    statements: ['3', '4'],
+    seedsMax: 20,
+  },
+  {
+    name: 'old shares are kept',
+    file: 'protocol/apply.ts',
+    rule: "work.drop('shares', (epoch) => Number(epoch) >= value.epoch);",
+    broken: '',
+    options: calm,
+    statements: ['3'],
+    seedsMax: 2,
+  },
+  {
+    name: 'a malformed message ends the process',
+    file: 'protocol/codec.ts',
+    rule: "throw new ProtocolError('malformed', 'not canonical CBOR');\n  }",
+    broken: "throw new Error('not canonical CBOR');\n  }",
+    options: { ...lying, lies: ['flood-of-noise'] },
+    statements: ['6'],
+    seedsMax: 3,
+  },
+  {
+    name: 'messages of an undecided epoch are not sent again',
+    file: 'protocol/catch-up.ts',
+    rule: 'if (work.nowMs < work.volatile.resendAtMs) return false;',
+    broken: 'if (work.nowMs >= 0) return false;',
+    options: { ...small, lossRate: 0.2, crashes: 2, partitions: 2, liars: 0, livenessMs: 30_000 },
+    statements: ['5'],
+    seedsMax: 20,
+  },
+  {
+    name: 'no round ends undecided',
+    file: 'protocol/agree.ts',
+    rule: "if (!timedOut(work, 'precommit') || rounds.round >= limits.roundMax) return false;",
+    broken: 'if (rounds.round >= 0) return false;',
+    options: { ...lying, lies: ['no-proposal'], livenessMs: 30_000 },
+    statements: ['5'],
+    seedsMax: 10,
+  },
+];
