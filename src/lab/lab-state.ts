@@ -11,6 +11,8 @@ export interface LabState {
   /** Of the operator's key. This is a laboratory: the file is its owner's only, and the key guards nothing. */
   passphrase: string;
   invitation: string;
+  /** The member whose home the operator's commands run in. */
+  operatorAt: string;
   names: string[];
   lan: LanState | null;
 }

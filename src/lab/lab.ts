@@ -67,6 +67,8 @@ export class Lab {
   readonly peers = new Map<string, DaemonProcess>();
   readonly passphrase: string;
   private invitation = '';
+  /** The member whose home the operator's commands run in. */
+  private operatorAt = peerName(0);
   private readonly temporary: boolean;
   private readonly onExit: () => void;
 
@@ -101,11 +103,13 @@ export class Lab {
 
   /** The lab that `release` left in `dir`; throws when there is none. Its daemons outlive this process too. */
   static open(dir: string): Lab {
-    const { threshold, settings, ciphers, passphrase, invitation, names, lan } = readLabState(dir);
+    const { threshold, settings, ciphers, passphrase, invitation, operatorAt, names, lan } =
+      readLabState(dir);
     const options: LabOptions = { peers: names.length, threshold, settings, ciphers, dir, outlives: true };
     const lab = new Lab(lan === null ? options : { ...options, lan: Lan.attach(lan) }, passphrase);
     process.off('exit', lab.onExit);
     lab.invitation = invitation;
+    lab.operatorAt = operatorAt;
     for (const name of names) lab.addPeer(name).attach();
     return lab;
   }
@@ -182,28 +186,36 @@ export class Lab {
 
   /** Admits running newcomers (the first time: founds the cluster with them) and waits until they are members. */
   async admit(names: readonly string[]): Promise<void> {
-    const [first = ''] = this.names;
-    await this.must(first, ['invite', '--for', '1h']);
-    const fingerprints = await this.until(first, async (api) => {
+    const at = this.operatorAt;
+    await this.must(at, ['invite', '--for', '1h']);
+    const fingerprints = await this.until(at, async (api) => {
       const waiting = (await api.peers()).filter(
         (peer) => peer.state === 'waiting' && names.includes(peer.name),
       );
       return waiting.length === names.length ? waiting.map((peer) => peer.fingerprint ?? '') : null;
     });
-    await this.must(first, ['admit', ...names, '--yes', ...fingerprints]);
+    await this.must(at, ['admit', ...names, '--operator', this.operatorFile, '--yes', ...fingerprints]);
     await Promise.all(
-      [first, ...names].map((name) =>
+      [at, ...names].map((name) =>
         this.until(name, async (api) => ((await api.status()).state === 'member' ? true : null)),
       ),
     );
   }
 
-  /** Removes members by an order that is handed in at a running one; the operator's key is in the first home. */
+  /** Removes members; `args`: more words of the command, such as --forced. */
   async evict(names: readonly string[], args: readonly string[] = []): Promise<void> {
-    const [first = ''] = this.names;
-    const [at = ''] = this.runningNames().filter((name) => !names.includes(name));
-    const operator = join(this.dir, first, 'operator.key');
-    await this.must(at, ['evict', ...names, '--operator', operator, ...args]);
+    await this.must(this.operatorAt, ['evict', ...names, '--operator', this.operatorFile, ...args]);
+  }
+
+  /** From now on the operator works at this member, whose lobby newcomers ask: before the first one is evicted, say. */
+  async operateAt(name: string): Promise<void> {
+    this.operatorAt = name;
+    this.invitation = (await this.must(name, ['invite', '--for', '1h'])).toString('utf8').trim();
+  }
+
+  /** In the first peer's home, which stays whatever becomes of that peer. */
+  get operatorFile(): string {
+    return join(this.dir, peerName(0), 'operator.key');
   }
 
   /** Creates a key; `source`: ready-made primes, or bits to search for. */
@@ -257,9 +269,9 @@ export class Lab {
   async release(): Promise<void> {
     process.off('exit', this.onExit);
     const { threshold, settings = {}, ciphers = ['aes'], lan } = this.options;
-    const { passphrase, invitation, names } = this;
+    const { passphrase, invitation, operatorAt, names } = this;
     const state: LabState = {
-      ...{ threshold, settings, ciphers: [...ciphers], passphrase, invitation, names },
+      ...{ threshold, settings, ciphers: [...ciphers], passphrase, invitation, operatorAt, names },
       lan: lan?.state ?? null,
     };
     writeLabState(this.dir, state);

@@ -3,11 +3,12 @@
  * logs, traces and scenario transcripts print these names. A rule returns whether it changed anything.
  */
 import { adopt } from './adopt.ts';
-import { decisionOf, jumpRound, nextRound, precommit, prevote, propose } from './agree.ts';
+import { decisionOf, jumpRound, nextRound, precommit, prevote } from './agree.ts';
 import { apply, combineTrial, ready, retire } from './apply.ts';
 import { attend, openRounds } from './attend.ts';
 import { resend } from './catch-up.ts';
 import { check, deal, have, seal } from './deal.ts';
+import { propose } from './propose.ts';
 import { recall } from './recall.ts';
 import { recover } from './recovery/asking.ts';
 import { checkMasks } from './recovery/helping.ts';

@@ -1,9 +1,11 @@
 /** Decryption keys, imported keys and destroyed keys, from the command line; OpenSSL is the other side. */
 import { execFileSync } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
+import { modInverse } from '../../src/crypto/integers.ts';
+import { numberBytes } from '../../src/protocol/codec.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 
@@ -147,7 +149,7 @@ describe('more keys, from the command line', () => {
   it('imports a key of safe primes without a warning, and reports it as JSON', async () => {
     const [p, q] = [fixture[1024][0], fixture[1024][2]].map((text) => BigInt(`0x${text}`));
     const pem = bench.path('safe.pem');
-    writeFileSync(pem, pemOfPrimes(p as bigint, q as bigint, bench.path('asn1')));
+    writeFileSync(pem, pemOfPrimes(p as bigint, q as bigint));
     const { code, stdout, stderr } = await bench.run([
       'key',
       'import',
@@ -247,19 +249,15 @@ describe('more keys, from the command line', () => {
   });
 });
 
-/** A PKCS#1 PEM of two given primes, put together by OpenSSL. */
-function pemOfPrimes(p: bigint, q: bigint, file: string): string {
+/** A PKCS#1 PEM of two given primes. */
+function pemOfPrimes(p: bigint, q: bigint): string {
   const e = 65537n;
-  const inverse = (a: bigint, m: bigint): bigint => {
-    let [r0, r1, x0, x1] = [m, a % m, 0n, 1n];
-    while (r1 !== 0n) [r0, r1, x0, x1] = [r1, r0 % r1, x1, x0 - (r0 / r1) * x1];
-    return ((x0 % m) + m) % m;
-  };
-  const d = inverse(e, (p - 1n) * (q - 1n));
-  const numbers = [0n, p * q, e, d, p, q, d % (p - 1n), d % (q - 1n), inverse(q, p)];
-  const fields = numbers.map((number, at) => `f${at}=INTEGER:0x${number.toString(16)}`);
-  writeFileSync(file, `asn1=SEQUENCE:key\n[key]\n${fields.join('\n')}\n`);
-  const der = execFileSync('openssl', ['asn1parse', '-genconf', file, '-noout', '-out', '/dev/stdout']);
-  const body = der.toString('base64').replaceAll(/.{64}/g, '$&\n');
-  return `-----BEGIN RSA PRIVATE KEY-----\n${body}\n-----END RSA PRIVATE KEY-----\n`;
+  const d = modInverse(e, (p - 1n) * (q - 1n));
+  const members = { n: p * q, e, d, p, q, dp: d % (p - 1n), dq: d % (q - 1n), qi: modInverse(q, p) };
+  const texts = Object.entries(members).map(([name, n]) => [
+    name,
+    Buffer.from(numberBytes(n)).toString('base64url'),
+  ]);
+  const key = createPrivateKey({ key: { kty: 'RSA', ...Object.fromEntries(texts) }, format: 'jwk' });
+  return key.export({ type: 'pkcs1', format: 'pem' }) as string;
 }

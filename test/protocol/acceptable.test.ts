@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hashOf } from '../../src/crypto/hash.ts';
-import { acceptable } from '../../src/protocol/agree.ts';
 import { encode, fromHex, hex } from '../../src/protocol/codec.ts';
 import { createCore } from '../../src/protocol/create.ts';
 import { largestHeldWhole } from '../../src/protocol/held-whole.ts';
 import { type Attend, digestOfDealing, type Have } from '../../src/protocol/messages.ts';
 import { draftOf, planOf } from '../../src/protocol/order.ts';
+import { acceptable } from '../../src/protocol/propose.ts';
 import { type CoreState, type Entry, emptyDurable } from '../../src/protocol/state.ts';
 import { subsetsOf } from '../crypto/sample.ts';
 import { testTiming } from '../support/group.ts';
