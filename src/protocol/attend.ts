@@ -166,18 +166,45 @@ export function checkFits(view: View, order: Order): void {
     draftOf(view.genesis, view.clusterId, parent, [order]);
     return;
   }
-  const pending = bestPlan(view).orders;
-  const before = pending.filter(({ body }) => body.sequence < sequence);
-  const held = pending.find(({ body }) => body.sequence === sequence);
-  if (held !== undefined && orderId(held) !== orderId(order) && ancestorEpoch <= held.body.ancestorEpoch)
+  const before: Order[] = [];
+  for (let next = parent.lastOrder + 1; next < sequence; next += 1) {
+    const pending = view.durable.orders[next];
+    if (pending === undefined)
+      throw new ProtocolError('bad-order', `order ${sequence} does not follow the last one, ${next - 1}`);
+    before.push(pending);
+  }
+  const held = view.durable.orders[sequence];
+  const fitting = held !== undefined && bestPlan(view).orders.includes(held);
+  if (
+    held !== undefined &&
+    fitting &&
+    orderId(held) !== orderId(order) &&
+    ancestorEpoch <= held.body.ancestorEpoch
+  )
     throw new ProtocolError(
       'bad-order',
       `another order ${sequence} is pending; wait until it is carried out`,
     );
-  const last = parent.lastOrder + before.length;
-  if (sequence !== last + 1)
-    throw new ProtocolError('bad-order', `order ${sequence} does not follow the last one, ${last}`);
-  draftOf(view.genesis, view.clusterId, parent, [...before, order]);
+  checkFollows(view, before, order);
+}
+
+/** What does not fit into one change with the orders before it must fit into the change after them (§4.1). */
+function checkFollows(view: View, before: readonly Order[], order: Order): void {
+  const { genesis, clusterId } = view;
+  let parent = headOf(view);
+  let together: Order[] = [];
+  for (const next of [...before, order]) {
+    try {
+      draftOf(genesis, clusterId, parent, [...together, next]);
+      together = [...together, next];
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || together.length === 0) throw error;
+      const { roster, threshold, keys, clients, lastOrder } = draftOf(genesis, clusterId, parent, together);
+      parent = { ...parent, roster, threshold, keys, clients, lastOrder };
+      draftOf(genesis, clusterId, parent, [next]);
+      together = [next];
+    }
+  }
 }
 
 /**

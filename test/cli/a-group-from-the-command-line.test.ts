@@ -180,7 +180,7 @@ describe('a group, run from the command line', () => {
 
   it('hands in an order that was signed into a file', async () => {
     const file = bench.path('order');
-    await bench.must(['threshold', 'raise', '3', '--order-file', file]);
+    await bench.must(['threshold', 'raise', '3', '--yes', '--order-file', file]);
     expect(await bench.must(['order', 'sign', file])).toContain(
       'raise-threshold, signed by 1 of 1 operators',
     );

@@ -2,10 +2,12 @@
 import { expect, test } from 'vitest';
 import { trialBlock } from '../../src/crypto/encoding.ts';
 import { decodeSigned } from '../../src/crypto/integers.ts';
+import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
 import { hex, numberOf } from '../../src/protocol/codec.ts';
+import { signOrder } from '../../src/protocol/order.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
-import { publicOf } from '../../src/protocol/value.ts';
+import { hashOfValue, publicOf } from '../../src/protocol/value.ts';
 import { Group, groupWithKey } from '../support/group.ts';
 
 /** A signature of one fixed block by the shares of these peers, which are taken from their state. */
@@ -127,5 +129,36 @@ test('who joins before there is any key takes full part in creating the first on
   }
   await group.createKey('late', 6);
   expect(signatureBy(group, [4, 5])).toBe(signatureBy(group, [3, 6]));
+  await group.stopAll();
+});
+
+test('orders that do not fit into one change are carried out one after the other by themselves', async () => {
+  const group = await groupWithKey({ peers: 5, threshold: 3 });
+  const head = headOf(group.state(1));
+  // k + 2m members must be in both rosters: of five, one cannot be replaced in one change.
+  const epochKey = ed25519FromSeed(group.random(32)).publicKey;
+  const actions = [
+    { type: 'evict' as const, index: 5 },
+    { type: 'admit' as const, name: 'q', peer: 'peer-0099', epochKey },
+  ];
+  for (const [at, action] of actions.entries())
+    await group.node(1).driver?.submitOrder(
+      signOrder(group.genesis, group.operatorSeed, {
+        cluster: group.state(1).clusterId,
+        ancestor: hashOfValue(head),
+        ancestorEpoch: head.epoch,
+        sequence: head.lastOrder + 1 + at,
+        action,
+      }),
+    );
+  await group.until(
+    () => headOf(group.state(1)).roster.some(({ name }) => name === 'q'),
+    60_000,
+    'the replacement',
+  );
+  const after = (epochs: number) =>
+    group.state(1).durable.links[head.epoch + epochs]?.value.roster.map(({ name }) => name);
+  expect(after(1)).toEqual(['p1', 'p2', 'p3', 'p4']);
+  expect(after(2)).toEqual(['p1', 'p2', 'p3', 'p4', 'q']);
   await group.stopAll();
 });

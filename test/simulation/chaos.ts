@@ -33,13 +33,13 @@ export class Chaos {
   }
 
   /** Faults stop: the network is whole again and everyone is up. */
-  async end(): Promise<void> {
+  end(): void {
     this.#quiet = true;
     this.#oneWay.clear();
     this.#world.network.heal();
     for (const peer of this.#world.peers) {
       peer.store?.crashAtNextWrite(null);
-      await this.#world.start(peer);
+      void this.#world.start(peer);
     }
   }
 

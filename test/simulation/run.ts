@@ -114,14 +114,14 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
     return false;
   };
 
-  for (const peer of world.peers) await world.start(peer);
+  for (const peer of world.peers) void world.start(peer);
   chaos.schedule();
   for (const liar of liars.values()) keepActing(world, liar);
   await until(() => world.time.now() >= options.safetyMs, options.safetyMs + 1);
   if (oracle.violation !== null) return end();
 
   trace(world.time.now(), 'all', 'FAULTS STOP');
-  await chaos.end();
+  chaos.end();
   if (!options.liesLast) for (const liar of liars.values()) liar.lying = false;
   const from = oracle.latest + 1;
   const again = () => world.peers.find(({ faulty, driver }) => faulty === null && driver)?.driver?.refresh();

@@ -212,7 +212,8 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
   it('gives the evicted peer no stream and no gossip', async () => {
     await lab.until('b', async (api) => ((await api.status()).state === 'evicted' ? true : null));
     const known = (await lab.api('b').status()).epoch;
-    await refresh(lab, 'c', ['a', 'c', 'd', 'e']);
+    await lab.api('c').refresh();
+    await lab.untilEpoch((known ?? 0) + 1, ['a', 'c', 'd', 'e']);
     const status = await lab.api('b').status();
     expect(status.epoch).toBe(known);
     expect(status.connected).toEqual([]);

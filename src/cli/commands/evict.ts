@@ -32,7 +32,7 @@ export const evictCommand = (): Command =>
           warn(
             `a forced eviction is decided by ${remaining.map(({ name }) => name).join(', ')} alone; if ${names.join(' or ')} still run somewhere with enough others, they are a second group with the same key`,
           );
-          if (!yes && !(await confirm(`are ${names.join(', ')} gone for good?`, '--yes')))
+          if (!yes && !(await confirm(`are ${names.join(', ')} gone for good?`, 'give --yes')))
             throw new CommandError('refused', 'nothing is changed');
           return [{ type: 'force-evict', remaining: remaining.map(({ index }) => index) }];
         },

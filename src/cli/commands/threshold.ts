@@ -1,17 +1,19 @@
 import { Command } from 'commander';
 import { explainChoice } from '../../protocol/roster.ts';
-import { wholeNumber } from '../context.ts';
+import { optionsOf, wholeNumber } from '../context.ts';
 import { runOrders, withOrder } from '../orders.ts';
-import { CommandError } from '../terminal.ts';
+import { CommandError, confirm, progress } from '../terminal.ts';
 
 const raiseCommand = (): Command =>
   withOrder(new Command('raise'))
     .description('let more peers be needed to use a key, from the next epoch on')
     .argument('<k>', 'the new threshold', wholeNumber)
+    .option('--yes', 'do not ask', false)
     .action(async (threshold: number, _, command: Command) => {
+      const { yes } = optionsOf<{ yes: boolean }>(command);
       await runOrders(
         command,
-        async (head) => {
+        async (head, _daemon, home) => {
           if (threshold <= head.threshold)
             throw new CommandError('refused', `the threshold is ${head.threshold} and can only be raised`);
           if (threshold > head.roster.length)
@@ -19,6 +21,11 @@ const raiseCommand = (): Command =>
               'refused',
               `${head.roster.length} members cannot carry a threshold of ${threshold}; admit more first`,
             );
+          progress(
+            `from the next epoch on: ${explainChoice(head.roster.length, threshold, home.genesis.faultModel)}`,
+          );
+          if (!yes && !(await confirm('raise it? It can never be lowered again', 'give --yes')))
+            throw new CommandError('refused', 'nothing is changed');
           return [{ type: 'raise-threshold', threshold }];
         },
         ({ roster }, { genesis }) => explainChoice(roster.length, threshold, genesis.faultModel),

@@ -54,10 +54,10 @@ export const dealingLies = {
   'false-sub-share-to-one': {
     job: sealing((liar, receiver) => receiver === oneVictim(liar), (constant) => constant - 1n),
   },
-  /** The first liar adds what the second takes away, for the same receiver. */
+  /** The first liar adds what the second takes away, for every receiver. */
   'errors-that-cancel': {
     job: sealing(
-      (liar, receiver) => liar.tells(liar.world.peerAt(receiver + liar.peer.index)) || receiver === oneVictim(liar),
+      () => true,
       (constant, liar) => constant + (liar.order % 2 === 0 ? 12345n : -12345n),
     ),
   },
