@@ -14,6 +14,7 @@ import { keyDestroyCommand } from './commands/key-destroy.ts';
 import { keyImportCommand } from './commands/key-import.ts';
 import { keyListCommand } from './commands/key-list.ts';
 import { keyPublicCommand } from './commands/key-public.ts';
+import { labCommand } from './commands/lab.ts';
 import { orderCommand } from './commands/order.ts';
 import { peersCommand } from './commands/peers.ts';
 import { refreshCommand } from './commands/refresh.ts';
@@ -59,6 +60,7 @@ const commands = [
   decryptCommand(),
   verifyCommand(),
   orderCommand(),
+  labCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 

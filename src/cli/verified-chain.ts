@@ -1,6 +1,7 @@
 /**
- * The chain of values as an operator's command knows it: checked from the pinned genesis on, with the newest value ever
- * seen kept in the home. The daemon is not trusted: it cannot show a chain that the group did not certify, nor an older
+ * The chain of values as an operator's command knows it: checked from the pinned genesis on (at a later joiner, whose
+ * chain is shorter: from the value that the operators named when they admitted it), with the newest value ever seen kept
+ * in the home. The daemon is not trusted: it cannot show a chain that the group did not certify, nor an older
  * one than this command has seen (protocol §4 "Creation").
  */
 import { existsSync } from 'node:fs';
@@ -8,6 +9,7 @@ import type { ApiClient } from '../api/client.ts';
 import { type Home, readPrivateFile, replacePrivateFile } from '../node/home.ts';
 import { decode, encode, sameBytes } from '../protocol/codec.ts';
 import { checkFounding, checkLink, type Link, linkSchema } from '../protocol/link.ts';
+import { hashOfOrder, type Order, operatorsAgree, orderSchema } from '../protocol/order.ts';
 import { hashOfValue, type Value } from '../protocol/value.ts';
 import { CommandError } from './terminal.ts';
 
@@ -29,10 +31,12 @@ export class VerifiedChain {
    * or another than, the one seen before, and `ProtocolError` when a link is not certified.
    */
   async head(): Promise<Value> {
+    const admission = this.newest === null ? this.admission() : null;
     for (let more = true; more; ) {
-      const before: number | null = this.newest?.value.epoch ?? null;
-      this.extend(await this.daemon.links(before ?? 0));
-      more = this.newest?.value.epoch !== before;
+      const before = this.newest;
+      const from = before?.value.epoch ?? admission?.body.ancestorEpoch ?? 0;
+      this.extend(await this.daemon.links(from), admission);
+      more = this.newest !== before;
     }
     if (this.newest === null)
       throw new CommandError(
@@ -42,14 +46,32 @@ export class VerifiedChain {
     return this.newest.value;
   }
 
-  private extend(links: readonly Link[]): void {
+  /** The order that admitted this peer, signed by the operators of the genesis; null for a founder. */
+  private admission(): Order | null {
+    const { genesis, cluster, admissionFile } = this.home;
+    if (!existsSync(admissionFile)) return null;
+    const order = decode(orderSchema, readPrivateFile(admissionFile));
+    if (
+      !sameBytes(order.body.cluster, cluster) ||
+      !operatorsAgree(genesis, order.signatures, hashOfOrder(order))
+    )
+      throw new CommandError('refused', `${admissionFile} is not signed by the operators of this cluster`);
+    return order;
+  }
+
+  private extend(links: readonly Link[], admission: Order | null): void {
     const { genesis, cluster } = this.home;
     let newest = this.newest;
     const rest = [...links];
     const first = rest.shift();
     if (newest === null) {
       if (first === undefined) return;
-      checkFounding(genesis, first);
+      if (admission === null) checkFounding(genesis, first);
+      else if (!sameBytes(hashOfValue(first.value), admission.body.ancestor))
+        throw new CommandError(
+          'refused',
+          'this daemon’s chain does not begin with the value that the admission names; do not trust it',
+        );
       newest = first;
     } else if (first === undefined || !sameBytes(hashOfValue(first.value), hashOfValue(newest.value))) {
       throw new CommandError(

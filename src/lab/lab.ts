@@ -247,7 +247,12 @@ export class Lab {
     return this.must(name, ['sign', '--key', key, '--client', client, ...args], data);
   }
 
-  start = (name: string): Promise<void> => this.peer(name).start();
+  /** Called whenever a daemon has been started. */
+  onStart: () => void = () => {};
+  start = async (name: string): Promise<void> => {
+    await this.peer(name).start();
+    this.onStart();
+  };
   stop = (name: string): Promise<void> => this.peer(name).stop();
   kill = (name: string): Promise<void> => this.peer(name).kill();
   pause = (name: string): void => this.peer(name).pause();
@@ -263,6 +268,12 @@ export class Lab {
     await this.options.lan?.close();
     process.off('exit', this.onExit);
     if (this.temporary) rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /** Ends every process of a lab that was left in a folder, and removes the folder. */
+  async remove(): Promise<void> {
+    await this.close();
+    rmSync(this.dir, { recursive: true, force: true });
   }
 
   /** Leaves daemons and homes behind, for `open`: of a lab made with `outlives`. */

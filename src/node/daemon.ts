@@ -21,7 +21,7 @@ import { reachableAddresses } from './addresses.ts';
 import { systemClock } from './clock.ts';
 import { epochView, keyViews, statusView } from './daemon-views.ts';
 import { Driver } from './driver.ts';
-import type { Home } from './home.ts';
+import { type Home, replacePrivateFile } from './home.ts';
 import { admissionOf, type HandOut, LobbyService, waitInLobby } from './lobby-service.ts';
 import type { Log } from './log.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
@@ -242,6 +242,7 @@ class HoldfastDaemon implements Daemon {
       epochKey: { publicKey, seed },
       wallMs: systemClock.wallMs(),
     });
+    replacePrivateFile(this.#home.admissionFile, encode(order));
     await this.#become(durable, addresses);
   }
 

@@ -5,6 +5,7 @@
  *     invitation          the cluster's genesis, pinned, and the lobby to ask for admission
  *     identity            libp2p key of the main node (protobuf)
  *     lobby-identity      libp2p key of the lobby
+ *     admission           the operators' order that admitted this peer, unless it was there at the founding
  *     first-epoch-key     seed of the first epoch key, until the daemon has it in its store
  *     store/              the sealed store
  *     clients/NAME.key    client keys
@@ -59,6 +60,7 @@ export interface Home {
   readonly clientsDir: string;
   readonly operatorFile: string;
   readonly seenChainFile: string;
+  readonly admissionFile: string;
   readonly invitation: Invitation;
   readonly genesis: Genesis;
   /** The cluster id, 32 bytes. */
@@ -139,6 +141,7 @@ export function openHome(dir: string): Home {
     clientsDir: file('clients'),
     operatorFile: file('operator.key'),
     seenChainFile: file('seen-chain'),
+    admissionFile: file('admission'),
     invitation,
     genesis: invitation.genesis,
     cluster: clusterIdOf(invitation.genesis),

@@ -7,14 +7,16 @@ export class Chaos {
   readonly #world: World;
   readonly #operator: Operator;
   readonly #tally: Tally;
+  readonly #onWentBack: (peer: Peer) => void;
   /** `from to`: frames in this direction are lost, and the connection stays. */
   readonly #oneWay = new Set<string>();
   #quiet = false;
 
-  constructor(world: World, operator: Operator, tally: Tally) {
+  constructor(world: World, operator: Operator, tally: Tally, onWentBack: (peer: Peer) => void) {
     this.#world = world;
     this.#operator = operator;
     this.#tally = tally;
+    this.#onWentBack = onWentBack;
   }
 
   /** Puts everything that will go wrong on the calendar. */
@@ -112,10 +114,12 @@ export class Chaos {
     if (peer === undefined) return;
     sometime(() => {
       peer.home.takeImage();
-      this.#world.time.schedule(20 + this.#world.random() * 2_000, () => {
+      this.#world.time.schedule(20 + this.#world.random() ** 2 * 2_000, () => {
         if (this.#quiet) return;
         this.#world.crash(peer);
-        if (peer.home.restoreImage()) this.#tally.count('old image restored');
+        if (!peer.home.restoreImage()) return;
+        this.#tally.count('old image restored');
+        this.#onWentBack(peer);
       });
     });
   }

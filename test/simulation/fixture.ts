@@ -1,6 +1,7 @@
 /** Groups that already share a key, made once for each shape, so that a run need not begin with a key creation. */
 import { delta } from '../../src/crypto/rsa-sharing.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
+import { headOf } from '../../src/protocol/queries.ts';
 import type { FaultModel, Genesis } from '../../src/protocol/genesis.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { groupWithKey } from '../support/group.ts';
@@ -31,6 +32,8 @@ export function fixtureOf(peers: number, threshold: number, faultModel: FaultMod
 async function make(peers: number, threshold: number, faultModel: FaultModel): Promise<Fixture> {
   const group = await groupWithKey({ peers, threshold, faultModel, membersMax: Math.max(5, peers + 1) });
   const homes = group.nodes.map(({ peer, home }) => ({ peer, records: new Map(home.records) }));
+  const keys = headOf(group.state(1)).keys.length;
   await group.stopAll();
+  if (keys !== 1) throw new Error('the creation of the key did not finish');
   return { genesis: group.genesis, operatorSeed: group.operatorSeed, homes };
 }

@@ -12,6 +12,7 @@ import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/cod
 import type { Output } from '../../src/protocol/io.ts';
 import { type Link, precommitBody } from '../../src/protocol/link.ts';
 import {
+  type Carried,
   dealingPublicSchema,
   type Message,
   messageSchema,
@@ -38,6 +39,16 @@ export class Violation extends Error {
   }
 }
 
+/** The record in which a message that may be said only once is kept; null for what may be said again. */
+const recordOf = (message: Said): string | null =>
+  message.type === 'attend'
+    ? `attends/${hex(message.plan)}/${message.by}`
+    : message.type === 'proposal'
+      ? `proposals/${message.round}`
+      : message.type === 'have' || message.type === 'ready'
+        ? null
+        : `votes/${message.type}/${message.round}/${message.by}`;
+
 /** What one member may make another store, all messages of an undecided change included. */
 const sealedBytesMax = (members: number) => 400_000 + members * members * 40_000;
 const volatileEntriesMax = 2_000;
@@ -54,7 +65,8 @@ export class Oracle {
   readonly #shares = new Map<string, Map<number, bigint>>();
   readonly #acceptedIn = new Map<string, number>();
   /** What honest peers published, by peer, type, epoch, round: a second, different one is a contradiction. */
-  readonly #said = new Map<string, string>();
+  readonly #said = new Map<string, { peer: string; record: string; body: string }>();
+  readonly #rememberedByOthers = new Set<string>();
   readonly #prevoters = new Map<string, Set<number>>();
   readonly #precommits = new Map<string, Array<{ round: number; value: string }>>();
   readonly #checkedProofs = new Set<string>();
@@ -277,10 +289,10 @@ export class Oracle {
     const message = decode(messageSchema, output.frame.message.packet.body);
     if (message.type === 'dealing') return;
     if (message.type === 'prevote') this.#countPrevote(message);
+    if (peer.faulty !== 'lies') this.#checkOnce(peer, message);
     if (peer.faulty !== null) return;
     if (!this.#isDurable(peer, message))
       this.fail('4', `${peer.name} sent its ${message.type} of epoch ${message.epoch} before it was durable`);
-    this.#checkOnce(peer, message);
     if (message.type === 'prevote' || message.type === 'precommit') this.#checkLock(peer, message);
   }
 
@@ -317,19 +329,34 @@ export class Oracle {
   }
 
   #checkOnce(peer: Peer, message: Said): void {
-    const name =
-      message.type === 'attend'
-        ? `${message.epoch}/${hex(message.plan)}`
-        : 'round' in message
-          ? `${message.epoch}/${message.round}`
-          : null;
-    if (name === null) return;
-    const key = `${peer.name}/${message.type}/${name}`;
+    const record = recordOf(message);
+    if (record === null) return;
+    const name = `${peer.name}/${message.epoch}/${record}`;
     const body = hex(encode(message));
-    const before = this.#said.get(key);
-    if (before !== undefined && before !== body)
+    const before = this.#said.get(name);
+    const excused = peer.faulty === 'went-back' && !this.#rememberedByOthers.has(name);
+    if (before !== undefined && before.body !== body && !excused)
       this.fail('1', `${peer.name} contradicts its own ${message.type} of epoch ${message.epoch}`);
-    this.#said.set(key, body);
+    this.#said.set(name, { peer: peer.name, record, body });
+  }
+
+  /**
+   * A peer's store goes back in time. What more than `faults` others hold of its words, any quorum that it asks tells it
+   * (§4, restart rule): only those words bind it from here on.
+   */
+  onWentBack(peer: Peer): void {
+    const value = this.values.get(this.latest)?.link.value;
+    if (value === undefined) return;
+    const faults = value.roster.length - this.#quorumOf(value);
+    this.#rememberedByOthers.clear();
+    for (const [name, said] of this.#said) {
+      if (said.peer !== peer.name) continue;
+      const holders = this.#world.peers.filter(({ faulty, home }) => {
+        const bytes = faulty === null ? home.records.get(said.record) : undefined;
+        return bytes !== undefined && hex((decodeRecord(bytes) as Carried).packet.body) === said.body;
+      });
+      if (holders.length > faults) this.#rememberedByOthers.add(name);
+    }
   }
 
   #countPrevote({ epoch, round, value, by }: Vote): void {

@@ -88,7 +88,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
     (modulus) => secrets.get(numberOf(modulus)) as bigint,
   );
   const operator = new Operator(world);
-  const chaos = new Chaos(world, operator, faults);
+  const chaos = new Chaos(world, operator, faults, (peer) => oracle.onWentBack(peer));
   for (const liar of chooseFaulty(world, faults)) liars.set(liar.peer.peer, liar);
 
   const end = async (): Promise<RunResult> => {

@@ -36,9 +36,9 @@ export const sabotages: readonly Sabotage[] = [
     file: 'protocol/apply.ts',
     rule: 'if (work.durable.own.retired >= value.epoch || work.durable.retires[value.epoch] === undefined)',
     broken: 'if (work.durable.own.retired >= value.epoch || !holdsShare(work))',
-    options: calm,
+    options: { ...small, crashes: 2, partitions: 3, lossRate: 0.3, liars: 0 },
     statements: ['4'],
-    seedsMax: 2,
+    seedsMax: 20,
   },
   {
     name: 'a lock is not kept',

@@ -12,7 +12,7 @@ import { CommandError, progress, readInput, sayBytes, warn } from '../terminal.t
 interface DecryptOptions {
   key: string;
   hash: HashName;
-  label: Uint8Array;
+  label?: Uint8Array;
   client?: string;
   timeout: number;
 }
@@ -36,12 +36,7 @@ export const decryptCommand = (): Command =>
         .choices(['sha256', 'sha384', 'sha512'])
         .default('sha256'),
     )
-    .option(
-      '--label <label>',
-      'as it was encrypted: text, or hex:… as OpenSSL takes it',
-      labelBytes,
-      new Uint8Array(),
-    )
+    .option('--label <label>', 'as it was encrypted: text, or hex:… as OpenSSL takes it', labelBytes)
     .option('--client <file>', "client key (default: the home's clients/operator.key)")
     .option('--timeout <time>', 'how long to wait for enough peers', duration, 8000)
     .action(async (file: string, _, command: Command) => {
@@ -67,7 +62,10 @@ export const decryptCommand = (): Command =>
         client.seed.fill(0);
         try {
           const block = await blockOf(decryption, daemon, options.timeout);
-          const plain = unpadded(block, modulus, options);
+          const plain = unpadded(block, modulus, {
+            hash: options.hash,
+            label: options.label ?? new Uint8Array(),
+          });
           if (plain === null)
             throw new CommandError(
               'refused',
