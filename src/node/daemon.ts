@@ -5,31 +5,28 @@
 import { randomBytes } from 'node:crypto';
 import { decode as cborDecode } from 'cborg';
 import { ed25519FromSeed } from '../crypto/signature.ts';
-import { fingerprintOf, invitationText } from '../protocol/admission.ts';
-import { encode, hex, sameBytes } from '../protocol/codec.ts';
-import { createCore, foundDurable, joinDurable } from '../protocol/create.ts';
+import { invitationText } from '../protocol/admission.ts';
+import { encode, sameBytes } from '../protocol/codec.ts';
+import { foundDurable, joinDurable } from '../protocol/create.ts';
 import { durableFromRecords } from '../protocol/durable-records.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { limits } from '../protocol/limits.ts';
 import type { Link } from '../protocol/link.ts';
-import { hashOfOrder, type Order } from '../protocol/order.ts';
+import type { Order } from '../protocol/order.ts';
 import type { Packet } from '../protocol/packet.ts';
-import { attendsOf, headLink, headOf } from '../protocol/queries.ts';
-import type { Durable, Timing } from '../protocol/state.ts';
+import { headOf } from '../protocol/queries.ts';
+import type { Durable } from '../protocol/state.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
 import { reachableAddresses } from './addresses.ts';
 import { systemClock } from './clock.ts';
-import { epochView, keyViews, statusView } from './daemon-views.ts';
-import { Driver } from './driver.ts';
+import { keyViews, statusView } from './daemon-views.ts';
 import { type Home, replacePrivateFile } from './home.ts';
-import { admissionOf, type HandOut, LobbyService, waitInLobby } from './lobby-service.ts';
+import { admissionOf, LobbyService, waitInLobby } from './lobby-service.ts';
 import type { Log } from './log.ts';
+import { addressesRecord, Membership } from './membership.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
-import { Libp2pTransport } from './network/libp2p-transport.ts';
 import type { MemberAddress } from './network/transport.ts';
 import type { Settings } from './settings.ts';
 import { FileStore } from './store/file-store.ts';
-import { UseService } from './use-service.ts';
 import {
   type CreationView,
   type DaemonApi,
@@ -41,6 +38,13 @@ import {
   type SignAnswer,
   type StatusView,
 } from './view.ts';
+import {
+  type WaitingSelf,
+  waitingPeerView,
+  waitingProblem,
+  waitingSelfView,
+  waitingStatusView,
+} from './waiting-views.ts';
 import { startWorkers, type Workers } from './workers.ts';
 
 export interface DaemonOptions {
@@ -58,21 +62,7 @@ export interface Daemon extends DaemonApi {
 
 /** After founding, and after a start in epoch 0, the lobby stays open this long for those who were admitted. */
 const lobbyAfterFoundingMs = 10 * 60_000;
-const addressesRecord = 'addresses';
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
-
-const timingOf = (settings: Settings): Timing => ({
-  refreshPeriodMs: settings.refreshPeriodMs,
-  refreshJitter: settings.refreshJitter,
-  minimumIntervalMs: settings.minimumIntervalMs,
-  dealingWindowMs: settings.dealingWindowMs,
-  roundTimeoutMs: settings.roundTimeoutMs,
-  haveDelayMs: Math.min(200, Math.max(20, settings.dealingWindowMs / 10)),
-  graceMs: Math.min(1_000, settings.roundTimeoutMs),
-  resendMs: Math.min(1_000, settings.roundTimeoutMs),
-  resendMaxMs: 10_000,
-  recoveryHoldMs: settings.recoveryHoldMs,
-});
 
 /** Starts a peer: as a member when its store knows a value, else as one that waits for admission. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
@@ -84,12 +74,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     throw error;
   }
   return daemon;
-}
-
-interface Membership {
-  driver: Driver;
-  transport: Libp2pTransport;
-  use: UseService;
 }
 
 class HoldfastDaemon implements Daemon {
@@ -153,10 +137,7 @@ class HoldfastDaemon implements Daemon {
     this.#stopping.abort();
     await this.#waitingIn;
     await this.#lobby.close();
-    if (this.#member !== null) {
-      await this.#saveAddresses().catch(() => {});
-      await this.#member.driver.stop();
-    }
+    await this.#member?.stop();
     if (this.#storeOpen) await this.#store.close();
     await this.#workers.stop();
   }
@@ -248,97 +229,40 @@ class HoldfastDaemon implements Daemon {
 
   async #become(durable: Durable, addresses: MemberAddress[]): Promise<void> {
     this.#addresses = addresses;
-    await this.#join(durable, { fresh: true });
-    await this.#saveAddresses();
+    const member = await this.#join(durable, { fresh: true });
+    await member.saveAddresses();
     this.#home.eraseFirstEpochSeed();
   }
 
-  async #join(durable: Durable, options: { fresh: boolean }): Promise<void> {
-    const { genesis, cluster } = this.#home;
-    const { listen, bootstrap, mdns } = this.#settings;
-    const transport = new Libp2pTransport({
+  async #join(durable: Durable, options: { fresh: boolean }): Promise<Membership> {
+    const member = new Membership({
+      home: this.#home,
+      settings: this.#settings,
+      log: this.#log,
       identity: this.#identity,
-      clusterId: hex(cluster),
-      listen,
-      bootstrap,
-      mdns,
-      log: this.#log,
-    });
-    const state = createCore({
-      genesis,
-      peer: this.peer,
-      timing: timingOf(this.#settings),
-      gate: this.#settings.gate,
-      durable,
-    });
-    const driver: Driver = new Driver({
-      state,
       store: this.#store,
-      transport,
-      compute: (job) => this.#workers.compute(job),
-      clock: systemClock,
+      workers: this.#workers,
       randomBytes: random,
-      log: this.#log,
-      addressesOf: ({ peer }) => this.#addresses.find((known) => known.peer === peer)?.addresses ?? [],
-      onRequest: (_from, request) => use.answer(request),
+      durable,
+      addresses: this.#addresses,
+      onChange: () => this.#changed(),
       onFailure: (error) => {
         this.#log.error({ err: error }, 'the daemon cannot go on');
         this.#fail(error);
       },
     });
-    const use = new UseService({
-      state: () => driver.state,
-      transport,
-      workers: this.#workers,
-      clock: systemClock,
-      log: this.#log,
-      onChange: (listener) => this.onChange(listener),
-    });
-    driver.onChange(() => this.#changed());
-    await driver.start(options);
-    this.#member = { driver, transport, use };
+    await member.start(options);
+    this.#member = member;
     this.#changed();
-  }
-
-  async #saveAddresses(): Promise<void> {
-    const learned = this.#member?.transport.memberAddresses() ?? [];
-    const known = new Map(this.#addresses.map((entry) => [entry.peer, entry]));
-    for (const entry of learned) if (entry.addresses.length > 0) known.set(entry.peer, entry);
-    const members = new Set(this.#member === null ? [] : headOf(this.#core()).roster.map(({ peer }) => peer));
-    this.#addresses = [...known.values()].filter(({ peer }) => members.has(peer));
-    await this.#store.commit({ puts: [[addressesRecord, encode(this.#addresses)]], deletes: [] });
+    return member;
   }
 
   /** The newest roster for the lobby, and what it hands to a peer that the roster lists. */
   #admitted() {
-    if (this.#member === null) return null;
-    const core = this.#core();
-    return {
-      roster: headOf(core).roster,
-      epoch: core.durable.own.head,
-      handOut: (peer: string) => this.#handOut(peer),
-    };
-  }
-
-  /** Founders get the chain from epoch 0, later joiners from the value that their admission names; null if too long. */
-  #handOut(peer: string): HandOut | null {
-    const { durable } = this.#core();
-    const order = durable.admissions[peer] ?? null;
-    const from = order?.body.ancestorEpoch ?? 0;
-    const links: Link[] = [];
-    for (let epoch = from; epoch <= durable.own.head && links.length < limits.linksPerFrameMax; epoch += 1) {
-      const link = durable.links[epoch];
-      if (link === undefined) break;
-      links.push(link);
-    }
-    const listed = links.findIndex(({ value }) => value.roster.some((member) => member.peer === peer));
-    if (listed < 0) return null;
-    const learned = this.#member?.transport.memberAddresses() ?? [];
-    const addresses = [
-      { peer: this.peer, addresses: this.#ownAddresses() },
-      ...(learned.length > 0 ? learned : this.#addresses),
-    ];
-    return { order, links, addresses };
+    const member = this.#member;
+    if (member === null) return null;
+    const { roster, epoch } = headOf(member.core);
+    return { roster, epoch, handOut: (peer: string) => member.handOut(peer) };
   }
 
   #membership(): Membership {
@@ -350,7 +274,7 @@ class HoldfastDaemon implements Daemon {
     return this.#member;
   }
   #core() {
-    return this.#membership().driver.state;
+    return this.#membership().core;
   }
 
   // ── DaemonApi ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -382,113 +306,33 @@ class HoldfastDaemon implements Daemon {
     });
   }
 
-  #fingerprint(): string {
-    const { publicKey } = ed25519FromSeed(this.#epochSeed());
-    return fingerprintOf({ cluster: this.#home.cluster, peer: this.peer, epochKey: publicKey });
-  }
-
-  #waitingStatus(): StatusView {
-    const { genesis, cluster } = this.#home;
-    const founder = this.#isFounder();
-    const waiting = this.#lobby.waiting().length + 1;
-    const what = founder
-      ? `The cluster is not founded yet: ${waiting} of at least ${genesis.threshold} peers wait.`
-      : `This peer waits for admission (${this.#lobbyState}).`;
-    const remedy = founder
-      ? 'Let the others join, then run `holdfast admit`.'
-      : 'Let the operator compare the fingerprint and admit it.';
+  #waitingSelf(): WaitingSelf {
     return {
-      name: this.#settings.name,
+      home: this.#home,
+      settings: this.#settings,
       peer: this.peer,
-      cluster: hex(cluster),
-      clusterName: genesis.name,
-      state: 'waiting-for-admission',
-      index: null,
-      fingerprint: this.#fingerprint(),
-      cipher: this.#settings.cipher,
-      gate: this.#settings.gate,
-      epoch: null,
-      threshold: genesis.threshold,
-      members: 0,
-      faults: 0,
-      quorum: 0,
-      faultModel: genesis.faultModel,
-      choice: null,
-      keys: 0,
-      shareEpochs: [],
-      connected: [],
-      lastChangeAtMs: null,
-      nextRefreshAtMs: null,
-      change: null,
-      problems: [{ code: 'waiting-for-admission', what, remedy }],
+      epochSeed: this.#epochSeed(),
+      addresses: this.#ownAddresses(),
     };
   }
 
-  peers(): PeerView[] {
-    const waiting: PeerView[] = this.#lobby.waiting().map(({ body, fingerprint }) => ({
-      name: body.name,
-      peer: body.peer,
-      epochKey: hex(body.epochKey),
-      state: 'waiting',
-      index: null,
-      connected: false,
-      authenticated: false,
-      self: false,
-      fingerprint,
-      addresses: body.addresses,
-    }));
-    if (this.#member === null) {
-      const { publicKey } = ed25519FromSeed(this.#epochSeed());
-      const self: PeerView = {
-        name: this.#settings.name,
-        peer: this.peer,
-        epochKey: hex(publicKey),
-        state: 'waiting',
-        index: null,
-        connected: true,
-        authenticated: true,
-        self: true,
-        fingerprint: this.#fingerprint(),
-        addresses: this.#ownAddresses(),
-      };
-      return [self, ...waiting];
-    }
-    const { transport } = this.#member;
-    const connected = new Set(transport.connected());
-    const authenticated = new Set(transport.authenticated());
-    const addresses = new Map(transport.memberAddresses().map((entry) => [entry.peer, entry.addresses]));
-    const members: PeerView[] = headOf(this.#core()).roster.map((member) => {
-      const self = member.peer === this.peer;
-      return {
-        name: member.name,
-        peer: member.peer,
-        epochKey: hex(member.epochKey),
-        state: 'member',
-        index: member.index,
-        connected: self || connected.has(member.peer),
-        authenticated: self || authenticated.has(member.peer),
-        self,
-        fingerprint: null,
-        addresses: self ? this.#ownAddresses() : (addresses.get(member.peer) ?? []),
-      };
+  #waitingStatus(): StatusView {
+    const problem = waitingProblem({
+      founder: this.#isFounder(),
+      waiting: this.#lobby.waiting().length + 1,
+      threshold: this.#home.genesis.threshold,
+      lobby: this.#lobbyState,
     });
-    return [...members, ...waiting];
+    return waitingStatusView(this.#waitingSelf(), problem);
+  }
+
+  peers(): PeerView[] {
+    const listed = this.#member?.peers() ?? [waitingSelfView(this.#waitingSelf())];
+    return [...listed, ...this.#lobby.waiting().map(waitingPeerView)];
   }
 
   async epochs(options: { epoch?: number; limit?: number } = {}): Promise<EpochView[]> {
-    const core = this.#core();
-    const newest = core.durable.own.head;
-    const first = options.epoch ?? newest;
-    const limit = options.epoch === undefined ? (options.limit ?? 20) : 1;
-    const views: EpochView[] = [];
-    for (let epoch = first; epoch >= 0 && views.length < limit; epoch -= 1) {
-      const view = epochView(core, epoch);
-      if (view === null) break;
-      views.push(view);
-    }
-    if (views.length === 0)
-      throw new DaemonError('unknown', `this peer knows nothing of epoch ${first}; the newest is ${newest}`);
-    return views;
+    return this.#membership().epochs(options);
   }
 
   keys(): KeyView[] {
@@ -507,24 +351,7 @@ class HoldfastDaemon implements Daemon {
   }
 
   creation(orderHash: Uint8Array): CreationView {
-    const core = this.#core();
-    const head = headLink(core);
-    const plans = Object.entries(core.durable.plans)
-      .filter(([, { orders }]) => orders.some((order) => sameBytes(hashOfOrder(order), orderHash)))
-      .map(([plan, { orders }]) => ({
-        plan,
-        orders,
-        attends: attendsOf(core, plan).map(({ carried }) => carried.packet),
-      }))
-      .sort((a, b) => b.attends.length - a.attends.length || b.orders.length - a.orders.length);
-    const best = plans[0];
-    if (best === undefined) return { head, plan: null, attends: [], orders: [] };
-    return {
-      head,
-      plan: new Uint8Array(Buffer.from(best.plan, 'hex')),
-      attends: best.attends,
-      orders: best.orders,
-    };
+    return this.#membership().creation(orderHash);
   }
 
   async submitDealings(packets: readonly Packet[]): Promise<void> {
@@ -532,14 +359,7 @@ class HoldfastDaemon implements Daemon {
   }
 
   async links(from: number): Promise<Link[]> {
-    const { links } = this.#core().durable;
-    const found: Link[] = [];
-    for (let epoch = from; found.length < limits.linksPerFrameMax; epoch += 1) {
-      const link = links[epoch];
-      if (link === undefined) break;
-      found.push(link);
-    }
-    return found;
+    return this.#membership().linksFrom(from);
   }
 
   refresh(): void {

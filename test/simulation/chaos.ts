@@ -96,7 +96,9 @@ export class Chaos {
     const lastsMs = 100 + random() ** 2 * 5_000;
     if (random() < 0.5) {
       this.#tally.count('partition');
-      network.partition([cut, peers.filter((peer) => !cut.includes(peer))].map((side) => side.map(({ peer }) => peer)));
+      network.partition(
+        [cut, peers.filter((peer) => !cut.includes(peer))].map((side) => side.map(({ peer }) => peer)),
+      );
       time.schedule(lastsMs, () => network.heal());
       return;
     }

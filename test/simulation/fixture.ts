@@ -1,8 +1,9 @@
 /** Groups that already share a key, made once for each shape, so that a run need not begin with a key creation. */
-import { delta } from '../../src/crypto/rsa-sharing.ts';
+
 import { modInverse } from '../../src/crypto/integers.ts';
-import { headOf } from '../../src/protocol/queries.ts';
+import { delta } from '../../src/crypto/rsa-sharing.ts';
 import type { FaultModel, Genesis } from '../../src/protocol/genesis.ts';
+import { headOf } from '../../src/protocol/queries.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { groupWithKey } from '../support/group.ts';
 import type { Records } from '../support/simulation-store.ts';

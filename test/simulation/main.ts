@@ -1,7 +1,7 @@
 /** `scripts/simulate`: runs many seeds, prints what was injected and decided, and the first seed that fails. */
 import { parseArgs } from 'node:util';
 import { lieNames } from './lies/library.ts';
-import { type RunOptions, optionsOf } from './options.ts';
+import { optionsOf, type RunOptions } from './options.ts';
 import { type RunResult, simulate } from './run.ts';
 import { Tally } from './tally.ts';
 
@@ -21,8 +21,27 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
     ...Object.fromEntries(
       [
-        ...['peers', 'threshold', 'liars', 'crashes', 'partitions', 'restores', 'orders', 'safety-ms', 'liveness-ms'],
-        ...['loss-rate', 'duplicate-rate', 'reorder-rate', 'delay-ms-max', 'fault-model', 'lies', 'files', 'lies-last'],
+        ...[
+          'peers',
+          'threshold',
+          'liars',
+          'crashes',
+          'partitions',
+          'restores',
+          'orders',
+          'safety-ms',
+          'liveness-ms',
+        ],
+        ...[
+          'loss-rate',
+          'duplicate-rate',
+          'reorder-rate',
+          'delay-ms-max',
+          'fault-model',
+          'lies',
+          'files',
+          'lies-last',
+        ],
       ].map((name) => [name, { type: 'string' as const }]),
     ),
   },
@@ -62,7 +81,9 @@ async function main(): Promise<number> {
     const result = await simulate(optionsOf(Number(values.replay), fixed), (atMs, peer, what) =>
       process.stdout.write(`${atMs.toFixed(0).padStart(7)} ${peer.padEnd(4)} ${what}\n`),
     );
-    process.stdout.write(result.violation ? `\n${describe(result)}\n` : `\nno violation; history ${result.history}\n`);
+    process.stdout.write(
+      result.violation ? `\n${describe(result)}\n` : `\nno violation; history ${result.history}\n`,
+    );
     return result.violation ? 1 : 0;
   }
 

@@ -2,6 +2,8 @@
  * The oracle sees every disk, every state and every secret, and checks what must always hold (protocol §7) after every step,
  * by its own formulas where the code under test has one too. It looks only at what changed since it last looked.
  */
+
+import { decode as decodeRecord } from 'cborg';
 import { checkSubShare } from '../../src/crypto/dealing.ts';
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { interpolate } from '../../src/crypto/rsa-sharing.ts';
@@ -24,7 +26,6 @@ import { verifyPacket } from '../../src/protocol/packet.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
 import type { CoreState, Durable } from '../../src/protocol/state.ts';
 import { hashOfValue, publicOf, type Value } from '../../src/protocol/value.ts';
-import { decode as decodeRecord } from 'cborg';
 import type { Peer, World } from './world.ts';
 
 type Said = Exclude<Message, { type: 'dealing' }>;
@@ -92,7 +93,8 @@ export class Oracle {
     const { links, shares, subShares, own } = state.durable;
     if (seen?.links !== links) this.#checkLinks(peer, state);
     if (seen?.shares !== shares || seen.head !== own.head) this.#checkShares(peer, state);
-    if (seen?.subShares !== subShares) this.#checkSubShares(peer, state, seen?.subShares as Durable['subShares']);
+    if (seen?.subShares !== subShares)
+      this.#checkSubShares(peer, state, seen?.subShares as Durable['subShares']);
     this.#seen.set(peer.name, { links, shares, subShares, head: own.head });
     const { inbox, early } = state.volatile;
     if (Object.keys(inbox).length > volatileEntriesMax || early.length > volatileEntriesMax)
@@ -110,7 +112,10 @@ export class Oracle {
         if (epoch > 1) this.#checkNewValue(peer, state, link);
         this.#checkEnoughHolders(`when epoch ${epoch} was decided`);
       } else if (known.hash !== hash)
-        this.fail('1', `${known.by} and ${peer.name} hold certificates of different values for epoch ${epoch}`);
+        this.fail(
+          '1',
+          `${known.by} and ${peer.name} hold certificates of different values for epoch ${epoch}`,
+        );
     }
   }
 
@@ -129,11 +134,17 @@ export class Oracle {
       this.fail('1', `${peer.name} took up epoch ${value.epoch} on ${voted.size} votes`);
     const dealers = new Set(value.accepted.map(({ dealer }) => dealer).filter((dealer) => dealer !== 0));
     if (dealers.size < value.threshold)
-      this.fail('3', `epoch ${value.epoch} rests on ${dealers.size} dealers; t of them may be known to an intruder`);
+      this.fail(
+        '3',
+        `epoch ${value.epoch} rests on ${dealers.size} dealers; t of them may be known to an intruder`,
+      );
     for (const { digest, dealer } of value.accepted) {
       const name = hex(digest);
       if (this.#acceptedIn.has(name))
-        this.fail('3', `a dealing of ${dealer} is used in epochs ${this.#acceptedIn.get(name)} and ${value.epoch}`);
+        this.fail(
+          '3',
+          `a dealing of ${dealer} is used in epochs ${this.#acceptedIn.get(name)} and ${value.epoch}`,
+        );
       this.#acceptedIn.set(name, value.epoch);
       const half = state.durable.publics[name];
       if (half === undefined) continue;
@@ -158,7 +169,8 @@ export class Oracle {
         if (held.has(index)) this.fail('2', `${peer.name} holds two shares of epoch ${name}`);
         held.set(index, share);
         const before = this.#shares.get(`${Number(name) - 1}/${hex(key.id)}`)?.get(index);
-        if (before === share) this.fail('3', `the share of ${peer.name} is the same in epochs before and at ${name}`);
+        if (before === share)
+          this.fail('3', `the share of ${peer.name} is the same in epochs before and at ${name}`);
         if (held.size < value.threshold) continue;
         const others = [...held].filter(([other]) => other !== index).slice(0, value.threshold - 1);
         const secret = this.#secretOf(key.modulus);
@@ -168,7 +180,8 @@ export class Oracle {
         } catch {
           // Not even an integer.
         }
-        if (at0 !== secret) this.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
+        if (at0 !== secret)
+          this.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
       }
     }
   }
@@ -270,7 +283,10 @@ export class Oracle {
         this.#canCompute(peer, newest),
     );
     if (able.length < newest.threshold)
-      this.fail('4', `${when}, only ${able.length} honest peers could compute shares of epoch ${newest.epoch}`);
+      this.fail(
+        '4',
+        `${when}, only ${able.length} honest peers could compute shares of epoch ${newest.epoch}`,
+      );
   }
 
   #canCompute({ home: { records } }: Peer, value: Value): boolean {
@@ -299,13 +315,17 @@ export class Oracle {
   #isDurable(peer: Peer, message: Said): boolean {
     const { records } = peer.home;
     // What one step says and the next one decides is durable as the decision.
-    const decided = message.type !== 'ready' && records.has(`chain/${String(message.epoch).padStart(9, '0')}`);
+    const decided =
+      message.type !== 'ready' && records.has(`chain/${String(message.epoch).padStart(9, '0')}`);
     if (decided) return true;
     switch (message.type) {
       case 'attend': {
         const own = decodeRecord(records.get('own') ?? encode({ retired: 0 })) as Durable['own'];
         if (own.retired < message.epoch - 1)
-          this.fail('4', `${peer.name} attends epoch ${message.epoch} before it retired ${message.epoch - 2}`);
+          this.fail(
+            '4',
+            `${peer.name} attends epoch ${message.epoch} before it retired ${message.epoch - 2}`,
+          );
         return (
           records.has(`attended/${hex(message.plan)}`) &&
           records.has(`epochSecrets/${hex(message.epochKey)}`) &&

@@ -1,8 +1,8 @@
 /** One run: a safety phase full of faults, then a liveness phase in which everything must finish. */
 import { createHash } from 'node:crypto';
-import { combine, partial } from '../../src/crypto/signing.ts';
 import { trialBlock } from '../../src/crypto/encoding.ts';
 import { decodeSigned } from '../../src/crypto/integers.ts';
+import { combine, partial } from '../../src/crypto/signing.ts';
 import { parametersOf } from '../../src/node/sealing.ts';
 import { hex, numberOf } from '../../src/protocol/codec.ts';
 import { clusterIdOf } from '../../src/protocol/genesis.ts';
@@ -17,7 +17,7 @@ import { Liar } from './lies/liar.ts';
 import { type LieName, lies } from './lies/library.ts';
 import { Operator } from './operator.ts';
 import type { RunOptions } from './options.ts';
-import { Oracle, Violation } from './oracle.ts';
+import { Oracle, type Violation } from './oracle.ts';
 import { Tally } from './tally.ts';
 import { World } from './world.ts';
 
@@ -81,7 +81,9 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
     },
     runJob: (peer, job, run) => liars.get(peer.peer)?.job(job, run) ?? run(job),
   });
-  const secrets = new Map([0, 2].map((first) => [modulusOf(first), secretConstant(world.genesis.membersMax, first)]));
+  const secrets = new Map(
+    [0, 2].map((first) => [modulusOf(first), secretConstant(world.genesis.membersMax, first)]),
+  );
   const oracle: Oracle = new Oracle(
     world,
     clusterIdOf(world.genesis),
@@ -156,7 +158,9 @@ function chooseFaulty(world: World, tally: Tally): Liar[] {
     const number = 1 + Math.floor(random() * 3);
     const { lies: names } = world.options;
     const chosen = new Set(
-      names.length <= 3 ? names : Array.from({ length: number }, () => names[Math.floor(random() * names.length)]),
+      names.length <= 3
+        ? names
+        : Array.from({ length: number }, () => names[Math.floor(random() * names.length)]),
     );
     return new Liar({
       world,
@@ -183,7 +187,9 @@ function checkSignatures(world: World, oracle: Oracle): void {
   const value = oracle.values.get(oracle.latest)?.link.value;
   if (value === undefined) return;
   const holders = world.peers.flatMap(({ index, faulty, driver }) => {
-    const shares = driver?.state.durable.shares[value.epoch] as CoreState['durable']['shares'][string] | undefined;
+    const shares = driver?.state.durable.shares[value.epoch] as
+      | CoreState['durable']['shares'][string]
+      | undefined;
     return faulty !== null || shares === undefined ? [] : [{ index, shares }];
   });
   const chosen = holders.sort(() => world.random() - 0.5).slice(0, value.threshold);

@@ -15,7 +15,8 @@ registerHooks({
     const loaded = nextLoad(url, context);
     if (url !== target) return loaded;
     const source = String(loaded.source);
-    if (source.split(rule).length !== 2) throw new Error(`src/${file} holds the sabotaged rule not once: ${rule}`);
+    if (source.split(rule).length !== 2)
+      throw new Error(`src/${file} holds the sabotaged rule not once: ${rule}`);
     return { ...loaded, source: source.replace(rule, () => broken) };
   },
 });

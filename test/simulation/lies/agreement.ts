@@ -4,11 +4,11 @@ import { encode, fromHex, hex, numberBytes, numberOf, sameBytes } from '../../..
 import type { JobResult } from '../../../src/protocol/io.ts';
 import { precommitBody } from '../../../src/protocol/link.ts';
 import type { Evidence, Frame, Proposal } from '../../../src/protocol/messages.ts';
-import { attendsOf, draftOfPlan, headLink, headOf, selfIn } from '../../../src/protocol/queries.ts';
 import { signPacket } from '../../../src/protocol/packet.ts';
+import { attendsOf, draftOfPlan, headLink, headOf, selfIn } from '../../../src/protocol/queries.ts';
 import { assembleValue, decodePublic, sortAccepted } from '../../../src/protocol/validity.ts';
 import { type Accepted, hashOfValue } from '../../../src/protocol/value.ts';
-import type { Lie, Liar } from './liar.ts';
+import type { Liar, Lie } from './liar.ts';
 
 /** The same proposal with another set of accepted dealings, in everything else what its evidence makes. */
 function withAccepted(liar: Liar, { value, ...proposal }: Proposal, accepted: Accepted[]): Proposal | null {
@@ -105,7 +105,9 @@ export const agreementLies = {
     message: (liar, to, message, carried) => {
       if (message.type !== 'prevote' && message.type !== 'precommit') return null;
       const values = Object.values(liar.state?.durable.proposals ?? {}).map((entry) => entry.message);
-      const other = values.find((proposal) => proposal.round === message.round && proposal.by === liar.peer.index);
+      const other = values.find(
+        (proposal) => proposal.round === message.round && proposal.by === liar.peer.index,
+      );
       if (other === undefined || !liar.tells(to)) return null;
       const smaller = withAccepted(liar, other, other.value.accepted.slice(0, -1));
       if (smaller === null) return null;
@@ -124,7 +126,11 @@ export const agreementLies = {
   'proposal-without-evidence': {
     message: (liar, _to, message, { evidence }) => {
       if (message.type !== 'proposal' || evidence === undefined) return null;
-      const less: Evidence = { ...evidence, haves: evidence.haves.slice(0, 1), attends: evidence.attends.slice(1) };
+      const less: Evidence = {
+        ...evidence,
+        haves: evidence.haves.slice(0, 1),
+        attends: evidence.attends.slice(1),
+      };
       return liar.forge(message, { evidence: less });
     },
   },
@@ -190,11 +196,19 @@ export const agreementLies = {
         for (const { index } of headOf(state).roster)
           for (const type of ['prevote', 'precommit'])
             if (index !== to.index)
-              for (const frame of liar.forge({ type, by: index, epoch: rounds.epoch, round: rounds.round, instance: null, value }))
+              for (const frame of liar.forge({
+                type,
+                by: index,
+                epoch: rounds.epoch,
+                round: rounds.round,
+                instance: null,
+                value,
+              }))
                 liar.send(to, frame);
     },
   },
 } satisfies Record<string, Lie>;
 
 /** Bytes that a member's key has signed for no message at all. */
-export const signedNonsense = (liar: Liar): Frame[] => liar.forge({ type: 'nonsense', by: liar.peer.index, n: encode(1) });
+export const signedNonsense = (liar: Liar): Frame[] =>
+  liar.forge({ type: 'nonsense', by: liar.peer.index, n: encode(1) });

@@ -1,11 +1,12 @@
 /** Lies about dealings (protocol §3, §4.2). */
-import { coefficientBound } from '../../../src/crypto/rsa-sharing.ts';
+
 import { decodeSigned, encodeSigned } from '../../../src/crypto/integers.ts';
+import { coefficientBound } from '../../../src/crypto/rsa-sharing.ts';
 import { parametersOf } from '../../../src/node/sealing.ts';
 import { decode, encode, numberBytes, numberOf } from '../../../src/protocol/codec.ts';
 import type { Job, JobResult } from '../../../src/protocol/io.ts';
 import { dealingPublicSchema } from '../../../src/protocol/messages.ts';
-import type { Lie, Liar } from './liar.ts';
+import type { Liar, Lie } from './liar.ts';
 
 type SealJob = Extract<Job, { kind: 'seal' }>;
 type DealResult = Extract<JobResult, { kind: 'deal' }>;
@@ -44,7 +45,12 @@ const publishing =
 const oneVictim = (liar: Liar) => 1 + (liar.world.options.seed % liar.world.peers.length);
 
 export const dealingLies = {
-  'false-sub-share-to-all': { job: sealing(() => true, (constant) => constant + 1n) },
+  'false-sub-share-to-all': {
+    job: sealing(
+      () => true,
+      (constant) => constant + 1n,
+    ),
+  },
   'false-sub-share-to-some': {
     job: sealing(
       (liar, receiver) => liar.tells(liar.world.peerAt(receiver)),
@@ -52,7 +58,10 @@ export const dealingLies = {
     ),
   },
   'false-sub-share-to-one': {
-    job: sealing((liar, receiver) => receiver === oneVictim(liar), (constant) => constant - 1n),
+    job: sealing(
+      (liar, receiver) => receiver === oneVictim(liar),
+      (constant) => constant - 1n,
+    ),
   },
   /** The first liar adds what the second takes away, for every receiver. */
   'errors-that-cancel': {
@@ -61,7 +70,12 @@ export const dealingLies = {
       (constant, liar) => constant + (liar.order % 2 === 0 ? 12345n : -12345n),
     ),
   },
-  'negative-number': { job: sealing(() => true, (constant) => -constant) },
+  'negative-number': {
+    job: sealing(
+      () => true,
+      (constant) => -constant,
+    ),
+  },
   'number-out-of-range': {
     job: sealing(
       (liar) => liar.chance(0.7),
@@ -71,7 +85,9 @@ export const dealingLies = {
   },
   /** In Z_N* this is another element; in Z_N*∕{±1}, where every equation is taken, it is the same (§2). */
   'flipped-sign': {
-    job: publishing((list, modulus) => list.map((c, m) => (m === 0 ? numberBytes(modulus - numberOf(c)) : c))),
+    job: publishing((list, modulus) =>
+      list.map((c, m) => (m === 0 ? numberBytes(modulus - numberOf(c)) : c)),
+    ),
   },
   'too-few-commitments': { job: publishing((list) => list.slice(0, -1)) },
   'too-many-commitments': { job: publishing((list) => [...list, list[0] as Uint8Array]) },

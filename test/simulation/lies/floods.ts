@@ -1,8 +1,9 @@
 /** Silence, noise and repetition: what needs no understanding of the protocol. */
-import { limits } from '../../../src/protocol/limits.ts';
+
 import { encode } from '../../../src/protocol/codec.ts';
+import { limits } from '../../../src/protocol/limits.ts';
 import { signedNonsense } from './agreement.ts';
-import type { Lie, Liar } from './liar.ts';
+import type { Liar, Lie } from './liar.ts';
 
 const anyone = (liar: Liar) => liar.others[Math.floor(liar.random() * liar.others.length)];
 const bytesOf = (liar: Liar, length: number) =>
@@ -24,7 +25,15 @@ export const floodLies = {
       const epoch = liar.state?.durable.own.head ?? 0;
       for (const to of liar.others) {
         liar.send(to, { type: 'recall', epoch: epoch + 1 });
-        liar.send(to, { type: 'summary', epoch, retired: 0, seen: new Uint8Array(), wanted: [], wallMs: 0, reply: true });
+        liar.send(to, {
+          type: 'summary',
+          epoch,
+          retired: 0,
+          seen: new Uint8Array(),
+          wanted: [],
+          wallMs: 0,
+          reply: true,
+        });
       }
     },
   },
@@ -48,7 +57,14 @@ export const floodLies = {
         const ahead = Math.floor(liar.random() * 2 * limits.roundsAheadMax);
         const round = (state.durable.own.rounds?.round ?? 0) + ahead;
         const epoch = head + 1 + Math.floor(liar.random() * 3);
-        const vote = { type: 'prevote', by: liar.peer.index, epoch, round, instance: null, value: bytesOf(liar, 32) };
+        const vote = {
+          type: 'prevote',
+          by: liar.peer.index,
+          epoch,
+          round,
+          instance: null,
+          value: bytesOf(liar, 32),
+        };
         for (const frame of liar.forge(vote)) liar.send(to, frame);
       }
     },
@@ -57,7 +73,8 @@ export const floodLies = {
     act: (liar) => {
       const to = anyone(liar);
       if (to === undefined) return;
-      for (let count = 0; count < 10; count += 1) liar.send(to, bytesOf(liar, 1 + Math.floor(liar.random() * 300)));
+      for (let count = 0; count < 10; count += 1)
+        liar.send(to, bytesOf(liar, 1 + Math.floor(liar.random() * 300)));
       for (const frame of signedNonsense(liar)) liar.send(to, frame);
       // Nesting, and lengths that promise more than comes.
       liar.send(to, new Uint8Array(2_000).fill(0x81));

@@ -137,7 +137,8 @@ export class Liar {
   }
 
   #hear(bytes: Uint8Array): void {
-    if (this.heard.length < 400 && bytes.length < 100_000 && this.random() < 0.1) this.heard.push(bytes.slice());
+    if (this.heard.length < 400 && bytes.length < 100_000 && this.random() < 0.1)
+      this.heard.push(bytes.slice());
   }
 }
 

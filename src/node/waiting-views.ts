@@ -1,0 +1,98 @@
+/** What is shown of peers that wait for admission (protocol §4 "Beginning"): this one before it is a member, and others. */
+import { ed25519FromSeed } from '../crypto/signature.ts';
+import { fingerprintOf } from '../protocol/admission.ts';
+import { hex } from '../protocol/codec.ts';
+import type { Home } from './home.ts';
+import type { Waiting } from './lobby-service.ts';
+import type { Settings } from './settings.ts';
+import type { PeerView, Problem, StatusView } from './view.ts';
+
+/** This peer as it waits: its first epoch key is all that it has. */
+export interface WaitingSelf {
+  home: Home;
+  settings: Settings;
+  peer: string;
+  epochSeed: Uint8Array;
+  addresses: string[];
+}
+
+const epochKeyOf = ({ epochSeed }: WaitingSelf): Uint8Array => ed25519FromSeed(epochSeed).publicKey;
+
+export const ownFingerprint = (self: WaitingSelf): string =>
+  fingerprintOf({ cluster: self.home.cluster, peer: self.peer, epochKey: epochKeyOf(self) });
+
+/** A founder waits for others; everybody else for the operator, as its lobby last answered. */
+export function waitingProblem(options: {
+  founder: boolean;
+  waiting: number;
+  threshold: number;
+  lobby: string;
+}): Problem {
+  const { founder, waiting, threshold, lobby } = options;
+  return founder
+    ? {
+        code: 'waiting-for-admission',
+        what: `The cluster is not founded yet: ${waiting} of at least ${threshold} peers wait.`,
+        remedy: 'Let the others join, then run `holdfast admit`.',
+      }
+    : {
+        code: 'waiting-for-admission',
+        what: `This peer waits for admission (${lobby}).`,
+        remedy: 'Let the operator compare the fingerprint and admit it.',
+      };
+}
+
+export function waitingStatusView(self: WaitingSelf, problem: Problem): StatusView {
+  const { genesis, cluster } = self.home;
+  return {
+    name: self.settings.name,
+    peer: self.peer,
+    cluster: hex(cluster),
+    clusterName: genesis.name,
+    state: 'waiting-for-admission',
+    index: null,
+    fingerprint: ownFingerprint(self),
+    cipher: self.settings.cipher,
+    gate: self.settings.gate,
+    epoch: null,
+    threshold: genesis.threshold,
+    members: 0,
+    faults: 0,
+    quorum: 0,
+    faultModel: genesis.faultModel,
+    choice: null,
+    keys: 0,
+    shareEpochs: [],
+    connected: [],
+    lastChangeAtMs: null,
+    nextRefreshAtMs: null,
+    change: null,
+    problems: [problem],
+  };
+}
+
+export const waitingSelfView = (self: WaitingSelf): PeerView => ({
+  name: self.settings.name,
+  peer: self.peer,
+  epochKey: hex(epochKeyOf(self)),
+  state: 'waiting',
+  index: null,
+  connected: true,
+  authenticated: true,
+  self: true,
+  fingerprint: ownFingerprint(self),
+  addresses: self.addresses,
+});
+
+export const waitingPeerView = ({ body, fingerprint }: Waiting): PeerView => ({
+  name: body.name,
+  peer: body.peer,
+  epochKey: hex(body.epochKey),
+  state: 'waiting',
+  index: null,
+  connected: false,
+  authenticated: false,
+  self: false,
+  fingerprint,
+  addresses: body.addresses,
+});
