@@ -129,6 +129,13 @@ export function problemsOf(
       what: `After its start this peer takes part in epoch changes once ${valueQuorum(state, head) - 1} others have told it what it had said before.`,
       remedy: 'Nothing, while the others can be reached.',
     });
+  if (state.durable.epochSecrets[hex(self.epochKey)] === undefined)
+    problems.push({
+      code: 'no-epoch-key',
+      what: 'This peer does not hold the secret of its listed epoch key: its store went back to before its last Attend.',
+      remedy:
+        'Let the operator evict it, and admit it again with a new home. Never restore a store from a backup.',
+    });
   if (state.durable.own.muted !== null)
     problems.push({
       code: 'store-went-back',

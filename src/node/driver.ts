@@ -141,7 +141,9 @@ export class Driver {
     }
     for (const { done } of batch) done?.();
     this.#armTick();
-    if (outputs.length > 0) for (const listener of this.#listeners) listener();
+    // A lost connection is shown, though the core has nothing to do about it.
+    const told = outputs.length > 0 || batch.some(({ input }) => input.type === 'disconnected');
+    if (told) for (const listener of this.#listeners) listener();
   }
 
   /** Every `persist` of the batch in one transaction, durable before anything of the batch leaves. */

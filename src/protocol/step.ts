@@ -25,6 +25,7 @@ import {
   receiveSum,
   receiveWait,
   recovered,
+  stageMs,
 } from './recovery/asking.ts';
 import {
   masked,
@@ -333,7 +334,7 @@ function recoveryTimes({ volatile, timing }: View): Array<number | null> {
     asking?.sendAtMs ?? null,
     asking?.enoughAtMs ?? null,
     ends,
-    ends === null ? null : ends - 4 * timing.resendMs,
+    ends === null ? null : ends - stageMs({ timing }) / 2,
     volatile.lastChangeAtMs === null ? null : volatile.lastChangeAtMs + 3 * timing.resendMs + 1,
   ];
 }

@@ -58,8 +58,13 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
       (fixed.threshold ?? threshold) === threshold &&
       (fixed.faultModel ?? model) === model,
   );
-  let pick = random() * fitting.reduce((sum, [, , , weight]) => sum + weight, 0);
-  const [peers, threshold, faultModel] = fitting.find(([, , , weight]) => (pick -= weight) < 0) ?? [
+  const total = fitting.reduce((sum, [, , , weight]) => sum + weight, 0);
+  let left = random() * total;
+  const drawnShape = fitting.find(([, , , weight]) => {
+    left -= weight;
+    return left < 0;
+  });
+  const [peers, threshold, faultModel] = drawnShape ?? [
     fixed.peers ?? 5,
     fixed.threshold ?? 3,
     fixed.faultModel ?? 'byzantine',

@@ -202,7 +202,10 @@ export class Oracle {
       if (half === undefined || parent === undefined) continue;
       decode(dealingPublicSchema, half.bytes).parts.forEach((part, at) => {
         const key = parent.keys.find(({ id }) => sameBytes(id, part.key));
-        if (key === undefined) return this.fail('2', `${peer.name} holds a sub-share of no key`);
+        if (key === undefined) {
+          this.fail('2', `${peer.name} holds a sub-share of no key`);
+          return;
+        }
         const threshold = part.commitments.length + 1;
         const right = checkSubShare({
           key: publicOf(key),

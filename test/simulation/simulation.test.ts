@@ -5,7 +5,7 @@ import { optionsOf } from './options.ts';
 import { type RunResult, simulate } from './run.ts';
 
 /** More of them: `HOLDFAST_SEEDS=2000`, or `scripts/simulate --seeds 2000`. */
-const seeds = Number(process.env.HOLDFAST_SEEDS ?? 60);
+const seeds = Number(process.env.HOLDFAST_SEEDS ?? 40);
 const timeoutMs = 120_000 + seeds * 3_000;
 
 const failureOf = ({ options, violation }: RunResult): string | null =>

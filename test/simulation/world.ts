@@ -29,7 +29,7 @@ const timing: Timing = {
   graceMs: 150,
   resendMs: 400,
   resendMaxMs: 2_000,
-  recoveryHoldMs: 1_000,
+  recoveryHoldMs: 5_000,
 };
 
 const ciphers: CipherName[] = ['aes', 'des', 'aes', 'blowfish', 'aes', '3des', 'aes', 'xchacha20'];

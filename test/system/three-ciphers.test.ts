@@ -73,6 +73,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     const { pid } = lab.peer('a');
     const self = (await lab.api('a').peers()).find((peer) => peer.self);
     const target = (self?.addresses ?? []).map((address) => multiaddr(address));
+    expect(target).toHaveLength(1);
     const members = await lab.api('a').peers();
     await dialMany(target, 50);
     const filesBefore = openFiles(pid);

@@ -8,7 +8,7 @@ import { encode, fromHex, hex, sameBytes } from '../codec.ts';
 import type { JobResult } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import type { Packet } from '../packet.ts';
-import { headLink, headOf, holdsShare, keySettings, selfIn, signingSecret } from '../queries.ts';
+import { headLink, headOf, holdsShare, keySettings, selfIn, signingSecret, type View } from '../queries.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
 import { checkMaskPublic, choiceName } from './helping.ts';
@@ -16,8 +16,12 @@ import { type Chosen, hashOfRun, type Of } from './messages.ts';
 import { patch, sendTo, signed } from './speak.ts';
 import type { Asking, Run } from './state.ts';
 
-/** Stages wait this many re-sendings for silent helpers. */
-const stageSends = 8;
+/**
+ * How long a stage of a run waits for silent helpers: some re-sendings, but short enough that a run and the next one
+ * without them fit into the hold that the helpers grant.
+ */
+export const stageMs = ({ timing }: Pick<View, 'timing'>): number =>
+  Math.max(2 * timing.resendMs, Math.min(8 * timing.resendMs, timing.recoveryHoldMs / 2));
 
 const setAsking = (work: Work, asking: Asking, by: Partial<Asking>): void =>
   patch(work, { asking: { ...asking, ...by } });
@@ -132,7 +136,7 @@ function startRun(work: Work, asking: Asking, granted: Array<Asking['grants'][st
       helpers: helpers.map(({ index }) => index),
       publics: {},
       held: {},
-      stageEndsAtMs: work.nowMs + stageSends * work.timing.resendMs,
+      stageEndsAtMs: work.nowMs + stageMs(work),
       choice: null,
       sums: {},
     },
@@ -147,7 +151,7 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
       (index) => Object.keys(run.held[index] ?? {}).length === run.helpers.length,
     );
     const late = work.nowMs >= run.stageEndsAtMs;
-    const halfway = work.nowMs >= run.stageEndsAtMs - (stageSends / 2) * work.timing.resendMs;
+    const halfway = work.nowMs >= run.stageEndsAtMs - stageMs(work) / 2;
     const chosen = everybody || halfway ? chooseHelpers(run, headOf(work).threshold) : null;
     if (chosen !== null) return choose(work, asking, run, chosen);
     if (late)
@@ -248,7 +252,7 @@ function choose(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
   const next = {
     ...run,
     choice: { chosen, packet },
-    stageEndsAtMs: work.nowMs + stageSends * work.timing.resendMs,
+    stageEndsAtMs: work.nowMs + stageMs(work),
   };
   setAsking(work, asking, { run: next, sendAtMs: work.nowMs });
   work.rule('recover-choice', { epoch: asking.epoch, helpers: chosen.length });
