@@ -48,7 +48,10 @@ const batchMax = 64;
 const leaveMs = 500;
 
 export class Driver {
+  /** What the next input is stepped from. */
   #state: CoreState;
+  /** The newest state that is durable: all that anyone else sees. */
+  #durableState: CoreState;
   readonly #options: DriverOptions;
   readonly #queue: Array<{ input: Unstamped; done?: () => void }> = [];
   readonly #listeners = new Set<() => void>();
@@ -61,10 +64,11 @@ export class Driver {
   constructor(options: DriverOptions) {
     this.#options = options;
     this.#state = options.state;
+    this.#durableState = options.state;
   }
 
   get state(): CoreState {
-    return this.#state;
+    return this.#durableState;
   }
 
   /** `fresh`: the state was never stored; all of it is written before anything else happens. */
@@ -133,7 +137,9 @@ export class Driver {
       this.#state = result.state;
       outputs.push(...result.outputs);
     }
+    const reached = this.#state;
     await this.#persist(outputs);
+    this.#durableState = reached;
     if (this.#stopped) return;
     for (const output of outputs) {
       this.#perform(output);

@@ -27,12 +27,13 @@ export interface LogOptions {
 const safeFields: ReadonlySet<string> = new Set(
   `
   action address addresses answers attempt attending authenticated by bytes cipher client clusterId code
-  command config connected count culprit dealer dealers dealings delayMs direction dropped durationMs epoch
-  epochs err error event faults file fingerprint from have helpers home host index indices input job k
-  keyId keyName kind level limit listen member members method missing mode n name need next operation order
-  orders output outputs owner peer peerId peers phase pid plan port protocol quorum reason received record
-  records request role room round rule run scenario scheme seed sequence service signal slot state status
-  step suspects task timeoutMs to topic url use validRound value valueHash version via waitMs why worker
+  command config connected count culprit dealer dealers dealings delayMs direction dropped durationMs
+  epoch epochs err error event faults file fingerprint for from have helpers home host index indices input
+  job k keyId keyName kind level limit listen member members method missing mode n name need next
+  operation order orders output outputs owner peer peerId peers phase pid plan port protocol quorum reason
+  received record records remaining request role room round rule run scenario scheme seed sequence service
+  signal slot state status step suspects task timeoutMs to topic until url use validRound value valueHash
+  version via waitMs why without worker
   `
     .trim()
     .split(/\s+/),
