@@ -15,7 +15,8 @@ export class DaemonProcess {
   readonly logFile: string;
   private child: ChildProcess | null = null;
   private runningPid: number | null = null;
-  private exited: Promise<void> = Promise.resolve();
+  /** Resolves when the process has ended. */
+  private exited: () => Promise<void> = async () => {};
   private client: ApiClient | null = null;
   private readonly outlives: boolean;
   private readonly launcher: readonly string[];
@@ -46,9 +47,10 @@ export class DaemonProcess {
     const pid = runningDaemon(this.home);
     this.runningPid = pid;
     if (pid === null) return;
-    this.exited = daemonEnded(pid, this.home).then(() => {
+    this.exited = async () => {
+      await daemonEnded(pid, this.home);
       this.runningPid = null;
-    });
+    };
   }
 
   /** The daemon's API; connects when first used. */
@@ -70,13 +72,14 @@ export class DaemonProcess {
     closeSync(log);
     this.child = child;
     this.runningPid = child.pid ?? null;
-    this.exited = new Promise((resolve) => {
+    const exited = new Promise<void>((resolve) => {
       child.once('exit', () => {
         this.child = null;
         this.runningPid = null;
         resolve();
       });
     });
+    this.exited = () => exited;
     child.stdin?.on('error', () => {});
     const { stdout } = child;
     if (stdout === null) throw new Error('a daemon’s standard output is always piped');
@@ -98,7 +101,7 @@ export class DaemonProcess {
     }, stopPatienceMs);
     this.signal('SIGCONT');
     this.signal('SIGTERM');
-    await this.exited;
+    await this.exited();
     clearTimeout(deadline);
     await this.disconnect();
     if (killed) throw new Error(`${this.name} did not stop within ${stopPatienceMs} ms:\n${this.logEnd()}`);
@@ -107,7 +110,7 @@ export class DaemonProcess {
   /** SIGKILL: as if the power were cut. */
   async kill(): Promise<void> {
     this.killNow();
-    await this.exited;
+    await this.exited();
     await this.disconnect();
   }
 

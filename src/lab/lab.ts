@@ -27,8 +27,6 @@ export interface LabOptions {
   dir?: string;
   /** The daemons go on, and the homes stay, after `release`. */
   outlives?: boolean;
-  /** Where each peer is, the first one being 0; on loopback when left out. */
-  placeOf?: (at: number) => Place;
   /** Every peer on a machine of this network, in order; closed with the lab. */
   lan?: Lan;
 }
@@ -291,7 +289,7 @@ export class Lab {
   }
 
   private placeOf(at: number): Place {
-    return (this.options.lan?.placeOf ?? this.options.placeOf)?.(at) ?? here;
+    return this.options.lan?.placeOf(at) ?? here;
   }
 
   private addPeer(name: string): DaemonProcess {

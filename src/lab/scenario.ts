@@ -12,7 +12,7 @@ export interface Scenario {
   name: string;
   about: string;
   /** The group that the story begins with; it has a signing key named `ca`. */
-  group: Omit<LabOptions, 'dir' | 'outlives' | 'lan' | 'placeOf'>;
+  group: Omit<LabOptions, 'dir' | 'outlives' | 'lan'>;
   /** Machines on a network of namespaces, with cables to cut; 0: all on loopback. */
   machines: number;
   /** In order; each may rely on the ones before. */

@@ -62,8 +62,12 @@ export function inOneLine(status: StatusView): string {
   const { epoch, shareEpochs, connected, change, problems, state, keys } = status;
   if (epoch === null || state === 'waiting-for-admission') return 'waits for admission';
   if (state === 'evicted') return `evicted in epoch ${epoch}`;
-  const share = keys === 0 ? 'no key yet' : shareEpochs.includes(epoch) ? 'has its share' : 'NO SHARE';
+  const has = shareEpochs.includes(epoch);
+  // Between a decision and its new share, lacking it is in order.
+  const share =
+    keys === 0 ? 'no key yet' : has ? 'has its share' : `no share${change === null ? '!' : ' yet'}`;
   const under = change === null ? '' : `; ${change.phase} for epoch ${change.epoch}`;
-  const wrong = problems.length === 0 ? '' : `; ${problems.map(({ code }) => code).join(', ')}`;
+  const codes = problems.map(({ code }) => code).filter((code) => code !== 'no-share');
+  const wrong = codes.length === 0 ? '' : `; ${codes.join(', ')}`;
   return `epoch ${epoch}, ${share}, ${connected.length} connected${under}${wrong}`;
 }

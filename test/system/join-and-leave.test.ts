@@ -1,6 +1,7 @@
 /** Peers come and go while a group refreshes and signs: joining, being told to wait, eviction, replacing everybody. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setInterval } from 'node:timers/promises';
 import { noise } from '@chainsafe/libp2p-noise';
 import { tcp } from '@libp2p/tcp';
 import { byteStream } from '@libp2p/utils';
@@ -20,6 +21,8 @@ import { Client, readyPrimes, refresh, stolenShares, subsets } from './support.t
 
 const message = 'Signed by whoever is there.\n';
 const patienceMs = 180_000;
+/** Of each of two clients. */
+const signEveryMs = 200;
 
 /** Waits until a daemon's debug log has a line of this rule; the line. */
 const untilRule = (lab: Lab, name: string, rule: string): Promise<{ to?: number; for?: number }> =>
@@ -42,7 +45,12 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
   let client: Client;
 
   beforeAll(async () => {
-    const settings = { refreshPeriodMs: 2000, dealingWindowMs: 300, roundTimeoutMs: 500 };
+    const settings = {
+      refreshPeriodMs: 2000,
+      dealingWindowMs: 300,
+      roundTimeoutMs: 500,
+      recoveryHoldMs: 8000,
+    };
     lab = await Lab.create({ peers: 5, threshold: 3, settings });
     await lab.createKey('ca', readyPrimes(2048));
     client = await Client.of(lab, 'ca');
@@ -56,7 +64,8 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     let joining = true;
     let signed = 0;
     const keepSigning = async (at: string): Promise<void> => {
-      while (joining) {
+      for await (const _ of setInterval(signEveryMs)) {
+        if (!joining) return;
         const data = `${at}, message ${signed}`;
         const { signature } = await client.sign(at, data);
         if (!client.accepts(data, signature)) throw new Error(`the signature of "${data}" does not verify`);
@@ -92,8 +101,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
   it('signs by a set of three with both newcomers in it', async () => {
     const away = ['a', 'b', 'c', 'd'];
     for (const name of away) lab.pause(name);
-    const { signature, signers } = await client.sign('f', message);
-    for (const name of away) lab.resume(name);
+    const { signature, signers } = await client.sign('f', message).finally(() => away.forEach(lab.resume));
     expect(signers.toSorted()).toEqual(['e', 'f', 'g']);
     expect(client.accepts(message, signature)).toBe(true);
   });
@@ -113,8 +121,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     lab.resume('d');
     await Promise.all([started, lab.start('g')]);
     await Promise.all(['f', 'g'].map((name) => untilShare(lab, name)));
-    const { signature, signers } = await client.sign('g', message);
-    expect(signers).toContain('g');
+    const { signature } = await client.sign('g', message);
     expect(client.accepts(message, signature)).toBe(true);
   });
 });
@@ -159,20 +166,17 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
 
   it('refuses a wrong passphrase and a used order, with one line each, and nothing is changed', async () => {
     const { epoch } = await lab.api('a').status();
-    const wrong = join(lab.dir, 'wrong');
-    const { code, stderr } = await lab.run(
-      'a',
-      [...['evict', 'b', '--operator', lab.operatorFile], ...['--operator-passphrase-file', '/dev/stdin']],
-      'not this one\n',
-    );
-    expect([code, stderr.trim().split('\n').length]).toEqual([3, 1]);
-    expect(stderr).toMatch(/passphrase/);
+    const wrong = join(lab.dir, 'wrong-passphrase');
+    writeFileSync(wrong, 'not this one\n');
+    const refused = await outcome(['evict', 'b', '--operator-passphrase-file', wrong]);
+    expect(refused).toEqual({ code: 3, lines: [expect.stringMatching(/passphrase/)] });
+    const used = join(lab.dir, 'order');
     const addClient = ['client', 'add', 'other', '--key', 'ca', '--may', 'sign'];
-    await lab.must('a', [...addClient, '--order-file', wrong]);
-    await lab.must('a', ['order', 'submit', wrong]);
+    await lab.must('a', [...addClient, '--order-file', used]);
+    await lab.must('a', ['order', 'submit', used]);
     const after = (await lab.api('a').status()).epoch;
     expect(after).toBe((epoch ?? 0) + 1);
-    const again = await outcome(['order', 'submit', wrong]);
+    const again = await outcome(['order', 'submit', used]);
     expect(again.code).toBe(3);
     expect(again.lines).toHaveLength(1);
     expect((await lab.api('a').status()).epoch).toBe(after);
