@@ -27,18 +27,6 @@ const headerBytes = sealedHeaderBytes + publicKeyBytes;
 /** How much longer an envelope is than its plaintext. */
 export const envelopeOverheadBytes = headerBytes + tagBytes;
 
-/** An X25519 key pair, 32 bytes each. */
-export interface SealingKey {
-  readonly publicKey: Uint8Array;
-  readonly secretKey: Uint8Array;
-}
-
-/** The sealing key that a uniformly random 32-byte seed stands for. The seed is the secret key. */
-export function sealingKeyFromSeed(seed: Uint8Array): SealingKey {
-  assertKey32(seed);
-  return { publicKey: publicKeyOf(importSecretKey(seed)), secretKey: Uint8Array.from(seed) };
-}
-
 /**
  * Seals `plaintext` for the owner of `receiverKey` (X25519, 32 bytes, as sent by a peer and not trusted).
  *

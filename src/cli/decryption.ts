@@ -3,11 +3,11 @@
  * The daemon that collected them is not trusted: what it changes does not combine.
  */
 import { randomBytes } from 'node:crypto';
-import { sealingKeyFromSeed } from '../cipher/envelope.ts';
 import { SealError } from '../cipher/seal-error.ts';
 import { decodeOaep, type HashName } from '../crypto/encoding.ts';
 import { ArithmeticError, EncodingError } from '../crypto/errors.ts';
 import { bitLength, bytesToInteger } from '../crypto/integers.ts';
+import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import { combineRobust, decodeProof, type Proof } from '../crypto/signing.ts';
 import { proofContext } from '../node/jobs.ts';
 import { openPartial } from '../node/use-sealing.ts';

@@ -1,14 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  envelopeOverheadBytes,
-  envelopePlaintextBytesMax,
-  open,
-  seal,
-  sealingKeyFromSeed,
-} from '../../src/cipher/envelope.ts';
+import { envelopeOverheadBytes, envelopePlaintextBytesMax, open, seal } from '../../src/cipher/envelope.ts';
 import { cipherNames } from '../../src/cipher/local-cipher.ts';
+import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { fromHex, toHex } from '../support/hex.ts';
 import { sealErrorCode } from './support.ts';
 

@@ -1,8 +1,9 @@
 /** A group in memory behind `DaemonApi`: certifies, deals and signs for real, but decides at once. */
 import { randomBytes } from 'node:crypto';
-import { open, sealingKeyFromSeed } from '../../src/cipher/envelope.ts';
+import { open } from '../../src/cipher/envelope.ts';
 import { encodePkcs1, encodePss } from '../../src/crypto/encoding.ts';
 import { bitLength, bytesToInteger, integerToBytes } from '../../src/crypto/integers.ts';
+import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { checkCreationShare } from '../../src/crypto/key-creation.ts';
 import type { SharingParameters } from '../../src/crypto/rsa-sharing.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';

@@ -1,16 +1,14 @@
 /** What the multi-process tests share: ready-made primes, signing as a client program does, and a look into the homes. */
 import { execFileSync } from 'node:child_process';
 import { createHash, createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { openClientFile } from '../../src/cli/key-files.ts';
-import { decodeSigned } from '../../src/crypto/integers.ts';
 import type { Lab, SafePrimes } from '../../src/lab/lab.ts';
-import { FileStore } from '../../src/node/store/file-store.ts';
 import type { EpochView, SignAnswer } from '../../src/node/view.ts';
-import { fromHex, hex } from '../../src/protocol/codec.ts';
-import { durableFromRecords } from '../../src/protocol/durable-records.ts';
+import { fromHex } from '../../src/protocol/codec.ts';
 import { signUse } from '../../src/protocol/use-request.ts';
+import { stolenShares as sharesInHome } from '../support/stolen-shares.ts';
 
 const fixture: Record<string, string[]> = JSON.parse(
   readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
@@ -125,32 +123,9 @@ export function sealedFiles(home: string): Set<string> {
   );
 }
 
-/** What a thief of the folder finds: all shares of one key in a copy of a peer's store, by epoch. */
-export async function stolenShares(lab: Lab, name: string, keyId: Uint8Array): Promise<Map<number, bigint>> {
-  const copy = mkdtempSync(join(lab.dir, 'stolen-'));
-  const folder = join(copy, 'store');
-  cpSync(join(lab.peer(name).home, 'store'), folder, {
-    recursive: true,
-    filter: (source) => basename(source) !== 'lock',
-  });
-  const store = new FileStore({
-    folder,
-    cipher: 'aes',
-    randomBytes: (length) => new Uint8Array(randomBytes(length)),
-  });
-  try {
-    const { shares } = durableFromRecords(await store.open());
-    return new Map(
-      Object.entries(shares).flatMap(([epoch, byKey]) => {
-        const share = byKey[hex(keyId)];
-        return share === undefined ? [] : [[Number(epoch), decodeSigned(share)] as const];
-      }),
-    );
-  } finally {
-    await store.close();
-    rmSync(copy, { recursive: true });
-  }
-}
+/** What a thief of a peer's folder finds: all shares of one key in a copy of its store, by epoch. */
+export const stolenShares = (lab: Lab, name: string, keyId: Uint8Array): Promise<Map<number, bigint>> =>
+  sharesInHome(lab.peer(name).home, keyId);
 
 /** All subsets of `size` elements. */
 export function subsets<T>(elements: readonly T[], size: number): T[][] {
