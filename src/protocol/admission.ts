@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { hashOf } from '../crypto/hash.ts';
 import { decode, encode, shape } from './codec.ts';
-import { type Genesis, genesisSchema } from './genesis.ts';
+import { genesisSchema } from './genesis.ts';
 import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
@@ -84,4 +84,3 @@ export const lobbyAnswerSchema = z.discriminatedUnion('status', [
   }),
 ]);
 export type LobbyAnswer = z.infer<typeof lobbyAnswerSchema>;
-export type { Genesis };

@@ -132,16 +132,14 @@ function prevotersOf(view: View, { message, carried }: Entry<Proposal>, hash: Ui
 /** The verdict on a proposal's value, remembered unless commitments are still missing. */
 function verdictOn(work: Work, entry: Entry<Proposal>): 'valid' | 'invalid' | 'incomplete' {
   const hash = hex(hashOfValue(entry.message.value));
-  const known = work.volatile.verdicts[hash];
-  if (known?.verdict === 'valid') return 'valid';
+  if (work.volatile.verdicts[hash] === 'valid') return 'valid';
   // An invalid verdict is about this evidence; the same value may come again with better evidence in another round.
   const key = `${hash}/${entry.message.round}`;
-  if (work.volatile.verdicts[key]?.verdict === 'invalid') return 'invalid';
+  if (work.volatile.verdicts[key] === 'invalid') return 'invalid';
   const verdict = judge(work, entry.message.value, entry.carried.evidence as Evidence);
-  if (verdict.verdict === 'valid')
-    work.volatile.verdicts = { ...work.volatile.verdicts, [hash]: { verdict: 'valid', why: '' } };
+  if (verdict.verdict === 'valid') work.volatile.verdicts = { ...work.volatile.verdicts, [hash]: 'valid' };
   if (verdict.verdict === 'invalid') {
-    work.volatile.verdicts = { ...work.volatile.verdicts, [key]: { verdict: 'invalid', why: verdict.why } };
+    work.volatile.verdicts = { ...work.volatile.verdicts, [key]: 'invalid' };
     work.rule('invalid-proposal', {
       epoch: entry.message.epoch,
       round: entry.message.round,

@@ -3,7 +3,7 @@ import { trialBlock } from '../crypto/encoding.ts';
 import { modPow } from '../crypto/engine.ts';
 import { decode, hex, numberOf, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
-import type { Job, JobResult } from './io.ts';
+import type { Job, JobResult, KeySetting } from './io.ts';
 import {
   type Carried,
   hashOfTrials,
@@ -13,19 +13,21 @@ import {
   type Trials,
 } from './messages.ts';
 import { verifyPacket } from './packet.ts';
-import { headHash, headLink, headOf, holdsShare, selfIn, signingSecret, valueQuorum } from './queries.ts';
+import {
+  headHash,
+  headLink,
+  headOf,
+  headSettings,
+  holdsShare,
+  selfIn,
+  signingSecret,
+  valueQuorum,
+} from './queries.ts';
 import { patch } from './recovery/speak.ts';
 import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
 import { decodePublic } from './validity.ts';
-import type { Value } from './value.ts';
 import type { Work } from './work.ts';
-
-const settingOf = (work: Work, value: Value, at: number) => ({
-  key: value.keys[at] as Value['keys'][number],
-  threshold: value.threshold,
-  membersMax: work.genesis.membersMax,
-});
 
 /** Rule `apply`: who holds every accepted sub-share computes its new share. */
 export function apply(work: Work): boolean {
@@ -38,6 +40,7 @@ export function apply(work: Work): boolean {
   if (before === undefined || parent === undefined || parentSelf?.index !== self.index) return false;
   const held = value.accepted.map(({ digest }) => work.durable.subShares[hex(digest)]);
   if (held.some((subShare) => subShare === undefined)) return false;
+  const settings = headSettings(work);
   const keys = value.keys.map((key, at) => {
     const name = hex(key.id);
     const old = parent.keys.some((listed) => sameBytes(listed.id, key.id));
@@ -47,7 +50,7 @@ export function apply(work: Work): boolean {
       ({ digest, dealer }) => dealer === 0 && createsKey(work, digest, key.id),
     );
     return {
-      setting: settingOf(work, value, at),
+      setting: settings[at] as KeySetting,
       commitments: commitments[at] as Uint8Array[],
       before: old ? (before[name] ?? null) : null,
       created: old ? null : (held[created]?.numbers[0] ?? null),
@@ -80,12 +83,7 @@ export function applied(work: Work, epoch: number, result: Extract<JobResult, { 
     work.rule('apply-failed', { epoch });
     return;
   }
-  const shares = result.shares;
-  work.put(
-    'shares',
-    epoch,
-    Object.fromEntries(value.keys.map((key, at) => [hex(key.id), shares[at] as Uint8Array])),
-  );
+  work.putShares(value, result.shares);
 }
 
 /** Rule `ready`: this member's trial partials under its new share. */
@@ -100,8 +98,9 @@ export function ready(work: Work): boolean {
   )
     return false;
   const shares = work.durable.shares[value.epoch] as Record<string, Uint8Array>;
+  const settings = headSettings(work);
   const keys = value.keys.map((key, at) => ({
-    setting: settingOf(work, value, at),
+    setting: settings[at] as KeySetting,
     share: shares[hex(key.id)] as Uint8Array,
   }));
   const job: Job = { kind: 'trial', index: signer.index, epoch: value.epoch, value: headHash(work), keys };
@@ -140,12 +139,13 @@ export function combineTrial(work: Work): boolean {
   if (value.epoch === 0 || work.durable.retires[value.epoch] !== undefined) return false;
   const readys = Object.values(work.durable.readys);
   if (readys.length < valueQuorum(work, value)) return false;
+  const settings = headSettings(work);
   const job: Job = {
     kind: 'combine-trial',
     epoch: value.epoch,
     value: headHash(work),
     keys: value.keys.map((_, at) => ({
-      setting: settingOf(work, value, at),
+      setting: settings[at] as KeySetting,
       commitments: commitments[at] as Uint8Array[],
     })),
     trials: readys.map(({ message, carried }) => ({ by: message.by, trials: carried.trials as Trials })),

@@ -33,7 +33,6 @@ export const certificateSchema = z.discriminatedUnion('type', [
     operators: z.array(operatorSignatureSchema).max(limits.operatorsMax),
   }),
 ]);
-export type Certificate = z.infer<typeof certificateSchema>;
 
 export const linkSchema = z.strictObject({
   value: valueSchema,

@@ -163,4 +163,10 @@ export const keySettings = (
   membersMax: number,
 ): KeySetting[] => keys.map((key) => ({ key, threshold, membersMax }));
 
+/** The settings of every key of the newest value, in its order. */
+export function headSettings(view: View): KeySetting[] {
+  const { keys, threshold } = headOf(view);
+  return keySettings(keys, threshold, view.genesis.membersMax);
+}
+
 export const headHash = (view: View): Uint8Array => hashOfValue(headOf(view));

@@ -150,8 +150,8 @@ export interface Volatile {
   retireAtMs: number | null;
   resendAtMs: number | null;
   resendIntervalMs: number;
-  /** Verdict on every proposed value; `incomplete` while commitments are being fetched. */
-  verdicts: Record<Hex, { verdict: 'valid' | 'invalid' | 'incomplete'; why: string }>;
+  /** Final verdicts: a valid value by its hash, one found invalid by `hash/round`, because its evidence may come again. */
+  verdicts: Record<string, 'valid' | 'invalid'>;
   /** Dealings received but not yet checked, by digest. */
   inbox: Record<Hex, { dealer: number; plan: Hex; packet: Packet; envelopes: Uint8Array[] }>;
   /** `plan/dealer` of dealings that failed their check; no other is taken from that dealer. */

@@ -3,8 +3,10 @@
  * away whole; the state it began with is untouched.
  */
 import { hkdfSync } from 'node:crypto';
+import { hex } from './codec.ts';
 import type { Output } from './io.ts';
 import type { Blame, CoreState, Durable, Volatile } from './state.ts';
+import type { Value } from './value.ts';
 
 type Section = Exclude<keyof Durable, 'own'>;
 
@@ -51,6 +53,14 @@ export class Work {
   }
   own(change: Partial<Durable['own']>): void {
     this.durable.own = { ...this.durable.own, ...change };
+  }
+  /** This member's new shares, in the order of the value's keys. */
+  putShares({ epoch, keys }: Value, shares: readonly Uint8Array[]): void {
+    this.put(
+      'shares',
+      epoch,
+      Object.fromEntries(keys.map((key, at) => [hex(key.id), shares[at] as Uint8Array])),
+    );
   }
   emit(output: Output): void {
     this.outputs.push(output);

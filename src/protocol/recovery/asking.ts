@@ -8,7 +8,7 @@ import { encode, fromHex, hex, sameBytes } from '../codec.ts';
 import type { JobResult } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import type { Packet } from '../packet.ts';
-import { headLink, headOf, holdsShare, keySettings, selfIn, signingSecret, type View } from '../queries.ts';
+import { headLink, headOf, headSettings, holdsShare, selfIn, signingSecret, type View } from '../queries.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
 import { checkMaskPublic, choiceName } from './helping.ts';
@@ -272,7 +272,7 @@ export function receiveSum(work: Work, message: Of<'recover-sum'>): void {
 /** All chosen sums are here: each is checked against v_i and the masks, then f(r) is interpolated and checked (step 3). */
 function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
   const self = selfIn(work);
-  const { value, commitments } = headLink(work);
+  const { commitments } = headLink(work);
   if (self === undefined) return false;
   const halves = chosen.map(({ digest }) =>
     decodePublic((run.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
@@ -280,7 +280,7 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
   return work.compute(`recover/${asking.epoch}/${hex(run.run)}`, {
     kind: 'recover',
     index: self.index,
-    keys: keySettings(value.keys, value.threshold, work.genesis.membersMax).map((setting, at) => ({
+    keys: headSettings(work).map((setting, at) => ({
       setting,
       commitments: commitments[at] as Uint8Array[],
       masks: halves.map((half) => (half.parts[at] as { commitments: Uint8Array[] }).commitments),
@@ -314,12 +314,7 @@ export function recovered(work: Work, about: string, result: Extract<JobResult, 
     return;
   }
   const { value } = headLink(work);
-  const shares = result.shares;
-  work.put(
-    'shares',
-    value.epoch,
-    Object.fromEntries(value.keys.map((key, at) => [hex(key.id), shares[at] as Uint8Array])),
-  );
+  work.putShares(value, result.shares);
   patch(work, { asking: null });
   work.rule('recovered', { epoch: value.epoch });
 }

@@ -6,15 +6,15 @@
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { decode, encode, fromHex, hex, sameBytes } from '../codec.ts';
 import { ProtocolError } from '../errors.ts';
-import type { JobResult } from '../io.ts';
+import type { JobResult, KeySetting } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import { type Packet, verifyPacket } from '../packet.ts';
 import {
   headLink,
   headOf,
+  headSettings,
   holdsShare,
   isSuspended,
-  keySettings,
   selfIn,
   signingSecret,
   type View,
@@ -29,9 +29,6 @@ import type { Helping } from './state.ts';
 /** Whether this member can help in the newest epoch: it has applied it. */
 const canHelp = (work: Work): boolean =>
   holdsShare(work) && headOf(work).keys.length > 0 && signingSecret(work) !== null;
-
-const settings = (work: Work) =>
-  keySettings(headOf(work).keys, headOf(work).threshold, work.genesis.membersMax);
 
 const change = (work: Work, helping: Helping, by: Partial<Helping>): Helping => {
   const next = { ...helping, ...by };
@@ -150,7 +147,11 @@ export function receiveRun(work: Work, message: Of<'recover-run'>, grants: reado
   };
   patch(work, { granted: rest });
   change(work, helping, {});
-  work.compute(`mask/${message.by}/${hex(run)}`, { kind: 'deal', keys: settings(work), dealer: self.index });
+  work.compute(`mask/${message.by}/${hex(run)}`, {
+    kind: 'deal',
+    keys: headSettings(work),
+    dealer: self.index,
+  });
   work.rule('recover-mask', { epoch: message.epoch, for: message.by });
 }
 
@@ -211,7 +212,7 @@ export function masked(work: Work, about: string, result: Extract<JobResult, { k
   };
   work.compute(`mask-seal/${about}`, {
     kind: 'seal',
-    keys: settings(work),
+    keys: headSettings(work),
     coefficients: result.coefficients,
     tie,
     receivers: helping.helpers,
@@ -308,7 +309,7 @@ export function checkMasks(work: Work): boolean {
     const items = Object.values(helping.inbox).map(({ dealer, public: bytes, envelopes }) => {
       const half = decodePublic(bytes);
       const parts = half.parts.map((part, at) => ({
-        setting: settings(work)[at] as ReturnType<typeof settings>[number],
+        setting: headSettings(work)[at] as KeySetting,
         commitments: part.commitments,
         creation: false,
       }));
@@ -397,7 +398,7 @@ export function receiveChoice(work: Work, message: Of<'recover-choice'>): void {
   const shares = work.durable.shares[head.epoch] as Record<string, Uint8Array>;
   work.compute(`sum/${message.by}/${hex(message.run)}`, {
     kind: 'sum',
-    keys: settings(work),
+    keys: headSettings(work),
     shares: head.keys.map((key) => shares[hex(key.id)] as Uint8Array),
     index: self.index,
     root: message.by,
