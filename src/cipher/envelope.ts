@@ -1,4 +1,5 @@
-import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import { sharedSecret } from '../crypto/key-agreement.ts';
+import { rawKeyBytes, secretKeyOf } from '../crypto/raw-keys.ts';
 import {
   assertKey32,
   checkSealedBytes,
@@ -22,8 +23,7 @@ import { SealError } from './seal-error.ts';
  */
 
 export const envelopePlaintextBytesMax = 64 * 1024;
-const publicKeyBytes = 32;
-const headerBytes = sealedHeaderBytes + publicKeyBytes;
+const headerBytes = sealedHeaderBytes + rawKeyBytes;
 /** How much longer an envelope is than its plaintext. */
 export const envelopeOverheadBytes = headerBytes + tagBytes;
 
@@ -47,10 +47,9 @@ export function seal(request: {
     throw new SealError('too-large', `an envelope holds at most ${envelopePlaintextBytesMax} bytes`);
   }
   assertKey32(entropy);
-  const ephemeral = importSecretKey(entropy);
-  const ephemeralKey = publicKeyOf(ephemeral);
+  const ephemeralKey = secretKeyOf('x25519', entropy).publicKey;
   const header = Buffer.concat([sealedHeader(cipher), ephemeralKey]);
-  const secret = sharedSecret(ephemeral, receiverKey);
+  const secret = secretWith(entropy, receiverKey);
   const sealed = sealLayers(
     envelopeLayers(cipher, secret, ephemeralKey, receiverKey, header, context),
     plaintext,
@@ -74,10 +73,10 @@ export function open(request: {
   const cipher = readSealedHeader(envelope);
   const header = envelope.subarray(0, headerBytes);
   const ephemeralKey = envelope.subarray(sealedHeaderBytes, headerBytes);
-  const receiver = importSecretKey(secretKey);
-  const secret = sharedSecret(receiver, ephemeralKey);
+  const secret = secretWith(secretKey, ephemeralKey);
   try {
-    const layers = envelopeLayers(cipher, secret, ephemeralKey, publicKeyOf(receiver), header, context);
+    const { publicKey } = secretKeyOf('x25519', secretKey);
+    const layers = envelopeLayers(cipher, secret, ephemeralKey, publicKey, header, context);
     return openLayers(layers, envelope.subarray(headerBytes));
   } finally {
     secret.fill(0);
@@ -97,36 +96,12 @@ function envelopeLayers(
   return { place: 'envelope', cipher, secret, publicKeys, associated };
 }
 
-/** Errors: `malformed` for a key of another length, `weak-public-key` when the result is all zero (RFC 7748 §6.1). */
-function sharedSecret(secretKey: KeyObject, publicKey: Uint8Array): Uint8Array {
-  if (publicKey.length !== publicKeyBytes) {
-    throw new SealError('malformed', `a sealing key has ${publicKeyBytes} bytes`);
-  }
-  let secret: Uint8Array = new Uint8Array(publicKeyBytes);
-  try {
-    secret = diffieHellman({ privateKey: secretKey, publicKey: importPublicKey(publicKey) });
-  } catch {
-    // OpenSSL refuses an all-zero result by throwing; the check below does not depend on that.
-  }
-  if (secret.every((byte) => byte === 0)) {
+/** Errors: `malformed` for a key of another length, `weak-public-key` for one that would protect nothing. */
+function secretWith(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  if (publicKey.length !== rawKeyBytes)
+    throw new SealError('malformed', `a sealing key has ${rawKeyBytes} bytes`);
+  const secret = sharedSecret(secretKey, publicKey);
+  if (secret === null)
     throw new SealError('weak-public-key', 'this sealing key has small order and would protect nothing');
-  }
   return secret;
-}
-
-/** RFC 8410: the fixed DER bytes around a raw X25519 key. */
-const secretKeyPrefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
-const publicKeyPrefix = Buffer.from('302a300506032b656e032100', 'hex');
-
-function importSecretKey(raw: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.concat([secretKeyPrefix, raw]), format: 'der', type: 'pkcs8' });
-}
-
-function importPublicKey(raw: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([publicKeyPrefix, raw]), format: 'der', type: 'spki' });
-}
-
-function publicKeyOf(secretKey: KeyObject): Uint8Array {
-  const der = createPublicKey(secretKey).export({ format: 'der', type: 'spki' });
-  return new Uint8Array(der.subarray(publicKeyPrefix.length));
 }

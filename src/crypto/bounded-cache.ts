@@ -7,6 +7,14 @@ export class BoundedCache<Key, Value> {
     this.#entriesMax = entriesMax;
   }
 
+  has(key: Key): boolean {
+    return this.#entries.has(key);
+  }
+
+  delete(key: Key): void {
+    this.#entries.delete(key);
+  }
+
   getOrCompute(key: Key, compute: () => Value): Value {
     const known = this.#entries.get(key);
     const value = known ?? compute();

@@ -22,20 +22,6 @@ export const gcd = (a: bigint, b: bigint): bigint => {
   return x;
 };
 
-/** g = gcd(a, b) ≥ 0 and x, y with x·a + y·b = g. */
-export const extendedGcd = (a: bigint, b: bigint): { g: bigint; x: bigint; y: bigint } => {
-  let [r0, r1] = [a, b];
-  let [x0, x1] = [1n, 0n];
-  let [y0, y1] = [0n, 1n];
-  while (r1 !== 0n) {
-    const q = r0 / r1;
-    [r0, r1] = [r1, r0 - q * r1];
-    [x0, x1] = [x1, x0 - q * x1];
-    [y0, y1] = [y1, y0 - q * y1];
-  }
-  return r0 < 0n ? { g: -r0, x: -x0, y: -y0 } : { g: r0, x: x0, y: y0 };
-};
-
 /** The inverse of a in [0, m). @throws ArithmeticError when gcd(a, m) ≠ 1 */
 export const modInverse = (a: bigint, m: bigint): bigint => {
   // Euclid with the one cofactor that is needed.

@@ -1,12 +1,30 @@
-/** X25519 (RFC 7748) key pairs over raw 32-byte keys: the one-time sealing keys of the protocol. */
-import { createPrivateKey, createPublicKey } from 'node:crypto';
-
-const pkcs8Prefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
+/** X25519 (RFC 7748) over raw 32-byte keys: the one-time sealing keys of the protocol. */
+import { diffieHellman } from 'node:crypto';
+import { publicKeyOf, rawKeyBytes, secretKeyOf } from './raw-keys.ts';
 
 /** The key pair that a uniformly random 32-byte seed stands for; the seed is the secret key. */
 export function sealingKeyFromSeed(seed: Uint8Array): { publicKey: Uint8Array; secretKey: Uint8Array } {
-  if (seed.length !== 32) throw new RangeError('a sealing key is made from 32 bytes');
-  const secret = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' });
-  const spki = createPublicKey(secret).export({ format: 'der', type: 'spki' });
-  return { publicKey: new Uint8Array(spki.subarray(-32)), secretKey: Uint8Array.from(seed) };
+  const { publicKey } = secretKeyOf('x25519', seed);
+  return { publicKey: publicKey.slice(), secretKey: Uint8Array.from(seed) };
 }
+
+/**
+ * The secret that `secretKey` shares with the owner of `publicKey`, which is a peer's word; null where it would be all
+ * zero, as with a key of small order: it would protect nothing (RFC 7748 §6.1).
+ */
+export function sharedSecret(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null {
+  try {
+    const secret = diffieHellman({
+      privateKey: secretKeyOf('x25519', secretKey).key,
+      publicKey: publicKeyOf('x25519', publicKey),
+    });
+    return secret.every((byte) => byte === 0) ? null : secret;
+  } catch {
+    return null; // OpenSSL refuses an all-zero result itself.
+  }
+}
+
+const anySecret = new Uint8Array(rawKeyBytes).fill(1);
+
+/** Whether a peer's sealing key protects what is sealed to it; false, never an error, for whatever it may have sent. */
+export const isSealingKey = (publicKey: Uint8Array): boolean => sharedSecret(anySecret, publicKey) !== null;

@@ -62,6 +62,7 @@ export const subShareBound = (p: SharingParameters, receiver: number): bigint =>
   return (coefficientBound(p) - 1n) * powers;
 };
 
+/** Tests use short keys; the commands refuse to make or to import any under 2048 bits. */
 const modulusBitsRange = { min: 512, max: 4096 };
 const exponentBitsMax = 64;
 

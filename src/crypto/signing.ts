@@ -179,11 +179,15 @@ export const decodeProof = (bytes: Uint8Array): Proof => {
 /** How many sets of k are tried when all proofs pass and the signature still fails. */
 const setsTriedMax = 256;
 
+/** Sets of `size`, the first ones first; each next one differs in many members, so that few suspects soon fall outside one. */
 function* setsOf(indices: readonly number[], size: number): Generator<number[]> {
-  if (size === 0) yield [];
-  else
-    for (const [position, index] of indices.entries())
-      for (const rest of setsOf(indices.slice(position + 1), size - 1)) yield [index, ...rest];
+  const { length } = indices;
+  if (length < size) return;
+  for (let stride = 1; stride === 1 || stride < length; stride += 1)
+    for (let start = 0; start < length; start += 1) {
+      const set = new Set(Array.from({ length: size }, (_, at) => indices[(start + at * stride) % length]!));
+      if (set.size === size) yield [...set];
+    }
 }
 
 export type RobustResult = {
@@ -227,11 +231,9 @@ export const combineRobust = (request: {
     const signature = combineThese(set);
     if (signature !== null) {
       // In the first set nobody was tried and found wanting; in a later one, whoever spoils this good set is suspect.
-      const suspects =
-        setsTried === 0
-          ? []
-          : proven.filter((i) => !set.includes(i) && combineThese([...set.slice(1), i]) === null);
-      return { signature, culprits, suspects };
+      const spoils = (index: number): boolean =>
+        !set.includes(index) && combineThese([...set.slice(1), index]) === null;
+      return { signature, culprits, suspects: setsTried === 0 ? [] : proven.filter(spoils) };
     }
     setsTried += 1;
     if (setsTried === setsTriedMax) break;

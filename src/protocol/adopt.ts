@@ -1,7 +1,10 @@
 /** Taking up a certified value, decided here or pulled from others: the one place where the newest epoch moves. */
+import { dropOldAccusations } from './accusation.ts';
 import { hex } from './codec.ts';
+import { keepOpenContradictions } from './contradiction.ts';
 import { checkLink, type Link } from './link.ts';
 import { headOf, selfIn } from './queries.ts';
+import { endPauses } from './recovery/pauses.ts';
 import { noRecovery } from './recovery/state.ts';
 import { hashOfValue } from './value.ts';
 import type { Work } from './work.ts';
@@ -22,22 +25,27 @@ export function adopt(work: Work, link: Link): void {
     .map((blame) => blame.by);
   work.put('links', epoch, link);
   work.put('notes', epoch, { decidedAtMs: work.volatile.wallMs, contradicted });
+  endPauses(work, (pause) => pause.epoch <= epoch);
   keepAdmissions(work, link);
-  for (const section of [
-    'attends',
-    'haves',
-    'proposals',
-    'votes',
-    'readys',
-    'plans',
-    'contradictions',
-  ] as const)
-    work.drop(section, () => false);
-  work.drop('orders', (sequence) => Number(sequence) > value.lastOrder);
+  for (const section of ['attends', 'haves', 'proposals', 'votes', 'readys', 'plans'] as const)
+    work.clear(section);
+  keepOpenContradictions(work, before, value);
+  work.retain('orders', (sequence) => Number(sequence) > value.lastOrder);
   work.own({ head: epoch, rounds: null, forced: null, muted: null });
+  dropOldAccusations(work);
+  // What is still unchecked and did not count belongs to a plan with, maybe, other keys or another threshold.
+  const counts = new Set(value.accepted.map(({ digest }) => hex(digest)));
+  work.volatile.inbox = Object.fromEntries(
+    Object.entries(work.volatile.inbox).filter(([digest]) => counts.has(digest)),
+  );
+  work.volatile.jobs = Object.fromEntries(
+    Object.entries(work.volatile.jobs).filter(([, state]) => state === 'under way'),
+  );
   work.volatile.verdicts = {};
+  work.volatile.gatheringSinceMs = null;
   work.volatile.windowEndsAtMs = null;
   work.volatile.timeoutsFromRound = 0;
+  work.volatile.timeoutsResetBy = {};
   work.volatile.timers = {};
   work.volatile.haveAtMs = null;
   work.volatile.retireAtMs = null;
@@ -60,9 +68,11 @@ export function adopt(work: Work, link: Link): void {
 
 /** Remembers the orders that admitted members of this value, and forgets those of members that left. */
 function keepAdmissions(work: Work, { value }: Link): void {
-  for (const order of work.durable.plans[hex(value.plan)]?.orders ?? [])
-    if (order.body.action.type === 'admit') work.put('admissions', order.body.action.peer, order);
-  work.drop('admissions', (peer) => value.roster.some((member) => member.peer === peer));
+  for (const order of work.durable.plans[hex(value.plan)]?.orders ?? []) {
+    const { action } = order.body;
+    if (action.type === 'admit' || action.type === 'reinstate') work.put('admissions', action.peer, order);
+  }
+  work.retain('admissions', (peer) => value.roster.some((member) => member.peer === peer));
 }
 
 /** This member was evicted: it erases what it held (§4, "A member that is being evicted … then erases"). */
@@ -76,7 +86,7 @@ function leave(work: Work): void {
     'subShares',
     'orders',
   ] as const)
-    work.drop(section, () => false);
+    work.clear(section);
   work.rotate = true;
   work.rule('evicted', { epoch: headOf(work).epoch });
 }

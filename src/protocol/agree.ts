@@ -3,6 +3,7 @@
  * the value of the next epoch. A quorum of precommits is the certificate.
  */
 import { decode, hex, sameBytes } from './codec.ts';
+import { compareShown } from './contradiction.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
@@ -30,7 +31,7 @@ import { leaderOf, memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
 import type { Entry, Hex, RoundStep, Rounds } from './state.ts';
 import { judge } from './validity.ts';
-import { hashOfValue, type Value } from './value.ts';
+import { hashOfValue, type KeyCommitments } from './value.ts';
 import type { Work } from './work.ts';
 
 const roundsOf = (work: Work): Rounds | null => work.durable.own.rounds;
@@ -79,19 +80,45 @@ export function receiveProposal(work: Work, message: Proposal, carried: Carried)
   if (message.validRound >= message.round)
     throw new ProtocolError('bad-proposal', 'a valid round must be an earlier one', { culprit: message.by });
   keep(work, message, carried);
+  compareShown(work, carried.evidence.attends);
 }
 
 export function receiveVote(work: Work, message: Vote, carried: Carried): void {
-  if (message.round > aheadMax(work))
-    throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
+  if (message.round > aheadMax(work)) makeRoomAhead(work, message);
   keep(work, message, carried);
+}
+
+/**
+ * Of rounds far ahead one vote a member is kept, the latest, so that a member which comes back after hundreds of rounds
+ * still learns where the others are (rule `jump-round`); nobody keeps what was said in its own round. Throws `early`.
+ */
+function makeRoomAhead(work: Work, { by, round }: Vote): void {
+  const isFar = (vote: Vote): boolean => vote.by === by && vote.round > aheadMax(work);
+  const known = Object.entries(work.durable.votes).filter(([, { message }]) => isFar(message));
+  // Where nobody may be faulty, one vote would be enough to jump, and one member could drag everybody away.
+  if (changeFaults(work) === 0 || known.some(([, { message }]) => message.round >= round))
+    throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
+  const gone = new Set(known.map(([key]) => key));
+  work.retain('votes', (key) => !gone.has(key));
 }
 
 // ── everybody ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The proposal of any round that has the value with this hash. */
-export const proposalWith = (view: View, hash: Hex): Entry<Proposal> | undefined =>
-  Object.values(view.durable.proposals).find(({ message }) => hex(hashOfValue(message.value)) === hash);
+/**
+ * A proposal, of any round, of the value with this hash, whose evidence shows that it is valid. The hash is not of the
+ * evidence: a leader that lies can propose an honest leader's value again with nothing behind it.
+ */
+export function validProposalOf(
+  view: View,
+  hash: Hex,
+): { entry: Entry<Proposal>; commitments: KeyCommitments } | null {
+  for (const entry of Object.values(view.durable.proposals)) {
+    if (hex(hashOfValue(entry.message.value)) !== hash) continue;
+    const verdict = judge(view, entry.message.value, entry.carried.evidence as Evidence);
+    if (verdict.verdict === 'valid') return { entry, commitments: verdict.commitments };
+  }
+  return null;
+}
 
 const votesFor = (view: View, type: Vote['type'], round: number, hash: Hex | null): Vote[] =>
   votesOf(view, type, round).filter(({ value }) =>
@@ -111,12 +138,19 @@ export const votesPackets = (view: View, type: Vote['type'], round: number, hash
  * Members that prevoted for a value in the round that its proposal names (line 28): those seen here and those whose votes
  * it carries, so that a member that voted both ways cannot keep them from a peer that holds its other vote.
  */
-function prevotersOf(view: View, { message, carried }: Entry<Proposal>, hash: Uint8Array): Set<number> {
-  const { roster } = headOf(view);
+export function prevotersOf(
+  view: View,
+  { message, carried }: Entry<Proposal>,
+  hash: Uint8Array,
+): Set<number> {
+  const instance = instanceOf(view);
   const shown = (carried.evidence?.prevotes ?? []).flatMap((packet) => {
     const said = decode(prevoteSchema, packet.body);
-    const member = memberAt(roster, said.by);
+    const member = memberAt(electors(view), said.by);
     const fits =
+      (said.instance === null
+        ? instance === null
+        : instance !== null && sameBytes(said.instance, instance)) &&
       said.epoch === message.epoch &&
       said.round === message.validRound &&
       said.value !== null &&
@@ -150,14 +184,35 @@ function verdictOn(work: Work, entry: Entry<Proposal>): 'valid' | 'invalid' | 'i
   return verdict.verdict;
 }
 
-/** Digests of dealings whose public halves are needed to judge proposals: asked for in summaries. */
+/** By proposal, whether only commitments are missing to judge it: that does not change while they are. */
+const incomplete = new WeakMap<Entry<Proposal>, boolean>();
+
+function isIncomplete(view: View, entry: Entry<Proposal>): boolean {
+  const known = incomplete.get(entry);
+  if (known !== undefined) return known;
+  const verdict = judge(view, entry.message.value, entry.carried.evidence as Evidence);
+  incomplete.set(entry, verdict.verdict === 'incomplete');
+  return verdict.verdict === 'incomplete';
+}
+
+/**
+ * Digests of dealings whose public halves are needed to judge proposals, those of the present round first: asked for in
+ * summaries. Only of proposals that nothing else speaks against, else a liar could have anything asked for and stored.
+ */
 export function wantedPublics(view: View): Uint8Array[] {
-  const wanted = Object.values(view.durable.proposals).flatMap(({ message }) =>
-    message.value.accepted.map(({ digest }) => digest),
-  );
-  return [...new Map(wanted.map((digest) => [hex(digest), digest])).entries()]
-    .filter(([digest]) => view.durable.publics[digest] === undefined)
-    .map(([, digest]) => digest);
+  const present = view.durable.own.rounds?.round;
+  const missing = new Map<string, Uint8Array>();
+  const proposals = Object.values(view.durable.proposals);
+  for (const entry of proposals.sort(
+    (a, b) => Number(b.message.round === present) - Number(a.message.round === present),
+  )) {
+    const lacking = entry.message.value.accepted.filter(
+      ({ digest }) => view.durable.publics[hex(digest)] === undefined,
+    );
+    if (lacking.length > 0 && isIncomplete(view, entry))
+      for (const { digest } of lacking) missing.set(hex(digest), digest);
+  }
+  return [...missing.values()].slice(0, limits.dealingsMax);
 }
 
 const vote = (work: Work, type: Vote['type'], value: Uint8Array | null): void => {
@@ -241,8 +296,8 @@ function enterRound(work: Work, round: number, why: string): void {
   setRounds(work, { round, step: 'propose' });
   const kept = (of: number) =>
     of >= round - limits.roundsKept || of === rounds.locked?.round || of === rounds.valid?.round;
-  work.drop('votes', (key) => kept(Number(key.split('/')[1])));
-  work.drop('proposals', (key) => kept(Number(key)));
+  work.retain('votes', (key) => kept(Number(key.split('/')[1])));
+  work.retain('proposals', (key) => kept(Number(key)));
   work.volatile.timers = {};
   work.volatile.resendIntervalMs = work.timing.resendMs;
   work.rule('enter-round', { epoch: rounds.epoch, round, why });
@@ -292,11 +347,9 @@ export function decisionOf(work: Work): Link | null {
   for (const [key, entries] of tally) {
     if (entries.length < quorum) continue;
     const hash = key.slice(key.indexOf('/') + 1);
-    const proposal = proposalWith(work, hash);
-    if (proposal === undefined) continue; // a re-send brings it
-    const verdict = judge(work, proposal.message.value, proposal.carried.evidence as Evidence);
-    if (verdict.verdict !== 'valid') continue; // commitments, or better evidence, are still to come
-    const value: Value = proposal.message.value;
+    const proposal = validProposalOf(work, hash);
+    if (proposal === null) continue; // a re-send brings it, its commitments, or better evidence
+    const { value } = proposal.entry.message;
     const votes = entries
       .map(({ message, carried }) => ({ by: message.by, signature: carried.packet.signature }))
       .sort((a, b) => a.by - b.by);
@@ -304,7 +357,7 @@ export function decisionOf(work: Work): Link | null {
     return {
       value,
       certificate: { type: 'precommits', round, ...forcedOrder(work), votes },
-      commitments: verdict.commitments,
+      commitments: proposal.commitments,
     };
   }
   return null;

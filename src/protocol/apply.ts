@@ -23,6 +23,7 @@ import {
   signingSecret,
   valueQuorum,
 } from './queries.ts';
+import { endPauses } from './recovery/pauses.ts';
 import { patch } from './recovery/speak.ts';
 import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
@@ -130,7 +131,9 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
   const liar = work.durable.blames[`${value.epoch}/${message.by}/false-trial`];
   if (liar !== undefined) return;
   keep(work, message, carried);
-  if (work.volatile.recovery.hold?.recoverer === message.by) patch(work, { hold: null }); // it has its share: nothing to hold for
+  // It has its share: nothing to hold for, and nothing to wait for.
+  if (work.volatile.recovery.hold?.recoverer === message.by) patch(work, { hold: null });
+  endPauses(work, ({ index }) => index === message.by);
 }
 
 /** Rule `combine-trial`: the new shares must have signed before anything old goes (§4.5). */
@@ -164,9 +167,11 @@ export function combined(
   if (headOf(work).epoch !== epoch || work.durable.retires[epoch] !== undefined) return;
   for (const by of result.culprits) {
     work.blame({ epoch, by, kind: 'false-trial' });
-    work.drop('readys', (index) => Number(index) !== by);
+    work.retain('readys', (index) => Number(index) !== by);
     work.rule('false-trial', { epoch, by });
   }
+  // Its proof holds: it may be true, and two that lie together may have made it look false. It stays what it is, and is logged.
+  for (const by of result.suspects) work.rule('suspect-trial', { epoch, by });
   const readys = Object.values(work.durable.readys);
   if (result.signatures === null || readys.length < valueQuorum(work, headOf(work))) return;
   work.put('retires', epoch, {
@@ -213,16 +218,17 @@ export function retire(work: Work): boolean {
   const { value } = headLink(work);
   if (work.durable.own.retired >= value.epoch || work.durable.retires[value.epoch] === undefined)
     return false;
+  // A forced change did not wait for Retire, and its secrets lie with the older ones: the Retire after it erases all.
+  if (work.durable.own.forced !== null) return false;
   const everybody = Object.keys(work.durable.readys).length >= value.roster.length;
   if (!everybody) {
     if (work.volatile.retireAtMs === null) work.volatile.retireAtMs = work.nowMs + work.timing.graceMs;
     if (work.nowMs < work.volatile.retireAtMs) return false;
   }
   const self = selfIn(work);
-  work.drop('shares', (epoch) => Number(epoch) >= value.epoch);
-  work.drop('epochSecrets', (key) => self !== undefined && key === hex(self.epochKey));
-  for (const section of ['attended', 'dealt', 'outbox', 'subShares', 'publics'] as const)
-    work.drop(section, () => false);
+  work.retain('shares', (epoch) => Number(epoch) >= value.epoch);
+  work.retain('epochSecrets', (key) => self !== undefined && key === hex(self.epochKey));
+  for (const section of ['attended', 'dealt', 'outbox', 'subShares', 'publics'] as const) work.clear(section);
   work.volatile.inbox = {};
   work.volatile.refusedDealings = {};
   work.own({ retired: value.epoch, drawn: null });

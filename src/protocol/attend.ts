@@ -3,6 +3,7 @@
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
 import { hex, sameBytes } from './codec.ts';
+import { compareWithShown } from './contradiction.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Attend, Carried } from './messages.ts';
@@ -13,14 +14,18 @@ import {
   barePlan,
   bestPlan,
   draftOfPlan,
+  electors,
   headLink,
   headOf,
+  isSleeper,
   isSuspended,
   retiredHead,
   selfIn,
   signingSecret,
   type View,
 } from './queries.ts';
+import { beginRecall } from './recall.ts';
+import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
 import { hashOfValue } from './value.ts';
 import type { Work } from './work.ts';
@@ -56,7 +61,7 @@ export function attend(work: Work): boolean {
   const reason = attendReason(work);
   const signer = signingSecret(work);
   if (reason === null || signer === null || attendHeldBy(work) !== null) return false;
-  if (isSuspended(work, signer.index)) return false;
+  if (isSuspended(work, signer.index) || isSleeper(work, signer.index)) return false;
   const best = bestPlan(work);
   const wanted = [best];
   const { rounds } = work.durable.own;
@@ -65,7 +70,8 @@ export function attend(work: Work): boolean {
     wanted.push(barePlan(work));
   for (const { plan, orders } of wanted) {
     if (work.durable.attended[hex(plan)] !== undefined) continue;
-    if (Object.keys(work.durable.attended).length >= limits.plansPerMemberMax) continue;
+    const full = Object.keys(work.durable.attended).length >= limits.plansPerMemberMax;
+    if (full && work.durable.own.forced === null) continue;
     const epochSeed = work.draw(32);
     const sealing = sealingKeyFromSeed(work.draw(32));
     const { publicKey: epochKey } = ed25519FromSeed(epochSeed);
@@ -92,20 +98,32 @@ export function attend(work: Work): boolean {
  */
 export function enterForced(work: Work, plan: string, draft: Draft): void {
   const self = selfIn(work);
-  if (
-    draft.forced === null ||
-    self === undefined ||
-    !draft.forced.includes(self.index) ||
-    work.durable.own.forced !== null
-  )
-    return;
+  if (draft.forced === null || self === undefined || !draft.forced.includes(self.index)) return;
+  if (!narrows(work, draft.forced)) return;
   for (const section of ['attends', 'haves', 'proposals', 'votes', 'contradictions'] as const)
-    work.drop(section, () => false);
-  work.own({ rounds: null, forced: { plan, remaining: draft.forced } });
+    work.clear(section);
+  // A store that went back in the ordinary instance is not silent in this one; whether it went back in this one too, those
+  // who remain tell (§4, restart rule).
+  work.own({ rounds: null, forced: { plan, remaining: draft.forced }, muted: null });
+  beginRecall(work);
   work.volatile.verdicts = {};
   work.volatile.timers = {};
+  work.volatile.gatheringSinceMs = null;
   work.volatile.windowEndsAtMs = null;
   work.rule('enter-forced', { epoch: headOf(work).epoch + 1, remaining: draft.forced.length });
+}
+
+/**
+ * Whether a forced eviction that leaves these members may begin: the first one, or one that leaves fewer of those whom the
+ * present one left, because more are gone. Else one death among those who remain would stop the group for ever.
+ */
+export function narrows(view: View, remaining: readonly number[]): boolean {
+  const { forced } = view.durable.own;
+  return (
+    forced === null ||
+    (remaining.length < forced.remaining.length &&
+      remaining.every((index) => forced.remaining.includes(index)))
+  );
 }
 
 /** Takes up an order of the operator that fits; a forced eviction at once. */
@@ -127,6 +145,11 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
   const plan = hex(message.plan);
   if (isSuspended(work, message.by))
     throw new ProtocolError('not-a-member', `member ${message.by} is suspended`, { action: 'ignore' });
+  // With a new epoch key it would be no sleeper any more, and be given its share (§5).
+  if (isSleeper(work, message.by))
+    throw new ProtocolError('not-a-member', `member ${message.by} was away too long: it must be reinstated`, {
+      action: 'ignore',
+    });
   if (work.durable.plans[plan] === undefined) {
     const orders: Order[] = carried.orders ?? [];
     const parent = headOf(work);
@@ -134,7 +157,7 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
     if (!sameBytes(planOf(parent, draft, orders), message.plan))
       throw new ProtocolError('bad-plan', 'the orders do not make the plan', { culprit: message.by });
     const of = Object.values(work.durable.attends).filter((entry) => entry.message.by === message.by).length;
-    if (of >= limits.plansPerMemberMax)
+    if (of >= limits.plansPerMemberMax && draft.forced === null)
       throw new ProtocolError('too-many', `member ${message.by} attends too many plans`, {
         culprit: message.by,
       });
@@ -142,10 +165,12 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
     for (const order of orders) learnOrder(work, order);
     enterForced(work, plan, draft);
   }
-  // Whom a forced eviction leaves out has no part in its instance.
+  // Whom a forced eviction leaves out has no part in its instance, nor has what it evicts, though it may bring the order.
   if (draftOfPlan(work, plan)?.forced != null && work.durable.own.forced?.plan !== plan) return;
+  if (memberAt(electors(work), message.by) === undefined) return;
   // The plan names its orders: what else came beside the Attend is not passed on.
-  keep(work, message, { packet: carried.packet, orders: work.durable.plans[plan]?.orders ?? [] });
+  if (keep(work, message, { packet: carried.packet, orders: work.durable.plans[plan]?.orders ?? [] }))
+    compareWithShown(work);
 }
 
 /**
@@ -162,10 +187,18 @@ export function checkFits(view: View, order: Order): void {
       'bad-order',
       `the order was signed on another value of epoch ${ancestorEpoch} than this group's`,
     );
-  if (order.body.action.type === 'force-evict') {
+  const { action } = order.body;
+  if (action.type === 'force-evict') {
     draftOf(view.genesis, view.clusterId, parent, [order]);
+    if (!narrows(view, action.remaining))
+      throw new ProtocolError(
+        'bad-order',
+        'a forced eviction runs; only one that leaves fewer can replace it',
+      );
     return;
   }
+  if (view.durable.own.forced !== null)
+    throw new ProtocolError('bad-order', 'a forced eviction runs; hand the order in when it is decided');
   const before: Order[] = [];
   for (let next = parent.lastOrder + 1; next < sequence; next += 1) {
     const pending = view.durable.orders[next];
@@ -216,11 +249,20 @@ export function learnOrder(work: Work, order: Order): boolean {
   const held = work.durable.orders[sequence];
   if (held !== undefined) {
     const known = bestPlan(work).orders.includes(held) || sequence > headOf(work).lastOrder + 1;
-    if (known && order.body.ancestorEpoch <= held.body.ancestorEpoch) return false;
+    if (known && !outranks(order, held)) return false;
   }
   if (Object.keys(work.durable.orders).length >= limits.ordersPendingMax && held === undefined) return false;
   work.put('orders', sequence, order);
   return true;
+}
+
+/**
+ * Which of two orders with one number everybody keeps: the one on the later value; of two on the same value, which an
+ * operator gave to two members by mistake, the one with the smaller hash. Else each half would attend a plan of its own.
+ */
+function outranks(order: Order, held: Order): boolean {
+  const [newer, older] = [order.body.ancestorEpoch, held.body.ancestorEpoch];
+  return newer === older ? orderId(order) < orderId(held) : newer > older;
 }
 
 /**

@@ -3,9 +3,11 @@
  * values, certificates and missing messages. One frame does it: a summary of what I hold; the other side sends the rest.
  */
 
+import { openAccusations } from './accusation.ts';
 import { wantedPublics } from './agree.ts';
-import { decode, fromHex, hex } from './codec.ts';
+import { decode, encode, fromHex, hex } from './codec.ts';
 import { limits } from './limits.ts';
+import type { Link } from './link.ts';
 import { type Carried, dealingSchema, digestOfDealing, type Frame } from './messages.ts';
 import type { Packet } from './packet.ts';
 import { headOf, retiredHead, selfIn, type View } from './queries.ts';
@@ -17,14 +19,17 @@ type Summary = Extract<Frame, { type: 'summary' }>;
 /** Eight bytes of a packet's signature name it among the few hundred messages of one change. */
 const nameOf = (packet: Packet): string => hex(packet.signature.subarray(0, 8));
 
+/** Proposals come last, because they are long. */
 const heldMessages = (view: View): Carried[] =>
-  (['attends', 'haves', 'proposals', 'votes', 'readys'] as const).flatMap((section) =>
+  (['attends', 'haves', 'votes', 'readys', 'proposals'] as const).flatMap((section) =>
     Object.values(view.durable[section]).map((entry) => entry.carried),
   );
 
 export function summaryOf(view: View, reply: boolean): Summary {
   const names = [
     ...heldMessages(view).map(({ packet }) => nameOf(packet)),
+    ...Object.values(view.durable.contradictions).flatMap(({ first, second }) => [first, second].map(nameOf)),
+    ...openAccusations(view).map(nameOf),
     ...Object.keys(view.durable.subShares).map((digest) => digest.slice(0, 16)),
     ...Object.keys(view.volatile.inbox).map((digest) => digest.slice(0, 16)),
   ].sort();
@@ -52,12 +57,7 @@ export function receiveSummary(work: Work, from: string, authenticated: boolean,
     return;
   }
   if (summary.epoch < head) {
-    const links = [];
-    for (let epoch = summary.epoch + 1; epoch <= head && links.length < limits.linksPerFrameMax; epoch += 1) {
-      const link = work.durable.links[epoch];
-      if (link === undefined) break;
-      links.push(link);
-    }
+    const links = linksFrom(work, summary.epoch + 1);
     if (links.length > 0) work.emit({ type: 'send', to: from, frame: { type: 'links', links } });
     return;
   }
@@ -70,15 +70,39 @@ export function receiveSummary(work: Work, from: string, authenticated: boolean,
   for (const message of heldMessages(work))
     if (!seen.has(nameOf(message.packet)))
       work.emit({ type: 'send', to: from, frame: { type: 'message', message } });
+  for (const { first, second } of Object.values(work.durable.contradictions))
+    if (![first, second].every((packet) => seen.has(nameOf(packet))))
+      work.emit({ type: 'send', to: from, frame: { type: 'contradiction', first, second } });
+  for (const packet of openAccusations(work))
+    if (!seen.has(nameOf(packet)))
+      work.emit({ type: 'send', to: from, frame: { type: 'accusation', packet } });
   for (const packet of dealingsFor(work, from))
     if (!seen.has(hex(digestOfDealing(decode(dealingSchema, packet.body).public)).slice(0, 16)))
       work.emit({ type: 'send', to: from, frame: { type: 'message', message: { packet } } });
-  const publics = summary.wanted.flatMap((digest) => {
-    const half = work.durable.publics[hex(digest)];
-    return half === undefined ? [] : [half.bytes];
-  });
+  const wanted = summary.wanted.flatMap((digest) => work.durable.publics[hex(digest)]?.bytes ?? []);
+  const publics = fitting(wanted, (bytes) => bytes.length);
   if (publics.length > 0) work.emit({ type: 'send', to: from, frame: { type: 'publics', publics } });
   if (summary.reply) work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });
+}
+
+/** A piece of the chain that fits into one frame. */
+export function linksFrom(view: View, first: number): Link[] {
+  const links: Link[] = [];
+  for (let epoch = first; links.length < limits.linksPerFrameMax; epoch += 1) {
+    const link = view.durable.links[epoch];
+    if (link === undefined) break;
+    links.push(link);
+  }
+  return fitting(links, (link) => encode(link).length);
+}
+
+/** As many from the front as half a frame holds, and at least one: the next answer brings more. */
+function fitting<T>(items: readonly T[], bytesOf: (item: T) => number): T[] {
+  let bytes = 0;
+  return items.filter((item, at) => {
+    bytes += bytesOf(item);
+    return at === 0 || bytes <= limits.frameBytesMax / 2;
+  });
 }
 
 /** Stored dealings addressed to a peer: our own and those of the operator's command that came through us. */

@@ -4,7 +4,7 @@ import { hashOf } from '../crypto/hash.ts';
 import { encode, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { clusterIdOf, type Genesis } from './genesis.ts';
-import { checkFounding, checkLink, type Link } from './link.ts';
+import { checkCommitments, checkFounding, checkLink, type Link } from './link.ts';
 import { hashOfOrder, type OperatorSignature, type Order, operatorSign, operatorsAgree } from './order.ts';
 import type { Member } from './roster.ts';
 import { type CoreState, type Durable, emptyDurable, emptyVolatile, type Timing } from './state.ts';
@@ -76,7 +76,7 @@ export function joinDurable(options: {
   if (!sameBytes(body.cluster, clusterId) || !operatorsAgree(genesis, order.signatures, hashOfOrder(order)))
     bad('the admission is not signed by the operators of this cluster');
   if (
-    body.action.type !== 'admit' ||
+    (body.action.type !== 'admit' && body.action.type !== 'reinstate') ||
     body.action.peer !== peer ||
     !sameBytes(body.action.epochKey, epochKey.publicKey)
   )
@@ -84,6 +84,7 @@ export function joinDurable(options: {
   const first = links[0];
   if (first === undefined || !sameBytes(hashOfValue(first.value), body.ancestor))
     return bad('the chain does not begin with the value that the admission names');
+  checkCommitments(first);
   for (const [at, link] of links.slice(1).entries())
     checkLink(genesis, clusterId, (links[at] as Link).value, link);
   const newest = (links.at(-1) as Link).value;

@@ -1,4 +1,5 @@
 /** §4.2 Deal: fresh sub-shares with root 0 from every attending member that holds its share; Haves say who holds what. */
+import { accuse } from './accusation.ts';
 import { decode, encode, fromHex, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { CheckItem, Job, JobResult } from './io.ts';
@@ -99,6 +100,7 @@ function receiversOf(
 
 /** Rule `seal`: seals this member's numbers for attenders that have no envelope yet; late ones are served until the decision. */
 export function seal(work: Work): boolean {
+  if (signingSecret(work) === null) return false; // what it seals it could not sign
   for (const [plan, own] of Object.entries(work.durable.dealt)) {
     const draft = draftOfPlan(work, plan);
     const self = selfIn(work);
@@ -202,7 +204,7 @@ export function receiveDealing(work: Work, message: Dealing, packet: Packet): vo
   work.put('publics', digest, { bytes: message.public });
   work.volatile.inbox = {
     ...work.volatile.inbox,
-    [digest]: { dealer: half.dealer, plan, packet, envelopes: message.envelopes },
+    [digest]: { dealer: half.dealer, plan, envelopes: message.envelopes },
   };
 }
 
@@ -263,6 +265,7 @@ export function checked(work: Work, plan: Hex, result: Extract<JobResult, { kind
     if (numbers === null) {
       work.volatile.refusedDealings = { ...work.volatile.refusedDealings, [`${plan}/${held.dealer}`]: true };
       work.blame({ epoch, by: held.dealer, kind: 'false-sub-share' });
+      accuse(work, { epoch, dealer: held.dealer, digest });
       work.rule('false-sub-share', { epoch, dealer: held.dealer });
       continue;
     }

@@ -24,14 +24,17 @@ export type ProtocolErrorCode =
   | 'early'
   | 'late';
 
+/** What the sender of a refused message is worth: nothing is said of it, or it is reproached. */
+export type RefusalAction = 'ignore' | 'reject';
+
 export class ProtocolError extends Error {
   readonly code: ProtocolErrorCode;
-  readonly action: 'ignore' | 'reject';
+  readonly action: RefusalAction;
   readonly culprit: number | null;
   constructor(
     code: ProtocolErrorCode,
     message: string,
-    options: { action?: 'ignore' | 'reject'; culprit?: number } = {},
+    options: { action?: RefusalAction; culprit?: number } = {},
   ) {
     super(message);
     this.name = 'ProtocolError';

@@ -1,4 +1,5 @@
 /** What goes into the core and what comes out: time and entropy are inputs, I/O and heavy arithmetic are outputs. */
+import type { RefusalAction } from './errors.ts';
 import type { Frame, Trials } from './messages.ts';
 import type { Order } from './order.ts';
 import type { Packet } from './packet.ts';
@@ -121,12 +122,10 @@ export type JobResult =
   | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
   | { kind: 'apply'; shares: Uint8Array[] | null }
   | { kind: 'trial'; trials: Trials }
-  | { kind: 'combine-trial'; signatures: Uint8Array[] | null; culprits: number[] }
+  | { kind: 'combine-trial'; signatures: Uint8Array[] | null; culprits: number[]; suspects: number[] }
   | { kind: 'sum'; envelopes: Uint8Array[] }
   | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[] }
   | { kind: 'failed' };
-
-export type RefusalAction = 'ignore' | 'reject';
 
 export type Output =
   /** Always first: durable before anything else of the step leaves. `rotate` erases every older byte. */

@@ -10,19 +10,22 @@ export const limits = {
   operatorsMax: 16,
   ordersPerPlanMax: 16,
   ordersPendingMax: 64,
-  plansPerMemberMax: 8,
+  plansPerMemberMax: 18,
+  /** Dealings that one value accepts: one of each member, and one of each key that is created. */
+  dealingsMax: 64 + 32,
   roundMax: 2 ** 31,
   roundsAheadMax: 64,
   /** Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked since. */
   roundsKept: 64,
   /** A message of the next epoch that waits for the decision of this one. */
-  earlyMessages: 512,
-  earlyBytesMax: 32 * 1024,
+  earlyMessages: 256,
+  earlyBytesMax: 128 * 1024,
+  /** Changes of which accusations are kept, to be shown. */
+  accusationEpochsKept: 16,
   nameBytesMax: 63,
   addressesPerMemberMax: 16,
   addressBytesMax: 256,
   frameBytesMax: 4 * 1024 * 1024,
-  gossipBytesMax: 1024 * 1024,
   requestBytesMax: 64 * 1024,
   groupElementBytesMax: 512,
   envelopeBytesMax: 4096,
@@ -37,6 +40,8 @@ export const limits = {
   orderAgeEpochsMax: 100,
 } as const;
 
-assert(limits.gossipBytesMax <= limits.frameBytesMax);
 assert(limits.membersDefault <= limits.membersMax);
 assert(limits.ordersPerPlanMax <= limits.ordersPendingMax);
+assert(limits.dealingsMax === limits.membersMax + limits.keysMax);
+// One more order at a time makes a plan each, and there is the plan without orders.
+assert(limits.plansPerMemberMax >= limits.ordersPerPlanMax + 2);

@@ -122,7 +122,8 @@ export function checkFounding(genesis: Genesis, link: Link): void {
   checkCommitments(link);
 }
 
-function checkCommitments({ value, commitments }: Link): void {
+/** Throws `bad-link` for commitments other than those whose hash is in the value. */
+export function checkCommitments({ value, commitments }: Link): void {
   if (
     commitments.length !== value.keys.length ||
     !sameBytes(digestOfCommitments(commitments), value.commitments)

@@ -8,7 +8,7 @@ import { orderSchema } from './order.ts';
 import { packetSchema } from './packet.ts';
 import { valueSchema } from './value.ts';
 
-const digests = z.array(shape.hash).max(limits.membersMax + limits.keysMax);
+const digests = z.array(shape.hash).max(limits.dealingsMax);
 
 /** §4.1: I take part in the change to `epoch` by `plan`; these are my next epoch key and one-time sealing key. */
 export const attendSchema = z.strictObject({
@@ -107,13 +107,17 @@ export const trialsSchema = z
 export type Trials = z.infer<typeof trialsSchema>;
 export const hashOfTrials = (trials: Trials): Uint8Array => hashOf('holdfast/trials/1', encode(trials));
 
+/** Packets in evidence are short: else one leader that lies could have megabytes kept and sent again by everybody. */
+const shortPackets = (bodyBytesMax: number) =>
+  z.array(packetSchema.extend({ body: shape.bytes(bodyBytesMax) })).max(limits.membersMax);
+
 /** §4.3: what lets anyone judge a proposal without holding a sub-share; not part of the value's hash. */
 export const evidenceSchema = z.strictObject({
-  attends: z.array(packetSchema).max(limits.membersMax),
-  haves: z.array(packetSchema).max(limits.membersMax),
+  attends: shortPackets(512),
+  haves: shortPackets(8 * 1024),
   orders: z.array(orderSchema).max(limits.ordersPerPlanMax),
   /** Prevotes of `validRound`, when a valid value is proposed again. */
-  prevotes: z.array(packetSchema).max(limits.membersMax),
+  prevotes: shortPackets(512),
 });
 export type Evidence = z.infer<typeof evidenceSchema>;
 export const hashOfEvidence = (evidence: Evidence): Uint8Array =>
@@ -148,7 +152,7 @@ export const frameSchema = z.discriminatedUnion('type', [
     epoch: shape.epoch,
     retired: shape.epoch,
     /** Short hashes (8 bytes each, concatenated) of the messages that I hold, sorted. */
-    seen: shape.bytes(64 * 1024),
+    seen: shape.bytes(256 * 1024),
     /** Digests of dealings of the undecided change whose public part I miss. */
     wanted: digests,
     /** The sender's wall clock, Unix milliseconds: only to name clocks that are wrong (§8). */
@@ -157,11 +161,15 @@ export const frameSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),
   z.strictObject({ type: z.literal('retire'), proof: retireProofSchema }),
-  /** §5: a recovery message; beside a run, the signed grants of its helpers. */
+  /** §4.1: two different Attends of one member for one plan: proof for anyone. */
+  z.strictObject({ type: z.literal('contradiction'), first: packetSchema, second: packetSchema }),
+  /** §4.2: this dealing is false for me. */
+  z.strictObject({ type: z.literal('accusation'), packet: packetSchema }),
+  /** §5: a recovery message; beside a run, the signed grants of its helpers; beside a choice, their accepts. */
   z.strictObject({
     type: z.literal('recovery'),
     packet: packetSchema,
-    grants: z.array(packetSchema).max(limits.membersMax),
+    beside: z.array(packetSchema).max(limits.membersMax),
   }),
   /** Restart rule: what of mine do you hold of the undecided change to `epoch`? */
   z.strictObject({ type: z.literal('recall'), epoch: shape.epoch }),
@@ -172,7 +180,7 @@ export const frameSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({
     type: z.literal('publics'),
-    publics: z.array(shape.bytes(limits.frameBytesMax)).max(limits.membersMax + limits.keysMax),
+    publics: z.array(shape.bytes(limits.frameBytesMax)).max(limits.dealingsMax),
   }),
 ]);
 export type Frame = z.infer<typeof frameSchema>;

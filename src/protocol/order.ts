@@ -10,7 +10,7 @@ import { encode, hex, numberOf, sameBytes, shape } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
-import { faultsOf, type Member } from './roster.ts';
+import { faultsOf, type Member, memberAt, quorumOf } from './roster.ts';
 import { type Client, clientSchema, hashOfValue, type KeyRecord, keyUseSchema, type Value } from './value.ts';
 
 export const actionSchema = z.discriminatedUnion('type', [
@@ -27,6 +27,13 @@ export const actionSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('destroy-key'), name: shape.name }),
   z.strictObject({ type: z.literal('admit'), name: shape.name, peer: shape.peer, epochKey: shape.key32 }),
   z.strictObject({ type: z.literal('evict'), index: shape.index }),
+  /** §5: the member at `index` comes back with a new identity and epoch key; it keeps its index and its name. */
+  z.strictObject({
+    type: z.literal('reinstate'),
+    index: shape.index,
+    peer: shape.peer,
+    epochKey: shape.key32,
+  }),
   /** §5: more than `faults` members are gone for good; those who remain decide alone. */
   z.strictObject({
     type: z.literal('force-evict'),
@@ -138,16 +145,18 @@ export interface Draft {
   lastOrder: number;
   /** Names of keys that this plan creates, with the order that creates each. */
   created: Array<{ key: KeyRecord; order: Order }>;
+  /** Indices that go on with a new identity. */
+  reinstated: number[];
   /** Indices of those who remain and decide, when the plan is a forced eviction. */
   forced: number[] | null;
 }
 
 /** The id of a key: it binds the name to the public values in this cluster. */
-export function keyIdOf(clusterId: Uint8Array, action: Extract<Action, { type: 'create-key' }>): Uint8Array {
+export function keyIdOf(clusterId: Uint8Array, key: Omit<KeyRecord, 'id'>): Uint8Array {
   return hashOf(
     'holdfast/key/1',
     clusterId,
-    encode([action.name, action.use, action.modulus, action.exponent, action.base, action.constant]),
+    encode([key.name, key.use, key.modulus, key.exponent, key.base, key.constant]),
   );
 }
 
@@ -168,6 +177,7 @@ export function draftOf(
     clients: [...parent.clients],
     lastOrder: parent.lastOrder,
     created: [],
+    reinstated: [],
     forced: null,
   };
   for (const order of orders) {
@@ -175,14 +185,18 @@ export function draftOf(
     if (order.body.sequence !== draft.lastOrder + 1)
       throw new ProtocolError('bad-order', `order ${order.body.sequence} does not follow ${draft.lastOrder}`);
     draft.lastOrder = order.body.sequence;
-    applyAction(genesis, clusterId, draft, order);
+    applyAction({ genesis, clusterId, parent }, draft, order);
   }
   if (draft.forced === null) checkRosterChange(genesis, parent, draft);
-  else checkForced(parent, orders);
+  else checkForced(genesis, parent, draft.forced, orders);
   return draft;
 }
 
-function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, order: Order): void {
+function applyAction(
+  { genesis, clusterId, parent }: { genesis: Genesis; clusterId: Uint8Array; parent: Value },
+  draft: Draft,
+  order: Order,
+): void {
   const refuse = (why: string): never => {
     throw new ProtocolError('bad-order', why);
   };
@@ -191,6 +205,9 @@ function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, orde
     case 'create-key': {
       if (draft.keys.some((key) => key.name === action.name))
         refuse(`a key named ${action.name} exists already`);
+      // Of one modulus a decryption can be a signature; and a key that leaves in this very plan has its old shares.
+      const twin = [...parent.keys, ...draft.keys].find((key) => sameBytes(key.modulus, action.modulus));
+      if (twin !== undefined) refuse(`key ${twin.name} has this modulus: one RSA key cannot be two`);
       if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
       if (action.commitments.length !== draft.threshold - 1)
         refuse(`the key was shared for another threshold than ${draft.threshold}`);
@@ -238,6 +255,16 @@ function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, orde
       draft.roster = draft.roster.filter((member) => member.index !== action.index);
       if (draft.roster.length < draft.threshold) refuse(`fewer than ${draft.threshold} members would remain`);
       return;
+    case 'reinstate': {
+      const member = memberAt(draft.roster, action.index);
+      if (member === undefined) return refuse(`there is no member with index ${action.index}`);
+      if (draft.roster.some(({ peer }) => peer === action.peer))
+        refuse('this peer is a member already: it comes back with a new home');
+      const { peer, epochKey } = action;
+      draft.roster = draft.roster.map((one) => (one === member ? { ...one, peer, epochKey } : one));
+      draft.reinstated.push(action.index);
+      return;
+    }
     case 'force-evict': {
       const stays = (index: number) => action.remaining.includes(index);
       const known = action.remaining.every((index) => draft.roster.some((member) => member.index === index));
@@ -278,13 +305,30 @@ function applyAction(genesis: Genesis, clusterId: Uint8Array, draft: Draft, orde
 }
 
 /** A forced eviction stands alone in its plan and names the very value that it follows: it is no order for another day. */
-function checkForced(parent: Value, orders: readonly Order[]): void {
+function checkForced(
+  genesis: Genesis,
+  parent: Value,
+  remaining: readonly number[],
+  orders: readonly Order[],
+): void {
   const [order] = orders;
   if (orders.length !== 1 || order === undefined || !sameBytes(order.body.ancestor, hashOfValue(parent)))
     throw new ProtocolError('bad-order', 'a forced eviction must be the only order, on the newest value');
+  // A suspended member's Attend counts for nobody.
+  const attending = remaining.filter(
+    (index) => !parent.suspended.some((each) => each.index === index),
+  ).length;
+  if (attending < quorumOf(remaining.length, parent.threshold, genesis.faultModel))
+    throw new ProtocolError(
+      'bad-order',
+      'too many of those who would remain are suspended: they could not decide it; evict those too',
+    );
 }
 
-/** Orders that leave fewer than `k + 2m` members in both rosters are refused: two changes do it (§4.1). */
+/**
+ * Orders that leave fewer than `k + 2m` members in both rosters are refused: two changes do it (§4.1). Of those `m` may be
+ * silent, and the old identity of a reinstated member is: it is lost, suspended or long absent.
+ */
 function checkRosterChange(genesis: Genesis, parent: Value, draft: Draft): void {
   const before = new Set(parent.roster.map((member) => `${member.index}/${member.peer}`));
   const stay = draft.roster.filter((member) => before.has(`${member.index}/${member.peer}`)).length;
@@ -296,7 +340,8 @@ function checkRosterChange(genesis: Genesis, parent: Value, draft: Draft): void 
           faultsOf(parent.roster.length, parent.threshold, genesis.faultModel),
           faultsOf(draft.roster.length, draft.threshold, genesis.faultModel),
         );
-  if (stay < draft.threshold + 2 * m)
+  const silent = draft.reinstated.filter((index) => memberAt(parent.roster, index) !== undefined).length;
+  if (stay + Math.min(silent, m) < draft.threshold + 2 * m)
     throw new ProtocolError(
       'bad-order',
       `only ${stay} members would be in both rosters; ${draft.threshold + 2 * m} are needed: make two changes of it`,

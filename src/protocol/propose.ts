@@ -1,5 +1,5 @@
 /** §4.3 the leader's part: the set of dealings that it may accept, and the value that it proposes. */
-import { proposalWith, votesPackets } from './agree.ts';
+import { validProposalOf, votesPackets } from './agree.ts';
 import { fromHex, hex } from './codec.ts';
 import { largestHeldWhole } from './held-whole.ts';
 import { limits } from './limits.ts';
@@ -25,6 +25,7 @@ import {
   assembleValue,
   decodePublic,
   holdersNeededFor,
+  isPublicOf,
   lastingSuspensions,
   sortAccepted,
 } from './validity.ts';
@@ -60,7 +61,10 @@ export function acceptable(
   for (const [digest, held] of holders) {
     const half = view.durable.publics[digest];
     if (half === undefined) continue;
-    const { dealer, parts } = decodePublic(half.bytes);
+    const decoded = decodePublic(half.bytes);
+    // What a liar listed may be a half for anything; one of a key that is not created would be required, and held by nobody.
+    if (!isPublicOf(head.epoch + 1, fromHex(plan), draft, decoded)) continue;
+    const { dealer, parts } = decoded;
     if (dealer !== 0 && !attending.has(dealer)) continue;
     const key = dealer === 0 ? hex(parts[0]?.key ?? new Uint8Array()) : String(dealer);
     candidates.push({ dealer, digest, held, key });
@@ -99,7 +103,7 @@ export function acceptable(
   };
 }
 
-/** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan of this change (§4.1). */
+/** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan (§4.1). */
 function suspensionsOf(view: View, draft: Draft): Suspension[] {
   const { roster } = headOf(view);
   const byIndex = new Map(lastingSuspensions(view, draft).map((one) => [one.index, one]));
@@ -130,7 +134,7 @@ export function propose(work: Work): boolean {
 
   if (rounds.valid !== null) {
     const { round: validRound, value: hash } = rounds.valid;
-    const earlier = proposalWith(work, hash);
+    const earlier = validProposalOf(work, hash)?.entry;
     if (earlier === undefined) return false;
     const prevotes = votesPackets(work, 'prevote', validRound, hash);
     const evidence = { ...(earlier.carried.evidence as Evidence), prevotes };

@@ -1,13 +1,14 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
-import { fromHex, hex } from './codec.ts';
+import { fromHex, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { KeySetting } from './io.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
 import type { Attend, Have, Vote } from './messages.ts';
 import { type Draft, draftOf, type Order, planOf } from './order.ts';
-import { faultsOf, type Member, quorumOf } from './roster.ts';
+import { faultsOf, type Member, memberAt, quorumOf } from './roster.ts';
+import { instanceIn, type Said } from './slots.ts';
 import type { CoreState, Entry, Hex } from './state.ts';
 import { hashOfValue, type KeyRecord, type Value } from './value.ts';
 
@@ -43,6 +44,15 @@ export const changeFaults = (view: View): number =>
 export const instanceOf = (view: View): Uint8Array | null =>
   view.durable.own.forced === null ? null : fromHex(view.durable.own.forced.plan);
 
+/** Votes and proposals count only in their instance, and in a forced eviction only those who remain have a say (§5). */
+export function isOfOtherInstance(view: View, message: Said): boolean {
+  const { forced } = view.durable.own;
+  if (message.type === 'ready') return false;
+  if (forced !== null && !forced.remaining.includes(message.by)) return true;
+  if ('instance' in message) return instanceIn(message) !== (forced?.plan ?? null);
+  return forced !== null && hex(message.plan) !== forced.plan;
+}
+
 /** Whether this member holds its share of every key in an epoch; where there is no key yet, everybody does. */
 export function holdsShare(view: View, epoch: number = view.durable.own.head): boolean {
   const keys = view.durable.links[epoch]?.value.keys;
@@ -61,10 +71,15 @@ export function signingSecret(view: View): { index: number; secret: Uint8Array }
 /** Whether everything before the newest epoch is erased here: nobody attends the next change before (§4.5). */
 export const retiredHead = (view: View): boolean => view.durable.own.retired >= view.durable.own.head;
 
+/** Asked at almost every step, so without a list of all entries in between. */
+function startingWith<T>(section: Record<string, T>, prefix: string): T[] {
+  const found: T[] = [];
+  for (const key in section) if (key.startsWith(prefix)) found.push(section[key] as T);
+  return found;
+}
+
 const entriesOf = <T extends Attend | Have>(section: Record<string, Entry<T>>, plan: Hex): Array<Entry<T>> =>
-  Object.entries(section)
-    .filter(([key]) => key.startsWith(`${plan}/`))
-    .map(([, entry]) => entry);
+  startingWith(section, `${plan}/`);
 
 export const attendsOf = (view: View, plan: Hex): Array<Entry<Attend>> =>
   entriesOf(view.durable.attends, plan);
@@ -151,10 +166,7 @@ export function barePlan(view: View): Plan {
 }
 
 export function votesOf(view: View, type: Vote['type'], round: number): Vote[] {
-  const prefix = `${type}/${round}/`;
-  return Object.entries(view.durable.votes)
-    .filter(([key]) => key.startsWith(prefix))
-    .map(([, entry]) => entry.message);
+  return startingWith(view.durable.votes, `${type}/${round}/`).map((entry) => entry.message);
 }
 
 export const keySettings = (
@@ -170,3 +182,20 @@ export function headSettings(view: View): KeySetting[] {
 }
 
 export const headHash = (view: View): Uint8Array => hashOfValue(headOf(view));
+
+/**
+ * A member that has not attended for more than `absentEpochsMax` changes (its epoch key is still the one of then) is
+ * served only after reinstatement (§5 "Sleepers").
+ */
+export function isSleeper(view: View, index: number): boolean {
+  const head = headOf(view);
+  const then = view.durable.links[head.epoch - view.genesis.absentEpochsMax - 1]?.value;
+  const before = then && memberAt(then.roster, index);
+  const now = memberAt(head.roster, index);
+  return (
+    before !== undefined &&
+    now !== undefined &&
+    before.peer === now.peer &&
+    sameBytes(before.epochKey, now.epochKey)
+  );
+}

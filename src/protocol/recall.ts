@@ -3,12 +3,12 @@
  * itself included, has answered from durable records what it had signed. If its store lacks any of it, the store went back
  * in time, and the peer signs nothing until the next certificate.
  */
-import { decode, hex, sameBytes } from './codec.ts';
+import { decode, sameBytes } from './codec.ts';
 import { limits } from './limits.ts';
 import { type Message, messageSchema } from './messages.ts';
 import { type Packet, verifyPacket } from './packet.ts';
-import { changeQuorum, headOf, selfIn, type View } from './queries.ts';
-import { slotOf } from './say.ts';
+import { changeQuorum, electors, headOf, isOfOtherInstance, selfIn, type View } from './queries.ts';
+import { includesAll, type Said, slotOf } from './slots.ts';
 import type { Entry } from './state.ts';
 import type { Work } from './work.ts';
 
@@ -52,7 +52,7 @@ export function receiveRecalled(work: Work, from: string, epoch: number, packets
   const { recall: waiting } = work.volatile;
   const self = selfIn(work);
   if (waiting === null || waiting.epoch !== epoch || self === undefined) return;
-  if (!headOf(work).roster.some((member) => member.peer === from && member.peer !== work.peer)) return;
+  if (!electors(work).some((member) => member.peer === from && member.peer !== work.peer)) return;
   for (const packet of packets) {
     const message = decode(messageSchema, packet.body);
     if (
@@ -70,28 +70,23 @@ export function receiveRecalled(work: Work, from: string, epoch: number, packets
  * A message of the undecided change that this member signed comes back to it. It was durable before it left: a store that
  * lacks it went back in time, and with it the locks that belong to it.
  */
-export function receiveOwn(work: Work, message: Exclude<Message, { type: 'dealing' }>, packet: Packet): void {
-  if (work.durable.own.muted !== null || isOfOrdinary(work, message) || holds(work, message, packet)) return;
+export function receiveOwn(work: Work, message: Said, packet: Packet): void {
+  const { muted, forced } = work.durable.own;
+  // In a forced eviction what was said in the instance before, ordinary or of another one, was dropped on purpose.
+  const dropped = forced !== null && isOfOtherInstance(work, message);
+  if (muted !== null || dropped || holds(work, message, packet)) return;
   work.own({ muted: { epoch: message.epoch } });
   work.rule('muted', { epoch: message.epoch, missing: message.type });
 }
 
-/** In a forced eviction what was said in the ordinary instance was dropped on purpose. */
-function isOfOrdinary(view: View, message: Exclude<Message, { type: 'dealing' }>): boolean {
-  const { forced } = view.durable.own;
-  if (forced === null || message.type === 'ready') return false;
-  return 'instance' in message ? message.instance === null : hex(message.plan) !== forced.plan;
-}
-
-function holds(view: View, message: Exclude<Message, { type: 'dealing' }>, packet: Packet): boolean {
+function holds(view: View, message: Said, packet: Packet): boolean {
   const dropped = (view.durable.own.rounds?.round ?? 0) - limits.roundsKept;
   if ('round' in message && message.round < dropped) return true; // long held, and gone with its round
   const { section, key } = slotOf(message);
   const held = (view.durable[section] as Record<string, Entry<Message>>)[key];
   if (held === undefined) return false;
   if (held.message.type === 'have' && message.type === 'have') {
-    const listed = new Set(held.message.digests.map(hex));
-    return message.digests.every((digest) => listed.has(hex(digest)));
+    return includesAll(held.message.digests, message.digests);
   }
   return sameBytes(held.carried.packet.body, packet.body);
 }

@@ -41,12 +41,20 @@ export function leaderOf(roster: readonly Member[], epoch: number, round: number
   return roster[(epoch + round) % roster.length] as Member;
 }
 
+/** As many liars as are in every two quorums: in the crash model nobody honest need be among those. */
+function splittersOf(n: number, faults: number): string {
+  const liars = n - 2 * faults;
+  return liars === 1 ? '1 lying peer' : `${liars} that lie together`;
+}
+
 /** What a choice of `n` and `k` means, in one sentence that the tools print. */
 export function explainChoice(n: number, k: number, model: FaultModel): string {
   const faults = faultsOf(n, k, model);
   const refresh =
     faults === 0
       ? `a refresh needs all ${n}`
-      : `a refresh survives ${faults} silent${model === 'byzantine' ? ' or lying' : ''} of ${n}`;
+      : model === 'byzantine'
+        ? `a refresh survives ${faults} silent or lying of ${n}`
+        : `a refresh survives ${faults} silent of ${n}, but no liar: ${splittersOf(n, faults)} could split the group (fault model crash)`;
   return `${k}-of-${n}: signing survives ${n - k} dead ${n - k === 1 ? 'peer' : 'peers'}; ${refresh}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Every transition of the core, by name, in the order of protocol §4. After each input the rules run until none fires;
- * logs, traces and scenario transcripts print these names. A rule returns whether it changed anything.
+ * Every transition of the core, by name, in the order of protocol §4. After each input the rules run until none fires. A
+ * rule returns whether it changed anything; what it did is logged under the name that it gives to `work.rule`.
  */
 import { adopt } from './adopt.ts';
 import { decisionOf, jumpRound, nextRound, precommit, prevote } from './agree.ts';

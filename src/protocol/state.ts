@@ -74,8 +74,22 @@ export interface Note {
 export interface Blame {
   epoch: number;
   by: number;
-  /** `contradiction` is proof for anyone; `false-sub-share` and `false-trial` are what this member saw. */
   kind: 'contradiction' | 'false-sub-share' | 'false-trial' | 'false-sum' | 'false-mask';
+  /** Two signed messages that contradict each other (`isProof`): anyone can check them. Without, it is what this member saw. */
+  proof?: readonly [Packet, Packet];
+}
+
+/**
+ * A recovery that met the next change (§5), as this member saw it: it held the change to `epoch` back for the member with
+ * this index, or that member was told to wait for it.
+ */
+export interface Pause {
+  kind: 'held' | 'waited';
+  epoch: number;
+  index: number;
+  /** Wall clock, Unix milliseconds; `untilMs` is the bound at first, and the true end once it ended earlier. */
+  fromMs: number;
+  untilMs: number;
 }
 
 export interface Durable {
@@ -83,6 +97,10 @@ export interface Durable {
   retires: Record<string, RetireProof>;
   notes: Record<string, Note>;
   blames: Record<string, Blame>;
+  /** Signed accusations of false sub-shares, by `epoch/dealer/accuser`. */
+  accusations: Record<string, { packet: Packet }>;
+  /** `epoch/kind/index` of the held or awaited change. */
+  pauses: Record<string, Pause>;
   /** Epoch → key id → share. */
   shares: Record<string, Record<Hex, Uint8Array>>;
   /** Public epoch key → its secret seed. */
@@ -100,7 +118,7 @@ export interface Durable {
   subShares: Record<Hex, SubShare>;
   /** Public halves of dealings by digest. */
   publics: Record<Hex, { bytes: Uint8Array }>;
-  /** `plan/by` → two different Attends that a member signed. */
+  /** `plan/by` → two different Attends that a member signed, in this change or, not recorded yet, in the one before. */
   contradictions: Record<string, { first: Packet; second: Packet }>;
   /** `plan/by`. */
   attends: Record<string, Entry<Attend>>;
@@ -109,7 +127,7 @@ export interface Durable {
   proposals: Record<string, Entry<Proposal>>;
   /** `type/round/by`. */
   votes: Record<string, Entry<Vote>>;
-  /** The order that admitted a member, by peer id: its lobby hands it out, because the newcomer starts from what it names. */
+  /** The order that admitted or reinstated a member, by peer id: its lobby hands it out, because the newcomer starts from what it names. */
   admissions: Record<string, Order>;
   /** Readys of the newest epoch, by index. */
   readys: Record<string, Entry<Ready>>;
@@ -138,12 +156,17 @@ export interface Volatile {
   clockAheadMs: Record<string, number>;
   /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
   recall: { epoch: number; answered: Record<string, true>; askAtMs: number } | null;
+  /** When this member started, and when the first Attend of the undecided change came: what is shown as wrong waits a moment. */
+  bootedAtMs: number;
+  gatheringSinceMs: number | null;
   refreshAtMs: number | null;
   refreshWanted: boolean;
   lastChangeAtMs: number | null;
   windowEndsAtMs: number | null;
   /** Timeouts grow from this round on: the one in which a member connected last (§4.3). */
   timeoutsFromRound: number;
+  /** Peers whose connecting has reset the timeouts in this change. */
+  timeoutsResetBy: Record<string, true>;
   /** At most one running timer per step of the current round. */
   timers: Partial<Record<RoundStep, { round: number; atMs: number }>>;
   haveAtMs: number | null;
@@ -153,11 +176,11 @@ export interface Volatile {
   /** Final verdicts: a valid value by its hash, one found invalid by `hash/round`, because its evidence may come again. */
   verdicts: Record<string, 'valid' | 'invalid'>;
   /** Dealings received but not yet checked, by digest. */
-  inbox: Record<Hex, { dealer: number; plan: Hex; packet: Packet; envelopes: Uint8Array[] }>;
+  inbox: Record<Hex, { dealer: number; plan: Hex; envelopes: Uint8Array[] }>;
   /** `plan/dealer` of dealings that failed their check; no other is taken from that dealer. */
   refusedDealings: Record<Hex, true>;
-  /** Heavy arithmetic under way, by tag. */
-  jobs: Record<string, true>;
+  /** Heavy arithmetic by tag: under way, or `vain`: the same job would give the same again in this epoch. */
+  jobs: Record<string, 'under way' | 'vain'>;
   /** Messages of the next epoch that came before its decision. */
   early: Array<{ from: string; carried: Carried }>;
   recovery: RecoveryState;
@@ -179,6 +202,8 @@ export const emptyDurable = (): Durable => ({
   retires: {},
   notes: {},
   blames: {},
+  accusations: {},
+  pauses: {},
   shares: {},
   epochSecrets: {},
   orders: {},
@@ -205,11 +230,14 @@ export const emptyVolatile = (): Volatile => ({
   authenticated: {},
   clockAheadMs: {},
   recall: null,
+  bootedAtMs: 0,
+  gatheringSinceMs: null,
   refreshAtMs: null,
   refreshWanted: false,
   lastChangeAtMs: null,
   windowEndsAtMs: null,
   timeoutsFromRound: 0,
+  timeoutsResetBy: {},
   timers: {},
   haveAtMs: null,
   retireAtMs: null,

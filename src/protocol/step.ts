@@ -3,12 +3,14 @@
  * the durable state is its first output, so that it is durable before anything else of the step leaves.
  */
 import { strict as assert } from 'node:assert';
+import { receiveAccusation } from './accusation.ts';
 import { nextRefreshAtMs, receiveLinks } from './adopt.ts';
 import { receiveProposal, receiveVote } from './agree.ts';
 import { applied, combined, receiveReady, receiveRetireProof, tried } from './apply.ts';
-import { receiveAttend, takeOrder } from './attend.ts';
+import { narrows, receiveAttend, takeOrder } from './attend.ts';
 import { receivePublics, receiveSummary, summaryOf } from './catch-up.ts';
-import { decode, hex } from './codec.ts';
+import { decode, encode, hex } from './codec.ts';
+import { receiveContradiction } from './contradiction.ts';
 import { checked, dealt, receiveDealing, sealed, takeOperatorDealings } from './deal.ts';
 import { durableDelta } from './durable-records.ts';
 import { ProtocolError } from './errors.ts';
@@ -16,9 +18,10 @@ import type { Input, JobResult, Output } from './io.ts';
 import { limits } from './limits.ts';
 import { type Carried, frameSchema, type Have, type Message, messageSchema } from './messages.ts';
 import { type Packet, verifyPacket } from './packet.ts';
-import { headOf, type View } from './queries.ts';
+import { headOf, isOfOtherInstance, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
 import {
+  receiveAccept,
   receiveGrant,
   receiveHeld,
   receiveMaskPublic,
@@ -27,22 +30,15 @@ import {
   recovered,
   stageMs,
 } from './recovery/asking.ts';
-import {
-  masked,
-  maskSealed,
-  masksChecked,
-  receiveAsk,
-  receiveChoice,
-  receiveMask,
-  receiveRun,
-  summed,
-} from './recovery/helping.ts';
+import { receiveAsk } from './recovery/granting.ts';
+import { masked, maskSealed, masksChecked, receiveMask, receiveRun } from './recovery/helping.ts';
 import { recoveryMessageSchema } from './recovery/messages.ts';
+import { endPauses } from './recovery/pauses.ts';
+import { receiveChoice, summed } from './recovery/summing.ts';
 import { memberAt } from './roster.ts';
 import { rules } from './rules.ts';
 import { keep } from './say.ts';
 import type { CoreState } from './state.ts';
-
 import { Work } from './work.ts';
 
 /** A fixpoint is reached in a few passes; more means that two rules undo each other, which is a bug. */
@@ -96,7 +92,11 @@ function take(work: Work, input: Input): void {
     case 'authenticated':
       work.volatile.authenticated = { ...work.volatile.authenticated, [input.peer]: true };
       work.volatile.resendIntervalMs = work.timing.resendMs;
-      work.volatile.timeoutsFromRound = work.durable.own.rounds?.round ?? 0;
+      // Once a member and change: one that comes and goes would keep them too short for a slow network, for ever.
+      if (!work.volatile.timeoutsResetBy[input.peer]) {
+        work.volatile.timeoutsResetBy = { ...work.volatile.timeoutsResetBy, [input.peer]: true };
+        work.volatile.timeoutsFromRound = work.durable.own.rounds?.round ?? 0;
+      }
       if (work.volatile.recall !== null)
         work.volatile.recall = { ...work.volatile.recall, askAtMs: work.nowMs };
       work.emit({ type: 'send', to: input.peer, frame: summaryOf(work, true) });
@@ -130,6 +130,9 @@ function boot(work: Work): void {
   const agoMs = Math.max(0, work.volatile.wallMs - decidedAtMs);
   work.volatile.refreshAtMs = nextRefreshAtMs(work, work.nowMs - agoMs);
   work.volatile.lastChangeAtMs = head.epoch === 0 ? null : work.nowMs - agoMs;
+  work.volatile.bootedAtMs = work.nowMs;
+  if (Object.keys(work.durable.attends).length > 0) work.volatile.gatheringSinceMs = work.nowMs;
+  endPauses(work, () => true); // a hold ends with the process that held
   if (work.durable.own.rounds?.round === 0)
     work.volatile.windowEndsAtMs = work.nowMs + work.timing.dealingWindowMs;
   beginRecall(work);
@@ -142,6 +145,8 @@ function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint
   if (
     !authenticated &&
     (frame.type === 'message' ||
+      frame.type === 'contradiction' ||
+      frame.type === 'accusation' ||
       frame.type === 'recovery' ||
       frame.type === 'recall' ||
       frame.type === 'recalled' ||
@@ -161,8 +166,12 @@ function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint
       return receiveRetireProof(work, frame.proof);
     case 'publics':
       return receivePublics(work, frame.publics);
+    case 'contradiction':
+      return receiveContradiction(work, frame.first, frame.second);
+    case 'accusation':
+      return receiveAccusation(work, frame.packet);
     case 'recovery':
-      return takeRecovery(work, from, frame.packet, frame.grants);
+      return takeRecovery(work, from, frame.packet, frame.beside);
     case 'recall':
       return answerRecall(work, from, frame.epoch);
     case 'recalled':
@@ -171,7 +180,7 @@ function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint
 }
 
 /** §5: messages of a recovery in the newest epoch, each signed with its author's epoch key. */
-function takeRecovery(work: Work, from: string, packet: Packet, grants: readonly Packet[]): void {
+function takeRecovery(work: Work, from: string, packet: Packet, beside: readonly Packet[]): void {
   const message = decode(recoveryMessageSchema, packet.body);
   const head = headOf(work);
   if (message.epoch !== head.epoch) {
@@ -191,13 +200,15 @@ function takeRecovery(work: Work, from: string, packet: Packet, grants: readonly
     case 'recover-wait':
       return receiveWait(work, message);
     case 'recover-run':
-      return receiveRun(work, message, grants);
+      return receiveRun(work, message, beside);
     case 'recover-mask':
       return receiveMask(work, message) ? undefined : receiveMaskPublic(work, message);
     case 'recover-held':
       return receiveHeld(work, message);
     case 'recover-choice':
-      return receiveChoice(work, message);
+      return receiveChoice(work, message, beside);
+    case 'recover-accept':
+      return receiveAccept(work, message, packet);
     case 'recover-sum':
       return receiveSum(work, message);
   }
@@ -210,7 +221,7 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
   const head = headOf(work);
   const current = message.type === 'ready' ? head.epoch : head.epoch + 1;
   if (message.epoch > current) {
-    const small = carried.packet.body.length <= limits.earlyBytesMax && carried.evidence === undefined;
+    const small = carried.evidence === undefined && encode(carried).length <= limits.earlyBytesMax;
     if (message.epoch === current + 1) {
       if (small)
         work.volatile.early = [...work.volatile.early.slice(1 - limits.earlyMessages), { from, carried }];
@@ -222,7 +233,7 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
   if (member === undefined) throw new ProtocolError('not-a-member', `no member has index ${message.by}`);
   if (!verifyPacket(work.clusterId, member.epochKey, carried.packet))
     throw new ProtocolError('bad-signature', `a ${message.type} is not signed by member ${message.by}`);
-  if (isOfOtherInstance(work, message)) return;
+  if (isOfOtherInstance(work, message) && !bringsNarrower(work, message, carried)) return;
   if (member.peer === work.peer && message.type !== 'ready') return receiveOwn(work, message, carried.packet);
   switch (message.type) {
     case 'attend':
@@ -239,21 +250,17 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
   }
 }
 
-/** Votes and proposals count only in their instance, and in a forced eviction only those who remain have a say (§5). */
-function isOfOtherInstance(view: View, message: Exclude<Message, { type: 'dealing' }>): boolean {
-  const { forced } = view.durable.own;
-  if (message.type === 'ready') return false;
-  if (forced !== null && !forced.remaining.includes(message.by)) return true;
-  if ('instance' in message)
-    return (message.instance === null ? null : hex(message.instance)) !== (forced?.plan ?? null);
-  return forced !== null && hex(message.plan) !== forced.plan;
+/** An Attend for a forced eviction that leaves fewer than the present one takes whoever remains over into its instance. */
+function bringsNarrower(view: View, message: Message, { orders }: Carried): boolean {
+  const action = message.type === 'attend' && orders?.length === 1 ? orders[0]?.body.action : undefined;
+  return action?.type === 'force-evict' && narrows(view, action.remaining);
 }
 
 function receiveHave(work: Work, message: Have, carried: Carried): void {
-  const names = message.digests.map((digest) => Buffer.from(digest).toString('hex'));
+  const names = message.digests.map((digest) => hex(digest));
   if (names.some((name, at) => at > 0 && name <= (names[at - 1] as string)))
     throw new ProtocolError('bad-have', 'a Have lists digests twice or unsorted', { culprit: message.by });
-  if (work.durable.plans[Buffer.from(message.plan).toString('hex')] === undefined)
+  if (work.durable.plans[hex(message.plan)] === undefined)
     throw new ProtocolError('early', 'a Have came before any Attend of its plan', { action: 'ignore' });
   keep(work, message, carried);
 }
@@ -276,10 +283,8 @@ function replayEarly(work: Work): void {
 /** A job has ended. Its tag says what it was for; one that no longer matters is dropped by the function that takes it. */
 function takeResult(work: Work, tag: string, result: JobResult): void {
   const about = tag.slice(tag.indexOf('/') + 1);
-  if (!cannotHelpAgain(result)) {
-    const { [tag]: _, ...jobs } = work.volatile.jobs;
-    work.volatile.jobs = jobs;
-  }
+  const { [tag]: _, ...others } = work.volatile.jobs;
+  work.volatile.jobs = isVain(result) ? { ...others, [tag]: 'vain' } : others;
   switch (result.kind) {
     case 'deal':
       return tag.startsWith('mask/') ? masked(work, about, result) : dealt(work, about, result);
@@ -304,7 +309,7 @@ function takeResult(work: Work, tag: string, result: JobResult): void {
 }
 
 /** Results that the same job would give again: its tag stays taken, so that no rule asks in a circle. */
-const cannotHelpAgain = (result: JobResult): boolean =>
+const isVain = (result: JobResult): boolean =>
   result.kind === 'failed' ||
   (result.kind === 'apply' && result.shares === null) ||
   (result.kind === 'combine-trial' && result.signatures === null && result.culprits.length === 0);

@@ -3,18 +3,17 @@
  * before it computes a partial, so that a broken-into peer cannot make others sign for it.
  */
 import { z } from 'zod';
-import { trialBlock } from '../crypto/encoding.ts';
+import { digestBytes, trialBlock } from '../crypto/encoding.ts';
 import { fold, isUnit } from '../crypto/group.ts';
 import { hashOf } from '../crypto/hash.ts';
 import { bytesToInteger } from '../crypto/integers.ts';
+import { isSealingKey } from '../crypto/key-agreement.ts';
 import { sign, verify } from '../crypto/signature.ts';
 import { encode, numberOf, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
-import { type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
+import { type Client, hashOfValue, type KeyRecord, schemeSchema, type Value } from './value.ts';
 
-export const schemeSchema = z.enum(['pkcs1', 'pss']);
 export const hashNameSchema = z.enum(['sha256', 'sha384', 'sha512']);
-export const digestBytes = { sha256: 32, sha384: 48, sha512: 64 } as const;
 
 const common = {
   cluster: shape.hash,
@@ -75,7 +74,9 @@ export type UseRefusalCode =
   | 'expired'
   | 'clock'
   | 'wrong-digest'
+  | 'wrong-scheme'
   | 'wrong-ciphertext'
+  | 'weak-sealing-key'
   | 'trial-block'
   | 'over-rate';
 
@@ -108,13 +109,18 @@ export function checkUse(
   const key = value.keys.find((listed) => sameBytes(listed.id, body.key));
   if (key === undefined) throw new UseRefusal('unknown-key', 'no key with this id exists');
   if (key.use !== body.operation) throw new UseRefusal('wrong-use', `key ${key.name} is for ${key.use} only`);
-  const allowed = client.rights.some(
+  const rights = client.rights.filter(
     (right) => (right.key === '*' || right.key === key.name) && right.operations.includes(body.operation),
   );
-  if (!allowed)
+  if (rights.length === 0)
     throw new UseRefusal(
       'not-allowed',
       `client ${client.name} may not ${body.operation} with key ${key.name}`,
+    );
+  if (body.operation === 'sign' && !rights.some(({ schemes }) => schemes?.includes(body.scheme) ?? true))
+    throw new UseRefusal(
+      'wrong-scheme',
+      `client ${client.name} may not sign by ${body.scheme} with key ${key.name}`,
     );
   if (body.operation === 'sign') checkDigest(body);
   else checkCiphertext(value, key, body);
@@ -135,20 +141,22 @@ function checkDigest({ hash, digest, scheme, salt }: SignBody): void {
   if (digest.length !== digestBytes[hash])
     throw new UseRefusal('wrong-digest', `the digest is not one of ${hash}`);
   if (salt.length !== (scheme === 'pss' ? digestBytes[hash] : 0))
-    throw new UseRefusal('wrong-digest', 'the salt does not fit the scheme');
+    throw new UseRefusal('wrong-scheme', 'the salt does not fit the scheme');
 }
 
 /**
  * A decryption is x^d for an x of the client's choice: never for the block by which the newest value retires the old
  * shares (§2, §4.4), nor for its negative, of which partials say the same.
  */
-function checkCiphertext(value: Value, key: KeyRecord, { ciphertext }: DecryptBody): void {
+function checkCiphertext(value: Value, key: KeyRecord, { ciphertext, sealingKey }: DecryptBody): void {
   const modulus = numberOf(key.modulus);
   if (ciphertext.length !== key.modulus.length)
     throw new UseRefusal(
       'wrong-ciphertext',
       `the ciphertext has ${ciphertext.length} bytes, and the key ${key.modulus.length}`,
     );
+  if (!isSealingKey(sealingKey))
+    throw new UseRefusal('weak-sealing-key', 'nothing can be sealed to the one-time key of the request');
   const block = bytesToInteger(ciphertext);
   if (!isUnit(block, modulus))
     throw new UseRefusal('wrong-ciphertext', 'the ciphertext is no unit below the modulus');

@@ -3,7 +3,8 @@
  * is objective and nobody needs a sub-share to judge it.
  */
 import { combineCommitments } from '../crypto/dealing.ts';
-import { compareBytes, decode, hex, numberBytes, numberOf, sameBytes } from './codec.ts';
+import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from './codec.ts';
+import { contradicts } from './contradiction.ts';
 import { ProtocolError } from './errors.ts';
 import {
   type Attend,
@@ -72,6 +73,17 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
     if (!sameBytes(part.key, (keys[at] as (typeof keys)[number]).id)) bad('it covers other keys');
     if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
   });
+}
+
+/** Whether a public half is one for this plan. */
+export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): boolean {
+  try {
+    checkPublic(epoch, plan, draft, half);
+    return true;
+  } catch (error) {
+    if (error instanceof ProtocolError) return false;
+    throw error;
+  }
 }
 
 export const decodePublic = (bytes: Uint8Array): DealingPublic => decode(dealingPublicSchema, bytes);
@@ -177,6 +189,17 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   if (dealers.length < draft.threshold || dealers.length < parent.threshold)
     bad(`it accepts fewer than ${draft.threshold} dealings`);
 
+  const holders = new Set<number>();
+  for (const packet of evidence.haves) {
+    const have = readEvidence(view, packet, 'have', value.plan);
+    const listed = new Set(have.digests.map(hex));
+    const inBoth = memberAt(draft.roster, have.by)?.peer === memberAt(parent.roster, have.by)?.peer;
+    if (inBoth && value.accepted.every(({ digest }) => listed.has(hex(digest)))) holders.add(have.by);
+  }
+  if (holders.size < holdersNeededFor(view, draft))
+    bad('too few members show that they hold every accepted dealing');
+
+  // What k honest members hold is worth asking for; a liar's digest of anything is not.
   const missing = value.accepted
     .filter(({ digest }) => view.durable.publics[hex(digest)] === undefined)
     .map(({ digest }) => digest);
@@ -193,16 +216,6 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   if (created.length !== draft.created.length || new Set(created).size !== created.length)
     bad('a created key has no accepted dealing');
 
-  const holders = new Set<number>();
-  for (const packet of evidence.haves) {
-    const have = readEvidence(view, packet, 'have', value.plan);
-    const listed = new Set(have.digests.map(hex));
-    const inBoth = memberAt(draft.roster, have.by)?.peer === memberAt(parent.roster, have.by)?.peer;
-    if (inBoth && value.accepted.every(({ digest }) => listed.has(hex(digest)))) holders.add(have.by);
-  }
-  if (holders.size < holdersNeededFor(view, draft))
-    bad('too few members show that they hold every accepted dealing');
-
   checkSuspensions(view, draft, value.suspended);
   const assembled = assembleValue(view, value.plan, draft, attends, value.accepted, halves, value.suspended);
   if (!sameBytes(hashOfValue(assembled.value), hashOfValue(value))) bad('it is not what its evidence makes');
@@ -215,7 +228,7 @@ export const lastingSuspensions = (view: View, draft: Draft): Suspension[] =>
     ({ index }) => memberAt(draft.roster, index)?.peer === memberAt(headOf(view).roster, index)?.peer,
   );
 
-/** Every suspension lasts, and every new one shows two different Attends of a listed member for one plan of this change. */
+/** Every suspension lasts, and every new one shows two different Attends of a listed member for one plan. */
 function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspension[]): void {
   const parent = headOf(view);
   const bad = (why: string): never => {
@@ -225,20 +238,21 @@ function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspensi
   if (suspended.some(({ index }, at) => at > 0 && index <= (suspended[at - 1] as Suspension).index))
     bad('its suspensions are not sorted');
   for (const old of lasting)
-    if (!suspended.some((kept) => kept.index === old.index && sameBytes(kept.first.body, old.first.body)))
-      bad('it forgets a suspension');
+    if (!suspended.some((kept) => sameBytes(encode(kept), encode(old))))
+      bad('it forgets a suspension, or changes what stands behind it');
   for (const { index, first, second } of suspended) {
     if (lasting.some((old) => old.index === index)) continue;
     const member = memberAt(parent.roster, index);
     if (member === undefined || memberAt(draft.roster, index)?.peer !== member.peer)
       return bad('it suspends a member that is not there');
-    const [one, two] = [decode(attendSchema, first.body), decode(attendSchema, second.body)];
-    const same =
-      one.by === index && two.by === index && sameBytes(one.plan, two.plan) && one.epoch === two.epoch;
-    if (!same || one.epoch !== parent.epoch + 1 || sameBytes(first.body, second.body))
+    // Of this change, or of the one before, when it was found after the decision.
+    const before = [parent, view.durable.links[parent.epoch - 1]?.value].find(
+      (value) => value?.epoch === decode(attendSchema, first.body).epoch - 1,
+    );
+    if (before === undefined || memberAt(before.roster, index)?.peer !== member.peer)
+      return bad('it suspends for another change');
+    if (!contradicts(view.clusterId, before, index, first, second))
       bad('it suspends without a contradiction');
-    if (![first, second].every((packet) => verifyPacket(view.clusterId, member.epochKey, packet)))
-      bad('it suspends by what the member did not sign');
   }
 }
 

@@ -23,10 +23,13 @@ export const keyRecordSchema = z.strictObject({
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
 export const operationSchema = z.enum(['sign', 'decrypt']);
+export const schemeSchema = z.enum(['pkcs1', 'pss']);
 export const rightSchema = z.strictObject({
   /** A key's name, or `*` for all. */
   key: z.union([shape.name, z.literal('*')]),
   operations: z.array(operationSchema).min(1).max(2),
+  /** Of signatures; absent: any. */
+  schemes: z.array(schemeSchema).min(1).max(2).optional(),
 });
 export const clientSchema = z.strictObject({
   name: shape.name,

@@ -46,10 +46,14 @@ export class Work {
   put<S extends Section>(section: S, key: string | number, record: Durable[S][string]): void {
     this.durable[section] = { ...this.durable[section], [key]: record };
   }
-  drop(section: Section, keep: (key: string) => boolean): void {
-    const kept = Object.entries(this.durable[section]).filter(([key]) => keep(key));
+  /** Keeps the records of a section whose keys pass, and drops the others. */
+  retain(section: Section, passes: (key: string) => boolean): void {
+    const kept = Object.entries(this.durable[section]).filter(([key]) => passes(key));
     if (kept.length !== Object.keys(this.durable[section]).length)
       (this.durable as unknown as Record<string, unknown>)[section] = Object.fromEntries(kept);
+  }
+  clear(section: Section): void {
+    this.retain(section, () => false);
   }
   own(change: Partial<Durable['own']>): void {
     this.durable.own = { ...this.durable.own, ...change };
@@ -84,7 +88,7 @@ export class Work {
   /** Starts a job unless one with this tag is under way. */
   compute(tag: string, job: Extract<Output, { type: 'compute' }>['job']): boolean {
     if (this.volatile.jobs[tag]) return false;
-    this.volatile.jobs = { ...this.volatile.jobs, [tag]: true };
+    this.volatile.jobs = { ...this.volatile.jobs, [tag]: 'under way' };
     this.emit({ type: 'compute', tag, job });
     return true;
   }

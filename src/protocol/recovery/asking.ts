@@ -1,6 +1,6 @@
 /**
- * §5 at the peer that recovers: it asks, runs with all who granted, chooses k helpers that hold each other's masks, and
- * interpolates f(r) from their sums. Who is silent or false is left out of the next run while k others grant.
+ * §5 at the peer that recovers: it asks, runs with all who granted, chooses k helpers that hold each other's masks, has
+ * each accept that choice, and interpolates f(r) from their sums. Who is silent or false is left out of the next run while k others grant.
  */
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
@@ -11,10 +11,12 @@ import type { Packet } from '../packet.ts';
 import { headLink, headOf, headSettings, holdsShare, selfIn, signingSecret, type View } from '../queries.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
-import { checkMaskPublic, choiceName } from './helping.ts';
+import { checkMaskPublic } from './helping.ts';
 import { type Chosen, hashOfRun, type Of } from './messages.ts';
+import { beginPause, endPauses } from './pauses.ts';
 import { patch, sendTo, signed } from './speak.ts';
 import type { Asking, Run } from './state.ts';
+import { choiceName } from './summing.ts';
 
 /**
  * How long a stage of a run waits for silent helpers: some re-sendings, but short enough that a run and the next one
@@ -32,7 +34,8 @@ const setRun = (work: Work, asking: Asking, run: Run, by: Partial<Run>): void =>
 export function mustRecover(work: Work): boolean {
   const head = headOf(work);
   if (selfIn(work) === undefined || head.keys.length === 0 || holdsShare(work)) return false;
-  if (work.durable.retires[head.epoch] !== undefined && work.durable.own.retired < head.epoch) return false; // first it erases (§4.5)
+  const { retired, forced } = work.durable.own;
+  if (work.durable.retires[head.epoch] !== undefined && retired < head.epoch && forced === null) return false; // first it erases (§4.5)
   const mayApply = work.durable.shares[head.epoch - 1] !== undefined && work.durable.own.retired < head.epoch;
   const waitedMs = work.nowMs - (work.volatile.lastChangeAtMs ?? 0);
   return !mayApply || waitedMs > 3 * work.timing.resendMs;
@@ -96,14 +99,20 @@ export function receiveGrant(work: Work, message: Of<'recover-grant'>, packet: P
     !sameBytes(message.nonce, asking.nonce)
   )
     return;
+  // Helpers refuse a run in which two have one key (`checkGrants`). Nobody but r sees an honest helper's before the run.
+  const twin = Object.values(asking.grants).some(
+    ({ message: { by, sealingKey } }) => by !== message.by && sameBytes(sealingKey, message.sealingKey),
+  );
+  if (twin) return;
   const { [message.by]: _, ...waits } = asking.waits;
   setAsking(work, asking, { waits, grants: { ...asking.grants, [message.by]: { message, packet } } });
 }
 
 export function receiveWait(work: Work, message: Of<'recover-wait'>): void {
   const { asking } = work.volatile.recovery;
-  if (asking === null || message.to !== selfIn(work)?.index || !sameBytes(message.nonce, asking.nonce))
-    return;
+  const self = selfIn(work);
+  if (asking === null || message.to !== self?.index || !sameBytes(message.nonce, asking.nonce)) return;
+  beginPause(work, 'waited', self.index, asking.epoch + 1);
   if (asking.waits[message.by] === undefined)
     work.rule('recover-told-to-wait', { epoch: asking.epoch, by: message.by, until: message.until });
   setAsking(work, asking, { waits: { ...asking.waits, [message.by]: message.until } });
@@ -138,6 +147,7 @@ function startRun(work: Work, asking: Asking, granted: Array<Asking['grants'][st
       held: {},
       stageEndsAtMs: work.nowMs + stageMs(work),
       choice: null,
+      accepts: {},
       sums: {},
     },
   });
@@ -161,9 +171,7 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
         run.helpers.filter((index) => run.held[index] === undefined),
       );
   } else {
-    const silent = run.choice.chosen
-      .filter(({ index }) => run.sums[index] === undefined)
-      .map(({ index }) => index);
+    const silent = silentOf(run, run.choice.chosen);
     if (silent.length === 0) return combine(work, asking, run, run.choice.chosen);
     if (work.nowMs >= run.stageEndsAtMs) return giveUp(work, asking, silent);
   }
@@ -172,10 +180,25 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
     const grants = run.helpers.map((index) => (asking.grants[index] as Asking['grants'][string]).packet);
     for (const index of run.helpers) sendTo(work, index, run.packet, grants);
   } else
-    for (const { index } of run.choice.chosen)
-      if (run.sums[index] === undefined) sendTo(work, index, run.choice.packet);
+    for (const index of silentOf(run, run.choice.chosen))
+      sendTo(
+        work,
+        index,
+        run.choice.packet,
+        isAccepted(run, run.choice.chosen) ? Object.values(run.accepts) : [],
+      );
   setAsking(work, asking, { sendAtMs: work.nowMs + work.timing.resendMs });
   return true;
+}
+
+/** Whether every chosen helper has accepted the choice: only then do they give their sums. */
+const isAccepted = (run: Run, chosen: Chosen): boolean =>
+  chosen.every(({ index }) => run.accepts[index] !== undefined);
+
+/** Who of the chosen has not yet said what this stage waits for: that it accepts, then its sum. */
+function silentOf(run: Run, chosen: Chosen): number[] {
+  const said = isAccepted(run, chosen) ? run.sums : run.accepts;
+  return chosen.map(({ index }) => index).filter((index) => said[index] === undefined);
 }
 
 /** A run has failed: the next one begins with a new asking, without those who failed while k others grant. */
@@ -259,14 +282,39 @@ function choose(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
   return true;
 }
 
+export function receiveAccept(work: Work, message: Of<'recover-accept'>, packet: Packet): void {
+  const current = chosenIn(work, message);
+  if (current === null || current.run.accepts[message.by] !== undefined) return;
+  const { asking, run, chosen } = current;
+  const next = { ...run, accepts: { ...run.accepts, [message.by]: packet } };
+  if (isAccepted(next, chosen))
+    setAsking(work, asking, {
+      run: { ...next, stageEndsAtMs: work.nowMs + stageMs(work) },
+      sendAtMs: work.nowMs,
+    });
+  else setAsking(work, asking, { run: next });
+}
+
 export function receiveSum(work: Work, message: Of<'recover-sum'>): void {
+  const current = chosenIn(work, message);
+  if (current === null || current.run.sums[message.by] !== undefined) return;
+  const { asking, run } = current;
+  setRun(work, asking, run, { sums: { ...run.sums, [message.by]: message.envelopes } });
+}
+
+/** The run that a chosen helper speaks of, if it speaks of this run's choice. */
+function chosenIn(
+  work: Work,
+  message: Of<'recover-accept'> | Of<'recover-sum'>,
+): { asking: Asking; run: Run; chosen: Chosen } | null {
   const { asking } = work.volatile.recovery;
   const run = asking?.run;
-  if (asking == null || run?.choice == null || !sameBytes(run.run, message.run)) return;
-  if (!run.choice.chosen.some(({ index }) => index === message.by) || run.sums[message.by] !== undefined)
-    return;
-  if (!sameBytes(message.choice, choiceName({ helpers: run.choice.chosen }))) return;
-  setRun(work, asking, run, { sums: { ...run.sums, [message.by]: message.envelopes } });
+  if (asking == null || run?.choice == null || !sameBytes(run.run, message.run)) return null;
+  const { chosen } = run.choice;
+  const isChosen = chosen.some(({ index }) => index === message.by);
+  return isChosen && sameBytes(message.choice, choiceName({ helpers: chosen }))
+    ? { asking, run, chosen }
+    : null;
 }
 
 /** All chosen sums are here: each is checked against v_i and the masks, then f(r) is interpolated and checked (step 3). */
@@ -316,5 +364,6 @@ export function recovered(work: Work, about: string, result: Extract<JobResult, 
   const { value } = headLink(work);
   work.putShares(value, result.shares);
   patch(work, { asking: null });
+  endPauses(work, ({ index }) => index === selfIn(work)?.index);
   work.rule('recovered', { epoch: value.epoch });
 }

@@ -1,107 +1,27 @@
 /**
- * §5 at the helpers: grant and hold, deal a fresh mask for the run, say whose masks are held, and send at most one sum.
- * The recovering peer is not trusted: it learns f(r), which is its own, and nothing of a helper's share.
+ * §5 step 2 at the helpers: deal a fresh mask for the run, and say whose masks are held. The recovering peer is not
+ * trusted: it learns f(r), which is its own, and nothing of a helper's share.
  */
-
-import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
-import { decode, encode, fromHex, hex, sameBytes } from '../codec.ts';
+import { isSealingKey } from '../../crypto/key-agreement.ts';
+import { encode, fromHex, hex, sameBytes } from '../codec.ts';
 import { ProtocolError } from '../errors.ts';
 import type { JobResult, KeySetting } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
-import { type Packet, verifyPacket } from '../packet.ts';
-import {
-  headLink,
-  headOf,
-  headSettings,
-  holdsShare,
-  isSuspended,
-  selfIn,
-  signingSecret,
-  type View,
-} from '../queries.ts';
-import { memberAt } from '../roster.ts';
+import type { Packet } from '../packet.ts';
+import { headOf, headSettings, selfIn } from '../queries.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
-import { grantSchema, hashOfChoice, hashOfRun, type Of } from './messages.ts';
+import { canHelp, checkGrants } from './granting.ts';
+import { hashOfRun, type Of } from './messages.ts';
 import { patch, sendTo, signed } from './speak.ts';
 import type { Helping } from './state.ts';
 
-/** Whether this member can help in the newest epoch: it has applied it. */
-const canHelp = (work: Work): boolean =>
-  holdsShare(work) && headOf(work).keys.length > 0 && signingSecret(work) !== null;
-
-const change = (work: Work, helping: Helping, by: Partial<Helping>): Helping => {
+/** Replaces this member's part in a run. */
+export const change = (work: Work, helping: Helping, by: Partial<Helping>): Helping => {
   const next = { ...helping, ...by };
   patch(work, { helping: { ...work.volatile.recovery.helping, [helping.recoverer]: next } });
   return next;
 };
-
-/**
- * A member that has not attended for more than `absentEpochsMax` changes (its epoch key is still the one of then) is
- * served only after reinstatement (§5 "Sleepers").
- */
-export function isSleeper(view: View, index: number): boolean {
-  const head = headOf(view);
-  const then = view.durable.links[head.epoch - view.genesis.absentEpochsMax - 1]?.value;
-  const before = then && memberAt(then.roster, index);
-  const now = memberAt(head.roster, index);
-  return (
-    before !== undefined &&
-    now !== undefined &&
-    before.peer === now.peer &&
-    sameBytes(before.epochKey, now.epochKey)
-  );
-}
-
-/** Step 1: grants with a one-time sealing key and holds the next change, once per peer and epoch; or answers *wait*. */
-export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
-  if (!canHelp(work)) return;
-  const { by, epoch, nonce } = message;
-  if (isSuspended(work, by) || isSleeper(work, by)) return;
-  const { recovery } = work.volatile;
-  const key = `${epoch}/${by}`;
-  const firstMs = recovery.askedAtMs[key];
-  if (firstMs === undefined) patch(work, { askedAtMs: { ...recovery.askedAtMs, [key]: work.nowMs } });
-
-  const attending = Object.keys(work.durable.attended).length > 0 && work.durable.own.retired >= epoch;
-  if (attending && work.nowMs < (firstMs ?? work.nowMs) + work.timing.recoveryHoldMs) {
-    const wait = signed(work, (self) => ({
-      type: 'recover-wait',
-      by: self,
-      epoch,
-      to: by,
-      nonce,
-      until: epoch + 1,
-    }));
-    if (wait !== null) sendTo(work, by, wait);
-    work.rule('recover-wait', { epoch, to: by });
-    return;
-  }
-  const known = recovery.granted[by];
-  if (known !== undefined && sameBytes(known.nonce, nonce)) return sendTo(work, by, known.packet);
-  const sealing = sealingKeyFromSeed(work.draw(32));
-  const packet = signed(work, (self) => ({
-    type: 'recover-grant',
-    by: self,
-    epoch,
-    to: by,
-    nonce,
-    sealingKey: sealing.publicKey,
-  }));
-  if (packet === null) return;
-  patch(work, {
-    granted: {
-      ...work.volatile.recovery.granted,
-      [by]: { nonce, packet, sealingSecret: sealing.secretKey, sealingKey: sealing.publicKey },
-    },
-  });
-  if (firstMs === undefined && !attending) {
-    patch(work, { hold: { epoch, recoverer: by, untilMs: work.nowMs + work.timing.recoveryHoldMs } });
-    work.rule('recover-hold', { epoch, for: by });
-  }
-  sendTo(work, by, packet);
-  work.rule('recover-grant', { epoch, to: by });
-}
 
 /** Step 2: a run names all helpers that granted, with their signed grants; each deals a fresh mask with root r. */
 export function receiveRun(work: Work, message: Of<'recover-run'>, grants: readonly Packet[]): void {
@@ -114,6 +34,10 @@ export function receiveRun(work: Work, message: Of<'recover-run'>, grants: reado
   const { run, ...named } = message;
   if (!sameBytes(hashOfRun(encode(named)), run))
     throw new ProtocolError('bad-recovery', 'a run has another name than its content', {
+      culprit: message.by,
+    });
+  if (!isSealingKey(message.sealingKey))
+    throw new ProtocolError('bad-recovery', 'nothing can be sealed to the sealing key of a run', {
       culprit: message.by,
     });
   // A grant serves one run, and a restart forgets it: so there is never a second mask or sum for one run.
@@ -153,38 +77,6 @@ export function receiveRun(work: Work, message: Of<'recover-run'>, grants: reado
     dealer: self.index,
   });
   work.rule('recover-mask', { epoch: message.epoch, for: message.by });
-}
-
-/** Every named sealing key must be its helper's own word: else r could slip in keys of its own and read the masks. */
-function checkGrants(work: Work, message: Of<'recover-run'>, grants: readonly Packet[]): void {
-  const bad = (why: string): never => {
-    throw new ProtocolError('bad-recovery', why, { culprit: message.by });
-  };
-  const seen = new Set<number>();
-  const keys = new Set<string>();
-  for (const { index, sealingKey } of message.helpers) {
-    const member = memberAt(headOf(work).roster, index);
-    if (member === undefined || index === message.by || seen.has(index) || keys.has(hex(sealingKey)))
-      bad('a run names a helper that cannot be one');
-    seen.add(index);
-    keys.add(hex(sealingKey));
-  }
-  for (const packet of grants) {
-    const grant = decode(grantSchema, packet.body);
-    const member = memberAt(headOf(work).roster, grant.by);
-    const named = message.helpers.find(({ index }) => index === grant.by);
-    if (member === undefined || named === undefined || !verifyPacket(work.clusterId, member.epochKey, packet))
-      return bad('a grant is not signed by a helper');
-    if (
-      grant.epoch !== message.epoch ||
-      grant.to !== message.by ||
-      !sameBytes(grant.nonce, message.nonce) ||
-      !sameBytes(grant.sealingKey, named.sealingKey)
-    )
-      bad('a grant was given for something else');
-    seen.delete(grant.by);
-  }
-  if (seen.size > 0) bad('a grant is missing');
 }
 
 /** The mask's polynomial is dealt: its public half goes to r, and sealed numbers to the other helpers. */
@@ -371,75 +263,8 @@ function repeat(work: Work, helping: Helping): void {
   if (Object.keys(helping.masks).length > 0) sendHeld(work, helping);
 }
 
-/** r's choice: exactly k helpers that hold each other's masks, this member among them. The first choice of a run binds. */
-export function receiveChoice(work: Work, message: Of<'recover-choice'>): void {
-  const helping = work.volatile.recovery.helping[message.by];
-  if (helping === undefined || !sameBytes(helping.run, message.run)) return;
-  if (helping.choice !== null) {
-    if (helping.sum !== null && sameBytes(choiceName(helping.choice), choiceName(message)))
-      sendTo(work, message.by, helping.sum);
-    return;
-  }
-  const self = selfIn(work);
-  const head = headLink(work).value;
-  const bad = (why: string): never => {
-    throw new ProtocolError('bad-recovery', why, { culprit: message.by });
-  };
-  if (
-    message.helpers.length !== head.threshold ||
-    new Set(message.helpers.map(({ index }) => index)).size !== head.threshold
-  )
-    bad('a choice must name k different helpers');
-  if (self === undefined || !message.helpers.some(({ index }) => index === self.index)) return;
-  for (const { index, digest } of message.helpers)
-    if (helping.masks[index]?.digest !== hex(digest))
-      return bad('a choice names a mask that this member does not hold');
-  const next = change(work, helping, { choice: message });
-  const shares = work.durable.shares[head.epoch] as Record<string, Uint8Array>;
-  work.compute(`sum/${message.by}/${hex(message.run)}`, {
-    kind: 'sum',
-    keys: headSettings(work),
-    shares: head.keys.map((key) => shares[hex(key.id)] as Uint8Array),
-    index: self.index,
-    root: message.by,
-    masks: message.helpers.map(({ index }) => (next.masks[index] as { numbers: Uint8Array[] }).numbers),
-    sealingKey: next.sealingKey,
-    tie: {
-      cluster: work.clusterId,
-      epoch: head.epoch,
-      plan: next.run,
-      digest: choiceName(message),
-      sender: self.index,
-      receiver: message.by,
-    },
-  });
-}
-
-/** The digest that a sum is tied to: the masks used, by dealer. */
-export const choiceName = ({ helpers }: Pick<Of<'recover-choice'>, 'helpers'>): Uint8Array =>
-  hashOfChoice(encode(helpers));
-
-/** The one sum of this run: the same bytes whenever it is asked for again. */
-export function summed(work: Work, about: string, result: Extract<JobResult, { kind: 'sum' }>): void {
-  const helping = helpingOf(work, about);
-  if (helping?.choice == null || helping.sum !== null) return;
-  const choice = choiceName(helping.choice);
-  const packet = signed(work, (by) => ({
-    type: 'recover-sum',
-    by,
-    epoch: helping.epoch,
-    run: helping.run,
-    choice,
-    envelopes: result.envelopes,
-  }));
-  if (packet === null) return;
-  change(work, helping, { sum: packet });
-  sendTo(work, helping.recoverer, packet);
-  work.rule('recover-sum', { epoch: helping.epoch, for: helping.recoverer });
-}
-
 /** `recoverer/run` of a job's tag → the run, if it is still the current one. */
-function helpingOf(work: Work, about: string): Helping | null {
+export function helpingOf(work: Work, about: string): Helping | null {
   const [recoverer, run] = about.split('/');
   const helping = work.volatile.recovery.helping[recoverer as string];
   return helping !== undefined && hex(helping.run) === run && helping.epoch === headOf(work).epoch

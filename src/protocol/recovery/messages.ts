@@ -56,12 +56,19 @@ export const heldSchema = z.strictObject({
   run: shape.hash,
   masks: chosenSchema,
 });
-/** r → chosen: add exactly these k masks, of helpers that hold each other's. */
+/** r → chosen: add exactly these k masks, of helpers that hold each other's. Sent again with the accepts of all of them. */
 export const choiceSchema = z.strictObject({
   type: z.literal('recover-choice'),
   ...head,
   run: shape.hash,
   helpers: chosenSchema,
+});
+/** helper → r: I take this choice, and no other in this run. */
+export const acceptSchema = z.strictObject({
+  type: z.literal('recover-accept'),
+  ...head,
+  run: shape.hash,
+  choice: shape.hash,
 });
 /** helper → r: my share plus the chosen masks, sealed; `choice` is the hash of the masks used. */
 export const sumSchema = z.strictObject({
@@ -80,6 +87,7 @@ export const recoveryMessageSchema = z.discriminatedUnion('type', [
   maskSchema,
   heldSchema,
   choiceSchema,
+  acceptSchema,
   sumSchema,
 ]);
 export type RecoveryMessage = z.infer<typeof recoveryMessageSchema>;

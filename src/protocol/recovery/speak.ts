@@ -13,10 +13,11 @@ export function signed(work: Work, unsigned: (by: number) => RecoveryMessage): P
   return signer === null ? null : signPacket(work.clusterId, signer.secret, encode(unsigned(signer.index)));
 }
 
-export function sendTo(work: Work, index: number, packet: Packet, grants: Packet[] = []): void {
+/** @param beside what others signed and the receiver needs with it: a run's grants, a choice's accepts */
+export function sendTo(work: Work, index: number, packet: Packet, beside: Packet[] = []): void {
   const member = memberAt(headOf(work).roster, index);
   if (member !== undefined && member.peer !== work.peer)
-    work.emit({ type: 'send', to: member.peer, frame: { type: 'recovery', packet, grants } });
+    work.emit({ type: 'send', to: member.peer, frame: { type: 'recovery', packet, beside } });
 }
 
 export function patch(work: Work, change: Partial<RecoveryState>): void {

@@ -34,6 +34,8 @@ export interface Run {
   /** When the stage is given up and its silent helpers are left out. */
   stageEndsAtMs: number;
   choice: { chosen: Chosen; packet: Packet } | null;
+  /** Signed accepts of the choice by helper. */
+  accepts: Record<string, Packet>;
   sums: Record<string, Uint8Array[]>;
 }
 
@@ -53,6 +55,7 @@ export interface Helping {
   /** Checked masks by dealer. */
   masks: Record<string, { digest: string; numbers: Uint8Array[] }>;
   refused: Record<string, true>;
+  /** The one choice of this run that this member accepted. */
   choice: Of<'recover-choice'> | null;
   /** The one sum of this run, as it was sent. */
   sum: Packet | null;

@@ -1,0 +1,103 @@
+/**
+ * §5 step 1 at the helpers: whoever holds the newest share grants and holds the next change, or answers *wait*; and what
+ * the grants that a run names must be.
+ */
+import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
+import { decode, hex, sameBytes } from '../codec.ts';
+import { ProtocolError } from '../errors.ts';
+import { type Packet, verifyPacket } from '../packet.ts';
+import { headOf, holdsShare, isSleeper, isSuspended, signingSecret } from '../queries.ts';
+import { memberAt } from '../roster.ts';
+import type { Work } from '../work.ts';
+import { grantSchema, type Of } from './messages.ts';
+import { beginPause, endPauses } from './pauses.ts';
+import { patch, sendTo, signed } from './speak.ts';
+
+/** Whether this member can help in the newest epoch: it has applied it. */
+export const canHelp = (work: Work): boolean =>
+  holdsShare(work) && headOf(work).keys.length > 0 && signingSecret(work) !== null;
+
+/** Step 1: grants with a one-time sealing key and holds the next change, once per peer and epoch; or answers *wait*. */
+export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
+  if (!canHelp(work)) return;
+  const { by, epoch, nonce } = message;
+  if (isSuspended(work, by) || isSleeper(work, by)) return;
+  const { recovery } = work.volatile;
+  const key = `${epoch}/${by}`;
+  const firstMs = recovery.askedAtMs[key];
+  if (firstMs === undefined) patch(work, { askedAtMs: { ...recovery.askedAtMs, [key]: work.nowMs } });
+
+  const attending = Object.keys(work.durable.attended).length > 0 && work.durable.own.retired >= epoch;
+  if (attending && work.nowMs < (firstMs ?? work.nowMs) + work.timing.recoveryHoldMs) {
+    const wait = signed(work, (self) => ({
+      type: 'recover-wait',
+      by: self,
+      epoch,
+      to: by,
+      nonce,
+      until: epoch + 1,
+    }));
+    if (wait !== null) sendTo(work, by, wait);
+    beginPause(work, 'waited', by, epoch + 1);
+    work.rule('recover-wait', { epoch, to: by });
+    return;
+  }
+  const known = recovery.granted[by];
+  if (known !== undefined && sameBytes(known.nonce, nonce)) return sendTo(work, by, known.packet);
+  const sealing = sealingKeyFromSeed(work.draw(32));
+  const packet = signed(work, (self) => ({
+    type: 'recover-grant',
+    by: self,
+    epoch,
+    to: by,
+    nonce,
+    sealingKey: sealing.publicKey,
+  }));
+  if (packet === null) return;
+  patch(work, {
+    granted: {
+      ...work.volatile.recovery.granted,
+      [by]: { nonce, packet, sealingSecret: sealing.secretKey, sealingKey: sealing.publicKey },
+    },
+  });
+  if (firstMs === undefined && !attending) {
+    patch(work, { hold: { epoch, recoverer: by, untilMs: work.nowMs + work.timing.recoveryHoldMs } });
+    beginPause(work, 'held', by, epoch + 1);
+    work.rule('recover-hold', { epoch, for: by });
+  }
+  endPauses(work, ({ kind, index }) => kind === 'waited' && index === by);
+  sendTo(work, by, packet);
+  work.rule('recover-grant', { epoch, to: by });
+}
+
+/** Every named sealing key must be its helper's own word: else r could slip in keys of its own and read the masks. */
+export function checkGrants(work: Work, message: Of<'recover-run'>, grants: readonly Packet[]): void {
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-recovery', why, { culprit: message.by });
+  };
+  const seen = new Set<number>();
+  const keys = new Set<string>();
+  for (const { index, sealingKey } of message.helpers) {
+    const member = memberAt(headOf(work).roster, index);
+    if (member === undefined || index === message.by || seen.has(index) || keys.has(hex(sealingKey)))
+      bad('a run names a helper that cannot be one');
+    seen.add(index);
+    keys.add(hex(sealingKey));
+  }
+  for (const packet of grants) {
+    const grant = decode(grantSchema, packet.body);
+    const member = memberAt(headOf(work).roster, grant.by);
+    const named = message.helpers.find(({ index }) => index === grant.by);
+    if (member === undefined || named === undefined || !verifyPacket(work.clusterId, member.epochKey, packet))
+      return bad('a grant is not signed by a helper');
+    if (
+      grant.epoch !== message.epoch ||
+      grant.to !== message.by ||
+      !sameBytes(grant.nonce, message.nonce) ||
+      !sameBytes(grant.sealingKey, named.sealingKey)
+    )
+      bad('a grant was given for something else');
+    seen.delete(grant.by);
+  }
+  if (seen.size > 0) bad('a grant is missing');
+}

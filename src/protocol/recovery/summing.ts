@@ -1,0 +1,123 @@
+/** §5 step 2 at the chosen helpers: one choice accepted for each run, and one sum of a share and its `k` masks. */
+import { decode, encode, hex, sameBytes } from '../codec.ts';
+import { ProtocolError } from '../errors.ts';
+import type { JobResult } from '../io.ts';
+import { type Packet, verifyPacket } from '../packet.ts';
+import { headOf, headSettings, selfIn } from '../queries.ts';
+import { memberAt } from '../roster.ts';
+import type { Work } from '../work.ts';
+import { change, helpingOf } from './helping.ts';
+import { acceptSchema, hashOfChoice, type Of } from './messages.ts';
+import { sendTo, signed } from './speak.ts';
+import type { Helping } from './state.ts';
+
+/**
+ * r's choice: exactly k helpers that hold each other's masks, this member among them. The first choice of a run binds:
+ * this member accepts it, and gives its sum once it is shown that all k have accepted that very choice. A recovering peer
+ * that could give each helper another choice would take the masks out of their sums (protocol §5.2).
+ */
+export function receiveChoice(work: Work, message: Of<'recover-choice'>, accepts: readonly Packet[]): void {
+  const helping = work.volatile.recovery.helping[message.by];
+  if (helping === undefined || !sameBytes(helping.run, message.run)) return;
+  if (helping.choice === null) {
+    if (!checkChoice(work, helping, message)) return;
+    change(work, helping, { choice: message });
+    work.rule('recover-accept', { epoch: helping.epoch, for: helping.recoverer });
+  } else if (!sameBytes(choiceName(helping.choice), choiceName(message))) return;
+  if (helping.sum !== null) return sendTo(work, message.by, helping.sum);
+  if (accepts.length === 0) return accept(work, message);
+  checkAccepts(work, message, accepts);
+  sum(work, message);
+}
+
+/** False when this member is not meant. Throws `bad-recovery`. */
+function checkChoice(work: Work, helping: Helping, { by, helpers }: Of<'recover-choice'>): boolean {
+  const { threshold } = headOf(work);
+  const self = selfIn(work);
+  if (helpers.length !== threshold || new Set(helpers.map(({ index }) => index)).size !== threshold)
+    throw bad('a choice must name k different helpers', by);
+  if (self === undefined || !helpers.some(({ index }) => index === self.index)) return false;
+  for (const { index, digest } of helpers)
+    if (helping.masks[index]?.digest !== hex(digest))
+      throw bad('a choice names a mask that this member does not hold', by);
+  return true;
+}
+
+const bad = (why: string, culprit: number): ProtocolError =>
+  new ProtocolError('bad-recovery', why, { culprit });
+
+/** Signed anew each time it is asked for: the same bytes. */
+function accept(work: Work, message: Of<'recover-choice'>): void {
+  const { epoch, run } = message;
+  const choice = choiceName(message);
+  const packet = signed(work, (by) => ({ type: 'recover-accept', by, epoch, run, choice }));
+  if (packet !== null) sendTo(work, message.by, packet);
+}
+
+/** Exactly the chosen helpers, each with its own word for this choice. */
+function checkAccepts(work: Work, message: Of<'recover-choice'>, accepts: readonly Packet[]): void {
+  const missing = new Set(message.helpers.map(({ index }) => index));
+  const choice = choiceName(message);
+  for (const packet of accepts) {
+    const said = decode(acceptSchema, packet.body);
+    const member = memberAt(headOf(work).roster, said.by);
+    if (
+      !missing.delete(said.by) ||
+      member === undefined ||
+      said.epoch !== message.epoch ||
+      !sameBytes(said.run, message.run) ||
+      !sameBytes(said.choice, choice) ||
+      !verifyPacket(work.clusterId, member.epochKey, packet)
+    )
+      throw bad('a helper did not accept this choice', message.by);
+  }
+  if (missing.size > 0) throw bad('not every helper accepted this choice', message.by);
+}
+
+function sum(work: Work, message: Of<'recover-choice'>): void {
+  const helping = work.volatile.recovery.helping[message.by];
+  const self = selfIn(work);
+  if (helping === undefined || self === undefined) return;
+  const head = headOf(work);
+  const shares = work.durable.shares[head.epoch] as Record<string, Uint8Array>;
+  work.compute(`sum/${message.by}/${hex(message.run)}`, {
+    kind: 'sum',
+    keys: headSettings(work),
+    shares: head.keys.map((key) => shares[hex(key.id)] as Uint8Array),
+    index: self.index,
+    root: message.by,
+    masks: message.helpers.map(({ index }) => (helping.masks[index] as { numbers: Uint8Array[] }).numbers),
+    sealingKey: helping.sealingKey,
+    tie: {
+      cluster: work.clusterId,
+      epoch: head.epoch,
+      plan: helping.run,
+      digest: choiceName(message),
+      sender: self.index,
+      receiver: message.by,
+    },
+  });
+}
+
+/** What accepts and sums are tied to: the masks used, by dealer. */
+export const choiceName = ({ helpers }: Pick<Of<'recover-choice'>, 'helpers'>): Uint8Array =>
+  hashOfChoice(encode(helpers));
+
+/** The one sum of this run: the same bytes whenever it is asked for again. */
+export function summed(work: Work, about: string, result: Extract<JobResult, { kind: 'sum' }>): void {
+  const helping = helpingOf(work, about);
+  if (helping?.choice == null || helping.sum !== null) return;
+  const choice = choiceName(helping.choice);
+  const packet = signed(work, (by) => ({
+    type: 'recover-sum',
+    by,
+    epoch: helping.epoch,
+    run: helping.run,
+    choice,
+    envelopes: result.envelopes,
+  }));
+  if (packet === null) return;
+  change(work, helping, { sum: packet });
+  sendTo(work, helping.recoverer, packet);
+  work.rule('recover-sum', { epoch: helping.epoch, for: helping.recoverer });
+}
