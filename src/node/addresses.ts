@@ -1,5 +1,5 @@
 /** Listen addresses made concrete: free ports for port 0, and the addresses under which others can reach them. */
-import { createServer } from 'node:net';
+import { createServer, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /** Replaces every `/tcp/0` by a port that is free now, so that an invitation names ports that stay. */
@@ -54,3 +54,15 @@ function expandWildcard(address: string): string[] {
   const hosts = outside.length > 0 ? outside : [family === 'IPv4' ? '127.0.0.1' : '::1'];
   return hosts.map((host) => address.replace(`/${wildcard}/`, `/${protocol}/${host}/`));
 }
+
+/** `127.0.0.1:4180` or `[::1]:4180`. Null for anything else. */
+export function hostAndPort(text: string): { host: string; port: number } | null {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  const host = bracketed ?? plain ?? '';
+  const fits = bracketed === undefined ? isIP(host) === 4 : isIP(host) === 6;
+  return fits && port <= 65_535 ? { host, port } : null;
+}
+
+/** Only programs on this machine reach it. */
+export const isLoopback = (host: string): boolean => host === '::1' || /^127(\.\d+){3}$/.test(host);

@@ -4,34 +4,47 @@ import { hashHex } from '../crypto/hash.ts';
 import { bitLength } from '../crypto/integers.ts';
 import { verificationKey } from '../crypto/rsa-sharing.ts';
 import { attendHeldBy } from '../protocol/attend.ts';
-import { hex, numberOf, sameBytes } from '../protocol/codec.ts';
-import { limits } from '../protocol/limits.ts';
+import { decode, fromHex, hex, numberOf, sameBytes } from '../protocol/codec.ts';
+import type { Link } from '../protocol/link.ts';
+import { type RetireProof, readySchema } from '../protocol/messages.ts';
+import { hashOfOrder } from '../protocol/order.ts';
 import {
   attendedPlans,
   attendsOf,
   bestPlan,
   changeQuorum,
   electors,
+  headLink,
   headOf,
   holdsShare,
-  isSuspended,
   retiredHead,
   selfIn,
   valueFaults,
   valueQuorum,
 } from '../protocol/queries.ts';
 import { explainChoice, type Member, memberAt } from '../protocol/roster.ts';
-import type { CoreState } from '../protocol/state.ts';
-import { hashOfValue, publicOf } from '../protocol/value.ts';
-import { destroyedKeysHeld } from './destroyed-keys.ts';
-import type { ChangeView, EpochView, KeyView, Problem, StatusView } from './view.ts';
+import type { CoreState, Pause } from '../protocol/state.ts';
+import { hashOfValue, publicOf, type Value } from '../protocol/value.ts';
+import { blameViews } from './blame-views.ts';
+import { leftoversIn } from './leftovers.ts';
+import { type Clocks, problemsOf } from './problems.ts';
+import type {
+  ChangeView,
+  CreationView,
+  EpochView,
+  KeyView,
+  PauseView,
+  PlanView,
+  StatusView,
+} from './view.ts';
 
 const names = (members: readonly Member[]): string[] => members.map(({ name }) => name);
 
 /** The undecided or unfinished change, or null when nothing is under way. */
-export function changeView(state: CoreState, sinceMs: number): ChangeView | null {
+export function changeView(state: CoreState, { nowMs, wallMs }: Clocks): ChangeView | null {
   const head = headOf(state);
   if (selfIn(state) === undefined) return null;
+  const since = (atMs: number | null): number => Math.round(wallMs - (nowMs - (atMs ?? nowMs)));
   const quorum = valueQuorum(state, head);
   if (!retiredHead(state) && state.durable.own.forced === null) {
     const ready = new Set(Object.keys(state.durable.readys).map(Number));
@@ -42,7 +55,7 @@ export function changeView(state: CoreState, sinceMs: number): ChangeView | null
       attending: names(head.roster.filter(({ index }) => ready.has(index))),
       missing: names(head.roster.filter(({ index }) => !ready.has(index))),
       needed: quorum,
-      sinceMs,
+      sinceMs: since(state.volatile.lastChangeAtMs),
     };
   }
   const deciding = electors(state);
@@ -60,149 +73,21 @@ export function changeView(state: CoreState, sinceMs: number): ChangeView | null
     attending: names(deciding.filter(({ index }) => attends.has(index))),
     missing: names(deciding.filter(({ index }) => !attends.has(index))),
     needed: changeQuorum(state),
-    sinceMs,
+    sinceMs: since(state.volatile.gatheringSinceMs),
   };
 }
 
-/** What is wrong, and what a person can do about it. `reachable`: peer ids with a proven connection. */
-export function problemsOf(
-  state: CoreState,
-  change: ChangeView | null,
-  reachable: ReadonlySet<string>,
-): Problem[] {
-  const head = headOf(state);
-  const problems: Problem[] = [];
-  const self = selfIn(state);
-  if (self === undefined) {
-    problems.push({
-      code: 'evicted',
-      what: 'This peer was evicted and has erased its shares.',
-      remedy: 'Stop it, or let the operator admit it again.',
-    });
-    return problems;
-  }
-  problems.push(...clockProblems(state));
-  if (isSuspended(state, self.index))
-    problems.push({
-      code: 'suspended',
-      what: 'This peer signed two different Attends for one plan and is suspended: its key may be in other hands.',
-      remedy: 'Let the operator evict it, and admit it again with a new home.',
-    });
-  const away = head.roster.filter(({ peer }) => peer !== state.peer && !reachable.has(peer));
-  const here = head.roster.length - away.length;
-  if (!holdsShare(state))
-    problems.push({
-      code: 'no-share',
-      what: `This peer holds no share of epoch ${head.epoch} and counts as absent.`,
-      remedy: 'Nothing: it asks the others for its share as long as they can be reached.',
-    });
-  if (head.keys.length > 0 && here < head.threshold)
-    problems.push({
-      code: 'cannot-sign',
-      what: `Only ${here} of the ${head.threshold} peers that a signature needs can be reached; missing: ${names(away).join(', ')}.`,
-      remedy: 'Start the missing peers, or mend the network between them.',
-    });
-  if (change !== null && change.attending.length < change.needed) {
-    const all =
-      change.needed === head.roster.length
-        ? `all ${head.roster.length}`
-        : `${change.needed} of ${head.roster.length}`;
-    const verb = change.phase === 'gathering' ? 'attend' : 'be ready';
-    problems.push({
-      code: 'refresh-waits',
-      what: `The change to epoch ${change.epoch} waits: it needs ${all} members to ${verb}; missing: ${change.missing.join(', ')}.`,
-      remedy: 'Start the missing peers; it goes on by itself. Signing is not affected.',
-    });
-  } else if (change === null && here < valueQuorum(state, head)) {
-    const needed = valueQuorum(state, head);
-    const all =
-      needed === head.roster.length ? `all ${head.roster.length}` : `${needed} of ${head.roster.length}`;
-    problems.push({
-      code: 'refresh-will-wait',
-      what: `The next refresh will wait: it needs ${all} members, and ${names(away).join(', ')} cannot be reached.`,
-      remedy: 'Start the missing peers.',
-    });
-  }
-  if (state.volatile.recall !== null)
-    problems.push({
-      code: 'recalling',
-      what: `After its start this peer takes part in epoch changes once ${valueQuorum(state, head) - 1} others have told it what it had said before.`,
-      remedy: 'Nothing, while the others can be reached.',
-    });
-  if (state.durable.epochSecrets[hex(self.epochKey)] === undefined)
-    problems.push({
-      code: 'no-epoch-key',
-      what: 'This peer does not hold the secret of its listed epoch key: its store went back to before its last Attend.',
-      remedy:
-        'Let the operator evict it, and admit it again with a new home. Never restore a store from a backup.',
-    });
-  if (state.durable.own.muted !== null)
-    problems.push({
-      code: 'store-went-back',
-      what: 'This peer’s store is older than what the peer has signed; it stays silent until the next epoch.',
-      remedy: 'Never restore a store from a backup. It takes part again after the next epoch change.',
-    });
-  for (const { name, epoch, members } of destroyedKeysHeld(state))
-    problems.push({
-      code: 'destroyed-key-held',
-      what: `Key ${name} was destroyed in epoch ${epoch}, and ${members.join(', ')} may still hold a share of it.`,
-      remedy: 'Start them: they erase it when they are back. Below the threshold such shares are worthless.',
-    });
-  for (const blame of Object.values(state.durable.blames).filter(({ epoch }) => epoch > head.epoch - 3)) {
-    const name = memberAt(head.roster, blame.by)?.name ?? `member ${blame.by}`;
-    problems.push({
-      code: blame.kind,
-      what: `${name} did wrong in epoch ${blame.epoch}: ${blame.kind.replaceAll('-', ' ')}.`,
-      remedy: `Look at ${name}'s machine; evict it if it was broken into.`,
-    });
-  }
-  return problems;
-}
-
-/** Expiry of requests needs clocks within 60 s of each other (§8): names the clock that is wrong, ours or a peer's. */
-function clockProblems(state: CoreState): Problem[] {
-  const wrong = Object.entries(state.volatile.clockAheadMs).filter(
-    ([, ahead]) => Math.abs(ahead) > limits.clockSkewMs,
-  );
-  const known = Object.keys(state.volatile.clockAheadMs).length;
-  if (wrong.length === 0) return [];
-  const remedy = 'Set the clock (NTP). Until then requests to use a key may be refused as expired.';
-  const minutes = (ms: number) => `${Math.max(1, Math.round(Math.abs(ms) / 60_000))} min`;
-  if (known > 1 && wrong.length === known) {
-    const ahead = wrong.map(([, ms]) => ms).sort((a, b) => a - b)[Math.floor(wrong.length / 2)] as number;
-    return [
-      {
-        code: 'own-clock',
-        what: `This peer's clock is ${minutes(ahead)} ${ahead > 0 ? 'behind' : 'ahead of'} all others.`,
-        remedy,
-      },
-    ];
-  }
-  return wrong.map(([peer, ahead]) => {
-    const name = headOf(state).roster.find((member) => member.peer === peer)?.name ?? peer;
-    return {
-      code: 'peer-clock',
-      what: `The clocks of this peer and ${name} differ by ${minutes(ahead)}.`,
-      remedy,
-    };
-  });
-}
-
-export interface StatusExtras {
+export interface StatusExtras extends Clocks {
   name: string;
   cipher: string;
   fingerprint: string | null;
   reachable: ReadonlySet<string>;
-  changeSinceMs: number;
-  /** The daemon's monotonic clock and the wall clock, to show timers as times of day. */
-  nowMs: number;
-  wallMs: number;
 }
 
 export function statusView(state: CoreState, extras: StatusExtras): StatusView {
   const head = headOf(state);
   const self = selfIn(state);
-  const change = changeView(state, extras.changeSinceMs);
+  const change = changeView(state, extras);
   const { refreshAtMs, refreshWanted } = state.volatile;
   const held = attendHeldBy(state);
   const atMs =
@@ -231,32 +116,88 @@ export function statusView(state: CoreState, extras: StatusExtras): StatusView {
       .map(Number)
       .filter((epoch) => holdsShare(state, epoch))
       .sort((a, b) => a - b),
+    leftovers: leftoversIn(state),
+    holders: holders(state),
     connected: names(head.roster.filter(({ peer }) => extras.reachable.has(peer))),
     lastChangeAtMs: state.durable.notes[head.epoch]?.decidedAtMs ?? null,
     nextRefreshAtMs:
       change !== null || atMs === null ? null : Math.round(extras.wallMs + (atMs - extras.nowMs)),
     change,
-    problems: problemsOf(state, change, extras.reachable),
+    pauses: pauseViews(state, extras.wallMs, (pause) => pause.epoch > head.epoch),
+    problems: problemsOf(state, change, extras.reachable, extras),
   };
 }
 
-/** One epoch of the history; everything but `decidedAtMs` and `blamed` follows from the certified chain. */
-export function epochView(state: CoreState, epoch: number): EpochView | null {
+/** Who says that it holds its share of the newest epoch, in a Ready or in the retire proof, and this member if it does. */
+function holders(state: CoreState): string[] {
+  const head = headOf(state);
+  if (head.epoch === 0) return [];
+  const proof = state.durable.retires[head.epoch];
+  const said = new Set([
+    ...Object.keys(state.durable.readys).map(Number),
+    ...(proof === undefined ? [] : readyIn(proof)),
+  ]);
+  return names(
+    head.roster.filter(
+      ({ index, peer }) => said.has(index) || (peer === state.peer && holdsShare(state, head.epoch)),
+    ),
+  );
+}
+
+/** Indices of those who signed a proof's Readys. */
+const readyIn = ({ readys }: RetireProof): number[] =>
+  readys.map((packet) => decode(readySchema, packet.body).by);
+
+/** Retire proofs as they are shown: a proof never changes. */
+const proofViews = new WeakMap<RetireProof, NonNullable<EpochView['retireProof']>>();
+
+function proofView(proof: RetireProof | undefined, value: Value): EpochView['retireProof'] {
+  if (proof === undefined) return null;
+  const known = proofViews.get(proof);
+  if (known !== undefined) return known;
+  const ready = new Set(readyIn(proof));
+  const view = {
+    ready: names(value.roster.filter(({ index }) => ready.has(index))),
+    trials: value.keys.slice(0, proof.signatures.length).map(({ name }) => name),
+  };
+  proofViews.set(proof, view);
+  return view;
+}
+
+/** Holds and waits (§5) of the changes that `which` names, oldest first. */
+function pauseViews(state: CoreState, wallMs: number, which: (pause: Pause) => boolean): PauseView[] {
+  return Object.values(state.durable.pauses)
+    .filter(which)
+    .sort((a, b) => a.fromMs - b.fromMs || a.index - b.index)
+    .map(({ kind, epoch, index, fromMs, untilMs }) => {
+      const roster = state.durable.links[epoch - 1]?.value.roster ?? [];
+      return {
+        kind,
+        epoch,
+        member: memberAt(roster, index)?.name ?? `member ${index}`,
+        ms: Math.max(0, Math.round(Math.min(wallMs, untilMs)) - fromMs),
+        lasts: wallMs < untilMs,
+      };
+    });
+}
+
+/** One epoch of the history without its verification keys; everything but `decidedAtMs`, `blamed`, `pauses` and `retireProof` follows from the certified chain. */
+export function epochView(state: CoreState, epoch: number, wallMs: number): EpochView | null {
   const link = state.durable.links[epoch];
   if (link === undefined) return null;
-  const { value, certificate, commitments } = link;
+  const { value, certificate } = link;
   const parent = state.durable.links[epoch - 1]?.value;
   const nameOf = (index: number) =>
     memberAt(parent?.roster ?? value.roster, index)?.name ??
     memberAt(value.roster, index)?.name ??
     `member ${index}`;
   const dealers = new Set(value.accepted.map(({ dealer }) => dealer));
-  // Who attended has a new epoch key (§4).
+  // Whoever attended has a new epoch key (§4).
   const attended = new Set(
     (parent?.roster ?? [])
       .filter((before) => {
         const after = memberAt(value.roster, before.index);
-        return after !== undefined && !sameBytes(after.epochKey, before.epochKey);
+        return after?.peer === before.peer && !sameBytes(after.epochKey, before.epochKey);
       })
       .map(({ index }) => index),
   );
@@ -270,26 +211,41 @@ export function epochView(state: CoreState, epoch: number): EpochView | null {
     dealt: [...dealers].map((dealer) => (dealer === 0 ? 'operator' : nameOf(dealer))),
     didNotDeal: [...attended].filter((index) => !dealers.has(index)).map(nameOf),
     missing: (parent?.roster ?? [])
-      .filter(({ index }) => !attended.has(index) && memberAt(value.roster, index) !== undefined)
+      .filter(({ index, peer }) => !attended.has(index) && memberAt(value.roster, index)?.peer === peer)
       .map(({ name }) => name),
     contradicted: (note?.contradicted ?? []).map(nameOf),
-    blamed: Object.values(state.durable.blames)
-      .filter((blame) => blame.epoch === epoch)
-      .map(({ by, kind }) => ({ member: nameOf(by), kind })),
+    blamed: blameViews(state, epoch),
+    pauses: pauseViews(state, wallMs, (pause) => pause.epoch === epoch),
     round: certificate.type === 'precommits' ? certificate.round : null,
     decidedAtMs: note?.decidedAtMs ?? null,
     retired: state.durable.own.retired >= epoch,
-    verificationKeys: value.keys.flatMap((key, at) => {
-      const shared = publicOf(key);
-      const list = (commitments[at] as Uint8Array[]).map(numberOf);
-      return value.roster.map((member) => ({
-        key: key.name,
-        member: member.name,
-        hash: hashHex(new TextEncoder().encode(verificationKey(shared, list, member.index).toString(16))),
-      }));
-    }),
+    retireProof: proofView(state.durable.retires[epoch], value),
+    verificationKeys: [],
   };
 }
+
+/** The last ones that are known here, newest first. */
+export function epochViews(state: CoreState, wallMs: number, limit = 20): EpochView[] {
+  const views: EpochView[] = [];
+  for (let epoch = state.durable.own.head; epoch >= 0 && views.length < limit; epoch -= 1) {
+    const view = epochView(state, epoch, wallMs);
+    if (view === null) break;
+    views.push(view);
+  }
+  return views;
+}
+
+/** Exponentiations for every member and key: half a second for the largest group, and the same for ever. */
+export const verificationKeysIn = ({ value, commitments }: Link): EpochView['verificationKeys'] =>
+  value.keys.flatMap((key, at) => {
+    const shared = publicOf(key);
+    const list = (commitments[at] as Uint8Array[]).map(numberOf);
+    return value.roster.map((member) => ({
+      key: key.name,
+      member: member.name,
+      hash: hashHex(new TextEncoder().encode(verificationKey(shared, list, member.index).toString(16))),
+    }));
+  });
 
 export const keyViews = (state: CoreState): KeyView[] =>
   headOf(state).keys.map((key) => ({
@@ -299,4 +255,27 @@ export const keyViews = (state: CoreState): KeyView[] =>
     bits: bitLength(numberOf(key.modulus)),
     modulus: hex(key.modulus),
     exponent: hex(key.exponent),
+    base: hex(key.base),
+    constant: hex(key.constant),
+  }));
+
+/** The attended plan that contains the order, the one with the most Attends. */
+export function creationView(state: CoreState, orderHash: Uint8Array): CreationView {
+  const head = headLink(state);
+  const [best] = Object.entries(state.durable.plans)
+    .filter(([, { orders }]) => orders.some((order) => sameBytes(hashOfOrder(order), orderHash)))
+    .map(([plan, { orders }]) => ({
+      plan: fromHex(plan),
+      orders,
+      attends: attendsOf(state, plan).map(({ carried }) => carried.packet),
+    }))
+    .sort((a, b) => b.attends.length - a.attends.length || b.orders.length - a.orders.length);
+  return best === undefined ? { head, plan: null, attends: [], orders: [] } : { head, ...best };
+}
+
+export const planViews = (state: CoreState): PlanView[] =>
+  Object.entries(state.durable.plans).map(([plan, { orders }]) => ({
+    plan,
+    orders: orders.length,
+    attending: attendsOf(state, plan).map(({ message }) => message.by),
   }));

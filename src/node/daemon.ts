@@ -1,30 +1,33 @@
 /**
- * The daemon: composes store, workers, network, lobby, driver and the use of keys, first as a peer that waits for
- * admission, then as a member. What it shows is in `daemon-views.ts`; what it serves is `DaemonApi`.
+ * The daemon: composes store, workers, network, lobby, driver and the use of keys, first as a newcomer (`newcomer.ts`),
+ * then as a member (`membership.ts`). What it shows is in `daemon-views.ts`; what it serves is `DaemonApi`.
  */
 import { randomBytes } from 'node:crypto';
 import { decode as cborDecode } from 'cborg';
-import { ed25519FromSeed } from '../crypto/signature.ts';
 import { invitationText } from '../protocol/admission.ts';
-import { encode, sameBytes } from '../protocol/codec.ts';
-import { foundDurable, joinDurable } from '../protocol/create.ts';
+import { hex } from '../protocol/codec.ts';
 import { durableFromRecords } from '../protocol/durable-records.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { Link } from '../protocol/link.ts';
 import type { Order } from '../protocol/order.ts';
 import type { Packet } from '../protocol/packet.ts';
 import { headOf } from '../protocol/queries.ts';
+import type { Member } from '../protocol/roster.ts';
 import type { Durable } from '../protocol/state.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
 import { reachableAddresses } from './addresses.ts';
+import { Audit, auditRecord } from './audit/audit.ts';
+import type { AuditExtent } from './audit/entry.ts';
 import { systemClock } from './clock.ts';
-import { keyViews, statusView } from './daemon-views.ts';
-import { type Home, replacePrivateFile } from './home.ts';
-import { admissionOf, LobbyService, waitInLobby } from './lobby-service.ts';
+import { creationView, epochViews, keyViews, planViews, statusView } from './daemon-views.ts';
+import type { Home } from './home.ts';
+import { LobbyService } from './lobby-service.ts';
 import type { Log } from './log.ts';
+import { MachineTroubles } from './machine-troubles.ts';
 import { addressesRecord, Membership } from './membership.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
 import type { MemberAddress } from './network/transport.ts';
+import { Newcomer } from './newcomer.ts';
 import type { Settings } from './settings.ts';
 import { FileStore } from './store/file-store.ts';
 import {
@@ -35,16 +38,11 @@ import {
   type EpochView,
   type KeyView,
   type PeerView,
+  type PlanView,
   type SignAnswer,
   type StatusView,
 } from './view.ts';
-import {
-  type WaitingSelf,
-  waitingPeerView,
-  waitingProblem,
-  waitingSelfView,
-  waitingStatusView,
-} from './waiting-views.ts';
+import { waitingPeerView } from './waiting-views.ts';
 import { startWorkers, type Workers } from './workers.ts';
 
 export interface DaemonOptions {
@@ -62,6 +60,8 @@ export interface Daemon extends DaemonApi {
 
 /** After founding, and after a start in epoch 0, the lobby stays open this long for those who were admitted. */
 const lobbyAfterFoundingMs = 10 * 60_000;
+/** How often the disk is tried again when it took nothing. */
+const writeRetryMs = 2000;
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
 
 /** Starts a peer: as a member when its store knows a value, else as one that waits for admission. */
@@ -86,15 +86,16 @@ class HoldfastDaemon implements Daemon {
   readonly #store: FileStore;
   readonly #workers: Workers;
   readonly #lobby: LobbyService;
+  readonly #newcomer: Newcomer;
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #fail: (error: Error) => void = () => {};
+  readonly #troubles: MachineTroubles;
   #storeOpen = false;
+  #audit: Audit | null = null;
   #member: Membership | null = null;
   #addresses: MemberAddress[] = [];
   #waitingIn: Promise<void> = Promise.resolve();
-  #lobbyState = 'asking';
-  #change = { epoch: -1, sinceMs: 0 };
 
   constructor({ home, settings, log }: DaemonOptions) {
     this.#home = home;
@@ -105,7 +106,17 @@ class HoldfastDaemon implements Daemon {
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
-    this.#store = new FileStore({ folder: home.storeDir, cipher: settings.cipher, randomBytes: random });
+    this.#troubles = new MachineTroubles({ clock: systemClock, log, onChange: () => this.#changed() });
+    this.#store = new FileStore({
+      folder: home.storeDir,
+      cipher: settings.cipher,
+      randomBytes: random,
+      patience: {
+        until: this.#stopping.signal,
+        retryMs: writeRetryMs,
+        onTrouble: (error) => this.#troubles.report('store', error),
+      },
+    });
     this.#workers = startWorkers({ threads: settings.workers, cipher: settings.cipher });
     this.#lobby = new LobbyService({
       genesis: home.genesis,
@@ -116,115 +127,68 @@ class HoldfastDaemon implements Daemon {
       admitted: () => this.#admitted(),
       onChange: () => this.#changed(),
     });
+    this.#newcomer = new Newcomer({
+      ...{ home, settings, log, identity: this.#identity },
+      become: (durable, addresses) => this.#become(durable, addresses),
+      onChange: () => this.#changed(),
+      onFailure: (error) => this.#fail(error),
+    });
   }
 
   async start(): Promise<void> {
     const records = await this.#store.open();
     this.#storeOpen = true;
+    this.#audit = await this.#openAudit(records.get(auditRecord));
+    this.#troubles.watch(this.#audit);
     const known = records.get(addressesRecord);
     if (known !== undefined) this.#addresses = cborDecode(known) as MemberAddress[];
     if (records.has('own')) {
       await this.#join(durableFromRecords(records), { fresh: false });
       this.#home.eraseFirstEpochSeed();
-      if (headOf(this.#core()).epoch === 0 && this.#isFounder()) await this.#lobby.open(lobbyAfterFoundingMs);
+      if (headOf(this.#core()).epoch === 0 && this.#newcomer.isFounder)
+        await this.#lobby.open(lobbyAfterFoundingMs);
       return;
     }
-    if (this.#isFounder()) await this.#lobby.open(null);
-    else this.#waitingIn = this.#wait();
+    // A founder asks nobody, but without its first epoch key it has nothing to found with: its store was taken away.
+    const admission = this.#newcomer.admission();
+    if (this.#newcomer.isFounder) await this.#lobby.open(null);
+    else this.#waitingIn = this.#newcomer.wait(admission, this.#stopping.signal);
+  }
+
+  /** The first line says where this peer stands. */
+  async #openAudit(remembered: Uint8Array | undefined): Promise<Audit> {
+    const audit = await Audit.open({
+      folder: this.#home.auditDir,
+      fileBytesMax: this.#settings.auditFileBytesMax,
+      filesKept: this.#settings.auditFilesKept,
+      clock: systemClock,
+      remembered,
+      remember: (record) => this.#store.commit({ puts: [[auditRecord, record]], deletes: [] }),
+      onTrouble: (error) => this.#troubles.report('audit', error),
+      retryMs: writeRetryMs,
+    });
+    audit.note({ event: 'start', pid: process.pid, cluster: hex(this.#home.cluster), peer: this.peer });
+    return audit;
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#troubles.stop();
     await this.#waitingIn;
     await this.#lobby.close();
     await this.#member?.stop();
+    await this.#audit?.close();
     if (this.#storeOpen) await this.#store.close();
     await this.#workers.stop();
   }
 
-  /** The invitation of a founder names its own lobby. */
-  #isFounder(): boolean {
-    const lobbyPeer = peerIdOf(identityFromBytes(this.#home.readLobbyIdentity()));
-    return this.#home.invitation.lobby.some((address) => address.endsWith(`/p2p/${lobbyPeer}`));
-  }
-
   // ── becoming a member ──────────────────────────────────────────────────────────────────────────────────────────────
-
-  #epochSeed(): Uint8Array {
-    const seed = this.#home.readFirstEpochSeed();
-    if (seed === null)
-      throw new DaemonError('refused', 'this home has no first epoch key; join again with a new home');
-    return seed;
-  }
-
-  #ownAddresses(): string[] {
-    return reachableAddresses(this.#settings.listen, this.#settings.announce, this.peer);
-  }
-
-  async #wait(): Promise<void> {
-    const admission = admissionOf({
-      cluster: this.#home.cluster,
-      name: this.#settings.name,
-      identity: this.#identity,
-      epochSeed: this.#epochSeed(),
-      addresses: this.#ownAddresses(),
-    });
-    const answer = await waitInLobby({
-      invitation: this.#home.invitation,
-      admission,
-      identity: this.#identity,
-      clock: systemClock,
-      log: this.#log,
-      signal: this.#stopping.signal,
-      onAnswer: (heard) => {
-        const now = heard === null ? 'silent' : heard.status === 'refused' ? heard.reason : heard.status;
-        if (now === this.#lobbyState) return;
-        this.#lobbyState = now;
-        this.#changed();
-      },
-    });
-    if (answer === null) return;
-    try {
-      if (answer.order === null) await this.#foundWith(answer.links[0] as Link, answer.addresses);
-      else await this.#joinWith(answer.order, answer.links, answer.addresses);
-    } catch (error) {
-      this.#log.error({ err: error }, 'the lobby sent a chain that is not true');
-      this.#lobbyState = 'the lobby sent a chain that is not true';
-      this.#changed();
-    }
-  }
 
   async found(link: Link): Promise<void> {
     if (this.#member !== null) throw new DaemonError('refused', 'this cluster is founded already');
     const waiting = this.#lobby.waiting().map(({ body }) => ({ peer: body.peer, addresses: body.addresses }));
-    await this.#foundWith(link, waiting);
+    await this.#newcomer.found(link, waiting);
     await this.#lobby.open(lobbyAfterFoundingMs);
-  }
-
-  async #foundWith(link: Link, addresses: MemberAddress[]): Promise<void> {
-    const seed = this.#epochSeed();
-    const { publicKey } = ed25519FromSeed(seed);
-    const durable = foundDurable(this.#home.genesis, link, { publicKey, seed }, systemClock.wallMs());
-    const self = link.value.roster.find((member) => member.peer === this.peer);
-    if (self === undefined || !sameBytes(self.epochKey, publicKey))
-      throw new DaemonError('refused', 'the roster does not list this peer with its first epoch key');
-    await this.#become(durable, addresses);
-  }
-
-  /** Admitted while the group runs: the share comes by recovery, by itself. */
-  async #joinWith(order: Order, links: Link[], addresses: MemberAddress[]): Promise<void> {
-    const seed = this.#epochSeed();
-    const { publicKey } = ed25519FromSeed(seed);
-    const durable = joinDurable({
-      genesis: this.#home.genesis,
-      peer: this.peer,
-      order,
-      links,
-      epochKey: { publicKey, seed },
-      wallMs: systemClock.wallMs(),
-    });
-    replacePrivateFile(this.#home.admissionFile, encode(order));
-    await this.#become(durable, addresses);
   }
 
   async #become(durable: Durable, addresses: MemberAddress[]): Promise<void> {
@@ -242,17 +206,23 @@ class HoldfastDaemon implements Daemon {
       identity: this.#identity,
       store: this.#store,
       workers: this.#workers,
+      audit: this.#openedAudit(),
       randomBytes: random,
       durable,
       addresses: this.#addresses,
-      onChange: () => this.#changed(),
+      onChange: () => {
+        if (this.#member !== null) this.#openedAudit().look(this.#member.core);
+        this.#changed();
+      },
       onFailure: (error) => {
+        if (this.#stopping.signal.aborted) return; // what waited for the disk was given up
         this.#log.error({ err: error }, 'the daemon cannot go on');
         this.#fail(error);
       },
     });
     await member.start(options);
     this.#member = member;
+    this.#openedAudit().look(member.core);
     this.#changed();
     return member;
   }
@@ -262,7 +232,11 @@ class HoldfastDaemon implements Daemon {
     const member = this.#member;
     if (member === null) return null;
     const { roster, epoch } = headOf(member.core);
-    return { roster, epoch, handOut: (peer: string) => member.handOut(peer) };
+    return {
+      ...{ roster, epoch },
+      handOut: (peer: string) => member.handOut(peer),
+      isVacant: (listed: Member) => member.isVacant(listed),
+    };
   }
 
   #membership(): Membership {
@@ -275,6 +249,10 @@ class HoldfastDaemon implements Daemon {
   }
   #core() {
     return this.#membership().core;
+  }
+  #openedAudit(): Audit {
+    if (this.#audit === null) throw new Error('unreachable: the audit log is opened first');
+    return this.#audit;
   }
 
   // ── DaemonApi ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,54 +267,45 @@ class HoldfastDaemon implements Daemon {
   }
 
   status(): StatusView {
+    const status =
+      this.#member === null
+        ? this.#newcomer.status(this.#lobby.waiting().length)
+        : this.#memberStatus(this.#member);
+    return { ...status, problems: [...this.#troubles.problems(), ...status.problems] };
+  }
+
+  #memberStatus(member: Membership): StatusView {
     const { name, cipher } = this.#settings;
-    if (this.#member === null) return this.#waitingStatus();
-    const core = this.#core();
-    const about =
-      core.durable.own.retired < core.durable.own.head ? core.durable.own.head : core.durable.own.head + 1;
-    if (this.#change.epoch !== about) this.#change = { epoch: about, sinceMs: systemClock.wallMs() };
-    return statusView(core, {
+    const status = statusView(member.core, {
       name,
       cipher,
       fingerprint: null,
-      reachable: new Set(this.#member.transport.authenticated()),
-      changeSinceMs: this.#change.sinceMs,
+      reachable: new Set(member.transport.authenticated()),
       nowMs: systemClock.nowMs(),
       wallMs: systemClock.wallMs(),
     });
-  }
-
-  #waitingSelf(): WaitingSelf {
-    return {
-      home: this.#home,
-      settings: this.#settings,
-      peer: this.peer,
-      epochSeed: this.#epochSeed(),
-      addresses: this.#ownAddresses(),
-    };
-  }
-
-  #waitingStatus(): StatusView {
-    const problem = waitingProblem({
-      founder: this.#isFounder(),
-      waiting: this.#lobby.waiting().length + 1,
-      threshold: this.#home.genesis.threshold,
-      lobby: this.#lobbyState,
-    });
-    return waitingStatusView(this.#waitingSelf(), problem);
+    return { ...status, problems: [...status.problems, ...member.misconduct()] };
   }
 
   peers(): PeerView[] {
-    const listed = this.#member?.peers() ?? [waitingSelfView(this.#waitingSelf())];
+    const listed = this.#member?.peers() ?? [this.#newcomer.view()];
     return [...listed, ...this.#lobby.waiting().map(waitingPeerView)];
   }
 
-  async epochs(options: { epoch?: number; limit?: number } = {}): Promise<EpochView[]> {
-    return this.#membership().epochs(options);
+  epochs(limit?: number): EpochView[] {
+    return epochViews(this.#core(), systemClock.wallMs(), limit);
+  }
+
+  async epoch(epoch: number): Promise<EpochView> {
+    return this.#membership().epoch(epoch);
   }
 
   keys(): KeyView[] {
     return keyViews(this.#core());
+  }
+
+  audit(): AuditExtent {
+    return this.#openedAudit().extent;
   }
 
   async invite(openForMs: number): Promise<string> {
@@ -347,11 +316,18 @@ class HoldfastDaemon implements Daemon {
   }
 
   async submitOrder(order: Order): Promise<void> {
-    await refusable(() => this.#membership().driver.submitOrder(order));
+    const { driver } = this.#membership();
+    if (this.#troubles.has('store'))
+      throw new DaemonError('unwritable', 'this peer cannot write its store at present; see holdfast status');
+    await this.#openedAudit().handIn(order, () => refusable(() => driver.submitOrder(order)));
   }
 
   creation(orderHash: Uint8Array): CreationView {
-    return this.#membership().creation(orderHash);
+    return creationView(this.#core(), orderHash);
+  }
+
+  plans(): PlanView[] {
+    return planViews(this.#core());
   }
 
   async submitDealings(packets: readonly Packet[]): Promise<void> {
@@ -366,15 +342,25 @@ class HoldfastDaemon implements Daemon {
     this.#membership().driver.refresh();
   }
 
-  async sign(request: UseRequest<SignBody>, timeoutMs: number): Promise<SignAnswer> {
-    return this.#membership().use.sign(request, timeoutMs);
+  async sign(request: UseRequest<SignBody>, timeoutMs: number, gone?: AbortSignal): Promise<SignAnswer> {
+    const { core, use } = this.#membership();
+    return this.#openedAudit().use(request, {
+      value: headOf(core),
+      run: () => use.sign(request, timeoutMs, gone),
+      signersOf: ({ signers }) => signers,
+    });
   }
 
   async decrypt(
     request: UseRequest<DecryptBody>,
-    options: { prove: boolean; timeoutMs: number },
+    options: { prove: boolean; timeoutMs: number; gone?: AbortSignal },
   ): Promise<DecryptAnswer> {
-    return this.#membership().use.decrypt(request, options);
+    const { core, use } = this.#membership();
+    return this.#openedAudit().use(request, {
+      value: headOf(core),
+      run: () => use.decrypt(request, options),
+      signersOf: ({ partials }) => partials.map(({ name }) => name),
+    });
   }
 }
 

@@ -17,6 +17,7 @@ import type { Member } from '../protocol/roster.ts';
 import { type CoreState, emptyDurable } from '../protocol/state.ts';
 import { nextTickAtMs, step } from '../protocol/step.ts';
 import type { Clock } from './clock.ts';
+import { Inbox } from './inbox.ts';
 import type { RandomBytes } from './jobs.ts';
 import type { Log } from './log.ts';
 import type { EpochAuthenticator, Transport, TransportHandlers } from './network/transport.ts';
@@ -53,7 +54,7 @@ export class Driver {
   /** The newest state that is durable: all that anyone else sees. */
   #durableState: CoreState;
   readonly #options: DriverOptions;
-  readonly #queue: Array<{ input: Unstamped; done?: () => void }> = [];
+  readonly #inbox = new Inbox<{ input: Unstamped; done?: () => void }>();
   readonly #listeners = new Set<() => void>();
   #listed: readonly Member[] = [];
   #draining = false;
@@ -82,7 +83,7 @@ export class Driver {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTick?.();
-    for (const { done } of this.#queue.splice(0)) done?.();
+    for (const { done } of this.#inbox.take(this.#inbox.length)) done?.();
     await this.#options.transport.stop();
     await this.#idle;
   }
@@ -96,9 +97,17 @@ export class Driver {
   dispatch(input: Unstamped): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#queue.push({ input, done: resolve });
+      this.#inbox.push({ input, done: resolve });
       if (!this.#draining) this.#idle = this.#drain();
     });
+  }
+
+  /** A member's frame. A promise: the member has so much waiting that it shall pause until then. */
+  #receive(input: Extract<Unstamped, { frame: Uint8Array }>): Promise<void> | undefined {
+    if (this.#stopped) return undefined;
+    const room = this.#inbox.pushFrom(input.from, input.frame.length, { input });
+    if (!this.#draining) this.#idle = this.#drain();
+    return room;
   }
 
   refresh(): void {
@@ -118,7 +127,7 @@ export class Driver {
   async #drain(): Promise<void> {
     this.#draining = true;
     try {
-      while (this.#queue.length > 0 && !this.#stopped) await this.#performBatch();
+      while (this.#inbox.length > 0 && !this.#stopped) await this.#performBatch();
     } catch (error) {
       this.#stopped = true;
       this.#options.onFailure(error as Error);
@@ -128,7 +137,7 @@ export class Driver {
   }
 
   async #performBatch(): Promise<void> {
-    const batch = this.#queue.splice(0, batchMax);
+    const batch = this.#inbox.take(batchMax);
     const outputs: Output[] = [];
     for (const { input } of batch) {
       const { clock, randomBytes } = this.#options;
@@ -140,12 +149,12 @@ export class Driver {
     const reached = this.#state;
     await this.#persist(outputs);
     this.#durableState = reached;
+    for (const { done } of batch) done?.();
     if (this.#stopped) return;
     for (const output of outputs) {
       this.#perform(output);
       this.#options.onOutput?.(output);
     }
-    for (const { done } of batch) done?.();
     this.#armTick();
     // A lost connection is shown, though the core has nothing to do about it.
     const told = outputs.length > 0 || batch.some(({ input }) => input.type === 'disconnected');
@@ -193,9 +202,10 @@ export class Driver {
         if (output.rule === 'adopt') this.#reauthenticate();
         return log.debug({ rule: output.rule, ...output.detail }, output.rule);
       case 'refused':
-        if (output.action === 'reject')
+        if (output.action === 'reject') {
           log.warn({ from: output.from, code: output.code, reason: output.why }, 'refused');
-        else log.debug({ from: output.from, code: output.code, reason: output.why }, 'ignored');
+          transport.reproach(output.from);
+        } else log.debug({ from: output.from, code: output.code, reason: output.why }, 'ignored');
         return;
     }
   }
@@ -255,9 +265,9 @@ export class Driver {
   #handlers(): TransportHandlers {
     return {
       onMessage: (from, frame, via, authenticated) => {
-        if (frame.length > limits.frameBytesMax) return;
-        if (via === 'gossip') void this.dispatch({ type: 'gossip', from, frame });
-        else void this.dispatch({ type: 'frame', from, authenticated, frame });
+        if (frame.length > limits.frameBytesMax) return undefined;
+        if (via === 'gossip') return this.#receive({ type: 'gossip', from, frame });
+        return this.#receive({ type: 'frame', from, authenticated, frame });
       },
       onConnect: (peer) => void this.dispatch({ type: 'connected', peer }),
       onAuthenticated: (peer) => void this.dispatch({ type: 'authenticated', peer }),

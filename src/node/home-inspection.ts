@@ -1,28 +1,28 @@
 /**
  * What `holdfast doctor` looks for in a home and on its machine: anything that could hold an old share, or show a current
  * one to others. It reads names, modes and sizes, never a secret, and changes nothing.
+ * A daemon may be at work there: what vanishes meanwhile was not there.
  */
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Home } from './home.ts';
+import { lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { files, type Home } from './home.ts';
 import { SettingsError } from './settings.ts';
+import { slotNames } from './store/key-slot.ts';
+import { generationOf } from './store/vault.ts';
 import type { Problem } from './view.ts';
 
-const knownFiles = new Set([
-  'settings.yaml',
-  'invitation',
-  'identity',
-  'lobby-identity',
-  'first-epoch-key',
-  'store',
-  'clients',
-  'operator.key',
-  'seen-chain',
-  'api.sock',
-]);
+const knownFiles: ReadonlySet<string> = new Set(Object.values(files));
 const knownStoreFiles = new Set(['vault', 'chain', 'lock']);
 
-const list = (dir: string): string[] => (existsSync(dir) ? readdirSync(dir) : []);
+/** None when there is no such folder. */
+function list(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
 
 /** Everything that is wrong with the home; empty when nothing is. */
 export function inspectHome(home: Home): Problem[] {
@@ -47,28 +47,66 @@ function settingsProblems(home: Home): Problem[] {
 
 /** Files and folders that others than the owner could read or change. */
 function modeProblems(dir: string): Problem[] {
-  const problems: Problem[] = [];
-  const visit = (path: string): void => {
-    const { mode } = lstatSync(path);
-    if (lstatSync(path).isSymbolicLink()) return;
-    if ((mode & 0o077) !== 0)
-      problems.push({
-        code: 'permissions',
-        what: `${path} can be reached by others.`,
-        remedy: `chmod go= ${path}`,
-      });
-    if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) visit(join(path, name));
-  };
-  visit(dir);
-  return problems;
+  return [
+    ...wideFiles(dir).map((path) => ({
+      code: 'permissions',
+      what: `${path} can be reached by others.`,
+      remedy: `chmod go= ${path}`,
+    })),
+    ...foreignFiles(dir).map((path) => ({
+      code: 'owner',
+      what: `${path} belongs to another user, who can read and change it.`,
+      remedy: `Look what it is; if it is this peer's: chown $(id -u) ${path}`,
+    })),
+  ];
+}
+
+/** The paths in `dir`, itself included, whose mode lets others than the owner in. */
+export const wideFiles = (dir: string): string[] =>
+  [...filesIn(dir)].flatMap(({ path, mode }) => ((mode & 0o077) === 0 ? [] : [path]));
+
+/** The paths in `dir`, itself included, that are another user's; root's are not counted, who can read everything anyway. */
+export function foreignFiles(dir: string, self = process.getuid?.() ?? 0): string[] {
+  // Root may look at a home that is somebody's.
+  const owner = self === 0 ? statSync(dir, { throwIfNoEntry: false })?.uid : self;
+  return [...filesIn(dir)].flatMap(({ path, uid }) => (uid === owner || uid === 0 ? [] : [path]));
+}
+
+/**
+ * Everything in `dir`, itself first. A link is what it points to, under its true path; what is inside a linked folder that
+ * others can reach, or that is another's, is left out: it may be half the machine, and one finding is enough.
+ */
+function* filesIn(dir: string, seen = new Set<string>()): Generator<Stats & { path: string }> {
+  const link = lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  const path = link ? targetOf(dir) : dir;
+  const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
+  if (path === null || found === undefined) return;
+  const id = `${found.dev}:${found.ino}`;
+  if (found.isDirectory() && seen.has(id)) return; // a circle of links
+  seen.add(id);
+  yield Object.assign(found, { path });
+  const isClosed = (found.mode & 0o077) === 0 && found.uid === process.getuid?.();
+  if (!found.isDirectory() || (link && !isClosed)) return;
+  for (const name of list(path)) yield* filesIn(join(path, name), seen);
+}
+
+/** Null for a link that leads nowhere, in a circle, or where we may not go. */
+function targetOf(link: string): string | null {
+  try {
+    return realpathSync(link);
+  } catch {
+    return null;
+  }
 }
 
 /** Files that no part of Holdfast made: a copied store holds old shares. */
 function strangers(home: Home): Problem[] {
+  const named = filesOfSettings(home);
   const found = [
     ...list(home.dir)
       .filter((name) => !knownFiles.has(name))
-      .map((name) => join(home.dir, name)),
+      .map((name) => join(home.dir, name))
+      .filter((path) => !named.has(path)),
     ...list(home.storeDir)
       .filter((name) => !knownStoreFiles.has(name))
       .map((name) => join(home.storeDir, name)),
@@ -81,12 +119,25 @@ function strangers(home: Home): Problem[] {
   }));
 }
 
+/** The paths of files that the settings name; none when they cannot be read, which is a finding of its own. */
+function filesOfSettings(home: Home): ReadonlySet<string> {
+  try {
+    const { apiCertificate, apiCertificateKey } = home.readSettings();
+    const named = [apiCertificate, apiCertificateKey].flatMap((file) => file ?? []);
+    return new Set(named.map((file) => resolve(home.dir, file)));
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return new Set();
+  }
+}
+
 /** The vault has one generation: one key slot, one snapshot, one journal. Anything more is an older one that survived. */
 function vaultProblems(home: Home): Problem[] {
   const names = list(join(home.storeDir, 'vault'));
-  const generations = new Set(names.flatMap((name) => /^(?:snapshot|journal)-(\d+)$/.exec(name)?.[1] ?? []));
-  const slots = names.filter((name) => name === 'key-a' || name === 'key-b');
-  const others = names.filter((name) => !/^(?:snapshot-\d+|journal-\d+|key-[ab])$/.test(name));
+  const generations = new Set(names.flatMap((name) => generationOf(name) ?? []));
+  const isSlot = (name: string): boolean => slotNames.some((slot) => slot === name);
+  const slots = names.filter(isSlot);
+  const others = names.filter((name) => !isSlot(name) && generationOf(name) === null);
   if (generations.size <= 1 && slots.length <= 1 && others.length === 0) return [];
   return [
     {
@@ -97,29 +148,57 @@ function vaultProblems(home: Home): Problem[] {
   ];
 }
 
-/** Where the machine could write a share to a disk in the clear: swap, and core dumps of the daemon `pid`. */
-export function inspectMachine(pid: number | null, proc = '/proc'): Problem[] {
-  const problems: Problem[] = [];
-  const read = (path: string): string => {
-    try {
-      return readFileSync(join(proc, path), 'utf8');
-    } catch {
-      return ''; // not Linux, or not allowed: nothing can be said
-    }
-  };
-  const swaps = read('swaps').split('\n').slice(1).filter(Boolean);
-  if (swaps.some((line) => !/\/dev\/(?:zram|dm-)/.test(line)))
-    problems.push({
-      code: 'swap',
-      what: 'This machine swaps to a disk, which could keep a share in the clear.',
-      remedy: 'swapoff -a, or use encrypted swap.',
-    });
-  const core = /^Max core file size\s+(\S+)/m.exec(read(`${pid ?? 'self'}/limits`))?.[1];
-  if (core !== undefined && core !== '0')
+/**
+ * Where the machine could write a share to a disk in the clear: swap, and core dumps of the daemon `pid`. Where none runs,
+ * give this process: a daemon that were started here now would have its limits.
+ */
+export function inspectMachine(pid: number, { proc = '/proc', sys = '/sys' } = {}): Problem[] {
+  const problems = swapProblems({ proc, sys });
+  if (dumpsMemory(pid, proc))
     problems.push({
       code: 'core-dumps',
       what: 'A crash of the daemon could write its memory to a core file.',
-      remedy: 'Start it with: ulimit -c 0 (systemd: LimitCORE=0).',
+      remedy: 'Start it again with: ulimit -c 0 (systemd: LimitCORE=0).',
     });
   return problems;
+}
+
+/** Whether what is in memory could be swapped to a disk in the clear. */
+export function swapProblems({ proc = '/proc', sys = '/sys' } = {}): Problem[] {
+  const swaps = read(join(proc, 'swaps'))
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => line.split(/\s+/)[0] || []);
+  if (swaps.every((device) => staysInMemoryOrIsEncrypted(device, sys))) return [];
+  return [
+    {
+      code: 'swap',
+      what: 'This machine swaps to a disk, which could keep a share or a key in the clear.',
+      remedy: 'swapoff -a, or use encrypted swap (systemd: MemorySwapMax=0).',
+    },
+  ];
+}
+
+/** Compressed memory, or a device that device-mapper encrypts. */
+function staysInMemoryOrIsEncrypted(device: string, sys: string): boolean {
+  const name = device.replace('/dev/', '');
+  return name.startsWith('zram') || read(join(sys, 'block', name, 'dm', 'uuid')).startsWith('CRYPT-');
+}
+
+/** core(5): a filter of 0 leaves all memory out; a limit of 0 stops files, and not programs that cores are piped to. */
+function dumpsMemory(pid: number, proc: string): boolean {
+  const filter = read(join(proc, String(pid), 'coredump_filter')).trim();
+  if (/^0+$/.test(filter)) return false;
+  const limit = /^Max core file size\s+(\S+)/m.exec(read(join(proc, String(pid), 'limits')))?.[1];
+  const piped = read(join(proc, 'sys/kernel/core_pattern')).startsWith('|');
+  return limit !== undefined && (limit !== '0' || piped);
+}
+
+/** Empty where there is no such thing, or we may not see it: then nothing can be said. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -8,6 +8,7 @@
  *     admission           the operators' order that admitted this peer, unless it was there at the founding
  *     first-epoch-key     seed of the first epoch key, until the daemon has it in its store
  *     store/              the sealed store
+ *     audit/              what this peer did, and for whom, as hash-chained lines
  *     clients/NAME.key    client keys
  *     operator.key        the operator's key, sealed with a passphrase (of the first peer, unless kept elsewhere)
  *     seen-chain          newest value that the operator's commands have checked
@@ -26,10 +27,12 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { ed25519FromSeed } from '../crypto/signature.ts';
 import { type Invitation, invitationText, parseInvitation } from '../protocol/admission.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { clusterIdOf, type Genesis } from '../protocol/genesis.ts';
+import { identityFromBytes } from './network/identity.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 export type HomeErrorCode =
@@ -37,10 +40,14 @@ export type HomeErrorCode =
   | 'missing'
   /** A folder without (all of) a peer's files. */
   | 'not-a-home'
+  /** There is no such file. */
+  | 'no-file'
   /** Others could read or change it. */
   | 'permissions'
   /** Something is there already. */
   | 'exists'
+  /** No socket can be there. */
+  | 'path-too-long'
   | 'unreadable';
 
 export class HomeError extends Error {
@@ -56,6 +63,7 @@ export interface Home {
   readonly dir: string;
   readonly settingsFile: string;
   readonly storeDir: string;
+  readonly auditDir: string;
   readonly socketFile: string;
   readonly clientsDir: string;
   readonly operatorFile: string;
@@ -76,12 +84,20 @@ export interface Home {
   eraseFirstEpochSeed(): void;
 }
 
-const files = {
+/** The names of all that lies in a home. */
+export const files = {
   settings: 'settings.yaml',
   invitation: 'invitation',
   identity: 'identity',
   lobbyIdentity: 'lobby-identity',
+  admission: 'admission',
   firstEpochSeed: 'first-epoch-key',
+  store: 'store',
+  audit: 'audit',
+  clients: 'clients',
+  operator: 'operator.key',
+  seenChain: 'seen-chain',
+  socket: 'api.sock',
 } as const;
 
 /**
@@ -99,9 +115,9 @@ export function createHome(
   },
 ): Home {
   checkFree(dir);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeFolder(dir);
   checkPrivate(dir, dir);
-  mkdirSync(join(dir, 'clients'), { mode: 0o700 });
+  mkdirSync(join(dir, files.clients), { mode: 0o700 });
   writePrivateFile(join(dir, files.invitation), `${invitationText(contents.invitation)}\n`);
   writePrivateFile(join(dir, files.identity), contents.identity);
   writePrivateFile(join(dir, files.lobbyIdentity), contents.lobbyIdentity);
@@ -110,10 +126,49 @@ export function createHome(
   return openHome(dir);
 }
 
-/** Throws `HomeError('exists')` unless a home can be made at `dir`. */
+/**
+ * Makes a folder for its owner only, and those above it that are missing, one after the other: Node's recursive `mkdir`
+ * never ends where the system takes no folder (`/proc`). Throws `HomeError('unreadable')`.
+ */
+export function makeFolder(dir: string): void {
+  if (existsSync(dir)) return;
+  const above = dirname(dir);
+  if (above !== dir) makeFolder(above);
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    throw new HomeError('unreadable', `the folder ${dir} cannot be made: ${unmakeable[code] ?? code}`);
+  }
+}
+
+const unmakeable: Readonly<Record<string, string>> = {
+  ENOENT: 'the system takes no folder there',
+  ENOTDIR: 'what is above it is no folder',
+  ENAMETOOLONG: 'its name is too long',
+  EACCES: 'you may not write there',
+  EROFS: 'nothing can be written there',
+  ENOSPC: 'the disk is full',
+};
+
+/** Throws `HomeError` unless a home can be made at `dir`: `exists`, `path-too-long`. */
 export function checkFree(dir: string): void {
+  checkSocketPath(join(resolve(dir), files.socket));
   if (existsSync(dir) && (!statSync(dir).isDirectory() || readdirSync(dir).length > 0))
     throw new HomeError('exists', `${dir} exists already and is not empty`);
+}
+
+/** The kernel's bound for a socket's path (`sun_path`), with the smallest of the supported systems. */
+const socketPathBytesMax = 103;
+
+/** Throws `HomeError('path-too-long')` where no daemon can listen, nor be asked. */
+export function checkSocketPath(socketFile: string): void {
+  const over = Buffer.byteLength(socketFile) - socketPathBytesMax;
+  if (over > 0)
+    throw new HomeError(
+      'path-too-long',
+      `the path ${socketFile} is ${over} ${over === 1 ? 'byte' : 'bytes'} too long for a socket; use a home with a shorter path`,
+    );
 }
 
 /** Opens a peer's home. Throws `HomeError`. */
@@ -126,6 +181,16 @@ export function openHome(dir: string): Home {
       throw new HomeError('not-a-home', `${dir} is not a peer's home: it has no ${needed}`);
   checkPrivate(path, dir);
   const read = (name: string): Uint8Array => readPrivateFile(file(name));
+  /** What `use` can make something of. */
+  const whole = (name: string, use: (bytes: Uint8Array) => unknown): Uint8Array => {
+    const bytes = read(name);
+    try {
+      use(bytes);
+    } catch {
+      throw new HomeError('unreadable', `${file(name)} is damaged; join again with a new home`);
+    }
+    return bytes;
+  };
   let invitation: Invitation;
   try {
     invitation = parseInvitation(Buffer.from(read(files.invitation)).toString('utf8'));
@@ -136,19 +201,21 @@ export function openHome(dir: string): Home {
   return {
     dir: path,
     settingsFile: file(files.settings),
-    storeDir: file('store'),
-    socketFile: file('api.sock'),
-    clientsDir: file('clients'),
-    operatorFile: file('operator.key'),
-    seenChainFile: file('seen-chain'),
-    admissionFile: file('admission'),
+    storeDir: file(files.store),
+    auditDir: file(files.audit),
+    socketFile: file(files.socket),
+    clientsDir: file(files.clients),
+    operatorFile: file(files.operator),
+    seenChainFile: file(files.seenChain),
+    admissionFile: file(files.admission),
     invitation,
     genesis: invitation.genesis,
     cluster: clusterIdOf(invitation.genesis),
     readSettings: () => readSettings(file(files.settings)),
-    readIdentity: () => read(files.identity),
-    readLobbyIdentity: () => read(files.lobbyIdentity),
-    readFirstEpochSeed: () => (existsSync(file(files.firstEpochSeed)) ? read(files.firstEpochSeed) : null),
+    readIdentity: () => whole(files.identity, identityFromBytes),
+    readLobbyIdentity: () => whole(files.lobbyIdentity, identityFromBytes),
+    readFirstEpochSeed: () =>
+      existsSync(file(files.firstEpochSeed)) ? whole(files.firstEpochSeed, ed25519FromSeed) : null,
     eraseFirstEpochSeed: () => erase(file(files.firstEpochSeed)),
   };
 }
@@ -174,9 +241,9 @@ export function replacePrivateFile(path: string, content: Uint8Array): void {
   renameSync(temporary, path);
 }
 
-/** Reads a file that only its owner may read. Throws `HomeError`: `missing`, `permissions`, `unreadable`. */
+/** Reads a file that only its owner may read. Throws `HomeError`: `no-file`, `permissions`, `unreadable`. */
 export function readPrivateFile(path: string): Uint8Array {
-  if (!existsSync(path)) throw new HomeError('missing', `there is no file ${path}`);
+  if (!existsSync(path)) throw new HomeError('no-file', `there is no file ${path}`);
   checkPrivate(path, path);
   try {
     return new Uint8Array(readFileSync(path));

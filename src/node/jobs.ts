@@ -250,6 +250,7 @@ export function proofFromBytes(bytes: Uint8Array): Proof | null {
 
 function runCombine(job: Extract<Job, { kind: 'combine-trial' }>): JobResult {
   const culprits = new Set<number>();
+  const suspects = new Set<number>();
   const signatures: Uint8Array[] = [];
   job.keys.forEach(({ setting, commitments }, at) => {
     const key = publicOf(setting.key);
@@ -268,12 +269,14 @@ function runCombine(job: Extract<Job, { kind: 'combine-trial' }>): JobResult {
       context: proofContext(setting.key.id, job.epoch),
     });
     for (const culprit of result.culprits) culprits.add(culprit);
+    for (const suspect of result.suspects) suspects.add(suspect);
     if (result.signature !== null) signatures.push(numberBytes(result.signature));
   });
   return {
     kind: 'combine-trial',
     signatures: signatures.length === job.keys.length ? signatures : null,
     culprits: [...culprits],
+    suspects: [...suspects],
   };
 }
 

@@ -16,13 +16,13 @@ import {
 import { decode, encode, sameBytes } from '../protocol/codec.ts';
 import { clusterIdOf, type Genesis } from '../protocol/genesis.ts';
 import type { Member } from '../protocol/roster.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, pause } from './clock.ts';
 import type { Log } from './log.ts';
 import { type Identity, peerIdOf, signAsIdentity, verifyIdentity } from './network/identity.ts';
 import { LobbyServer, lobbyLimits, lobbyRequest } from './network/lobby.ts';
 
 const waitingMax = 64;
-/** Who has not asked for this long is no longer there. */
+/** A newcomer that has not asked for this long is no longer there. */
 const waitingForMs = 60_000;
 const askEveryMs = 1_000;
 const askTimeoutMs = 8_000;
@@ -42,12 +42,13 @@ export interface LobbyServiceOptions {
   listen: readonly string[];
   clock: Clock;
   log: Log;
-  /** The newest roster and the links to start from; null before epoch 0. */
   /** The newest roster, and what an admitted peer is handed; null before epoch 0. */
   admitted: () => {
     roster: readonly Member[];
     epoch: number;
     handOut: (peer: string) => HandOut | null;
+    /** Whether somebody may wait under this member's name, to be reinstated in its place: it is suspended, or away. */
+    isVacant: (member: Member) => boolean;
   } | null;
   onChange: () => void;
 }
@@ -59,6 +60,9 @@ export class LobbyService {
   readonly #clusterId: Uint8Array;
   readonly #waiting = new Map<string, Waiting>();
   #cancelClose: (() => void) | null = null;
+  /** The latest end that an opening asked for. */
+  #endsAtMs = 0;
+  #openUntilFounded = false;
 
   constructor(options: LobbyServiceOptions) {
     this.#options = options;
@@ -71,16 +75,28 @@ export class LobbyService {
     });
   }
 
-  /** Opens the lobby; it closes by itself after `forMs`, or stays open until `close` when that is null. */
+  /**
+   * Opens the lobby; it closes by itself after `forMs`, or when an earlier opening lasts longer, then. Null: it stays open
+   * until the cluster is founded, and whoever founds it opens it again.
+   */
   async open(forMs: number | null): Promise<void> {
-    await this.#server.start();
+    const { clock, admitted } = this.#options;
+    const now = clock.nowMs();
+    this.#endsAtMs = Math.max(this.#endsAtMs, now + (forMs ?? 0));
+    this.#openUntilFounded = forMs === null || (this.#openUntilFounded && admitted() === null);
+    // First, so that a close that comes while it opens leaves no timer behind.
     this.#cancelClose?.();
-    this.#cancelClose = forMs === null ? null : this.#options.clock.schedule(forMs, () => void this.close());
+    this.#cancelClose = this.#openUntilFounded
+      ? null
+      : clock.schedule(this.#endsAtMs - now, () => void this.close());
+    await this.#server.start();
   }
 
   async close(): Promise<void> {
     this.#cancelClose?.();
     this.#cancelClose = null;
+    this.#endsAtMs = 0;
+    this.#openUntilFounded = false;
     await this.#server.stop();
   }
 
@@ -106,15 +122,22 @@ export class LobbyService {
       return refused('the request is not signed by the peer that asks');
     const admitted = this.#options.admitted();
     if (admitted?.roster.some((member) => member.peer === peer)) {
+      // Once evicted, it must not be offered for admission by what it asked before.
+      this.#waiting.delete(peer);
       const handOut = admitted.handOut(peer);
       if (handOut === null)
         return refused('the admission is too old; let the operator admit this peer again');
       return { status: 'admitted', genesis: this.#options.genesis, ...handOut };
     }
-    const taken =
-      admitted?.roster.some((member) => member.name === body.name) ||
-      this.waiting().some((other) => other.body.name === body.name && other.body.peer !== peer);
-    if (taken) return refused(`the name ${body.name} is taken; join under another`);
+    const holder = admitted?.roster.find((member) => member.name === body.name);
+    if (holder !== undefined && admitted?.isVacant(holder) !== true) {
+      this.#waiting.delete(peer);
+      return refused(
+        `the name ${body.name} is that of a member which is here; stop that one first, or join under another name`,
+      );
+    }
+    if (this.waiting().some((other) => other.body.name === body.name && other.body.peer !== peer))
+      return refused(`another peer named ${body.name} waits already; join under another name`);
     if (!this.#waiting.has(peer) && this.#waiting.size >= waitingMax)
       return refused('too many peers wait already');
     const known = this.#waiting.get(peer);
@@ -200,15 +223,7 @@ export async function waitInLobby(options: {
     last = now;
     onAnswer(answer);
     if (answer?.status === 'admitted') return answer;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancel = clock.schedule(askEveryMs, done);
-      signal.addEventListener('abort', done);
-    });
+    await pause(clock, askEveryMs, signal);
   }
   return null;
 }

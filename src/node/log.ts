@@ -82,9 +82,19 @@ function prettyLine(json: string): string {
   return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${String(msg)}${details}\n`;
 }
 
+/** What waits to be written while standard error takes nothing (a file on a full disk); more is dropped. */
+const waitingBytesMax = 1024 * 1024;
+
+function standardError(): { write(line: string): unknown } {
+  const destination = pino.destination({ dest: 2, sync: true, maxLength: waitingBytesMax });
+  // A daemon must not end because nobody can read what it says: the lines are written when there is room again.
+  destination.on('error', () => {});
+  return destination;
+}
+
 /** A log that writes lines to `destination` (synchronously, so that nothing is lost in a crash). */
 export function createLog(options: LogOptions): Log {
-  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  const destination = options.destination ?? standardError();
   const logger = pino(
     {
       level: options.level,

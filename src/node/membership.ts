@@ -1,12 +1,13 @@
 /** A peer that is a member: core and driver, network, and the use of keys, and what can be read from them. */
-import { encode, hex, sameBytes } from '../protocol/codec.ts';
+import { linksFrom } from '../protocol/catch-up.ts';
+import { encode, hex } from '../protocol/codec.ts';
 import { createCore } from '../protocol/create.ts';
-import { limits } from '../protocol/limits.ts';
 import type { Link } from '../protocol/link.ts';
-import { hashOfOrder } from '../protocol/order.ts';
-import { attendsOf, headLink, headOf } from '../protocol/queries.ts';
+import { headOf, isSuspended } from '../protocol/queries.ts';
+import type { Member } from '../protocol/roster.ts';
 import type { CoreState, Durable, Timing } from '../protocol/state.ts';
 import { reachableAddresses } from './addresses.ts';
+import type { Audit } from './audit/audit.ts';
 import { systemClock } from './clock.ts';
 import { epochView } from './daemon-views.ts';
 import { Driver } from './driver.ts';
@@ -14,13 +15,15 @@ import type { Home } from './home.ts';
 import type { RandomBytes } from './jobs.ts';
 import type { HandOut } from './lobby-service.ts';
 import type { Log } from './log.ts';
+import { misconductProblems } from './misconduct.ts';
 import type { Identity } from './network/identity.ts';
 import { Libp2pTransport } from './network/libp2p-transport.ts';
 import type { MemberAddress } from './network/transport.ts';
 import type { Settings } from './settings.ts';
 import type { Store } from './store/store.ts';
 import { UseService } from './use-service.ts';
-import { type CreationView, DaemonError, type EpochView, type PeerView } from './view.ts';
+import { VerificationKeys } from './verification-keys.ts';
+import { DaemonError, type EpochView, type PeerView, type Problem } from './view.ts';
 import type { Workers } from './workers.ts';
 
 export interface MembershipOptions {
@@ -30,6 +33,7 @@ export interface MembershipOptions {
   identity: Identity;
   store: Store;
   workers: Workers;
+  audit: Audit;
   randomBytes: RandomBytes;
   durable: Durable;
   /** Where the others were last known to listen. */
@@ -60,14 +64,16 @@ export class Membership {
   readonly use: UseService;
   readonly transport: Libp2pTransport;
   readonly #options: MembershipOptions;
+  readonly #verificationKeys: VerificationKeys;
   #addresses: MemberAddress[];
 
   constructor(options: MembershipOptions) {
-    const { home, settings, log, identity, store, workers, randomBytes, durable, onChange, onFailure } =
-      options;
+    const { home, settings, log, identity, store, workers, audit, randomBytes } = options;
+    const { durable, onChange, onFailure } = options;
     const { listen, bootstrap, mdns } = settings;
     this.#options = options;
     this.#addresses = options.addresses;
+    this.#verificationKeys = new VerificationKeys((link) => workers.verificationKeys(link));
     this.transport = new Libp2pTransport({
       identity,
       clusterId: hex(home.cluster),
@@ -91,16 +97,18 @@ export class Membership {
       randomBytes,
       log,
       addressesOf: ({ peer }) => this.#addresses.find((known) => known.peer === peer)?.addresses ?? [],
-      onRequest: (_from, request) => this.use.answer(request),
+      onRequest: (from, request) => this.use.answer(from, request),
       onFailure,
     });
     this.use = new UseService({
       state: () => this.core,
       transport: this.transport,
       workers,
+      partialsAtOnce: settings.workers + 1, // one waits in the pool, so that no worker does
       clock: systemClock,
       log,
       onChange: (listener) => this.driver.onChange(listener),
+      audit: (from, asked, answer) => audit.partial(from, asked, { value: headOf(this.core), answer }),
     });
     this.driver.onChange(onChange);
   }
@@ -115,8 +123,15 @@ export class Membership {
   }
 
   async stop(): Promise<void> {
+    this.use.stop();
     await this.saveAddresses().catch(() => {}); // the store may be what failed
     await this.driver.stop();
+  }
+
+  /** What other members did wrong on the network, as this peer saw it. */
+  misconduct(): Problem[] {
+    const { roster } = headOf(this.core);
+    return misconductProblems(roster, this.transport.cutOffs(), this.use.doubts(), systemClock.wallMs());
   }
 
   ownAddresses(): string[] {
@@ -147,46 +162,27 @@ export class Membership {
     return { order, links, addresses: [own, ...(learned.length > 0 ? learned : this.#addresses)] };
   }
 
+  /** Whether a member's place may be asked for by a peer with its name (§5 "Reinstating"): it is suspended, or away. */
+  isVacant({ index, peer }: Member): boolean {
+    if (peer === this.transport.peerId) return false;
+    return isSuspended(this.core, index) || !this.transport.authenticated().includes(peer);
+  }
+
   /** A bounded piece of the chain. */
   linksFrom(first: number): Link[] {
-    const links: Link[] = [];
-    for (let epoch = first; links.length < limits.linksPerFrameMax; epoch += 1) {
-      const link = this.core.durable.links[epoch];
-      if (link === undefined) break;
-      links.push(link);
-    }
-    return links;
+    return linksFrom(this.core, first);
   }
 
-  /** Throws `DaemonError('unknown')` when this peer knows nothing of the epoch that is asked for. */
-  epochs(options: { epoch?: number; limit?: number }): EpochView[] {
-    const newest = this.core.durable.own.head;
-    const first = options.epoch ?? newest;
-    const limit = options.epoch === undefined ? (options.limit ?? 20) : 1;
-    const views: EpochView[] = [];
-    for (let epoch = first; epoch >= 0 && views.length < limit; epoch -= 1) {
-      const view = epochView(this.core, epoch);
-      if (view === null) break;
-      views.push(view);
-    }
-    if (views.length === 0)
-      throw new DaemonError('unknown', `this peer knows nothing of epoch ${first}; the newest is ${newest}`);
-    return views;
-  }
-
-  /** The attended plan that contains the order, the one with the most Attends. */
-  creation(orderHash: Uint8Array): CreationView {
-    const head = headLink(this.core);
-    const plans = Object.entries(this.core.durable.plans)
-      .filter(([, { orders }]) => orders.some((order) => sameBytes(hashOfOrder(order), orderHash)))
-      .map(([plan, { orders }]) => ({
-        plan: new Uint8Array(Buffer.from(plan, 'hex')),
-        orders,
-        attends: attendsOf(this.core, plan).map(({ carried }) => carried.packet),
-      }))
-      .sort((a, b) => b.attends.length - a.attends.length || b.orders.length - a.orders.length);
-    const [best] = plans;
-    return best === undefined ? { head, plan: null, attends: [], orders: [] } : { head, ...best };
+  /** One epoch with its verification keys. Rejects with `DaemonError('unknown')` when this peer knows nothing of it. */
+  async epoch(epoch: number): Promise<EpochView> {
+    const view = epochView(this.core, epoch, systemClock.wallMs());
+    const { links, own } = this.core.durable;
+    if (view === null)
+      throw new DaemonError(
+        'unknown',
+        `this peer knows nothing of epoch ${epoch}; the newest is ${own.head}`,
+      );
+    return { ...view, verificationKeys: await this.#verificationKeys.of(links[epoch] as Link) };
   }
 
   /** The newest roster, and how each member can be reached. */

@@ -8,6 +8,8 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 import { cipherNames } from '../cipher/local-cipher.ts';
+import { shape } from '../protocol/codec.ts';
+import { hostAndPort, isLoopback } from './addresses.ts';
 
 export class SettingsError extends Error {
   constructor(message: string) {
@@ -25,27 +27,42 @@ const milliseconds = (min: number, max: number) =>
     .min(min, `must be at least ${min}`)
     .max(max, `must be at most ${max}`);
 
+const wholeNumber = (min: number, max: number) =>
+  z
+    .number({ error: 'must be a number' })
+    .int('must be a whole number')
+    .min(min, `must be at least ${min}`)
+    .max(max, `must be at most ${max}`);
+
 const fraction = z
   .number({ error: 'must be a number' })
   .min(0, 'must be at least 0')
   .lt(1, 'must be below 1');
 
-const isAddress = (text: string, needsPeer: boolean): boolean => {
+interface AddressForm {
+  /** It must end in /p2p/<peer id>. */
+  needsPeer?: boolean;
+  /** It is told to members, who look up no names for others. */
+  ipOnly?: boolean;
+}
+
+const isAddress = (text: string, { needsPeer = false, ipOnly = false }: AddressForm): boolean => {
   try {
     const names = multiaddr(text)
       .getComponents()
       .map((component) => component.name);
+    if (ipOnly && !names.some((name) => name === 'ip4' || name === 'ip6')) return false;
     return names.includes('tcp') && (!needsPeer || names.includes('p2p'));
   } catch {
     return false;
   }
 };
-const addresses = (countMin: number, needsPeer = false) => {
-  const example = needsPeer ? '/ip4/192.0.2.1/tcp/4101/p2p/12D3Koo…' : '/ip4/0.0.0.0/tcp/4101';
+const addresses = (countMin: number, form: AddressForm = {}) => {
+  const example = form.needsPeer ? '/ip4/192.0.2.1/tcp/4101/p2p/12D3Koo…' : '/ip4/0.0.0.0/tcp/4101';
   const message = `must be an address such as ${example}`;
   return z
     .array(
-      z.string({ error: message }).refine((text) => isAddress(text, needsPeer), message),
+      z.string({ error: message }).refine((text) => isAddress(text, form), message),
       {
         error: 'must be a list of addresses',
       },
@@ -53,6 +70,11 @@ const addresses = (countMin: number, needsPeer = false) => {
     .min(countMin, `must name at least ${countMin} address`)
     .max(16, 'must name at most 16 addresses');
 };
+
+const fileName = z
+  .string({ error: 'must be the name of a file' })
+  .min(1, 'must be the name of a file')
+  .nullable();
 
 interface Setting<Type> {
   check: z.ZodType<Type>;
@@ -63,6 +85,9 @@ interface Setting<Type> {
 const setting = <Type>(explained: string, check: z.ZodType<Type>, standard?: Type): Setting<Type> =>
   standard === undefined ? { check, explained } : { check, explained, standard };
 
+/** What `shape.name` lets through, in words. */
+export const nameRule = 'lower-case letters, digits, dots and dashes, 63 at most';
+
 const flag = z.boolean({ error: 'must be true or false' });
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
@@ -71,7 +96,7 @@ const table = {
     'What people call this peer: lower-case letters, digits, dots and dashes.',
     z
       .string({ error: 'must be a name' })
-      .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be lower-case letters, digits, dots and dashes, 63 at most'),
+      .refine((text) => shape.name.safeParse(text).success, `must be ${nameRule}`),
   ),
   cipher: setting(
     `The local cipher: ${cipherNames.join(', ')}. Peers need not have the same one; a weak one takes nothing away.`,
@@ -111,8 +136,8 @@ const table = {
   ),
   listen: setting('Where this peer listens for the other members.', addresses(1), ['/ip4/0.0.0.0/tcp/4101']),
   announce: setting(
-    'Addresses to tell the members instead of those of the network interfaces.',
-    addresses(0),
+    'Addresses to tell the members instead of those of the network interfaces; /ip4 or /ip6, no names.',
+    addresses(0, { ipOnly: true }),
     [],
   ),
   lobbyListen: setting(
@@ -126,19 +151,42 @@ const table = {
     [],
   ),
   bootstrap: setting(
-    'Addresses of members, each ending in /p2p/<peer id>, to try besides those already known.',
-    addresses(0, true),
+    'Addresses of members, each ending in /p2p/<peer id>, to try besides those already known; /dns4 and /dns6 too.',
+    addresses(0, { needsPeer: true }),
     [],
   ),
   mdns: setting('Whether members on the same network find each other by multicast DNS.', flag, true),
-  workers: setting(
-    'Threads for the heavy arithmetic.',
+  apiListen: setting(
+    'Where programs reach the HTTP API over TCP, such as 127.0.0.1:4180 (null: on the Unix socket in the home only).\nAn address that other machines reach needs the two settings below.',
     z
-      .number({ error: 'must be a number' })
-      .int('must be a whole number')
-      .min(1, 'must be at least 1')
-      .max(64, 'must be at most 64'),
-    1,
+      .string({ error: 'must be an IP address and a port such as 127.0.0.1:4180' })
+      .refine(
+        (text) => hostAndPort(text) !== null,
+        'must be an IP address and a port such as 127.0.0.1:4180 or [::1]:4180',
+      )
+      .nullable(),
+    null,
+  ),
+  apiCertificate: setting(
+    "The API's TLS certificate, with its chain, in PEM; the path is taken from the home.",
+    fileName,
+    null,
+  ),
+  apiCertificateKey: setting(
+    "The private key of that certificate, in PEM; the file must be its owner's only (mode 600).",
+    fileName,
+    null,
+  ),
+  workers: setting('Threads for the heavy arithmetic.', wholeNumber(1, 64), 1),
+  auditFileBytesMax: setting(
+    'A file of the audit log that would grow over this many bytes is followed by a new one.',
+    wholeNumber(64 * 1024, 1024 ** 3),
+    16 * 1024 * 1024,
+  ),
+  auditFilesKept: setting(
+    'How many files of the audit log are kept; the end of each that is removed stays recorded.',
+    wholeNumber(2, 10_000),
+    32,
   ),
   logLevel: setting(
     `How much the daemon writes to standard error: ${logLevels.join(', ')}.`,
@@ -180,11 +228,15 @@ export function readSettings(file: string): Settings {
   return parseSettings(text, basename(file));
 }
 
+const errorCharactersMax = 500;
+
 /** Checks the text of a settings file; `file` is the name that errors show, with the line. Throws `SettingsError`. */
 export function parseSettings(text: string, file: string | null = 'settings.yaml'): Settings {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const fail = (offset: number | undefined, what: string): never => {
+  const fail = (offset: number | undefined, why: string): never => {
+    // What is quoted from the file may hold anything: the line that a person reads stays one.
+    const what = why.replaceAll(/[\p{Cc}\u2028\u2029]/gu, '·').slice(0, errorCharactersMax);
     if (file === null) throw new SettingsError(what);
     const place = offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
     throw new SettingsError(`${place}: ${what}`);
@@ -195,7 +247,10 @@ export function parseSettings(text: string, file: string | null = 'settings.yaml
   const data: Record<string, unknown> = document.toJS();
   for (const given of Object.keys(data))
     if (!(given in table))
-      fail(keyOffset(document, given), `there is no setting ${given}; did you mean ${nearest(given)}?`);
+      fail(
+        keyOffset(document, given),
+        `there is no setting ${given.slice(0, 60)}; there are ${settingNames.join(', ')}`,
+      );
   const settings: Record<string, unknown> = {};
   for (const name of settingNames) {
     const value = data[name] ?? table[name].standard;
@@ -215,6 +270,18 @@ export function parseSettings(text: string, file: string | null = 'settings.yaml
       keyOffset(document, 'minimumIntervalMs') ?? keyOffset(document, 'refreshPeriodMs'),
       `minimumIntervalMs must be at most refreshPeriodMs (${result.minimumIntervalMs} is over ${result.refreshPeriodMs})`,
     );
+  const { apiListen, apiCertificate, apiCertificateKey } = result;
+  if ((apiCertificate === null) !== (apiCertificateKey === null))
+    fail(
+      keyOffset(document, apiCertificate === null ? 'apiCertificateKey' : 'apiCertificate'),
+      'apiCertificate and apiCertificateKey go together; set both, or neither',
+    );
+  const host = apiListen === null ? undefined : hostAndPort(apiListen)?.host;
+  if (host !== undefined && !isLoopback(host) && apiCertificate === null)
+    fail(
+      keyOffset(document, 'apiListen'),
+      `apiListen ${apiListen} is open to other machines and needs TLS: set apiCertificate and apiCertificateKey, or listen on 127.0.0.1`,
+    );
   return result;
 }
 
@@ -232,23 +299,4 @@ function valueOffset(document: Document, path: ReadonlyArray<string | number>): 
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? 'nothing';
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
-}
-
-/** The setting whose name takes the fewest edits to reach (Levenshtein's distance). */
-function nearest(given: string): string {
-  const distances = settingNames.map(
-    (name) => [editDistance(given.toLowerCase(), name.toLowerCase()), name] as const,
-  );
-  return distances.sort(([a], [b]) => a - b)[0]![1];
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
 }

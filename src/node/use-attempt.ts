@@ -3,14 +3,16 @@
  * or refuse, and asks for proofs only when a combination failed (protocol §2 "Use").
  */
 import { decode, encode, sameBytes } from '../protocol/codec.ts';
+import { ProtocolError } from '../protocol/errors.ts';
 import type { KeySetting } from '../protocol/io.ts';
 import type { Member } from '../protocol/roster.ts';
 import type { CoreState } from '../protocol/state.ts';
 import type { UseRequest } from '../protocol/use-request.ts';
 import type { Value } from '../protocol/value.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, pause } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Transport } from './network/transport.ts';
+import type { Doubts } from './use-doubts.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
@@ -21,6 +23,11 @@ import { DaemonError } from './view.ts';
 
 /** After this long without enough partials, everyone who has not been asked yet is asked too. */
 const hedgeMs = 400;
+/** How long everybody else may still answer when enough have: one that is silent must not cost all the time there is. */
+const graceMs = 1500;
+
+/** Refusals of members that may only be behind, or whose disk is full: the next attempt may find them better. */
+const passing: ReadonlySet<string> = new Set(['unknown-client', 'unknown-key', 'not-allowed', 'no-audit']);
 
 /** A member's partial in one attempt. */
 export interface Given {
@@ -35,6 +42,8 @@ export interface Collected {
   commitments: Uint8Array[];
   /** `k` or more. */
   given: readonly Given[];
+  /** Of the combination that failed before, to find out who spoiled it. */
+  failed: readonly Given[];
 }
 
 export interface AttemptOptions<Answer> {
@@ -42,13 +51,19 @@ export interface AttemptOptions<Answer> {
   transport: Transport;
   clock: Clock;
   log: Log;
+  doubts: Doubts;
   request: UseRequest;
   /** How this peer answers itself. */
   own: (asked: PartialRequest) => Promise<PartialAnswer>;
-  /** From everybody who answers before `signal` aborts, with proofs; else from the first `k` that will do. */
+  /** From everybody who answers at most a moment after the first `k`, with proofs; else from the first `k` that will do. */
   everybody: boolean;
-  /** Null when these partials do not combine; culprits, by index, as their proofs show. */
-  complete: (collected: Collected) => Promise<{ answer: Answer | null; culprits: readonly number[] }>;
+  /**
+   * Null when these partials do not combine; culprits, by index, as proofs show, or a signature after one that failed;
+   * suspects, whose proofs pass and whose partials spoil a signature all the same.
+   */
+  complete: (
+    collected: Collected,
+  ) => Promise<{ answer: Answer | null; culprits: readonly number[]; suspects: readonly number[] }>;
   signal: AbortSignal;
 }
 
@@ -59,8 +74,12 @@ export class Attempt<Answer> {
   readonly #setting: KeySetting;
   readonly #commitments: Uint8Array[];
   readonly #given = new Map<number, Given>();
+  /** What was given without proofs and did not combine, one of them at least false. */
+  readonly #failed = new Map<number, Given>();
   readonly #refusals = new Map<string, { code: string; why: string }>();
   readonly #liars = new Set<number>();
+  /** Peers that were asked and have not answered yet. */
+  readonly #asked = new Set<string>();
   #prove: boolean;
   #newer = false;
 
@@ -89,72 +108,79 @@ export class Attempt<Answer> {
     const answer = await this.#collect();
     if (answer !== null || this.#options.everybody || !this.#prove) return answer;
     // A combination failed: ask again with proofs, name and leave out whoever fails, and combine again (§2).
+    for (const [index, given] of this.#given) this.#failed.set(index, given);
     this.#given.clear();
     return this.#collect();
   }
 
-  /** Asks `k` members, then the rest when some fail or are slow, until `k` partials combine; or everybody at once. */
-  #collect(): Promise<Answer | null> {
-    const { transport, clock, signal, everybody } = this.#options;
-    const reachable = new Set([transport.peerId, ...transport.authenticated()]);
-    const candidates = this.#shuffled(
-      this.#value.roster.filter((member) => reachable.has(member.peer) && !this.#liars.has(member.index)),
-    );
+  /** The answer as soon as `k` partials combine, or from everybody's; null when too few are given before time is up. */
+  async #collect(): Promise<Answer | null> {
+    const { clock, signal, everybody } = this.#options;
     const k = this.#value.threshold;
-    return new Promise((resolve, reject) => {
-      let open = 0;
-      let settled = false;
-      const finish = (answer: Answer | null) => {
-        if (settled) return;
-        settled = true;
-        cancelHedge();
-        signal.removeEventListener('abort', onEnd);
-        resolve(answer);
-      };
-      const fail = (error: unknown) => {
-        settled = true;
-        cancelHedge();
-        reject(error);
-      };
-      const tryComplete = async () => {
-        const answer = await this.#complete();
-        if (answer === null && this.#prove) return;
-        // Without proofs nobody knows who spoiled it.
-        if (answer === null) this.#prove = true;
-        finish(answer);
-      };
-      /** Nobody else will answer, or there is no more time. */
-      const onEnd = () => {
-        if (!everybody || this.#given.size < k) finish(null);
-        else if (!settled) void tryComplete().then(() => finish(null), fail);
-      };
-      const ask = (count: number) => {
-        for (const member of candidates.splice(0, count)) {
-          open += 1;
-          void this.#ask(member)
-            .then(async (given) => {
-              if (given === null) return ask(1);
-              this.#given.set(member.index, given);
-              if (!settled && !everybody && this.#given.size >= k) await tryComplete();
-            })
-            .catch(fail)
-            .finally(() => {
-              open -= 1;
-              if (open === 0 && candidates.length === 0) onEnd();
-            });
+    const proving = this.#prove;
+    const over = new AbortController();
+    const until = AbortSignal.any([signal, over.signal]);
+    try {
+      for await (const given of this.#partials(until)) {
+        this.#given.set(given.by.index, given);
+        if (this.#given.size < k) continue;
+        if (everybody) {
+          if (this.#given.size === k) void pause(clock, graceMs, until).then(() => over.abort());
+          continue;
         }
-      };
-      const cancelHedge = clock.schedule(hedgeMs, () => ask(candidates.length));
-      signal.addEventListener('abort', onEnd);
-      if (signal.aborted || candidates.length === 0) return finish(null);
-      ask(this.#prove ? candidates.length : k);
-    });
+        const answer = await this.#complete();
+        if (answer !== null) return answer;
+        // Without proofs nobody knows who spoiled it, and more partials would not tell.
+        if (!proving) {
+          this.#prove = true;
+          return null;
+        }
+      }
+      return everybody && this.#given.size >= k ? await this.#complete() : null;
+    } finally {
+      over.abort();
+    }
+  }
+
+  /**
+   * Partials as they come. `k` members are asked (all of them for proofs), another for each that gives none, and the rest
+   * when some are slow. What comes after the end reaches nobody: without a proof it would pass for a lie later.
+   */
+  async *#partials(until: AbortSignal): AsyncGenerator<Given> {
+    const { transport, clock, doubts } = this.#options;
+    const candidates = this.#candidates();
+    const open = new Map<Member, Promise<{ by: Member; given: Given | null }>>();
+    const ask = (count: number) => {
+      for (const by of candidates.splice(0, count))
+        open.set(
+          by,
+          this.#ask(by).then((given) => ({ by, given })),
+        );
+    };
+    if (until.aborted) return;
+    let timer = pause(clock, hedgeMs, until);
+    ask(this.#prove ? candidates.length : this.#value.threshold);
+    while (open.size > 0) {
+      const next = await Promise.race([timer, ...open.values()]);
+      if (until.aborted) return;
+      if (next === undefined) {
+        for (const peer of this.#asked) if (peer !== transport.peerId) doubts.note(peer, 'silent');
+        ask(candidates.length);
+        // From here on only the end is waited for.
+        timer = new Promise((resolve) => until.addEventListener('abort', () => resolve()));
+      } else {
+        open.delete(next.by);
+        if (next.given === null) ask(1);
+        else yield next.given;
+      }
+    }
   }
 
   async #ask(member: Member): Promise<Given | null> {
-    const { transport, log, request, own, signal } = this.#options;
+    const { transport, log, doubts, request, own, signal } = this.#options;
     const asked: PartialRequest = { epoch: this.#value.epoch, request, prove: this.#prove };
     let answer: PartialAnswer;
+    this.#asked.add(member.peer);
     try {
       answer =
         member.peer === transport.peerId
@@ -165,15 +191,19 @@ export class Attempt<Answer> {
               partialAnswerBytesMax,
             );
     } catch (error) {
-      log.debug({ peer: member.name, err: error }, 'no partial');
+      if (error instanceof ProtocolError) this.#lied(member, 'an answer that is none');
+      else log.debug({ peer: member.name, err: error }, 'no partial');
       return null;
+    } finally {
+      this.#asked.delete(member.peer);
     }
+    doubts.answered(member.peer);
     switch (answer.type) {
       case 'partial':
       case 'sealed-partial':
         if ((answer.type === 'partial') === (request.body.operation === 'sign'))
           return { by: member, answer };
-        log.warn({ peer: member.name }, 'an answer to another question');
+        this.#lied(member, 'an answer to another question');
         return null;
       case 'refused':
         this.#refusals.set(member.name, answer);
@@ -186,35 +216,62 @@ export class Attempt<Answer> {
   }
 
   async #complete(): Promise<Answer | null> {
-    const { complete, log } = this.#options;
-    const given = [...this.#given.values()];
-    const { answer, culprits } = await complete({
+    const { answer, culprits, suspects } = await this.#options.complete({
       value: this.#value,
       setting: this.#setting,
       commitments: this.#commitments,
-      given,
+      given: [...this.#given.values()],
+      failed: [...this.#failed.values()],
     });
-    if (this.#prove)
-      for (const culprit of culprits) {
-        this.#liars.add(culprit);
-        this.#given.delete(culprit);
-        log.warn({ index: culprit, epoch: this.#value.epoch }, 'a false partial');
+    if (!this.#prove) return answer;
+    // Asked last from now on, and no more: two that lie together can make a third one look false.
+    for (const suspect of suspects)
+      if (!culprits.includes(suspect)) {
+        const given = this.#given.get(suspect);
+        if (given !== undefined) this.#options.doubts.note(given.by.peer, 'suspected');
       }
+    for (const culprit of culprits) {
+      const liar = this.#given.get(culprit) ?? this.#failed.get(culprit);
+      if (liar === undefined) continue;
+      this.#liars.add(culprit);
+      this.#given.delete(culprit);
+      // Named once is enough.
+      this.#failed.delete(culprit);
+      this.#lied(liar.by, 'a false partial');
+    }
     return answer;
   }
 
-  /** This peer first, then the others in an order that changes with the request, so that load spreads. */
-  #shuffled(members: Member[]): Member[] {
-    const { transport, request } = this.#options;
-    const turn = (request.body.nonce[0] ?? 0) % Math.max(1, members.length);
-    const turned = [...members.slice(turn), ...members.slice(0, turn)];
-    return [
-      ...turned.filter(({ peer }) => peer === transport.peerId),
-      ...turned.filter(({ peer }) => peer !== transport.peerId),
-    ];
+  #lied(member: Member, what: string): void {
+    const { log, doubts } = this.#options;
+    doubts.note(member.peer, 'lied');
+    log.warn({ peer: member.name, index: member.index, epoch: this.#value.epoch }, what);
   }
 
-  /** What to tell the client when time is up. */
+  /**
+   * Whom to ask: this peer first, then the others in an order that changes with the request, so that load spreads; those
+   * that spoiled or held up others last.
+   */
+  #candidates(): Member[] {
+    const { transport, doubts, request } = this.#options;
+    const reachable = new Set([transport.peerId, ...transport.authenticated()]);
+    const members = this.#value.roster.filter(
+      ({ peer, index }) => reachable.has(peer) && !this.#liars.has(index),
+    );
+    const turn = (request.body.nonce[0] ?? 0) % Math.max(1, members.length);
+    const turned = [...members.slice(turn), ...members.slice(0, turn)];
+    const placeOf = ({ peer }: Member): number => (peer === transport.peerId ? 0 : doubts.has(peer) ? 2 : 1);
+    return turned.toSorted((one, other) => placeOf(one) - placeOf(other));
+  }
+
+  /** Whether so many refused for good that asking again would change nothing. */
+  get isRefused(): boolean {
+    const { roster, threshold } = this.#value;
+    const forGood = [...this.#refusals.values()].filter(({ code }) => !passing.has(code));
+    return roster.length - forGood.length < threshold;
+  }
+
+  /** What to tell the client when time is up, or asking again would not help. */
   failure(): DaemonError {
     const { roster, threshold } = this.#value;
     const gave = new Set([...this.#given.values()].map(({ by }) => by.name));

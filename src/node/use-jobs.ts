@@ -1,7 +1,7 @@
 /** The arithmetic of using a key (protocol §2 "Use"), as pure functions for the worker pool. */
 import { encodePkcs1, encodePss } from '../crypto/encoding.ts';
 import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../crypto/integers.ts';
-import { combineRobust, encodeProof, nonceBytes, partial, prove } from '../crypto/signing.ts';
+import { combineRobust, encodeProof, nonceBytes, type Proof, partial, prove } from '../crypto/signing.ts';
 import { numberBytes, numberOf } from '../protocol/codec.ts';
 import type { KeySetting } from '../protocol/io.ts';
 import type { SignBody, UseRequestBody } from '../protocol/use-request.ts';
@@ -9,6 +9,7 @@ import { publicOf } from '../protocol/value.ts';
 import { type JobContext, proofContext, proofFromBytes } from './jobs.ts';
 import { parametersOf } from './sealing.ts';
 import { sealPartial } from './use-sealing.ts';
+import { spoilersOf } from './use-spoilers.ts';
 
 export type UseJob =
   | {
@@ -26,15 +27,32 @@ export type UseJob =
       commitments: Uint8Array[];
       epoch: number;
       body: SignBody;
-      partials: Array<{ by: number; partial: Uint8Array; proof: Uint8Array | null }>;
+      partials: GivenPartial[];
+      /** Those of a combination that failed before. */
+      failed: GivenPartial[];
     };
+
+interface GivenPartial {
+  by: number;
+  partial: Uint8Array;
+  proof: Uint8Array | null;
+}
 
 export type UseJobResult =
   | { kind: 'use-partial'; partial: Uint8Array; proof: Uint8Array | null }
   /** The partial of a decryption, for the client's eyes only. */
   | { kind: 'use-sealed-partial'; envelope: Uint8Array }
-  /** `signature` is null while too few true partials are there; culprits are named only by proofs. */
-  | { kind: 'use-combine'; signature: Uint8Array | null; culprits: number[] };
+  /**
+   * `signature` is null while too few true partials are there; culprits are named only by proofs, suspects (whose proofs
+   * pass) and spoilers of the failed combination only by a signature.
+   */
+  | {
+      kind: 'use-combine';
+      signature: Uint8Array | null;
+      culprits: number[];
+      suspects: number[];
+      spoilers: number[];
+    };
 
 /** Peers build the block of a signature themselves, from the digest (§2); a ciphertext is one. */
 function blockOf(setting: KeySetting, body: UseRequestBody): bigint {
@@ -86,19 +104,15 @@ function runPartial(
 
 function runCombine(job: Extract<UseJob, { kind: 'use-combine' }>): UseJobResult {
   const parameters = parametersOf(job.setting);
-  const result = combineRobust({
+  const asked = {
     key: publicOf(job.setting.key),
     parameters,
-    commitments: job.commitments.map(numberOf),
     block: blockOf(job.setting, job.body),
-    partials: new Map(
-      job.partials.map(({ by, partial: bytes, proof }) => [
-        by,
-        { partial: numberOf(bytes), proof: proof === null ? null : proofFromBytes(proof) },
-      ]),
-    ),
+    partials: numbersIn(job.partials),
+    commitments: job.commitments.map(numberOf),
     context: proofContext(job.setting.key.id, job.epoch),
-  });
+  };
+  const result = combineRobust(asked);
   return {
     kind: 'use-combine',
     signature:
@@ -106,5 +120,15 @@ function runCombine(job: Extract<UseJob, { kind: 'use-combine' }>): UseJobResult
         ? null
         : integerToBytes(result.signature, Math.ceil(parameters.modulusBits / 8)),
     culprits: result.culprits,
+    suspects: result.suspects,
+    spoilers: spoilersOf({ ...asked, result, failed: numbersIn(job.failed) }),
   };
 }
+
+const numbersIn = (given: readonly GivenPartial[]): Map<number, { partial: bigint; proof: Proof | null }> =>
+  new Map(
+    given.map(({ by, partial: bytes, proof }) => [
+      by,
+      { partial: numberOf(bytes), proof: proof === null ? null : proofFromBytes(proof) },
+    ]),
+  );

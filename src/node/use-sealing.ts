@@ -7,6 +7,7 @@ import { open, seal } from '../cipher/envelope.ts';
 import type { CipherName } from '../cipher/local-cipher.ts';
 import { integerToBytes } from '../crypto/integers.ts';
 import { decode, encode, numberOf, shape } from '../protocol/codec.ts';
+import { ProtocolError } from '../protocol/errors.ts';
 import { limits } from '../protocol/limits.ts';
 import { type DecryptBody, hashOfUse } from '../protocol/use-request.ts';
 
@@ -52,5 +53,7 @@ export function openPartial(request: { tie: PartialTie; secretKey: Uint8Array; e
 } {
   const { tie, secretKey, envelope } = request;
   const { partial, proof } = decode(contentSchema, open({ secretKey, context: contextOf(tie), envelope }));
+  if (partial.length !== tie.body.ciphertext.length)
+    throw new ProtocolError('malformed', 'a sealed partial is as long as the ciphertext');
   return { partial: numberOf(partial), proof };
 }

@@ -1,105 +1,176 @@
 /** What a daemon shows of itself: the one set of shapes that the API answers, the command line prints and tests read. */
+import { z } from 'zod';
+import type { RsaPublicKey } from '../crypto/public-key-formats.ts';
 import type { Link } from '../protocol/link.ts';
 import type { Order } from '../protocol/order.ts';
 import type { Packet } from '../protocol/packet.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
 import type { KeyRecord } from '../protocol/value.ts';
+import type { AuditExtent } from './audit/entry.ts';
 
-export interface Problem {
-  /** Stable word for programs, e.g. `refresh-waits`, `no-share`, `waiting-for-admission`. */
-  code: string;
-  what: string;
-  /** What a person can do about it. */
-  remedy: string;
-}
+const count = z.int().min(0);
+const epoch = z.int().min(0);
+/** Unix milliseconds. */
+const timeMs = z.number();
+const names = z.array(z.string());
 
-export interface ChangeView {
-  /** The epoch that the undecided change leads to. */
-  epoch: number;
-  phase: 'gathering' | 'dealing' | 'agreeing' | 'applying' | 'retiring';
-  round: number | null;
-  attending: string[];
-  /** Members from whom this peer has no Attend (or, while retiring, no Ready). */
-  missing: string[];
-  /** Attends (or Readys) that are needed. */
-  needed: number;
-  sinceMs: number;
-}
+export const problemViewSchema = z.object({
+  code: z
+    .string()
+    .describe('stable word for programs, e.g. `refresh-waits`, `no-share`, `waiting-for-admission`'),
+  what: z.string(),
+  remedy: z.string().describe('what a person can do about it'),
+});
+export type Problem = z.infer<typeof problemViewSchema>;
 
-export interface StatusView {
-  name: string;
-  peer: string;
-  cluster: string;
-  clusterName: string;
-  state: 'waiting-for-admission' | 'member' | 'evicted';
-  index: number | null;
-  fingerprint: string | null;
-  cipher: string;
-  gate: number;
-  epoch: number | null;
-  threshold: number;
-  members: number;
-  faults: number;
-  quorum: number;
-  faultModel: 'byzantine' | 'crash';
-  /** The sentence that says what n and k mean. */
-  choice: string | null;
-  keys: number;
-  /** Epochs of which this peer holds its share. */
-  shareEpochs: number[];
-  connected: string[];
-  lastChangeAtMs: number | null;
-  nextRefreshAtMs: number | null;
-  change: ChangeView | null;
-  problems: Problem[];
-}
+export const changeViewSchema = z.object({
+  epoch: epoch.describe('the epoch that the undecided change leads to'),
+  phase: z.enum(['gathering', 'dealing', 'agreeing', 'applying', 'retiring']),
+  round: count.nullable(),
+  attending: names,
+  missing: names.describe('members from whom this peer has no Attend (or, while retiring, no Ready)'),
+  needed: count.describe('Attends (or Readys) that are needed'),
+  sinceMs: timeMs,
+});
+export type ChangeView = z.infer<typeof changeViewSchema>;
 
-export interface PeerView {
-  name: string;
-  peer: string;
-  /** Public epoch key, hex: of a waiting peer its first one, which the operator signs into the roster. */
-  epochKey: string;
-  state: 'member' | 'waiting';
-  index: number | null;
-  connected: boolean;
-  authenticated: boolean;
-  self: boolean;
-  fingerprint: string | null;
-  addresses: string[];
-}
+/** A recovery that met the change to `epoch` (protocol §5), as this peer saw it. */
+export const pauseViewSchema = z.object({
+  kind: z
+    .enum(['held', 'waited'])
+    .describe('`held`: this peer held the change back for the member; `waited`: the member was told to wait'),
+  epoch,
+  member: z.string(),
+  ms: count.describe('how long, so far while `lasts`'),
+  lasts: z.boolean(),
+});
+export type PauseView = z.infer<typeof pauseViewSchema>;
 
-export interface EpochView {
-  epoch: number;
-  value: string;
-  members: string[];
-  threshold: number;
-  keys: string[];
-  /** Names whose dealings were accepted; `operator` for a key's creation. */
-  dealt: string[];
-  /** Members that attended without an accepted dealing. */
-  didNotDeal: string[];
-  /** Members without an Attend in this change. */
-  missing: string[];
-  /** Members caught with two contradicting messages. */
-  contradicted: string[];
-  /** What members were seen doing wrong, and the kind of evidence. */
-  blamed: Array<{ member: string; kind: string }>;
-  round: number | null;
-  decidedAtMs: number | null;
-  retired: boolean;
-  /** Verification key of every member for every key, as hashes: all change with every refresh. */
-  verificationKeys: Array<{ key: string; member: string; hash: string }>;
-}
+export const statusViewSchema = z.object({
+  name: z.string(),
+  peer: z.string().describe('libp2p peer id'),
+  cluster: z.string().describe('cluster id, hex'),
+  clusterName: z.string(),
+  state: z.enum(['waiting-for-admission', 'member', 'evicted']),
+  index: count.nullable(),
+  fingerprint: z.string().nullable(),
+  cipher: z.string().describe('this peer’s local cipher'),
+  gate: z.number(),
+  epoch: epoch.nullable(),
+  threshold: count.describe('peers needed to use a key'),
+  members: count,
+  faults: count,
+  quorum: count,
+  faultModel: z.enum(['byzantine', 'crash']),
+  choice: z.string().nullable().describe('the sentence that says what n and k mean'),
+  keys: count,
+  shareEpochs: z.array(epoch).describe('epochs of which this peer holds its share'),
+  leftovers: z
+    .array(z.object({ kind: z.enum(['attended', 'dealt', 'subShares', 'epochSecrets']), count }))
+    .describe('secrets of epochs that are over, still kept after they should have been erased: none, ever'),
+  holders: names.describe(
+    'members known here to hold their share of the newest epoch: this one, and who said so, signed (Ready); nobody in epoch 0, which has no key',
+  ),
+  connected: names.describe('other members with a proven connection'),
+  lastChangeAtMs: timeMs.nullable(),
+  nextRefreshAtMs: timeMs.nullable(),
+  change: changeViewSchema.nullable(),
+  pauses: z.array(pauseViewSchema).describe('holds and waits of the next change'),
+  problems: z.array(problemViewSchema),
+});
+export type StatusView = z.infer<typeof statusViewSchema>;
 
-export interface KeyView {
-  name: string;
-  id: string;
-  use: 'sign' | 'decrypt';
-  bits: number;
-  /** Lower-case hex, big-endian. */
-  modulus: string;
-  exponent: string;
-}
+export const peerViewSchema = z.object({
+  name: z.string(),
+  peer: z.string().describe('libp2p peer id'),
+  epochKey: z
+    .string()
+    .describe(
+      'public epoch key, hex: of a waiting peer its first one, which the operator signs into the roster',
+    ),
+  state: z.enum(['member', 'waiting']),
+  index: count.nullable(),
+  connected: z.boolean(),
+  authenticated: z.boolean(),
+  self: z.boolean(),
+  fingerprint: z.string().nullable(),
+  addresses: z.array(z.string()),
+});
+export type PeerView = z.infer<typeof peerViewSchema>;
+
+export const epochViewSchema = z.object({
+  epoch,
+  value: z.string().describe('hash of the value, hex'),
+  members: names,
+  threshold: count,
+  keys: names,
+  dealt: names.describe('whose dealings were accepted; `operator` for a key’s creation'),
+  didNotDeal: names.describe('members that attended without an accepted dealing'),
+  missing: names.describe('members without an Attend in this change'),
+  contradicted: names.describe('members caught with two contradicting messages'),
+  blamed: z
+    .array(
+      z.object({
+        member: z.string(),
+        kind: z.enum(['contradiction', 'false-sub-share', 'false-trial', 'false-sum', 'false-mask']),
+        evidence: z
+          .enum(['own-signatures', 'own-check', 'accusations'])
+          .describe(
+            '`own-signatures`: two of the member’s signatures contradict each other; `own-check`: this peer found it; `accusations`: others say so, signed',
+          ),
+        accusers: names.describe('members whose signed accusation this peer holds'),
+        certain: z
+          .boolean()
+          .describe(
+            'anyone can check it, or more than `faults` members say so: not the word of one that may lie',
+          ),
+        proof: z
+          .array(z.string())
+          .describe(
+            'two signed messages of the member that contradict each other, each as canonical CBOR `{body, signature}` in hex; none where they are long, or where it is another kind of evidence',
+          ),
+      }),
+    )
+    .describe('what members did wrong, and which evidence stands behind it'),
+  pauses: z.array(pauseViewSchema).describe('for whom the change was held back, who was told to wait for it'),
+  round: count.nullable(),
+  decidedAtMs: timeMs.nullable(),
+  retired: z.boolean(),
+  retireProof: z
+    .object({
+      ready: names.describe('members that signed that they hold their new share: a quorum of the roster'),
+      trials: names.describe(
+        'keys with which the new shares made a trial signature, which verified under the public key',
+      ),
+    })
+    .nullable()
+    .describe(
+      'why what is older may be erased, checked before it was; null in epoch 0, while it is missing, and where this peer was away and learned of the epoch later',
+    ),
+  verificationKeys: z
+    .array(z.object({ key: z.string(), member: z.string(), hash: z.string() }))
+    .describe(
+      'verification key of every member for every key, as hashes: all change with every refresh; empty in a list of epochs',
+    ),
+});
+export type EpochView = z.infer<typeof epochViewSchema>;
+
+export const keyViewSchema = z.object({
+  name: z.string(),
+  id: z.string().describe('hex; what a request to use the key names'),
+  use: z.enum(['sign', 'decrypt']),
+  bits: count,
+  modulus: z.string().describe('lower-case hex, big-endian'),
+  exponent: z.string().describe('lower-case hex, big-endian'),
+  base: z.string().describe('v, lower-case hex, big-endian; the id binds it, as all other public values'),
+  constant: z.string().describe('v^(Δd), lower-case hex, big-endian'),
+});
+export type KeyView = z.infer<typeof keyViewSchema>;
+
+export const publicKeyOf = (key: KeyView): RsaPublicKey => ({
+  modulus: BigInt(`0x${key.modulus}`),
+  exponent: BigInt(`0x${key.exponent}`),
+});
 
 /** What a key's creator needs to deal (§4 "Creation"): who attends the plan with its order, checked by the caller. */
 export interface CreationView {
@@ -107,6 +178,13 @@ export interface CreationView {
   plan: Uint8Array | null;
   attends: Packet[];
   orders: Order[];
+}
+
+/** A plan of the undecided change: its hash, hex, how many orders it has, and who attends it, by index. */
+export interface PlanView {
+  plan: string;
+  orders: number;
+  attending: number[];
 }
 
 export interface SignAnswer {
@@ -128,7 +206,14 @@ export interface DecryptAnswer {
 }
 
 /** Thrown by `Daemon` methods; `code` decides the exit code and the HTTP status. */
-export type DaemonErrorCode = 'refused' | 'not-enough-peers' | 'not-a-member' | 'unknown' | 'busy';
+export type DaemonErrorCode =
+  | 'refused'
+  | 'not-enough-peers'
+  | 'not-a-member'
+  | 'unknown'
+  | 'busy'
+  /** What must be durable first cannot be: the disk takes no writes at present. */
+  | 'unwritable';
 export class DaemonError extends Error {
   readonly code: DaemonErrorCode;
   /** Names of those who did not answer, or the refusals' codes by name. */
@@ -145,9 +230,13 @@ export class DaemonError extends Error {
 export interface DaemonApi {
   status(): StatusView;
   peers(): PeerView[];
-  /** Newest first; `from`/`limit` page through history. */
-  epochs(options?: { epoch?: number; limit?: number }): Promise<EpochView[]>;
+  /** The last `limit` (20), newest first. */
+  epochs(limit?: number): EpochView[];
+  /** One epoch with its verification keys, which workers compute. Rejects with `DaemonError('unknown')`. */
+  epoch(epoch: number): Promise<EpochView>;
   keys(): KeyView[];
+  /** Where the audit log begins and ends: every line in between is durable. */
+  audit(): AuditExtent;
   /** Opens the lobby for `openForMs` and returns the invitation's text. */
   invite(openForMs: number): Promise<string>;
   /** Takes the operator-signed epoch 0; refused when one exists already. */
@@ -155,21 +244,29 @@ export interface DaemonApi {
   /** Queues an operator's order; resolves when it is durable here. Refused when it does not fit the newest value. */
   submitOrder(order: Order): Promise<void>;
   creation(orderHash: Uint8Array): CreationView;
+  /** The plans of the undecided change that `creation` answers from. */
+  plans(): PlanView[];
   /** Dealing packets of the operator's command (`by` 0), one per receiver. */
   submitDealings(packets: readonly Packet[]): Promise<void>;
   links(from: number): Promise<Link[]>;
   /** Starts an epoch change as soon as the minimum interval allows. */
   refresh(): void;
-  /** Asks k peers for partials and combines; rejects with `not-enough-peers` when `timeoutMs` passes. */
-  sign(request: UseRequest<SignBody>, timeoutMs: number): Promise<SignAnswer>;
+  /**
+   * Asks k peers for partials and combines; rejects with `not-enough-peers` when `timeoutMs` passes, or `gone` aborts: the
+   * asker waits no longer.
+   */
+  sign(request: UseRequest<SignBody>, timeoutMs: number, gone?: AbortSignal): Promise<SignAnswer>;
   /**
    * Sealed partials for the client to combine: of the first k peers, or with `prove` and their proofs of all who answer
-   * in time. Rejects as `sign` does.
+   * at most a moment later. Rejects as `sign` does.
    */
   decrypt(
     request: UseRequest<DecryptBody>,
-    options: { prove: boolean; timeoutMs: number },
+    options: { prove: boolean; timeoutMs: number; gone?: AbortSignal },
   ): Promise<DecryptAnswer>;
-  /** Calls `listener` after every change of status (epoch decided, retired, peer connected, …); returns the undo. */
+  /**
+   * Calls `listener` when something happened (epoch decided, retired, peer connected, …); returns the undo. What changes
+   * with time alone is not told: `api/changes.ts` looks.
+   */
   onChange(listener: () => void): () => void;
 }

@@ -38,9 +38,16 @@ export function waitingProblem(options: {
     : {
         code: 'waiting-for-admission',
         what: `This peer waits for admission (${lobby}).`,
-        remedy: 'Let the operator compare the fingerprint and admit it.',
+        remedy: remedies[lobby] ?? 'Nobody can admit it like this: it is refused for what stands there.',
       };
 }
+
+/** By what the lobby answers; whatever else it says is why it refuses. */
+const remedies: Readonly<Record<string, string>> = {
+  asking: 'Nothing to do: it asks the lobby.',
+  waiting: 'Let the operator compare the fingerprint and admit it.',
+  silent: 'Let the operator open the lobby (holdfast invite) and give out that invitation if it is another.',
+};
 
 export function waitingStatusView(self: WaitingSelf, problem: Problem): StatusView {
   const { genesis, cluster } = self.home;
@@ -63,10 +70,13 @@ export function waitingStatusView(self: WaitingSelf, problem: Problem): StatusVi
     choice: null,
     keys: 0,
     shareEpochs: [],
+    leftovers: [],
+    holders: [],
     connected: [],
     lastChangeAtMs: null,
     nextRefreshAtMs: null,
     change: null,
+    pauses: [],
     problems: [problem],
   };
 }

@@ -2,16 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import type { CipherName } from '../cipher/local-cipher.ts';
 import type { Job, JobResult } from '../protocol/io.ts';
+import type { Link } from '../protocol/link.ts';
+import { verificationKeysIn } from './daemon-views.ts';
 import { runJob } from './jobs.ts';
 import { runUseJob, type UseJob, type UseJobResult } from './use-jobs.ts';
+import type { EpochView } from './view.ts';
 
 export default function work({
   job,
   cipher,
 }: {
-  job: Job | UseJob;
+  job: Job | UseJob | { kind: 'verification-keys'; link: Link };
   cipher: CipherName;
-}): JobResult | UseJobResult {
+}): JobResult | UseJobResult | EpochView['verificationKeys'] {
+  if (job.kind === 'verification-keys') return verificationKeysIn(job.link);
   const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
   return job.kind === 'use-partial' || job.kind === 'use-combine'
     ? runUseJob(job, { cipher, randomBytes: random })

@@ -2,11 +2,14 @@
 import { Piscina } from 'piscina';
 import type { CipherName } from '../cipher/local-cipher.ts';
 import type { Job, JobResult } from '../protocol/io.ts';
+import type { Link } from '../protocol/link.ts';
 import type { UseJob, UseJobResult } from './use-jobs.ts';
+import type { EpochView } from './view.ts';
 
 export interface Workers {
   compute(job: Job): Promise<JobResult>;
   use(job: UseJob): Promise<UseJobResult>;
+  verificationKeys(link: Link): Promise<EpochView['verificationKeys']>;
   stop(): Promise<void>;
 }
 
@@ -24,6 +27,7 @@ export function startWorkers(options: { threads: number; cipher: CipherName }): 
   return {
     compute: (job) => pool.run({ job, cipher }),
     use: (job) => pool.run({ job, cipher }),
+    verificationKeys: (link) => pool.run({ job: { kind: 'verification-keys', link }, cipher }),
     stop: () => pool.destroy(),
   };
 }

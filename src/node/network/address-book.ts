@@ -9,7 +9,9 @@ import { networkLimits } from './constants.ts';
 import type { MemberAddress } from './transport.ts';
 
 interface Entry {
-  /** From the roster, and from the configuration's bootstrap addresses. */
+  /** From the configuration: only these may be names. */
+  bootstrap: string[];
+  /** What other members said, when this peer was admitted or later. */
   hints: string[];
   /** Heard by mDNS: unsigned. */
   discovered: string[];
@@ -23,15 +25,37 @@ const bounded = (addresses: readonly string[]): string[] =>
 const peerOf = (address: Multiaddr): string | undefined =>
   address.getComponents().findLast((component) => component.name === 'p2p')?.value;
 
-/** null: malformed, or not plain TCP. libp2p would also dial Unix sockets and relays that a member names. */
-function parsed(address: string): Multiaddr | null {
+/** Plain TCP: libp2p would also dial Unix sockets and relays that a member names. */
+const toName = /^(dns|dns4|dns6) tcp( p2p)?$/;
+const toIp = /^(ip6zone )?(ip4|ip6) tcp( p2p)?$/;
+
+/** null: malformed, or of another form. */
+function parsed(address: string, ...forms: readonly RegExp[]): Multiaddr | null {
   try {
     const result = multiaddr(address);
     const names = result.getComponents().map(({ name }) => name);
-    return /^(ip6zone )?(ip4|ip6|dns|dns4|dns6) tcp( p2p)?$/.test(names.join(' ')) ? result : null;
+    return forms.some((form) => form.test(names.join(' '))) ? result : null;
   } catch {
     return null;
   }
+}
+
+/**
+ * Whose record it is and what it says; its signature is not checked yet.
+ * @throws Error when it is malformed, or names another author than its subject
+ */
+export function readRecord(bytes: Uint8Array): { peer: string; sequence: bigint; addresses: string[] } {
+  if (bytes.length > networkLimits.addressRecordBytesMax) throw new Error('the address record is too large');
+  const envelope = RecordEnvelope.createFromProtobuf(bytes);
+  const peer = peerIdFromCID(envelope.publicKey.toCID()).toString();
+  const record = PeerRecord.createFromProtobuf(envelope.payload);
+  if (record.peerId.toString() !== peer) throw new Error('the address record is not signed by its peer');
+  return { peer, sequence: record.seqNumber, addresses: record.multiaddrs.map(String) };
+}
+
+/** Throws an Error when its signature is false. */
+export async function verifyRecord(bytes: Uint8Array): Promise<void> {
+  await RecordEnvelope.openAndCertify(bytes, PeerRecord.DOMAIN);
 }
 
 export class AddressBook {
@@ -40,7 +64,7 @@ export class AddressBook {
 
   /** @param bootstrap multiaddrs with peer ids; used for those peers once they are members */
   constructor(bootstrap: readonly string[]) {
-    this.#bootstrap = bootstrap.filter((address) => parsed(address) !== null);
+    this.#bootstrap = bootstrap.filter((address) => parsed(address, toIp, toName) !== null);
   }
 
   setMembers(members: readonly MemberAddress[]): void {
@@ -48,8 +72,8 @@ export class AddressBook {
     for (const peer of this.#entries.keys()) if (!listed.has(peer)) this.#entries.delete(peer);
     for (const { peer, addresses } of members) {
       const bootstrap = this.#bootstrap.filter((address) => peerOf(multiaddr(address)) === peer);
-      const hints = bounded([...addresses, ...bootstrap]);
-      this.#entries.set(peer, { discovered: [], record: null, ...this.#entries.get(peer), hints });
+      const hints = bounded(addresses);
+      this.#entries.set(peer, { discovered: [], record: null, ...this.#entries.get(peer), hints, bootstrap });
     }
   }
 
@@ -76,18 +100,12 @@ export class AddressBook {
    * @throws Error when it is malformed or its signature is false
    */
   async addRecord(bytes: Uint8Array): Promise<string | null> {
-    if (bytes.length > networkLimits.addressRecordBytesMax)
-      throw new Error('the address record is too large');
-    const envelope = RecordEnvelope.createFromProtobuf(bytes);
-    const peer = peerIdFromCID(envelope.publicKey.toCID()).toString();
-    const record = PeerRecord.createFromProtobuf(envelope.payload);
-    if (record.peerId.toString() !== peer) throw new Error('the address record is not signed by its peer');
-    if (!this.#isNews(peer, record.seqNumber)) return null;
-    await RecordEnvelope.openAndCertify(bytes, PeerRecord.DOMAIN);
+    const { peer, sequence, addresses } = readRecord(bytes);
+    if (!this.#isNews(peer, sequence)) return null;
+    await verifyRecord(bytes);
     const entry = this.#entries.get(peer);
-    if (!entry || !this.#isNews(peer, record.seqNumber)) return null; // overtaken while we verified
-    const addresses = bounded(record.multiaddrs.map(String));
-    entry.record = { sequence: record.seqNumber, envelope: bytes, addresses };
+    if (!entry || !this.#isNews(peer, sequence)) return null; // overtaken while we verified
+    entry.record = { sequence, envelope: bytes, addresses: bounded(addresses) };
     return peer;
   }
 
@@ -99,10 +117,11 @@ export class AddressBook {
   addressesOf(peer: string): Multiaddr[] {
     const entry = this.#entries.get(peer);
     if (!entry) return [];
-    const all = [...new Set([...(entry.record?.addresses ?? []), ...entry.discovered, ...entry.hints])];
-    return all
-      .map(parsed)
-      .filter((address) => address !== null)
+    // Whoever could give us names would have us look them up, wherever that is noticed.
+    const ofOthers = [...(entry.record?.addresses ?? []), ...entry.discovered, ...entry.hints];
+    const known = ofOthers.filter((address) => parsed(address, toIp) !== null);
+    return [...new Set([...known, ...entry.bootstrap])]
+      .map((address) => multiaddr(address))
       .map((address) => (peerOf(address) === undefined ? address.encapsulate(`/p2p/${peer}`) : address))
       .filter((address) => peerOf(address) === peer)
       .slice(0, networkLimits.addressesPerMemberMax);

@@ -1,14 +1,16 @@
 /**
  * Members exchange signed, numbered addresses, so that one known peer is enough to find all (protocol §6). On every
- * authenticated connection each side sends its own record and all it knows; news is passed on to the others.
+ * authenticated connection each side sends its own record and all it knows, also of the other side itself, which is how a
+ * peer learns of a record that it must outrank; news is passed on to the others.
  */
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
 import { lpStream } from '@libp2p/utils';
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
+import { sameBytes } from '../../protocol/codec.ts';
 import type { Log } from '../log.ts';
-import type { AddressBook } from './address-book.ts';
+import { type AddressBook, readRecord, verifyRecord } from './address-book.ts';
 import { networkLimits, protocolIds } from './constants.ts';
 import type { Identity } from './identity.ts';
 import type { Link, Links } from './links.ts';
@@ -23,16 +25,24 @@ export interface AddressExchangeComponents {
   identity: Identity;
   links: Links;
   book: AddressBook;
+  /** false: the peer has sent too many. */
+  spend(peer: string, quota: 'addressNews'): boolean;
   /** A member's addresses are new. */
   onNews(peer: string): void;
   log: Log;
 }
 
+interface OwnRecord {
+  addresses: string;
+  sequence: bigint;
+  envelope: Uint8Array;
+}
+
 export class AddressExchange {
   readonly #components: AddressExchangeComponents;
   readonly #stopped = new AbortController();
-  #own: { addresses: string; envelope: Uint8Array } | null = null;
-  #sequence = 0;
+  #own: OwnRecord | null = null;
+  #sequence = 0n;
 
   constructor(components: AddressExchangeComponents) {
     this.#components = components;
@@ -55,7 +65,7 @@ export class AddressExchange {
   async greet(link: Link): Promise<void> {
     const { book } = this.#components;
     const own = await this.#ownRecord();
-    const others = book.peers().map((peer) => (peer === link.peer ? null : book.record(peer)));
+    const others = book.peers().map((peer) => book.record(peer));
     await this.#send(link, [own.envelope, ...others.filter((record) => record !== null)]);
   }
 
@@ -66,15 +76,33 @@ export class AddressExchange {
     if (before !== undefined && before !== own.addresses) await this.#tellAll([own.envelope], null);
   };
 
-  async #ownRecord(): Promise<{ addresses: string; envelope: Uint8Array }> {
+  /**
+   * Takes a record of ours from before a restart, signed while our clock was ahead: others would ignore all new ones until
+   * the clock is there again. So a new one is numbered after it, and told to everyone.
+   */
+  async #outrank(bytes: Uint8Array): Promise<void> {
+    const { sequence } = readRecord(bytes);
+    const own = await this.#ownRecord();
+    if (sequence < own.sequence || sameBytes(bytes, own.envelope)) return;
+    await verifyRecord(bytes);
+    if (sequence > this.#sequence) this.#sequence = sequence;
+    this.#own = null;
+    const { envelope } = await this.#ownRecord();
+    await this.#tellAll([envelope], null);
+  }
+
+  async #ownRecord(): Promise<OwnRecord> {
     const { node, identity } = this.#components;
     const multiaddrs = node.getMultiaddrs().slice(0, networkLimits.addressesPerMemberMax);
     const addresses = multiaddrs.join();
     if (this.#own?.addresses !== addresses) {
-      // Numbered by the clock, so that a restarted peer's record is newer.
-      this.#sequence = Math.max(this.#sequence + 1, Date.now());
-      const record = new PeerRecord({ peerId: node.peerId, multiaddrs, seqNumber: BigInt(this.#sequence) });
-      this.#own = { addresses, envelope: (await RecordEnvelope.seal(record, identity)).marshal() };
+      // Numbered by the clock, so that a restarted peer's record is newer, or else `#outrank` sees to it.
+      const now = BigInt(Date.now());
+      const sequence = this.#sequence < now ? now : this.#sequence + 1n;
+      this.#sequence = sequence;
+      const record = new PeerRecord({ peerId: node.peerId, multiaddrs, seqNumber: sequence });
+      const envelope = (await RecordEnvelope.seal(record, identity)).marshal();
+      this.#own = { addresses, sequence, envelope };
     }
     return this.#own;
   }
@@ -103,7 +131,8 @@ export class AddressExchange {
   async #receive(stream: Stream, connection: Connection): Promise<void> {
     const { links, book, onNews, log } = this.#components;
     const link = links.get(connection);
-    if (!link?.proven) return stream.abort(new Error('the peer has not proven its epoch key'));
+    if (!link?.proven || !this.#components.spend(link.peer, 'addressNews'))
+      return stream.abort(new Error('the peer has not proven its epoch key, or sends too much'));
     const signal = this.#signal();
     try {
       const frames = lpStream(stream, { maxDataLength: networkLimits.addressFrameBytesMax });
@@ -111,6 +140,10 @@ export class AddressExchange {
       await stream.close({ signal });
       const news: Uint8Array[] = [];
       for (const record of records) {
+        if (readRecord(record).peer === this.#components.node.peerId.toString()) {
+          await this.#outrank(record);
+          continue;
+        }
         const peer = await book.addRecord(record);
         if (peer === null) continue;
         news.push(record);

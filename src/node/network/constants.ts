@@ -56,9 +56,16 @@ export const networkLimits = {
   streamReadBufferBytesMax: 2 * 1024 * 1024,
   /** Pieces in which one frame may arrive: a frame in single bytes would occupy a hundred times its size. */
   chunksPerFrameMax: 16_384,
+  /** From a frame's first piece to its last: half a frame must not be kept for ever. */
+  frameTimeoutMs: 20_000,
+
+  /** To one member at once: two when both dial, and two that are just ending. */
+  connectionsPerMemberMax: 4,
+  /** On one connection at once: ours are 12, libp2p's own 13. */
+  streamsPerConnectionMax: 64,
 } as const;
 
-assert(networkLimits.gossipFrameBytesMax <= limits.gossipBytesMax);
+assert(networkLimits.gossipFrameBytesMax <= limits.frameBytesMax);
 assert(2 * networkLimits.gossipFrameBytesMax <= networkLimits.gossipBundleBytesMax);
 assert(networkLimits.frameBytesMax <= networkLimits.queueBytesMax);
 assert(networkLimits.streamWindowBytesMax < networkLimits.streamReadBufferBytesMax);

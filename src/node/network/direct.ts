@@ -9,7 +9,10 @@ export interface DirectComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
   links: Links;
   queueBounds: QueueBounds;
-  onFrame(link: Link, frame: Uint8Array): void;
+  /** A returned promise pauses the stream until it settles. */
+  onFrame(link: Link, frame: Uint8Array): void | Promise<void>;
+  /** A peer sent what is no frame. */
+  onBadFrame(peer: string, why: string): void;
   log: Log;
 }
 
@@ -24,9 +27,14 @@ export class Direct {
   }
 
   async start(): Promise<void> {
+    const { onFrame, onBadFrame } = this.#components;
     const receive = (stream: Stream, connection: Connection): void => {
       const link = this.#components.links.get(connection);
-      if (link) void runFrameStream(stream, { onFrame: (frame) => this.#components.onFrame(link, frame) });
+      if (link)
+        void runFrameStream(stream, {
+          onFrame: (frame) => onFrame(link, frame),
+          onBadFrame: (why) => onBadFrame(link.peer, why),
+        });
       else stream.abort(new Error('the connection is not known'));
     };
     // Two: a new stream may open before the old one's end has arrived.

@@ -69,14 +69,22 @@ export interface FrameStreamOptions {
   outgoing?: FrameQueue;
   /** A returned promise pauses the stream until it settles: the sender then waits, not our memory. */
   onFrame(frame: Uint8Array): void | Promise<void>;
+  /** What arrived is no frame within its bounds; the stream ends. */
+  onBadFrame?(why: string): void;
 }
+
+/** A frame that no honest peer sends: too slow, in too many pieces; too long is `it-length-prefixed`'s to find. */
+class FrameError extends Error {}
+const badFrames = ['InvalidMessageLengthError', 'InvalidDataLengthError', 'InvalidDataLengthLengthError'];
+const isBadFrame = (error: unknown): error is Error =>
+  error instanceof FrameError || (error instanceof Error && badFrames.includes(error.name));
 
 /**
  * Runs a stream until either side ends it, then aborts it; half-closed states do not exist here (iterating a stream
  * that was half-closed before never ends). Never rejects.
  */
 export async function runFrameStream(stream: Stream, options: FrameStreamOptions): Promise<void> {
-  const { outgoing, onFrame } = options;
+  const { outgoing, onFrame, onBadFrame } = options;
   const bounds = { maxDataLength: networkLimits.frameBytesMax };
   if (stream.remoteWriteStatus === 'closed') {
     outgoing?.end();
@@ -89,11 +97,18 @@ export async function runFrameStream(stream: Stream, options: FrameStreamOptions
   });
   let ended = false;
   let chunksOfFrame = 0;
+  let frameTimer: NodeJS.Timeout | undefined;
+  const tooSlow = Promise.withResolvers<never>();
   async function* counted(): typeof source {
     for await (const chunk of source) {
+      if (ended) return;
       chunksOfFrame += 1;
+      frameTimer ??= setTimeout(
+        () => tooSlow.reject(new FrameError('the frame takes too long')),
+        networkLimits.frameTimeoutMs,
+      );
       if (chunksOfFrame > networkLimits.chunksPerFrameMax)
-        throw new Error('the frame comes in too many pieces');
+        throw new FrameError('the frame comes in too many pieces');
       yield chunk;
     }
   }
@@ -104,6 +119,8 @@ export async function runFrameStream(stream: Stream, options: FrameStreamOptions
       for await (const frame of frames) {
         if (ended) return;
         chunksOfFrame = 0;
+        clearTimeout(frameTimer);
+        frameTimer = undefined;
         const handled = onFrame(frame.slice());
         if (handled === undefined) continue;
         if (stream.readStatus === 'readable') stream.pause();
@@ -117,11 +134,15 @@ export async function runFrameStream(stream: Stream, options: FrameStreamOptions
   reading.catch(() => {});
   writing?.catch(() => {});
   try {
-    await Promise.race(writing ? [reading, writing, closed] : [reading, closed]);
-  } catch {
+    await Promise.race(
+      writing ? [reading, writing, closed, tooSlow.promise] : [reading, closed, tooSlow.promise],
+    );
+  } catch (error) {
     // The connection's end and a peer's bad frame end the stream alike; whoever needs it opens a new one.
+    if (isBadFrame(error)) onBadFrame?.(error.message);
   }
   ended = true;
+  clearTimeout(frameTimer);
   outgoing?.end();
   stream.abort(new Error('the stream has ended'));
 }

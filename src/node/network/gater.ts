@@ -1,15 +1,19 @@
 /**
- * The roster gate: only members get a connection. A stranger is refused after Noise has shown who it is and before
- * the muxer, so it never gets a stream, and nothing about it enters the peer store.
+ * The roster gate: only members get a connection, and no member that is cut off. Whoever may not is refused after Noise has
+ * shown who it is and before the muxer, so it never gets a stream; nothing about a stranger enters the peer store.
  */
 import type { ConnectionGater, PeerId } from '@libp2p/interface';
 
-export function rosterGater(isMember: (peer: string) => boolean): ConnectionGater {
-  const isStranger = (peer: PeerId): boolean => !isMember(peer.toString());
+export function rosterGater(members: {
+  isMember(peer: string): boolean;
+  isCutOff(peer: string): boolean;
+}): ConnectionGater {
+  const isStranger = (peer: PeerId): boolean => !members.isMember(peer.toString());
+  const isRefused = (peer: PeerId): boolean => isStranger(peer) || members.isCutOff(peer.toString());
   return {
-    denyDialPeer: isStranger,
-    denyInboundEncryptedConnection: isStranger,
-    denyOutboundEncryptedConnection: isStranger,
+    denyDialPeer: isRefused,
+    denyInboundEncryptedConnection: isRefused,
+    denyOutboundEncryptedConnection: isRefused,
     filterMultiaddrForPeer: (peer) => !isStranger(peer), // true keeps the address
   };
 }

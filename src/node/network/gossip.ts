@@ -1,10 +1,12 @@
 /** Publication to all members over one gossipsub topic, and directly to those that gossip does not reach yet. */
 import { createHash } from 'node:crypto';
 import { type GossipSub, type GossipsubOpts, type Message, TopicValidatorResult } from '@libp2p/gossipsub';
+import type { PeerId } from '@libp2p/interface';
 import type { Log } from '../log.ts';
 import { networkLimits } from './constants.ts';
 
-export const gossipsubOptions: Partial<GossipsubOpts> = {
+export const gossipsubOptions = (topic: string): Partial<GossipsubOpts> => ({
+  allowedTopics: [topic],
   allowPublishToZeroTopicPeers: true,
   floodPublish: true,
   // The same bytes published by several members (everyone re-sends others' messages) are one message …
@@ -17,12 +19,33 @@ export const gossipsubOptions: Partial<GossipsubOpts> = {
   maxOutboundBufferSize: networkLimits.queueBytesMax,
   // A whole group may live on one machine: by default more than ten peers of one address are shunned.
   scoreParams: { IPColocationFactorWeight: 0 },
-};
+  // What one RPC may carry. There is one topic.
+  decodeRpcLimits: {
+    maxSubscriptions: 16,
+    maxMessages: 4096,
+    maxIhaveMessageIDs: 5000,
+    maxIwantMessageIDs: 5000,
+    maxIdontwantMessageIDs: 512,
+    maxControlMessages: 128,
+    maxPeerInfos: 16,
+  },
+});
+
+type GossipQuota = 'gossipOwn' | 'gossipRelayed' | 'gossipControl';
+
+/** What arrives from a neighbour, as far as we look into it. */
+interface Rpc {
+  messages?: ReadonlyArray<{ from?: Uint8Array }>;
+  subscriptions?: readonly unknown[];
+  control?: object;
+}
 
 export interface GossipComponents {
   pubsub: GossipSub;
   topic: string;
   isMember(peer: string): boolean;
+  /** false: the peer has sent too much. */
+  spend(peer: string, quota: GossipQuota): boolean;
   authenticated(): string[];
   sendDirect(peer: string, frame: Uint8Array): void;
   onFrame(author: string, frame: Uint8Array): void;
@@ -45,9 +68,35 @@ export class Gossip {
       // Ignored, not rejected: the relaying member may have the newer roster.
       return fits && known ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
     });
+    this.#countReceived();
     pubsub.addEventListener('message', this.#onMessage);
     pubsub.subscribe(topic);
     this.#started = true;
+  }
+
+  /**
+   * Counts what each neighbour hands us before gossipsub checks any signature: its own publications, and those of others,
+   * for which it is not to blame as long as it passes on no more than we all bear. gossipsub's one entrance for both is a
+   * method that its interface does not list.
+   */
+  #countReceived(): void {
+    const entrance = this.#components.pubsub as GossipSub & {
+      handleReceivedRpc(from: PeerId, rpc: Rpc): Promise<void>;
+    };
+    const receive = entrance.handleReceivedRpc.bind(entrance);
+    entrance.handleReceivedRpc = async (from, rpc) => {
+      if (this.#mayPass(from, rpc)) await receive(from, rpc);
+    };
+  }
+
+  #mayPass(from: PeerId, { messages = [], subscriptions = [], control }: Rpc): boolean {
+    const { spend } = this.#components;
+    const peer = from.toString();
+    const own = from.toMultihash().bytes;
+    if ((control !== undefined || subscriptions.length > 0) && !spend(peer, 'gossipControl')) return false;
+    return messages.every((message) =>
+      spend(peer, Buffer.compare(message.from ?? own, own) === 0 ? 'gossipOwn' : 'gossipRelayed'),
+    );
   }
 
   /** Nothing happens when it never started: gossipsub would throw. */

@@ -47,6 +47,8 @@ export interface HandshakeComponents {
   clusterId: string;
   links: Links;
   authenticator: EpochAuthenticator;
+  /** false: the peer has opened too many. */
+  spend(peer: string, quota: 'handshakes'): boolean;
   onAuthenticated(link: Link): void;
   log: Log;
 }
@@ -134,7 +136,8 @@ export class Handshake {
   async #answer(stream: Stream, connection: Connection): Promise<void> {
     const { clusterId, node, authenticator, links } = this.#components;
     const link = links.get(connection);
-    if (!link) return stream.abort(new Error('the connection is not known'));
+    if (!link || !this.#components.spend(link.peer, 'handshakes'))
+      return stream.abort(new Error('the connection is not known, or no longer'));
     const signal = this.#signal();
     try {
       const frames: LengthPrefixedStream<Stream> = lpStream(stream, {

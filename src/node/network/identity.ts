@@ -1,8 +1,8 @@
 /** A peer's libp2p identity: an Ed25519 key. Noise signs with it too, so callers prefix what they sign with a domain. */
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import { generateKeyPairFromSeed, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { sign, verify } from '../../crypto/signature.ts';
 
 export type Identity = Ed25519PrivateKey;
 
@@ -16,8 +16,7 @@ export const identityToBytes = (identity: Identity): Uint8Array => privateKeyToP
 /** @throws Error when the bytes are not an Ed25519 private key */
 export function identityFromBytes(bytes: Uint8Array): Identity {
   const key = privateKeyFromProtobuf(bytes);
-  if (key.type !== 'Ed25519')
-    throw new Error('The stored identity is not an Ed25519 key; restore or create it again.');
+  if (key.type !== 'Ed25519') throw new Error(`an ${key.type} key is no identity`);
   return key;
 }
 
@@ -32,26 +31,15 @@ export function isPeerId(text: string): boolean {
   }
 }
 
-const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
-
-/** Ed25519 signature (64 bytes). libp2p's own `sign` may be asynchronous, hence node:crypto. */
-export function signAsIdentity(identity: Identity, bytes: Uint8Array): Uint8Array {
-  const jwk = {
-    kty: 'OKP',
-    crv: 'Ed25519',
-    d: base64url(identity.raw.subarray(0, 32)),
-    x: base64url(identity.publicKey.raw),
-  };
-  return new Uint8Array(sign(null, bytes, createPrivateKey({ key: jwk, format: 'jwk' })));
-}
+/** Ed25519 signature (64 bytes). libp2p's own `sign` may be asynchronous. */
+export const signAsIdentity = (identity: Identity, bytes: Uint8Array): Uint8Array =>
+  sign(identity.raw.subarray(0, 32), bytes);
 
 /** Whether `signature` over `bytes` is by the identity behind a peer id. Never throws, whatever the arguments are. */
 export function verifyIdentity(peer: string, bytes: Uint8Array, signature: Uint8Array): boolean {
   try {
     const key = peerIdFromString(peer).publicKey;
-    if (key?.type !== 'Ed25519' || signature.length !== 64) return false;
-    const jwk = { kty: 'OKP', crv: 'Ed25519', x: base64url(key.raw) };
-    return verify(null, bytes, createPublicKey({ key: jwk, format: 'jwk' }), signature);
+    return key?.type === 'Ed25519' && verify(key.raw, bytes, signature);
   } catch {
     return false; // not a peer id
   }

@@ -1,4 +1,5 @@
 /** The transport over libp2p: TCP, Noise, yamux, gossipsub, and Holdfast's own services, one per protocol. */
+
 import { noise } from '@chainsafe/libp2p-noise';
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub';
 import { type Identify, identify } from '@libp2p/identify';
@@ -11,6 +12,7 @@ import { createLibp2p } from 'libp2p';
 import { type Log, silentLog } from '../log.ts';
 import { AddressBook } from './address-book.ts';
 import { AddressExchange } from './address-exchange.ts';
+import { Conduct } from './conduct.ts';
 import { defaultTimings, gossipTopic, type NetworkTimings, networkLimits } from './constants.ts';
 import { Direct } from './direct.ts';
 import { LanDiscovery } from './discovery.ts';
@@ -20,9 +22,13 @@ import { Gossip, gossipsubOptions } from './gossip.ts';
 import { Handshake } from './handshake.ts';
 import { type Identity, isPeerId, peerIdOf } from './identity.ts';
 import { type Link, Links } from './links.ts';
+import { ListenError } from './listen-error.ts';
+import type { QuotaName, ReproachQuota } from './quotas.ts';
 import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
+import { watchTraffic } from './traffic.ts';
 import {
+  type CutOff,
   type EpochAuthenticator,
   type MemberAddress,
   type Transport,
@@ -65,6 +71,7 @@ export class Libp2pTransport implements Transport {
   readonly #timings: NetworkTimings;
   readonly #links = new Links();
   readonly #book: AddressBook;
+  readonly #conduct: Conduct;
   #handlers: TransportHandlers | null = null;
   #running: Running | null = null;
 
@@ -74,6 +81,13 @@ export class Libp2pTransport implements Transport {
     this.#log = options.log ?? silentLog;
     this.#timings = { ...defaultTimings, ...options.timings };
     this.#book = new AddressBook(options.bootstrap ?? []);
+    this.#conduct = new Conduct({
+      nowMs: () => performance.now(),
+      disconnect: (peer, reason) => {
+        for (const { connection } of this.#links.of(peer)) connection.abort(new Error(reason));
+      },
+      log: this.#log,
+    });
   }
 
   addresses(): string[] {
@@ -86,7 +100,7 @@ export class Libp2pTransport implements Transport {
   }
 
   async start(handlers: TransportHandlers, authenticator: EpochAuthenticator): Promise<void> {
-    if (this.#running) throw new Error('The network is already running.');
+    if (this.#running) throw new Error('the network is already running');
     const node = await this.#createNode();
     const running = this.#createServices(node, handlers, authenticator);
     const { handshake, direct, requests, gossip, exchange, reconnector } = running;
@@ -101,11 +115,7 @@ export class Libp2pTransport implements Transport {
       await node.start();
     } catch (cause) {
       await this.stop();
-      const where = this.#options.listen.join(', ');
-      throw new Error(
-        `Cannot listen on ${where}. Choose another address, or stop the program that uses it.`,
-        { cause },
-      );
+      throw new ListenError('the daemon', this.#options.listen, cause);
     }
     gossip.start();
     reconnector.start();
@@ -128,6 +138,7 @@ export class Libp2pTransport implements Transport {
   async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
     const before = this.#book.peers();
     this.#book.setMembers(members.filter(({ peer }) => peer !== this.peerId && isPeerId(peer)));
+    this.#conduct.keep((peer) => this.#book.has(peer));
     if (!this.#running) return;
     const { node, reconnector } = this.#running;
     reconnector.membersChanged();
@@ -145,7 +156,7 @@ export class Libp2pTransport implements Transport {
 
   request(peer: string, request: Uint8Array, options: { signal: AbortSignal }): Promise<Uint8Array> {
     if (this.#running) return this.#running.requests.request(peer, request, options.signal);
-    return Promise.reject(new TransportError('not-started', 'The network is not running.', peer));
+    return Promise.reject(new TransportError('not-started', 'the network is not running', peer));
   }
 
   connected(): string[] {
@@ -164,6 +175,14 @@ export class Libp2pTransport implements Transport {
     return this.#running?.direct.dropped ?? 0;
   }
 
+  reproach(peer: string, quota: ReproachQuota = 'refusals'): void {
+    if (this.#book.has(peer)) this.#conduct.spend(peer, quota);
+  }
+
+  cutOffs(): CutOff[] {
+    return this.#conduct.cutOffs();
+  }
+
   /** Everyone about whom libp2p remembers anything: ourselves and members, never strangers. For tests and `doctor`. */
   async remembered(): Promise<string[]> {
     const peers = (await this.#running?.node.peerStore.all()) ?? [];
@@ -178,7 +197,7 @@ export class Libp2pTransport implements Transport {
       // The monitor sends its next ping while a slow one is still running, and takes libp2p's default limit of one
       // stream for a dead link: a busy machine would lose every connection at once (measured).
       ping: ping({ maxInboundStreams: 8, maxOutboundStreams: 8 }),
-      pubsub: gossipsub(gossipsubOptions),
+      pubsub: gossipsub(gossipsubOptions(gossipTopic(clusterId))),
     };
     const lan = {
       lan: (components: ConstructorParameters<typeof LanDiscovery>[0]) =>
@@ -197,13 +216,17 @@ export class Libp2pTransport implements Transport {
       connectionEncrypters: [noise()],
       streamMuxers: [
         yamux({
+          maxInboundStreams: networkLimits.streamsPerConnectionMax,
           streamOptions: {
             maxStreamWindowSize: networkLimits.streamWindowBytesMax,
             maxReadBufferLength: networkLimits.streamReadBufferBytesMax,
           },
         }),
       ],
-      connectionGater: rosterGater((peer) => this.#book.has(peer)),
+      connectionGater: rosterGater({
+        isMember: (peer) => this.#book.has(peer),
+        isCutOff: (peer) => this.#conduct.isCutOff(peer),
+      }),
       connectionManager: {
         maxConnections: networkLimits.connectionsMax,
         inboundConnectionThreshold: networkLimits.inboundConnectionsPerSecondMax,
@@ -211,7 +234,7 @@ export class Libp2pTransport implements Transport {
         inboundUpgradeTimeout: networkLimits.inboundUpgradeTimeoutMs,
         dialTimeout: networkLimits.dialTimeoutMs,
         addressDialTimeout: networkLimits.addressDialTimeoutMs,
-        resolvers: {}, // a member's address must not make us look up names of its choice
+        resolvers: {}, // of /dnsaddr; other names, which TCP itself looks up, the address book takes from nobody else
       },
       connectionMonitor: {
         pingInterval: pingIntervalMs,
@@ -233,21 +256,28 @@ export class Libp2pTransport implements Transport {
     const ifRunning = (action: () => void): void => {
       if (this.#handlers === handlers) action();
     };
+    const spend = (peer: string, quota: QuotaName): boolean => this.#conduct.spend(peer, quota);
     const reconnector = new Reconnector({ node, links, book, timings: this.#timings, log });
     const exchange = new AddressExchange({
       node,
       identity,
       links,
       book,
+      spend,
       onNews: (peer) => {
         if (links.of(peer).length === 0) reconnector.news(peer);
       },
       log,
     });
+    const onBadFrame = (peer: string, reason: string): void => {
+      log.debug({ peer, reason }, 'refused');
+      spend(peer, 'refusals');
+    };
     const handshake = new Handshake({
       node,
       clusterId,
       links,
+      spend,
       authenticator,
       onAuthenticated: (link: Link) =>
         ifRunning(() => {
@@ -261,22 +291,29 @@ export class Libp2pTransport implements Transport {
       node,
       links,
       queueBounds,
-      onFrame: (link, frame) => ifRunning(() => handlers.onMessage(link.peer, frame, 'direct', link.proven)),
+      onFrame: ({ peer, proven }, frame) => {
+        if (this.#handlers !== handlers || !spend(peer, 'directFrames')) return undefined;
+        return handlers.onMessage(peer, frame, 'direct', proven);
+      },
+      onBadFrame,
       log,
     });
     const requests = new Requests({
       node,
       links,
       onRequest: (peer, request, signal) => handlers.onRequest(peer, request, signal),
+      conduct: this.#conduct,
+      onBadFrame,
       log,
     });
     const gossip = new Gossip({
       pubsub: node.services.pubsub,
       topic: gossipTopic(clusterId),
       isMember: (peer) => book.has(peer),
+      spend,
       authenticated: () => links.authenticated(),
       sendDirect: (peer, frame) => direct.send(peer, frame),
-      onFrame: (author, frame) => ifRunning(() => handlers.onMessage(author, frame, 'gossip', true)),
+      onFrame: (author, frame) => ifRunning(() => void handlers.onMessage(author, frame, 'gossip', true)),
       log,
     });
     return { node, handshake, direct, requests, gossip, exchange, reconnector };
@@ -288,6 +325,19 @@ export class Libp2pTransport implements Transport {
       connection.abort(new Error('not a member')); // removed during the upgrade
       return;
     }
+    const conduct = this.#conduct;
+    if (!conduct.spend(peer, 'connections')) {
+      connection.abort(new Error('cut off'));
+      return;
+    }
+    if (this.#links.of(peer).length >= networkLimits.connectionsPerMemberMax) {
+      connection.abort(new Error('too many connections at once'));
+      return;
+    }
+    watchTraffic(connection, {
+      onBytes: (count) => void conduct.spend(peer, 'bytes', count),
+      onStream: () => void conduct.spend(peer, 'streams'),
+    });
     const { link, first } = this.#links.add(connection);
     if (first) this.#handlers?.onConnect(peer);
     if (connection.direction === 'outbound') this.#running?.handshake.run(link);

@@ -3,6 +3,7 @@
  * node without gossip and identify, open only while the operator has it open, for one bounded request and response
  * per stream. Strangers talk to it, so everything has a limit.
  */
+
 import { noise } from '@chainsafe/libp2p-noise';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
@@ -12,8 +13,10 @@ import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { type Log, silentLog } from '../log.ts';
+import { Bucket } from './bucket.ts';
 import { networkLimits, protocolIds } from './constants.ts';
 import type { Identity } from './identity.ts';
+import { ListenError } from './listen-error.ts';
 import { TransportError } from './transport.ts';
 
 export const lobbyLimits = {
@@ -24,9 +27,9 @@ export const lobbyLimits = {
   connectionLifetimeMs: 30_000,
   requestBytesMax: 64 * 1024,
   responseBytesMax: 4 * 1024 * 1024,
-  /** Who waits for admission asks about once a second. */
-  requestsPerPeerAndMinuteMax: 120,
-  requestsPerMinuteMax: 1_200,
+  /** Whoever waits for admission asks about once a second. */
+  requestsOfPeer: { atOnce: 120, perSecond: 2 },
+  requests: { atOnce: 1_200, perSecond: 20 },
   requestTimeoutMs: 10_000,
 } as const;
 
@@ -37,6 +40,8 @@ export interface LobbyServerOptions {
   /** Answers one request of a peer whose libp2p identity is proven, and nothing else about it. */
   handler(peer: string, request: Uint8Array): Promise<Uint8Array>;
   log?: Log;
+  /** Monotonic milliseconds. */
+  nowMs?: () => number;
 }
 
 async function createNode(identity: Identity, listen: readonly string[]): Promise<Libp2p> {
@@ -62,16 +67,20 @@ export class LobbyServer {
   readonly #options: LobbyServerOptions;
   readonly #log: Log;
   readonly #timers = new Map<Connection, NodeJS.Timeout>();
-  /** Requests since the minute began, by peer id; bounded by `requestsPerMinuteMax`. */
-  #asked = new Map<string, number>();
-  #askedTotal = 0;
-  #minuteBegan = 0;
+  readonly #nowMs: () => number;
+  readonly #requests: Bucket;
+  /** By peer id, the last that asked last. Bounded: `requests` lets so many in, and a full bucket is forgotten. */
+  readonly #requestsOf = new Map<string, Bucket>();
   #node: Libp2p | null = null;
+  /** Openings and closings, one after the other: a node that opens while another does would never be closed. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: LobbyServerOptions) {
     this.peerId = peerIdFromPrivateKey(options.identity).toString();
     this.#options = options;
     this.#log = options.log ?? silentLog;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#requests = new Bucket(lobbyLimits.requests, this.#nowMs());
   }
 
   /** multiaddrs with /p2p/…; empty while the lobby is closed */
@@ -80,7 +89,21 @@ export class LobbyServer {
   }
 
   /** Opens the lobby; nothing happens when it is open. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#open());
+  }
+
+  stop(): Promise<void> {
+    return this.#inTurn(() => this.#close());
+  }
+
+  #inTurn(step: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(step);
+    this.#turn = done.catch(() => {}); // whoever asked is told
+    return done;
+  }
+
+  async #open(): Promise<void> {
     if (this.#node) return;
     const node = await createNode(this.#options.identity, this.#options.listen);
     this.#node = node;
@@ -102,14 +125,13 @@ export class LobbyServer {
     try {
       await node.start();
     } catch (cause) {
-      await this.stop();
-      const where = this.#options.listen.join(', ');
-      throw new Error(`The lobby cannot listen on ${where}. Choose another address.`, { cause });
+      await this.#close();
+      throw new ListenError('the lobby', this.#options.listen, cause);
     }
     this.#log.info({ addresses: this.addresses() }, 'lobby open');
   }
 
-  async stop(): Promise<void> {
+  async #close(): Promise<void> {
     const node = this.#node;
     if (!node) return;
     this.#node = null;
@@ -136,17 +158,17 @@ export class LobbyServer {
     }
   }
 
+  /** Who asks too often takes nothing from the others. */
   #mayAsk(peer: string): boolean {
-    if (Date.now() - this.#minuteBegan >= 60_000) {
-      this.#minuteBegan = Date.now();
-      this.#asked = new Map();
-      this.#askedTotal = 0;
+    const nowMs = this.#nowMs();
+    for (const [known, bucket] of this.#requestsOf) {
+      if (!bucket.isFull(nowMs)) break;
+      this.#requestsOf.delete(known);
     }
-    const asked = this.#asked.get(peer) ?? 0;
-    const { requestsPerMinuteMax, requestsPerPeerAndMinuteMax } = lobbyLimits;
-    if (this.#askedTotal >= requestsPerMinuteMax || asked >= requestsPerPeerAndMinuteMax) return false;
-    this.#asked.set(peer, asked + 1);
-    this.#askedTotal += 1;
+    const own = this.#requestsOf.get(peer) ?? new Bucket(lobbyLimits.requestsOfPeer, nowMs);
+    if (!own.spend(nowMs) || !this.#requests.spend(nowMs)) return false;
+    this.#requestsOf.delete(peer);
+    this.#requestsOf.set(peer, own);
     return true;
   }
 }
@@ -166,7 +188,7 @@ export interface LobbyRequestOptions {
 export async function lobbyRequest(options: LobbyRequestOptions): Promise<Uint8Array> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(2 * lobbyLimits.requestTimeoutMs)]);
   if (options.request.length > lobbyLimits.requestBytesMax) {
-    throw new TransportError('too-large', 'The request is too large for the lobby.');
+    throw new TransportError('too-large', 'the request is too large for the lobby');
   }
   const node = await createNode(options.identity, []);
   await node.start();
@@ -176,7 +198,7 @@ export async function lobbyRequest(options: LobbyRequestOptions): Promise<Uint8A
     const connection = await node.dial(addresses, { signal }).catch((cause: unknown) => {
       throw new TransportError(
         'not-connected',
-        `The lobby does not answer at ${options.addresses.join(', ')} (${String(cause)}).`,
+        `the lobby does not answer at ${options.addresses.join(', ')} (${String(cause)})`,
       );
     });
     stream = await connection.newStream(protocolIds.lobby, { signal });
@@ -185,8 +207,8 @@ export async function lobbyRequest(options: LobbyRequestOptions): Promise<Uint8A
     return (await frames.read({ signal })).slice();
   } catch (err) {
     if (err instanceof TransportError) throw err;
-    if (options.signal.aborted) throw new TransportError('aborted', 'The visit to the lobby was aborted.');
-    throw new TransportError('refused', 'The lobby refused the request, or closed.');
+    if (options.signal.aborted) throw new TransportError('aborted', 'the visit to the lobby was aborted');
+    throw new TransportError('refused', 'the lobby refused the request, or closed');
   } finally {
     stream?.abort(new Error('done'));
     await node.stop();

@@ -63,7 +63,7 @@ export class Reconnector {
     this.#retry(peer, this.#components.timings.redialMsMin / 4);
   }
 
-  /** The peer's last connection closed. Who is turned away right after the dial must not come back at full speed. */
+  /** The peer's last connection closed. Whoever is turned away right after the dial must not come back at full speed. */
   lost(peer: string): void {
     this.#retry(peer, this.#backOffMs(this.#attempt(peer)));
   }

@@ -2,8 +2,10 @@
  * Requests and answers: one long-lived stream per connection and requesting side, with many requests in flight.
  * A frame is `kind (1 byte) ‖ request number (4 bytes, big-endian) ‖ body`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import type { Log } from '../log.ts';
+import type { Conduct } from './conduct.ts';
 import { networkLimits, protocolIds } from './constants.ts';
 import { defaultQueueBounds, FrameQueue, runFrameStream } from './frame-stream.ts';
 import type { Link, Links } from './links.ts';
@@ -45,6 +47,9 @@ export interface RequestsComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
   links: Links;
   onRequest(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+  conduct: Pick<Conduct, 'pace'>;
+  /** A peer sent what is no frame, or no request. */
+  onBadFrame(peer: string, why: string): void;
   log: Log;
 }
 
@@ -77,25 +82,25 @@ export class Requests {
     const fail = (code: TransportErrorCode, message: string): Promise<never> =>
       Promise.reject(new TransportError(code, message, peer));
     const link = this.#components.links.best(peer);
-    if (signal.aborted) return fail('aborted', 'The request was aborted.');
-    if (!link || this.#stopped.signal.aborted) return fail('not-connected', 'The peer is not connected.');
-    if (!link.authenticated) return fail('not-authenticated', 'The peer has not proven its epoch key.');
+    if (signal.aborted) return fail('aborted', 'the request was aborted');
+    if (!link || this.#stopped.signal.aborted) return fail('not-connected', 'the peer is not connected');
+    if (!link.authenticated) return fail('not-authenticated', 'the peer has not proven its epoch key');
     if (request.length + headerBytes > networkLimits.frameBytesMax)
-      return fail('too-large', 'The request is too large.');
+      return fail('too-large', 'the request is too large');
     const requester = this.#requester(link);
     const { queue, waiting } = requester;
     if (waiting.size >= networkLimits.requestsWaitingMax)
-      return fail('busy', 'Too many requests wait for this peer.');
+      return fail('busy', 'too many requests wait for this peer');
     const number = requester.nextNumber;
     requester.nextNumber = (number + 1) >>> 0;
     if (!queue.push(encodeFrame(kinds.request, number, request))) {
-      return fail('busy', 'Too many requests wait for this peer.');
+      return fail('busy', 'too many requests wait for this peer');
     }
     return new Promise<Uint8Array>((resolve, reject) => {
       const cancel = (): void => {
         waiting.delete(number);
         queue.push(encodeFrame(kinds.cancel, number, noBytes));
-        reject(new TransportError('aborted', 'The request was aborted.', peer));
+        reject(new TransportError('aborted', 'the request was aborted', peer));
       };
       signal.addEventListener('abort', cancel, { once: true });
       const done = (): void => {
@@ -138,7 +143,7 @@ export class Requests {
         const asked = reply && waiting.get(reply.number);
         if (reply === null) stream.abort(new Error('malformed frame'));
         else if (reply.kind === kinds.answer) asked?.resolve(reply.body);
-        else asked?.reject(new TransportError('refused', 'The peer refused the request.', link.peer));
+        else asked?.reject(new TransportError('refused', 'the peer refused the request', link.peer));
       };
       await runFrameStream(stream, { outgoing: queue, onFrame });
     } catch (err) {
@@ -148,7 +153,7 @@ export class Requests {
       this.#requesters.delete(link);
       for (const { reject } of [...waiting.values()]) {
         reject(
-          new TransportError('closed', 'The connection to the peer closed before it answered.', link.peer),
+          new TransportError('closed', 'the connection to the peer closed before it answered', link.peer),
         );
       }
     }
@@ -156,6 +161,8 @@ export class Requests {
 
   /** Runs a stream of the peer's requests. */
   async #serve(stream: Stream, link: Link): Promise<void> {
+    const { conduct, onBadFrame } = this.#components;
+    const over = new AbortController();
     const outgoing = new FrameQueue(defaultQueueBounds);
     const serving = new Map<number, AbortController>();
     const reply = (kind: Kind, number: number, body: Uint8Array): void => {
@@ -170,6 +177,7 @@ export class Requests {
           throw new Error('the answer is too large');
         if (!control.signal.aborted) reply(kinds.answer, number, bytes);
       } catch (err) {
+        // Whether the peer is to blame is the handler's to say: our own disk or workers may have failed.
         this.#components.log.debug({ peer: link.peer, err }, 'request refused');
         if (!control.signal.aborted) reply(kinds.refusal, number, noBytes);
       } finally {
@@ -179,19 +187,32 @@ export class Requests {
     };
     const onFrame = (frame: Uint8Array): void | Promise<void> => {
       const asked = decodeFrame(frame);
-      if (asked?.kind === kinds.cancel) return serving.get(asked.number)?.abort();
-      if (asked?.kind !== kinds.request || serving.has(asked.number))
+      const waitMs = conduct.pace(link.peer, 'requests');
+      // The stream is paused, and with it the peer, until its quota allows another.
+      const paced =
+        waitMs === 0 ? undefined : delay(waitMs, undefined, { signal: over.signal }).catch(() => {});
+      if (asked?.kind === kinds.cancel) {
+        serving.get(asked.number)?.abort();
+        return paced;
+      }
+      if (asked?.kind !== kinds.request || serving.has(asked.number)) {
+        onBadFrame(link.peer, 'malformed request');
         return stream.abort(new Error('malformed frame'));
-      if (!link.proven) return reply(kinds.refusal, asked.number, noBytes);
+      }
+      if (!link.proven) {
+        onBadFrame(link.peer, 'a request before the epoch key was proven');
+        return reply(kinds.refusal, asked.number, noBytes);
+      }
       const control = new AbortController();
       serving.set(asked.number, control);
       void answer(asked.number, asked.body, control);
-      if (serving.size < networkLimits.requestsServedMax) return;
+      if (serving.size < networkLimits.requestsServedMax) return paced;
       return new Promise((resolve) => {
         slotFreed = resolve; // the stream is paused until one of them is answered
       });
     };
-    await runFrameStream(stream, { outgoing, onFrame });
+    await runFrameStream(stream, { outgoing, onFrame, onBadFrame: (why) => onBadFrame(link.peer, why) });
+    over.abort();
     for (const control of serving.values()) control.abort();
     slotFreed();
   }

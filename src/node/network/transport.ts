@@ -2,14 +2,21 @@
  * What the driver sees of the network: authenticated members, frames and requests. Two implementations keep this
  * contract (test/network/transport-contract.ts): libp2p, and the simulated network of the tests.
  */
+import type { ReproachQuota } from './quotas.ts';
 
 export interface TransportHandlers {
   /**
    * A frame of a member. `authenticated` is false until the peer has proven its epoch key on this connection (protocol
    * §4); before that only catch-up may be served. Gossip frames always come with true: they are signed inside,
-   * `from` is their author, and only members are connected.
+   * `from` is their author, and only members are connected. A returned promise asks for patience: what else the peer
+   * sends directly shall wait at the peer until it resolves.
    */
-  onMessage(from: string, frame: Uint8Array, via: 'gossip' | 'direct', authenticated: boolean): void;
+  onMessage(
+    from: string,
+    frame: Uint8Array,
+    via: 'gossip' | 'direct',
+    authenticated: boolean,
+  ): void | Promise<void>;
   /** A connection to `peer` is open; its handshake may still be running. */
   onConnect(peer: string): void;
   /** Both sides have proven their epoch keys. Called again when a later handshake succeeds. */
@@ -31,6 +38,18 @@ export interface MemberAddress {
   peer: string;
   /** multiaddrs, with or without /p2p/… */
   addresses: string[];
+}
+
+/** A member that went beyond a quota: refused for a while that grows with every time. */
+export interface CutOff {
+  /** libp2p peer id */
+  peer: string;
+  /** What it did too much of, in words. */
+  reason: string;
+  /** How often, since it last behaved for long. */
+  times: number;
+  /** For how much longer it is refused; 0 when it may connect again. */
+  forMs: number;
 }
 
 export interface Transport {
@@ -59,6 +78,10 @@ export interface Transport {
   reauthenticate(peer: string): void;
   /** Frames that `send` and `publish` could not queue, since the start. */
   dropped(): number;
+  /** A peer sent something that breaks a rule. Whoever does so again and again is cut off. `quota`: `refusals` if not given. */
+  reproach(peer: string, quota?: ReproachQuota): void;
+  /** Members that were cut off lately. */
+  cutOffs(): CutOff[];
 }
 
 export type TransportErrorCode =

@@ -47,9 +47,12 @@ export class ChainFiles {
   }
 
   async delete(keys: readonly string[]): Promise<void> {
-    const present = keys.filter((key) => this.#keys.delete(key));
+    const present = keys.filter((key) => this.#keys.has(key));
     if (present.length === 0) return;
-    for (const key of present) await this.#disk.unlink(this.#path(key));
+    for (const key of present) {
+      await this.#disk.unlink(this.#path(key));
+      this.#keys.delete(key);
+    }
     await this.#disk.syncFolder(this.#folder);
   }
 

@@ -1,10 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { assertChainKey, ChainFiles } from './chain-files.ts';
 import type { Disk } from './disk.ts';
 import { pidFileLock, type TakeLock } from './lock.ts';
 import { realDisk } from './real-disk.ts';
 import { isChainKey, type Store, type StoreTransaction } from './store.ts';
-import { StoreError } from './store-error.ts';
+import { mayPass, StoreError } from './store-error.ts';
 import { Vault } from './vault.ts';
 
 /** Above every message and state of the protocol; more is an error, not a slow disk. */
@@ -21,6 +22,16 @@ export interface FileStoreOptions {
   readonly disk?: Disk;
   readonly takeLock?: TakeLock;
   readonly journalBytesMax?: number;
+  readonly patience?: Patience;
+}
+
+/** Waiting for a trouble of the machine to pass, instead of failing: commits take as long as it lasts. */
+export interface Patience {
+  /** Ends the waiting: what waits fails then. */
+  readonly until: AbortSignal;
+  readonly retryMs: number;
+  /** Called with every failed try, and with null when a write succeeded again. */
+  readonly onTrouble: (error: StoreError | null) => void;
 }
 
 interface OpenStore {
@@ -38,13 +49,15 @@ interface Waiting {
 
 /** The store of a real peer: files in one folder. */
 export class FileStore implements Store {
-  readonly #options: Required<FileStoreOptions>;
+  readonly #options: Required<Omit<FileStoreOptions, 'patience'>>;
+  readonly #patience: Patience | undefined;
   #open: OpenStore | undefined;
   #waiting: Waiting[] = [];
   #working: Promise<void> | undefined;
   #failure: StoreError | undefined;
 
-  constructor(options: FileStoreOptions) {
+  constructor({ patience, ...options }: FileStoreOptions) {
+    this.#patience = patience;
     this.#options = {
       disk: realDisk,
       takeLock: pidFileLock(options.folder),
@@ -97,7 +110,7 @@ export class FileStore implements Store {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0);
       try {
-        await applyBatch(opened, batch);
+        await this.#apply(opened, batch);
         for (const { resolve } of batch) resolve();
       } catch (error) {
         this.#failure = stoppedBy(error);
@@ -107,13 +120,37 @@ export class FileStore implements Store {
     }
     this.#working = undefined;
   }
+
+  async #apply(opened: OpenStore, batch: readonly Waiting[]): Promise<void> {
+    const patience = this.#patience;
+    let anew = false;
+    for (;;) {
+      try {
+        await applyBatch(opened, batch, { anew });
+        if (anew) patience?.onTrouble(null);
+        return;
+      } catch (error) {
+        if (patience === undefined || !mayPass(error)) throw error;
+        patience.onTrouble(error);
+        anew = true;
+        await pause(patience.retryMs, undefined, { signal: patience.until }).catch(() => {
+          throw error;
+        });
+      }
+    }
+  }
 }
 
 /**
  * Public files first: a power cut in between leaves only a value too many, which anyone could have sent. Public files
  * that go, go last, for the same reason.
  */
-async function applyBatch({ chain, vault }: OpenStore, batch: readonly Waiting[]): Promise<void> {
+async function applyBatch(
+  { chain, vault }: OpenStore,
+  batch: readonly Waiting[],
+  /** After a write that failed. */
+  { anew }: { anew: boolean },
+): Promise<void> {
   const changes = new Map(batch.flatMap((each) => [...each.changes]));
   const chainPuts: Array<readonly [string, Uint8Array]> = [];
   const chainDeletes: string[] = [];
@@ -124,7 +161,8 @@ async function applyBatch({ chain, vault }: OpenStore, batch: readonly Waiting[]
     else chainPuts.push([key, value]);
   }
   await chain.put(chainPuts);
-  if (batch.some(({ rotate }) => rotate)) await vault.rotate(sealed);
+  if (anew) await vault.rewrite(sealed);
+  else if (batch.some(({ rotate }) => rotate)) await vault.rotate(sealed);
   else if (sealed.size > 0) await vault.apply(sealed);
   await chain.delete(chainDeletes);
 }

@@ -84,7 +84,8 @@ export function openFrame(
 }
 
 export function damaged(path: string, cause?: unknown): StoreError {
-  const advice = 'do not restore a backup; remove this folder and let the group reinstate this peer';
+  const advice =
+    'do not restore a backup; join again with a new home, and have the operator reinstate this peer';
   return new StoreError('damaged', `${path} is damaged: ${advice}`, { cause });
 }
 

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { fromSystemError, StoreError } from './store-error.ts';
 
 /** Takes the lock, or throws `StoreError` `locked`. Resolves to what gives it back. */
 export type TakeLock = () => Promise<() => Promise<void>>;
+
+const lockPath = (folder: string): string => join(folder, 'lock');
 
 interface Holder {
   readonly pid: number;
@@ -17,7 +20,7 @@ interface Holder {
  * however it died, is taken over.
  */
 export function pidFileLock(folder: string): TakeLock {
-  const path = join(folder, 'lock');
+  const path = lockPath(folder);
   return async () => {
     const own = JSON.stringify({ pid: process.pid, started: await startOf(process.pid) } satisfies Holder);
     try {
@@ -27,11 +30,21 @@ export function pidFileLock(folder: string): TakeLock {
         if (await isAlive(found)) throw lockedBy(path, found);
         await removeStale(path, found);
       }
+      await removeLeftovers(path);
     } catch (error) {
       throw fromSystemError(error, 'write', path);
     }
     return () => rm(path, { force: true });
   };
+}
+
+/** The process that the lock of a store's folder names, alive or dead; null when there is no lock. */
+export function lockHolder(folder: string): number | null {
+  try {
+    return parseHolder(readFileSync(lockPath(folder), 'utf8'))?.pid ?? null;
+  } catch {
+    return null; // there is none, or it may not be read
+  }
 }
 
 /** Makes a file that never exists without its content; false when the name is taken. */
@@ -49,7 +62,7 @@ async function createWhole(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Two processes may find the same dead lock: who moves away the other's fresh lock instead puts it back. */
+/** Two processes may find the same dead lock: whoever moves away the other's fresh lock instead puts it back. */
 async function removeStale(path: string, stale: string): Promise<void> {
   const aside = uniqueName(path);
   try {
@@ -63,16 +76,29 @@ async function removeStale(path: string, stale: string): Promise<void> {
   await rm(aside, { force: true });
 }
 
+/** What processes that died in the middle of taking the lock have left beside it. */
+async function removeLeftovers(path: string): Promise<void> {
+  for (const name of await readdir(dirname(path))) {
+    const [, pid] = /^\.(\d+)-[0-9a-f]+$/.exec(name.slice(basename(path).length)) ?? [];
+    if (pid !== undefined && name.startsWith(basename(path)) && !isRunning(Number(pid)))
+      await rm(join(dirname(path), name), { force: true });
+  }
+}
+
 async function isAlive(lock: string): Promise<boolean> {
   const holder = parseHolder(lock);
   if (holder === undefined) return false;
+  return isRunning(holder.pid) && holder.started === (await startOf(holder.pid));
+}
+
+function isRunning(pid: number): boolean {
   try {
-    process.kill(holder.pid, 0);
+    process.kill(pid, 0);
+    return true;
   } catch (error) {
     // EPERM: it lives, and belongs to somebody else.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return holder.started === (await startOf(holder.pid));
 }
 
 function parseHolder(lock: string): Holder | undefined {

@@ -7,6 +7,8 @@ export type StoreErrorCode =
   | 'full'
   /** The folder, or its file system, cannot be written. */
   | 'read-only'
+  /** The process, or the machine, has no file descriptor left. */
+  | 'descriptors'
   /** A file cannot be read. */
   | 'unreadable'
   /** A record, or all of them together, is larger than the store holds. */
@@ -27,13 +29,25 @@ export class StoreError extends Error {
   }
 }
 
+/** Troubles of the machine that end without a new start: what was not written can be written later. */
+const passing: readonly StoreErrorCode[] = ['full', 'read-only', 'descriptors'];
+export const mayPass = (error: unknown): error is StoreError =>
+  error instanceof StoreError && passing.includes(error.code);
+
 /** The `StoreError` for what the operating system reported while reading or writing `path`; bugs stay as they are. */
 export function fromSystemError(error: unknown, doing: 'read' | 'write', path: string): unknown {
   const reason = (error as NodeJS.ErrnoException | undefined)?.code;
   if (error instanceof StoreError || typeof reason !== 'string' || !reason.startsWith('E')) return error;
   const cause = { cause: error };
   if (reason === 'ENOSPC' || reason === 'EDQUOT') {
-    return new StoreError('full', `no space left for ${path}: free some, then start again`, cause);
+    return new StoreError('full', `no space left for ${path}: free some`, cause);
+  }
+  if (reason === 'EMFILE' || reason === 'ENFILE') {
+    return new StoreError(
+      'descriptors',
+      `no file descriptor left for ${path}: raise the limit of open files`,
+      cause,
+    );
   }
   if (doing === 'read') {
     return new StoreError(

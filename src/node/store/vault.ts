@@ -99,6 +99,15 @@ export class Vault {
     applyTo(this.#records, changes);
   }
 
+  /**
+   * Writes everything anew after a write that failed: what the disk holds then is uncertain, what the memory holds is
+   * not. Erases what the failed write left. May be tried again when it fails.
+   */
+  async rewrite(changes: Changes): Promise<void> {
+    await wipeAllBut(this.#options, this.#current);
+    await this.rotate(changes);
+  }
+
   /** Overwrites the store key and all records in memory. */
   forget(): void {
     this.#current.generation.storeKey.fill(0);
@@ -191,7 +200,7 @@ async function makeDurable({ disk, folder }: VaultOptions, { generation, slot }:
   await disk.syncFolder(folder);
 }
 
-/** Erases every other file, keys first. All are zero on the disk before the first name goes. */
+/** Erases every other file. All are zero on the disk before the first name goes. */
 async function wipeAllBut({ disk, folder }: VaultOptions, { generation, slot }: Current): Promise<void> {
   const keep: string[] = [snapshotName(generation), journalName(generation), slot];
   const others = (await disk.list(folder)).filter((name) => !keep.includes(name)).sort();
@@ -202,7 +211,8 @@ async function wipeAllBut({ disk, folder }: VaultOptions, { generation, slot }: 
 
 function applyTo(records: Map<string, Uint8Array>, changes: Changes): void {
   for (const [key, value] of changes) {
-    records.get(key)?.fill(0);
+    const old = records.get(key);
+    if (old !== value) old?.fill(0); // a commit that is tried again brings the same bytes
     if (value === null) records.delete(key);
     else records.set(key, value);
   }
@@ -228,6 +238,12 @@ function snapshotName({ number }: { readonly number: number }): string {
 
 function journalName({ number }: { readonly number: number }): string {
   return `journal-${number}`;
+}
+
+/** The generation that a file of the vault belongs to, by its name; null for a key slot and for anything else. */
+export function generationOf(name: string): number | null {
+  const [, digits] = /^(?:snapshot|journal)-(\d+)$/.exec(name) ?? [];
+  return digits === undefined ? null : Number(digits);
 }
 
 function temporaryName(slot: SlotName): string {

@@ -1,0 +1,93 @@
+/** All that one peer writes into its audit log; see README.md. */
+import { decode, encode } from 'cborg';
+import type { Order } from '../../protocol/order.ts';
+import type { CoreState } from '../../protocol/state.ts';
+import type { UseRequest } from '../../protocol/use-request.ts';
+import type { Value } from '../../protocol/value.ts';
+import type { Clock } from '../clock.ts';
+import type { PartialAnswer, PartialRequest } from '../use-messages.ts';
+import { AuditLog, type AuditLogOptions } from './audit-log.ts';
+import { type AuditEntry, type AuditExtent, auditMemorySchema } from './entry.ts';
+import { GroupAudit } from './group-audit.ts';
+import { Repeats } from './repeats.ts';
+import { UseAudit } from './use-audit.ts';
+
+/** The store record that remembers where the log begins and ends; not a part of the core's state. */
+export const auditRecord = 'audit';
+
+export interface AuditOptions extends Omit<AuditLogOptions, 'wallMs' | 'remembered' | 'remember'> {
+  clock: Clock;
+  /** The store's record, if it has one. */
+  remembered: Uint8Array | undefined;
+  remember: (record: Uint8Array) => Promise<void>;
+}
+
+export class Audit {
+  readonly #log: AuditLog;
+  readonly #repeats: Repeats;
+  readonly #uses: UseAudit;
+  readonly #group: GroupAudit;
+
+  private constructor(log: AuditLog, clock: Clock) {
+    this.#log = log;
+    const note = (entry: AuditEntry): void => log.note(entry);
+    this.#repeats = new Repeats({ clock, note });
+    this.#uses = new UseAudit({ log, clock, repeats: this.#repeats });
+    this.#group = new GroupAudit({ note, repeats: this.#repeats });
+  }
+
+  /** Throws `StoreError`. */
+  static async open({ clock, remembered, remember, ...options }: AuditOptions): Promise<Audit> {
+    const log = await AuditLog.open({
+      ...options,
+      wallMs: () => clock.wallMs(),
+      remembered: remembered === undefined ? null : auditMemorySchema.parse(decode(remembered)),
+      remember: (memory) => remember(encode(memory)),
+    });
+    return new Audit(log, clock);
+  }
+
+  /** Where the log begins and ends: everything in between is durable. */
+  get extent(): AuditExtent {
+    return this.#log.extent;
+  }
+
+  /** What was found changed or removed since the start, or null. */
+  get damage(): string | null {
+    return this.#log.damage;
+  }
+
+  note(entry: AuditEntry): void {
+    this.#log.note(entry);
+  }
+
+  look(state: CoreState): void {
+    this.#group.look(state);
+  }
+
+  handIn(order: Order, submit: () => Promise<void>): Promise<void> {
+    return this.#group.handIn(order, submit);
+  }
+
+  use<Answer extends { epoch: number }>(
+    request: UseRequest,
+    options: { value: Value; run: () => Promise<Answer>; signersOf: (answer: Answer) => string[] },
+  ): Promise<Answer> {
+    return this.#uses.use(request, options);
+  }
+
+  partial(
+    from: string,
+    asked: PartialRequest,
+    options: { value: Value; answer: PartialAnswer },
+  ): Promise<PartialAnswer> {
+    return this.#uses.partial(from, asked, options);
+  }
+
+  /** Writes what was only counted, and a last line. */
+  async close(): Promise<void> {
+    this.#repeats.close();
+    this.#log.note({ event: 'stop' });
+    await this.#log.close();
+  }
+}

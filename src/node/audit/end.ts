@@ -1,0 +1,166 @@
+/** Where an audit log on the disk begins and ends, and whether that is what the sealed store remembers. */
+import { type FileHandle, open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
+import { realDisk } from '../store/real-disk.ts';
+import {
+  type AuditExtent,
+  type AuditHead,
+  type AuditMemory,
+  emptyHead,
+  hashOfLine,
+  parseLine,
+} from './entry.ts';
+import { type AuditFile, auditFileName, auditFiles, firstLineOf, linesAre, linesOf } from './files.ts';
+
+/** The oldest line that was not pruned, and the hash of the one before. */
+export type Begin = Pick<AuditExtent, 'firstKept' | 'firstKeptPrevious'>;
+
+export interface End {
+  /** The file that the next line goes to, open. */
+  handle: FileHandle;
+  path: string;
+  /** Of it, what is whole lines. */
+  bytes: number;
+  head: AuditHead;
+  begin: Begin;
+  /** Half a line that was cut off. */
+  torn: string | null;
+  /** What differs from what is remembered. */
+  damage: string | null;
+}
+
+/** Where the log on the disk begins and ends, and whether it is what the store remembers. */
+export async function findEnd({
+  folder,
+  remembered,
+  wallMs,
+}: {
+  folder: string;
+  /** What the sealed store remembers of the log; null before the first time. */
+  remembered: AuditMemory | AuditHead | null;
+  wallMs: () => number;
+}): Promise<End> {
+  const closed = remembered !== null && 'closed' in remembered && remembered.closed;
+  const added = closed ? await moveAdded(folder, remembered, wallMs()) : null;
+  const files = auditFiles(folder);
+  const last = files.at(-1);
+  const ended = last === undefined ? { head: emptyHead, bytes: 0, torn: null } : await endOf(files, last);
+  const begin =
+    remembered !== null && 'firstKept' in remembered
+      ? { firstKept: remembered.firstKept, firstKeptPrevious: remembered.firstKeptPrevious }
+      : await beginOf(files);
+  const lacks =
+    remembered === null
+      ? []
+      : [await lackingFirst(files, begin, remembered), await lacking(files, ended.head, remembered)];
+  const damage = [added, ...lacks].filter((what) => what !== null).join('; ') || null;
+  // The chain goes on from what is remembered: the gap stays for everyone to see.
+  const behind = remembered !== null && ended.head.line < remembered.line;
+  const head = behind ? { line: remembered.line, hash: remembered.hash } : ended.head;
+  const path = last === undefined || behind ? `${folder}/${auditFileName(head.line + 1)}` : last.path;
+  const handle = await open(path, 'a', 0o600);
+  const bytes = behind ? 0 : ended.bytes;
+  await handle.truncate(bytes);
+  await handle.datasync();
+  await realDisk.syncFolder(folder);
+  return { handle, path, bytes, head, begin, torn: ended.torn, damage };
+}
+
+/**
+ * Moves aside what stands behind the last line of a log that was closed, and says so; null when nothing does. It is kept:
+ * where an older copy of the store was put back, these lines are true.
+ */
+async function moveAdded(folder: string, end: AuditHead, wallMs: number): Promise<string | null> {
+  const files = auditFiles(folder);
+  const aside = (path: string): string => `${path}.added-${wallMs}`;
+  let bytes = 0;
+  for (const { path } of files.filter(({ first }) => first > end.line)) {
+    bytes += (await stat(path)).size;
+    await rename(path, aside(path));
+  }
+  const last = files.findLast(({ first }) => first <= end.line);
+  const behind = last === undefined ? null : await bytesUpTo(last, end);
+  if (last !== undefined && behind !== null) {
+    const added = (await readFile(last.path)).subarray(behind);
+    // Half a line says nothing: it is cut off as one that a crash left.
+    if (added.includes(0x0a)) {
+      bytes += added.length;
+      await writeFile(aside(last.path), added, { mode: 0o600, flush: true });
+      await truncate(last.path, behind);
+    }
+  }
+  return bytes === 0
+    ? null
+    : `${bytes} bytes stood behind line ${end.line}, with which the daemon had stopped: they are in ${folder}/*.added-${wallMs} now`;
+}
+
+/** How many bytes of `file` are the lines up to `end`; null when that line is not in it. */
+async function bytesUpTo(file: AuditFile, end: AuditHead): Promise<number | null> {
+  let bytes = 0;
+  for await (const text of linesOf(file)) {
+    bytes += Buffer.byteLength(text) + 1;
+    if (hashOfLine(text) === end.hash) return bytes;
+  }
+  return null;
+}
+
+/** Where the log on the disk begins. */
+async function beginOf([oldest]: readonly AuditFile[]): Promise<Begin> {
+  const first = oldest === undefined ? null : parseLine((await firstLineOf(oldest)) ?? '');
+  return { firstKept: first?.line ?? 1, firstKeptPrevious: first?.previous ?? emptyHead.hash };
+}
+
+/** Whether the log begins where the store says, or before; in words if not. */
+async function lackingFirst(
+  files: readonly AuditFile[],
+  { firstKept, firstKeptPrevious }: Begin,
+  remembered: AuditHead,
+): Promise<string | null> {
+  if (remembered.line < firstKept) return null; // no line yet
+  const file = files.find(({ first }) => first === firstKept);
+  if (file === undefined) {
+    const next = files.find(({ first }) => first > firstKept);
+    if (next === undefined) return null; // all is gone: `lacking` says so
+    return `${linesAre(firstKept, next.first - 1)} missing: the file was removed, and not by the daemon`;
+  }
+  const begin = await beginOf([file]);
+  return begin.firstKept === firstKept && begin.firstKeptPrevious === firstKeptPrevious
+    ? null
+    : `line ${firstKept} is not the one that the store remembers as the oldest: it was changed`;
+}
+
+/** The last line of `last`, or of the files before it while it has none. */
+export async function endOf(
+  files: readonly AuditFile[],
+  last: AuditFile,
+): Promise<{ head: AuditHead; bytes: number; torn: string | null }> {
+  const content = await readFile(last.path);
+  const bytes = content.lastIndexOf(0x0a) + 1;
+  const rest = content.subarray(bytes).toString('utf8');
+  const torn = rest === '' ? null : rest;
+  const lines = content.subarray(0, bytes).toString('utf8').split('\n').slice(0, -1);
+  const text = lines.at(-1);
+  if (text !== undefined) {
+    const line = parseLine(text)?.line ?? last.first + lines.length - 1;
+    return { head: { line, hash: hashOfLine(text) }, bytes, torn };
+  }
+  // Made just before a crash: the chain ends in the file before.
+  const before = files.at(-2);
+  const head = before === undefined ? emptyHead : (await endOf(files.slice(0, -1), before)).head;
+  return { head, bytes, torn };
+}
+
+/** What of the remembered end is not in the log, in words; null when it is there. */
+async function lacking(
+  files: readonly AuditFile[],
+  end: AuditHead,
+  remembered: AuditHead,
+): Promise<string | null> {
+  if (remembered.line === 0) return null;
+  if (end.line < remembered.line)
+    return `the log ends with line ${end.line}, and the store remembers line ${remembered.line}: what follows line ${end.line} was removed`;
+  const file = files.findLast(({ first }) => first <= remembered.line);
+  // It is younger than every line that was pruned.
+  if (file === undefined) return `the file with line ${remembered.line} was removed`;
+  if ((await bytesUpTo(file, remembered)) !== null) return null;
+  return `line ${remembered.line} is not the one that the store remembers: it was changed`;
+}

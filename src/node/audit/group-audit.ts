@@ -1,0 +1,87 @@
+/** The audit of what changes the group: orders as they become known here, and epochs as they are decided and retired. */
+import { hex } from '../../protocol/codec.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import { hashOfOrder, type Order } from '../../protocol/order.ts';
+import type { CoreState } from '../../protocol/state.ts';
+import { hashOfValue } from '../../protocol/value.ts';
+import { DaemonError } from '../view.ts';
+import type { AuditEntry } from './entry.ts';
+import type { Repeats } from './repeats.ts';
+
+type OrderEntry = Extract<AuditEntry, { event: 'order' }>;
+
+export class GroupAudit {
+  readonly #note: (entry: AuditEntry) => void;
+  readonly #repeats: Repeats;
+  #seen: { head: number; retired: number; pending: ReadonlyMap<string, Order> } | null = null;
+  /** Orders that are being handed in at this daemon: their lines name the operator, not the group. */
+  readonly #handedIn = new Set<string>();
+
+  constructor(options: { note: (entry: AuditEntry) => void; repeats: Repeats }) {
+    this.#note = options.note;
+    this.#repeats = options.repeats;
+  }
+
+  /** Looks at the durable state; the first look only learns where it stands. */
+  look({ durable }: CoreState): void {
+    const { head, retired } = durable.own;
+    const pending = Object.entries(durable.orders);
+    const seen = this.#seen;
+    this.#seen = { head, retired, pending: new Map(pending) };
+    if (seen === null) return;
+    for (const [sequence, order] of pending)
+      if (!seen.pending.has(sequence) && !this.#handedIn.has(hex(hashOfOrder(order))))
+        this.#note(orderEntry(order, 'group', null));
+    const reached = (phase: 'decided' | 'retired', from: number, to: number): void => {
+      for (let epoch = from + 1; epoch <= to; epoch += 1) {
+        const value = durable.links[epoch]?.value;
+        if (value === undefined) continue;
+        this.#note({ event: 'epoch', phase, epoch, value: hex(hashOfValue(value)) });
+      }
+    };
+    reached('decided', seen.head, head);
+    reached('retired', seen.retired, retired);
+  }
+
+  /** An operator's order, handed in at this daemon. */
+  async handIn(order: Order, submit: () => Promise<void>): Promise<void> {
+    const id = hex(hashOfOrder(order));
+    const known = this.#isPending(order, id);
+    this.#handedIn.add(id);
+    try {
+      await submit();
+      // The group takes the same order again while it is pending, from whoever has a copy of it.
+      if (known)
+        this.#repeats.admits({ what: 'order', from: 'operator', outcome: 'accepted again', code: null }, 0);
+      else this.#note(orderEntry(order, 'operator', null));
+    } catch (error) {
+      const code = refusedBy(error);
+      if (
+        code !== null &&
+        this.#repeats.admits({ what: 'order', from: 'operator', outcome: 'refused', code })
+      )
+        this.#note(orderEntry(order, 'operator', code));
+      throw error;
+    } finally {
+      this.#handedIn.delete(id);
+    }
+  }
+
+  #isPending(order: Order, id: string): boolean {
+    const pending = this.#seen?.pending.get(String(order.body.sequence));
+    return pending !== undefined && hex(hashOfOrder(pending)) === id;
+  }
+}
+
+/** The rule that refused; null when it was no refusal. */
+function refusedBy(error: unknown): string | null {
+  if (error instanceof ProtocolError) return error.code;
+  if (error instanceof DaemonError) return error.details.code ?? error.code;
+  return null;
+}
+
+function orderEntry(order: Order, by: OrderEntry['by'], code: string | null): OrderEntry {
+  const { sequence, action } = order.body;
+  const outcome = code === null ? 'accepted' : 'refused';
+  return { event: 'order', by, outcome, order: hex(hashOfOrder(order)), sequence, action: action.type, code };
+}

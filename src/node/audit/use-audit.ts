@@ -1,0 +1,158 @@
+/** The audit of key uses: at the daemon that a client asked, and at each member that was asked for a partial. */
+import { createHash } from 'node:crypto';
+import { hex, sameBytes } from '../../protocol/codec.ts';
+import { hashOfUse, type UseRequest } from '../../protocol/use-request.ts';
+import type { Value } from '../../protocol/value.ts';
+import type { Clock } from '../clock.ts';
+import type { PartialAnswer, PartialRequest } from '../use-messages.ts';
+import { DaemonError } from '../view.ts';
+import type { AuditLog } from './audit-log.ts';
+import type { AuditEntry, UseAsked } from './entry.ts';
+import type { Kind, Repeats } from './repeats.ts';
+
+/** How long an answer or a given partial is remembered, and how many: the same one again is counted. */
+const givenMs = 60_000;
+const givenMax = 10_000;
+
+interface Given {
+  atMs: number;
+  /** Settles with the line. */
+  written: Promise<void>;
+}
+
+export class UseAudit {
+  readonly #log: AuditLog;
+  readonly #clock: Clock;
+  readonly #repeats: Repeats;
+  /** Partials given lately, by request, epoch and asker, and answers, by request, epoch and signers; oldest first. */
+  readonly #given = new Map<string, Given>();
+
+  constructor(options: { log: AuditLog; clock: Clock; repeats: Repeats }) {
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#repeats = options.repeats;
+  }
+
+  /**
+   * Runs a client's request. An answer is let go when its line is durable; without its line there is none
+   * (`DaemonError('unwritable')`).
+   */
+  async use<Answer extends { epoch: number }>(
+    request: UseRequest,
+    options: {
+      value: Value;
+      run: () => Promise<Answer>;
+      signersOf: (answer: Answer) => string[];
+    },
+  ): Promise<Answer> {
+    const { value, run, signersOf } = options;
+    const asked = describeUse(value, request);
+    // Before others work for an answer that could not be given.
+    if (this.#log.trouble !== null) throw unwritable(this.#log.trouble);
+    let answer: Answer;
+    try {
+      answer = await run();
+    } catch (error) {
+      const isRefused = error instanceof DaemonError && error.code === 'refused';
+      const outcome = isRefused ? 'refused' : 'failed';
+      const code = isRefused ? refusalOf(error) : error instanceof DaemonError ? error.code : 'internal';
+      // Each client has its own lines, and all that are not listed share theirs: nobody hides what another was refused.
+      if (this.#repeats.admits({ what: 'use', from: asked.clientName ?? 'unlisted', outcome, code }))
+        this.#log.note({ event: 'use', outcome, epoch: null, signers: [], code, ...asked });
+      throw error;
+    }
+    const { epoch } = answer;
+    const signers = signersOf(answer);
+    try {
+      await this.#writeOnce(
+        `use ${asked.request} ${epoch} ${signers.join()}`,
+        { what: 'use', from: asked.clientName ?? 'unlisted', outcome: 'answered again', code: null },
+        { event: 'use', outcome: 'answered', epoch, signers, code: null, ...asked },
+      );
+    } catch (error) {
+      throw unwritable(error as Error);
+    }
+    return answer;
+  }
+
+  /** What this peer answers to `from`, a member's name. A partial is let go when its line is durable, else refused. */
+  async partial(
+    from: string,
+    asked: PartialRequest,
+    options: { value: Value; answer: PartialAnswer },
+  ): Promise<PartialAnswer> {
+    const { answer, value } = options;
+    const { epoch, request } = asked;
+    if (answer.type === 'gone' || answer.type === 'absent') return answer;
+    const about = describeUse(value, request);
+    if (answer.type === 'refused') {
+      const { code } = answer;
+      if (this.#repeats.admits({ what: 'partial', from, outcome: 'refused', code }))
+        this.#log.note({ event: 'partial', from, outcome: 'refused', epoch, code, ...about });
+      return answer;
+    }
+    try {
+      await this.#writeOnce(
+        `partial ${about.request} ${epoch} ${from}`,
+        { what: 'partial', from, outcome: 'given again', code: null },
+        { event: 'partial', from, outcome: 'given', epoch, code: null, ...about },
+      );
+      return answer;
+    } catch {
+      return { type: 'refused', code: 'no-audit', why: 'this peer cannot write its audit log at present' };
+    }
+  }
+
+  /** Resolves when the line is durable; when it was written lately, this one is counted. Rejects with `StoreError`. */
+  async #writeOnce(id: string, again: Kind, entry: AuditEntry): Promise<void> {
+    const before = this.#given.get(id);
+    if (before !== undefined) this.#repeats.admits(again, 0);
+    const given = before ?? { atMs: this.#clock.nowMs(), written: this.#log.append(entry) };
+    this.#remember(id, given);
+    try {
+      await given.written;
+    } catch (error) {
+      this.#given.delete(id);
+      throw error;
+    }
+  }
+
+  /** Forgets what is old, or more than is kept. */
+  #remember(id: string, given: Given): void {
+    for (const [old, { atMs }] of this.#given) {
+      if (atMs >= this.#clock.nowMs() - givenMs && this.#given.size < givenMax) break;
+      this.#given.delete(old);
+    }
+    this.#given.set(id, given);
+  }
+}
+
+/** The rule that refused: the one that most members named, or that this daemon did. */
+function refusalOf(error: DaemonError): string {
+  const named = new Map<string, number>();
+  for (const code of Object.values(error.details)) named.set(code, (named.get(code) ?? 0) + 1);
+  const [most] = [...named].toSorted(([, one], [, other]) => other - one);
+  return most?.[0] ?? error.code;
+}
+
+const unwritable = (reason: Error): DaemonError =>
+  new DaemonError(
+    'unwritable',
+    `this peer answers nothing that it cannot write into its audit log: ${reason.message}; ask another peer meanwhile`,
+  );
+
+export function describeUse(value: Value, { body }: UseRequest): UseAsked {
+  const digest =
+    body.operation === 'sign' ? body.digest : createHash('sha256').update(body.ciphertext).digest();
+  return {
+    client: hex(body.client),
+    clientName: value.clients.find(({ publicKey }) => sameBytes(publicKey, body.client))?.name ?? null,
+    key: hex(body.key),
+    keyName: value.keys.find(({ id }) => sameBytes(id, body.key))?.name ?? null,
+    operation: body.operation,
+    scheme: body.operation === 'sign' ? body.scheme : null,
+    hash: body.operation === 'sign' ? body.hash : null,
+    digest: hex(digest),
+    request: hex(hashOfUse(body)),
+  };
+}

@@ -1,0 +1,48 @@
+/** Who did wrong, and which kind of evidence stands behind it: for `epochs`, `status` and the API. */
+import { accusersOf, isCertain } from '../protocol/accusation.ts';
+import { encode, hex } from '../protocol/codec.ts';
+import { memberAt } from '../protocol/roster.ts';
+import type { Blame, CoreState } from '../protocol/state.ts';
+import type { EpochView } from './view.ts';
+
+export type BlameView = EpochView['blamed'][number];
+
+export function blameViews(state: CoreState, epoch: number): BlameView[] {
+  const roster = (state.durable.links[epoch - 1] ?? state.durable.links[epoch])?.value.roster ?? [];
+  const own = roster.find(({ peer }) => peer === state.peer)?.index;
+  const nameOf = (index: number): string => memberAt(roster, index)?.name ?? `member ${index}`;
+  const blames = Object.values(state.durable.blames).filter((blame) => blame.epoch === epoch);
+  const blamed = new Set(blames.filter(({ kind }) => kind === 'false-sub-share').map(({ by }) => by));
+  // One accusation alone blames nobody, but it is shown: either the one or the other lies.
+  const accused = roster
+    .map(({ index }) => index)
+    .filter((index) => !blamed.has(index) && accusersOf(state, epoch, index).length > 0)
+    .map((by): Blame => ({ epoch, by, kind: 'false-sub-share' }));
+  return [...blames, ...accused].map(({ by, kind, proof }) => {
+    const signed = proof !== undefined;
+    // Accusations are of sub-shares only: they say nothing about a sum or a mask.
+    const dealt = kind === 'false-sub-share';
+    const accusers = dealt ? accusersOf(state, epoch, by) : [];
+    const told = accusers.length > 0 && accusers.every((index) => index !== own);
+    return {
+      member: nameOf(by),
+      kind,
+      evidence: signed ? 'own-signatures' : told ? 'accusations' : 'own-check',
+      accusers: accusers.map(nameOf),
+      certain: signed || (dealt && isCertain(state, epoch, by)),
+      proof: (proof ?? []).map((packet) => hex(encode(packet))),
+    };
+  });
+}
+
+/** One line for people: `west: false sub-share (found here; accused by north, south: certain)`. */
+export function blameInWords({ kind, evidence, accusers, certain }: BlameView): string {
+  const others = accusers.length > 0 ? [`accused by ${accusers.join(', ')}`] : [];
+  const behind = {
+    'own-signatures': ['its own signatures show it'],
+    'own-check': ['found here', ...others],
+    accusations: others,
+  }[evidence];
+  const alone = accusers.length === 0 ? 'nobody else can check it' : 'not certain: the accuser may lie';
+  return `${kind.replaceAll('-', ' ')} (${behind.join('; ')}: ${certain ? 'certain' : alone})`;
+}

@@ -1,0 +1,27 @@
+/** Secrets of epochs that are over, which Retire should have erased (protocol §4.5): for `doctor`, by name only. */
+import { hex } from '../protocol/codec.ts';
+import { retiredHead, selfIn } from '../protocol/queries.ts';
+import type { CoreState } from '../protocol/state.ts';
+import type { StatusView } from './view.ts';
+
+/**
+ * A member that has retired what is older holds secrets of the undecided change only, whose plans it knows, and its listed
+ * epoch key; one that was evicted holds none. Before Retire everything has its use.
+ */
+export function leftoversIn(state: CoreState): StatusView['leftovers'] {
+  const self = selfIn(state);
+  if (self !== undefined && !retiredHead(state)) return [];
+  const { attended, dealt, subShares, epochSecrets, plans } = state.durable;
+  const isOver = (plan: string): boolean => self === undefined || plans[plan] === undefined;
+  const inUse = new Set(self === undefined ? [] : [hex(self.epochKey)]);
+  for (const [plan, { epochKey }] of Object.entries(attended)) if (!isOver(plan)) inUse.add(hex(epochKey));
+  const counts = {
+    attended: Object.keys(attended).filter(isOver).length,
+    dealt: Object.keys(dealt).filter(isOver).length,
+    subShares: Object.values(subShares).filter(({ plan }) => isOver(hex(plan))).length,
+    epochSecrets: Object.keys(epochSecrets).filter((key) => !inUse.has(key)).length,
+  };
+  return (Object.keys(counts) as Array<keyof typeof counts>)
+    .map((kind) => ({ kind, count: counts[kind] }))
+    .filter(({ count }) => count > 0);
+}

@@ -1,0 +1,49 @@
+/** Members that this peer saw misbehave on the network, by name, as problems that `status` shows: each text stays while nothing changes. */
+import type { Member } from '../protocol/roster.ts';
+import type { CutOff } from './network/transport.ts';
+import type { Doubt } from './use-doubts.ts';
+import type { Problem } from './view.ts';
+
+export function misconductProblems(
+  roster: readonly Member[],
+  cutOffs: readonly CutOff[],
+  doubts: readonly Doubt[],
+  wallMs: number,
+): Problem[] {
+  const nameOf = (peer: string): string => roster.find((member) => member.peer === peer)?.name ?? peer;
+  const howOften = (times: number): string => (times === 1 ? 'once' : `${times} times`);
+  return [
+    ...cutOffs.map(({ peer, reason, times, forMs }): Problem => {
+      const name = nameOf(peer);
+      const until =
+        forMs === 0
+          ? 'It may connect again'
+          : `It is refused until ${new Date(Math.ceil((wallMs + forMs) / 1000) * 1000).toISOString().replace('.000', '')}`;
+      return {
+        code: 'cut-off',
+        what: `${name} sent ${reason} and was cut off, ${howOften(times)} so far. ${until}.`,
+        remedy: `Look at ${name}'s machine; evict it if it was broken into. The others are not affected.`,
+      };
+    }),
+    ...doubts.map(({ peer, fault, times }): Problem => {
+      const name = nameOf(peer);
+      if (fault === 'suspected')
+        return {
+          code: 'suspect-partial',
+          what: `The proofs of ${name} pass, and signatures with its answers fail, ${howOften(times)} so far; it is asked last now.`,
+          remedy: `The key's primes are not safe ones, and somebody may know more of them than they should: ${name}, or two others together.`,
+        };
+      return fault === 'lied'
+        ? {
+            code: 'false-partial',
+            what: `${name} gave false answers for a signature, ${howOften(times)} so far; it is asked last now.`,
+            remedy: `Look at ${name}'s machine; evict it if it was broken into. No false signature can come of it.`,
+          }
+        : {
+            code: 'slow-partial',
+            what: `${name} did not answer in time when a key was used; it is asked last now.`,
+            remedy: `Look at ${name}'s machine if this does not pass.`,
+          };
+    }),
+  ];
+}
