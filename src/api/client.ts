@@ -1,5 +1,7 @@
-/** A typed client of the daemon's API over the socket in its home, for the command line, the lab and tests. */
+/** A typed client of the daemon's API, over the socket in its home or over TCP: for the command line, the lab and tests. */
 import { Agent, type Dispatcher, request } from 'undici';
+import { z } from 'zod';
+import type { AuditExtent } from '../node/audit/entry.ts';
 import type {
   CreationView,
   DecryptAnswer,
@@ -9,15 +11,17 @@ import type {
   SignAnswer,
   StatusView,
 } from '../node/view.ts';
-import { type Link, linkSchema } from '../protocol/link.ts';
-import { type Order, orderId, orderSchema } from '../protocol/order.ts';
-import { type Packet, packetSchema } from '../protocol/packet.ts';
+import { fromHex } from '../protocol/codec.ts';
+import type { Link } from '../protocol/link.ts';
+import { type Order, orderId } from '../protocol/order.ts';
+import type { Packet } from '../protocol/packet.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
-import { keyRecordSchema } from '../protocol/value.ts';
+import { heartbeat } from './events.ts';
 import { type ProblemCode, problemSchema } from './problem.ts';
-import { packText, textBytes, unpackText } from './wire.ts';
+import type { Route } from './route.ts';
+import { type Answer, type Asking, type RouteId, routes } from './routes.ts';
 
-export type ApiErrorCode = ProblemCode | 'not-running';
+export type ApiErrorCode = ProblemCode | 'not-running' | 'untrusted';
 
 /** What the daemon answered instead of a result, or that none is there to answer (`not-running`). */
 export class ApiError extends Error {
@@ -37,6 +41,7 @@ export interface ApiClient {
   epochs(limit?: number): Promise<EpochView[]>;
   epoch(epoch: number): Promise<EpochView>;
   keys(): Promise<KeyView[]>;
+  audit(): Promise<AuditExtent>;
   links(from: number): Promise<Link[]>;
   invite(openForMs: number): Promise<string>;
   found(link: Link): Promise<void>;
@@ -49,108 +54,82 @@ export interface ApiClient {
     request: UseRequest<DecryptBody>,
     options: { prove: boolean; timeoutMs: number },
   ): Promise<DecryptAnswer>;
-  /** Yields once it listens, and after every change. Ends with `not-running` when the daemon goes away. */
+  /** Yields once it listens, and after every change of whatever events tell of. Ends with `not-running` when the daemon goes away. */
   changes(signal?: AbortSignal): AsyncGenerator<void, never>;
   /** Asks `check` now and after every change until its answer is not null. Rejects when `signal` aborts. */
   until<T>(check: () => Promise<T | null>, signal?: AbortSignal): Promise<T>;
   close(): Promise<void>;
 }
 
-/** Nothing is opened before the first call; every call rejects with `ApiError`. */
-export function connectApi(socketFile: string): ApiClient {
-  const dispatcher = new Agent({ connect: { socketPath: socketFile } });
-  const send = async (method: 'GET' | 'POST', path: string, body?: unknown, patienceMs = 60_000) => {
+const onTcp = (target: string): boolean => /^https?:\/\//.test(target);
+
+/** How long an answer may take beyond what the daemon itself waits for. */
+const patienceMs = 60_000;
+
+/**
+ * Nothing is opened before the first call; every call rejects with `ApiError`.
+ * @param target the path of the socket, or the URL of an API on TCP (`https://192.0.2.1:4180`)
+ */
+export function connectApi(target: string): ApiClient {
+  const dispatcher = new Agent(onTcp(target) ? {} : { connect: { socketPath: target } });
+  const base = onTcp(target) ? target.replace(/\/+$/, '') : 'http://daemon';
+
+  const call = async <Id extends Exclude<RouteId, 'events'>>(
+    id: Id,
+    asked: Asking<Id> = {},
+    waitMs = 0,
+  ): Promise<Answer<Id>> => {
+    const route = routes[id] as Route;
+    const address = base + addressOf(route, asked);
+    const body = route.method === 'GET' ? null : JSON.stringify(z.encode(route.body, asked.body ?? {}));
     try {
-      const response = await request(`http://daemon${path}`, {
+      const response = await request(address, {
         dispatcher,
-        method,
-        headersTimeout: patienceMs,
-        bodyTimeout: patienceMs,
-        ...(body === undefined
-          ? {}
-          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+        method: route.method,
+        headersTimeout: waitMs + patienceMs,
+        bodyTimeout: waitMs + patienceMs,
+        ...(body === null ? {} : { body, headers: { 'content-type': 'application/json' } }),
       });
       const text = await response.body.text();
-      const data: unknown = text === '' ? {} : JSON.parse(text);
-      if (response.statusCode >= 400) throw errorOf(data);
-      return data as never;
+      if (response.statusCode >= 400) throw errorOf(text);
+      return answerOf(route, text) as Answer<Id>;
     } catch (error) {
-      throw error instanceof ApiError ? error : notRunning(error);
+      throw error instanceof ApiError ? error : noAnswer(error, target);
     }
   };
-  const get = <T>(path: string): Promise<T> => send('GET', path);
-  const post = <T>(path: string, body: unknown = {}, patienceMs?: number): Promise<T> =>
-    send('POST', path, body, patienceMs);
 
   const changes = async function* (signal?: AbortSignal): AsyncGenerator<void, never> {
     let response: Dispatcher.ResponseData;
     try {
       const options = { dispatcher, bodyTimeout: 0, ...(signal === undefined ? {} : { signal }) };
-      response = await request('http://daemon/v1/events', options);
-      if (response.statusCode >= 400) throw errorOf(await response.body.json());
+      response = await request(base + routes.events.path, options);
+      if (response.statusCode >= 400) throw errorOf(await response.body.text());
       // A chunk may hold many events or end in the middle of one: something changed, which is all that is said.
-      for await (const _ of response.body) yield;
+      for await (const chunk of response.body) if (String(chunk) !== heartbeat) yield;
     } catch (error) {
       signal?.throwIfAborted();
-      throw error instanceof ApiError ? error : notRunning(error);
+      throw error instanceof ApiError ? error : noAnswer(error, target);
     }
     throw new ApiError('not-running', 'the daemon has stopped');
   };
 
   return {
-    status: () => get('/v1/status'),
-    peers: async () => (await get<{ peers: PeerView[] }>('/v1/peers')).peers,
-    epochs: async (limit = 20) => (await get<{ epochs: EpochView[] }>(`/v1/epochs?limit=${limit}`)).epochs,
-    epoch: (epoch) => get(`/v1/epochs/${epoch}`),
-    keys: async () => (await get<{ keys: KeyView[] }>('/v1/keys')).keys,
-    links: async (from) =>
-      (await get<{ links: string[] }>(`/v1/links?from=${from}`)).links.map((text) =>
-        unpackText(linkSchema, text),
-      ),
-    invite: async (openForMs) =>
-      (await post<{ invitation: string }>('/v1/invitation', { openForMs })).invitation,
-    found: (link) => post('/v1/founding', { link: packText(link) }),
-    submitOrder: async (order) => {
-      await post('/v1/orders', { order: packText(order) });
-    },
-    creation: async (order) => {
-      type Answer = { head: string; plan: string | null; attends: string[]; orders: string[] };
-      const answer = await get<Answer>(`/v1/creation/${orderId(order)}`);
-      return {
-        head: unpackText(linkSchema, answer.head),
-        plan: answer.plan === null ? null : textBytes(answer.plan),
-        attends: answer.attends.map((text) => unpackText(packetSchema, text)),
-        orders: answer.orders.map((text) => unpackText(orderSchema, text)),
-      };
-    },
-    submitDealings: async (packets) => {
-      await post('/v1/dealings', { packets: packets.map(packText) });
-    },
-    refresh: async () => {
-      await post('/v1/refresh');
-    },
-    sign: async (asked, timeoutMs) => {
-      type Answer = { signature: string; epoch: number; signers: string[] };
-      const body = { request: packText(asked), timeoutMs };
-      const answer = await post<Answer>('/v1/sign', body, timeoutMs + 10_000);
-      return { ...answer, signature: textBytes(answer.signature) };
-    },
-    decrypt: async (asked, { prove, timeoutMs }) => {
-      type Partial = { index: number; name: string; envelope: string };
-      type Sealed = { key: string; commitments: string[]; partials: Partial[] };
-      const body = { request: packText(asked), prove, timeoutMs };
-      const answer = await post<Omit<DecryptAnswer, keyof Sealed> & Sealed>(
-        '/v1/decrypt',
-        body,
-        timeoutMs + 10_000,
-      );
-      return {
-        ...answer,
-        key: unpackText(keyRecordSchema, answer.key),
-        commitments: answer.commitments.map(textBytes),
-        partials: answer.partials.map(({ envelope, ...by }) => ({ ...by, envelope: textBytes(envelope) })),
-      };
-    },
+    status: () => call('status'),
+    peers: async () => (await call('peers')).peers,
+    epochs: async (limit = 20) => (await call('epochs', { query: { limit } })).epochs,
+    epoch: (epoch) => call('epoch', { params: { epoch } }),
+    keys: async () => (await call('keys')).keys,
+    audit: () => call('audit'),
+    links: async (from) => (await call('links', { query: { from } })).links,
+    invite: async (openForMs) => (await call('invite', { body: { openForMs } })).invitation,
+    found: async (link) => void (await call('found', { body: { link } })),
+    submitOrder: async (order) => void (await call('submitOrder', { body: { order } })),
+    creation: (order) => call('creation', { params: { order: fromHex(orderId(order)) } }),
+    submitDealings: async (packets) =>
+      void (await call('submitDealings', { body: { packets: [...packets] } })),
+    refresh: async () => void (await call('refresh')),
+    sign: (asked, timeoutMs) => call('sign', { body: { request: asked, timeoutMs } }, timeoutMs),
+    decrypt: (asked, options) => call('decrypt', { body: { request: asked, ...options } }, options.timeoutMs),
     changes,
     until: async (check, signal) => {
       for await (const _ of changes(signal)) {
@@ -163,30 +142,52 @@ export function connectApi(socketFile: string): ApiClient {
   };
 }
 
-function errorOf(data: unknown): ApiError {
-  const parsed = problemSchema.safeParse(data);
-  if (!parsed.success)
-    return new ApiError('internal', 'the daemon gave an answer that this command does not understand');
-  const { code, detail, details } = parsed.data;
-  return new ApiError(code, detail, details);
+function addressOf(route: Route, asked: { params?: object; query?: object }): string {
+  const params = z.encode(route.params, { ...asked.params }) as Record<string, unknown>;
+  const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String(params[name])),
+  );
+  const query = new URLSearchParams(
+    z.encode(route.query, { ...asked.query }) as Record<string, string>,
+  ).toString();
+  return query === '' ? path : `${path}?${query}`;
 }
 
-function notRunning(error: unknown): ApiError {
+function answerOf(route: Route, text: string): unknown {
+  try {
+    return route.status === 204 ? {} : route.answer.parse(JSON.parse(text));
+  } catch {
+    throw notUnderstood();
+  }
+}
+
+function errorOf(text: string): ApiError {
+  try {
+    const { code, detail, details } = problemSchema.parse(JSON.parse(text));
+    return new ApiError(code, detail, details);
+  } catch {
+    return notUnderstood();
+  }
+}
+
+const notUnderstood = (): ApiError =>
+  new ApiError('internal', 'the daemon gave an answer that this command does not understand');
+
+/** Why nobody answered. */
+function noAnswer(error: unknown, target: string): ApiError {
   const { code } = error as { code?: unknown };
-  const dead = [
-    'ENOENT',
-    'ECONNREFUSED',
-    'ECONNRESET',
-    'EPIPE',
-    'UND_ERR_SOCKET',
-    'UND_ERR_DESTROYED',
-    'UND_ERR_CLOSED',
-  ];
-  if (typeof code === 'string' && dead.includes(code))
-    return new ApiError('not-running', 'the daemon is not running');
+  if (typeof code !== 'string') return new ApiError('internal', 'the daemon did not answer (unknown reason)');
+  const gone = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED'];
+  if (['ENOENT', 'ECONNREFUSED', ...gone].includes(code))
+    return new ApiError(
+      'not-running',
+      onTcp(target) ? `nothing answers at ${target}` : 'the daemon is not running',
+    );
   if (code === 'EACCES') return new ApiError('not-running', 'the daemon’s socket belongs to another user');
-  return new ApiError(
-    'internal',
-    `the daemon did not answer (${typeof code === 'string' ? code : 'unknown reason'})`,
-  );
+  if (/CERT|SIGNATURE|ALTNAME/.test(code))
+    return new ApiError(
+      'untrusted',
+      `the certificate of ${target} is not trusted (${code}); name its authority's file in NODE_EXTRA_CA_CERTS`,
+    );
+  return new ApiError('internal', `the daemon did not answer (${code})`);
 }

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 const pathBytesMax = 103;
 
 export class SocketError extends Error {
-  readonly code: 'in-use' | 'path-too-long' | 'not-a-socket';
+  readonly code: 'in-use' | 'path-too-long' | 'not-a-socket' | 'no-tcp';
   constructor(code: SocketError['code'], message: string) {
     super(message);
     this.name = 'SocketError';

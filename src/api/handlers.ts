@@ -1,0 +1,84 @@
+/** What the daemon does for each route. Requests are checked before, answers after; errors go up as they are thrown. */
+import { publicKeyJwk, publicKeyPem, publicKeySsh, verifySignature } from '../crypto/public-key-formats.ts';
+import { type DaemonApi, DaemonError, type KeyView, publicKeyOf } from '../node/view.ts';
+import { fromHex } from '../protocol/codec.ts';
+import { orderId } from '../protocol/order.ts';
+import { openApiDocument } from './openapi.ts';
+import { ApiProblem } from './problem.ts';
+import { unreadiness } from './readiness.ts';
+import type { Answer, Asked, RouteId } from './routes.ts';
+
+/** All but the stream of events, which is no answer to a question. `gone` aborts when the asker has hung up. */
+export type Handlers = {
+  [Id in Exclude<RouteId, 'events'>]: (
+    asked: Asked<Id>,
+    gone: AbortSignal,
+  ) => Answer<Id> | Promise<Answer<Id>>;
+};
+
+const jwkOf = (key: KeyView): Answer<'keyJwk'> => ({
+  ...publicKeyJwk(publicKeyOf(key)),
+  kid: key.name,
+  use: key.use === 'sign' ? 'sig' : 'enc',
+});
+
+export function handlersOf(daemon: DaemonApi): Handlers {
+  const document = openApiDocument();
+  const keyNamed = (name: string): KeyView => {
+    const found = daemon.keys().find((key) => key.name === name);
+    if (found === undefined) throw new DaemonError('unknown', `there is no key named ${name}`);
+    return found;
+  };
+  return {
+    health: () => ({ alive: true }),
+    ready: () => {
+      const missing = unreadiness(daemon.status());
+      if (missing !== null) throw new ApiProblem('not-ready', missing);
+      return { ready: true };
+    },
+    openapi: () => document,
+    status: () => daemon.status(),
+    peers: () => ({ peers: daemon.peers() }),
+    epochs: ({ query: { limit } }) => ({ epochs: daemon.epochs(limit) }),
+    epoch: ({ params: { epoch } }) => daemon.epoch(epoch),
+    keys: () => ({ keys: daemon.keys() }),
+    key: ({ params }) => keyNamed(params.name),
+    keyPem: ({ params }) => publicKeyPem(publicKeyOf(keyNamed(params.name))),
+    keySsh: ({ params }) => `${publicKeySsh(publicKeyOf(keyNamed(params.name)), params.name)}\n`,
+    keyJwk: ({ params }) => jwkOf(keyNamed(params.name)),
+    jwks: () => ({ keys: daemon.keys().map(jwkOf) }),
+    verify: ({ body: { key, scheme, hash, digest, signature } }) => ({
+      valid: verifySignature({
+        key: publicKeyOf(keyNamed(key)),
+        scheme,
+        hash,
+        signed: { digest: fromHex(digest) },
+        signature,
+      }),
+    }),
+
+    sign: ({ body: { request, timeoutMs } }, gone) => daemon.sign(request, timeoutMs, gone),
+    decrypt: ({ body: { request, ...options } }, gone) => daemon.decrypt(request, { ...options, gone }),
+    submitOrder: async ({ body: { order } }) => {
+      await daemon.submitOrder(order);
+      return { order: orderId(order) };
+    },
+
+    audit: () => daemon.audit(),
+    links: async ({ query }) => ({ links: await daemon.links(query.from) }),
+    invite: async ({ body }) => ({ invitation: await daemon.invite(body.openForMs) }),
+    found: async ({ body }) => {
+      await daemon.found(body.link);
+      return {};
+    },
+    creation: ({ params }) => daemon.creation(params.order),
+    submitDealings: async ({ body }) => {
+      await daemon.submitDealings(body.packets);
+      return {};
+    },
+    refresh: () => {
+      daemon.refresh();
+      return {};
+    },
+  };
+}
