@@ -2,42 +2,121 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ApiClient, connectApi } from '../api/client.ts';
-import { type Home, openHome } from '../node/home.ts';
+import { type ApiClient, ApiError, connectApi } from '../api/client.ts';
+import { checkSocketPath, type Home, openHome } from '../node/home.ts';
+import { nameRule } from '../node/settings.ts';
+import { shape } from '../protocol/codec.ts';
+import { CommandError, progress, Stopped, warn } from './terminal.ts';
 
 export interface GlobalOptions {
   home: string;
+  api?: string;
   json: boolean;
 }
 
+const apiUrl = (text: string): string => {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+    throw new InvalidArgumentError('write it as https://192.0.2.1:4180.');
+  return text;
+};
+
+const folder = (text: string): string => {
+  if (text === '') throw new InvalidArgumentError('name a folder.');
+  return text;
+};
+
 export const globalOptions = (): Option[] => [
   new Option('--home <dir>', "the peer's folder")
+    .argParser(folder)
     .env('HOLDFAST_HOME')
     .default(join(homedir(), '.holdfast'), '~/.holdfast'),
+  new Option(
+    '--api <url>',
+    "a daemon's API on TCP, instead of the socket in the home; for status, peers, epochs, key list, key public, sign, decrypt, verify and client sign-request",
+  )
+    .env('HOLDFAST_API')
+    .argParser(apiUrl),
   new Option('--json', 'one JSON document instead of text, for commands that report').default(false),
 ];
 
 /** The command's own options together with those that all commands have. */
 export const optionsOf = <Own = object>(command: Command): Own & GlobalOptions => command.optsWithGlobals();
 
-/** Opens the home and lends a connection to its daemon to `use`. */
+/** Lends a connection to the daemon at `--api`, or else of the home, to `use`. */
+export async function withApi<T>(command: Command, use: (daemon: ApiClient) => Promise<T>): Promise<T> {
+  const { api, home } = optionsOf(command);
+  if (api !== undefined) return lend(api, use);
+  return orHowToStart(command, lend(socketOf(openHome(home)), use));
+}
+
+/**
+ * The same for what a daemon does only at its socket. Throws `CommandError('refused')` for `--api`; the variable is meant
+ * for other commands, and ignored with a warning.
+ */
 export async function withDaemon<T>(
   command: Command,
   use: (daemon: ApiClient, home: Home) => Promise<T>,
 ): Promise<T> {
   const home = openHome(optionsOf(command).home);
-  const daemon = connectApi(home.socketFile);
+  const source = command.getOptionValueSourceWithGlobals('api');
+  if (source === 'cli')
+    throw new CommandError(
+      'refused',
+      `${nameOf(command)} asks the daemon of the home at its socket only; leave out --api`,
+    );
+  if (source === 'env') warn(`HOLDFAST_API is not for ${nameOf(command)}: it asks the daemon of ${home.dir}`);
+  return orHowToStart(
+    command,
+    lend(socketOf(home), (daemon) => use(daemon, home)),
+  );
+}
+
+/** Says how the daemon of the home is started where none runs. */
+async function orHowToStart<T>(command: Command, result: Promise<T>): Promise<T> {
   try {
-    return await use(daemon, home);
+    return await result;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 'not-running') throw error;
+    const given = command.getOptionValueSourceWithGlobals('home') === 'cli';
+    const where = given ? ` --home ${optionsOf(command).home}` : '';
+    throw new CommandError('not-running', `${error.message}; start it with: holdfast start${where}`);
+  }
+}
+
+/** Lends a connection to the daemon of the home to `use`; null when none runs. */
+export async function ifRunning<T>(home: Home, use: (daemon: ApiClient) => Promise<T>): Promise<T | null> {
+  try {
+    return await lend(socketOf(home), use);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'not-running') return null;
+    throw error;
+  }
+}
+
+export const nameOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
+
+function socketOf({ socketFile }: Home): string {
+  checkSocketPath(socketFile);
+  return socketFile;
+}
+
+async function lend<T>(target: string, use: (daemon: ApiClient) => Promise<T>): Promise<T> {
+  const daemon = connectApi(target);
+  try {
+    return await use(daemon);
   } finally {
     await daemon.close();
   }
 }
 
-/** Aborts when the person interrupts the command, or when the time is over. */
-export function interruption(timeoutMs?: number): AbortSignal {
+/** Aborts with `Stopped` and this line when the person interrupts the command, and when the time is over. */
+export function interruption(timeoutMs?: number, stopped = 'stopped'): AbortSignal {
   const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort(new Error('interrupted')));
+  process.once('SIGINT', () => {
+    if (process.stderr.isTTY) progress(''); // What follows is not to stand behind the terminal's own ^C.
+    controller.abort(new Stopped(stopped));
+  });
   return timeoutMs === undefined
     ? controller.signal
     : AbortSignal.any([controller.signal, AbortSignal.timeout(timeoutMs)]);
@@ -45,18 +124,37 @@ export function interruption(timeoutMs?: number): AbortSignal {
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `8s`, `500ms`, `1h` → milliseconds. */
-export function duration(text: string): number {
-  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
-  const result = Number(amount) * (unitMs[unit] ?? Number.NaN);
-  if (!Number.isFinite(result) || result <= 0)
-    throw new InvalidArgumentError('write it as 500ms, 8s, 5m, 1h or 2d.');
-  return Math.round(result);
+/** `8s`, `500ms`, `1h`, within these bounds → milliseconds. */
+export const durationWithin =
+  (minMs: number, maxMs: number) =>
+  (text: string): number => {
+    const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
+    const given = Math.round(Number(amount) * (unitMs[unit] ?? Number.NaN));
+    if (!Number.isFinite(given) || given <= 0)
+      throw new InvalidArgumentError('write it as 500ms, 8s, 5m, 1h or 2d.');
+    if (given < minMs || given > maxMs)
+      throw new InvalidArgumentError(`it must be from ${durationText(minMs)} to ${durationText(maxMs)}.`);
+    return given;
+  };
+
+/** The bound is that of a timer in Node: 2^31 ms. */
+export const duration = durationWithin(1, 24 * 86_400_000);
+
+/** Milliseconds as `duration` takes them, in the largest unit that leaves no fraction. */
+export function durationText(ms: number): string {
+  const [unit, size] = Object.entries(unitMs).findLast(([, size]) => ms % size === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
 }
 
 export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('it must be a whole number.');
   return Number(text);
+}
+
+/** Throws `CommandError('usage')` unless `name` can be the name of a key, a client, … */
+export function checkName(what: string, name: string): void {
+  if (!shape.name.safeParse(name).success)
+    throw new CommandError('usage', `${name} is no name for a ${what}: ${nameRule}`);
 }
 
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];

@@ -1,12 +1,13 @@
 /**
- * The dealer of a new key (protocol §4 "Creation"). It holds the key's polynomial from its making until the group has
- * decided, and trusts no daemon: every Attend is checked against the roster of the verified chain, the plan is derived
+ * The dealer of a new key (protocol §4 "Creation"). It holds the key from its making until the group has
+ * decided, deals one sharing of it in one change only, and trusts no daemon: every Attend is checked against the roster of the verified chain, the plan is derived
  * here, and numbers are sealed only to one-time keys of members that attend it and stay.
  */
 import { randomBytes } from 'node:crypto';
 import { seal } from '../cipher/envelope.ts';
 import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
 import { mixKeystream } from '../cipher/mixing.ts';
+import { isSealingKey } from '../crypto/key-agreement.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation, type Primes } from '../crypto/key-creation.ts';
 import type { SharingParameters } from '../crypto/rsa-sharing.ts';
 import { envelopeContext, packNumber } from '../node/sealing.ts';
@@ -37,42 +38,71 @@ const mixedRandom =
       new Uint8Array(randomBytes(length)),
     );
 
+export interface NewKey {
+  name: string;
+  use: KeyUse;
+  modulusBits: number;
+  primes: Primes;
+  exponent: bigint;
+}
+
+/** One sharing of the key, for one change. */
+interface Sharing {
+  action: CreateKey;
+  parameters: SharingParameters;
+  /** Secret. */
+  creation: KeyCreation;
+  /** The change that its numbers were dealt in; null while none was. */
+  epoch: number | null;
+  /** One-time keys that were served already, as `plan/index/key`. */
+  served: Set<string>;
+}
+
 export class KeyDealer {
-  readonly action: CreateKey;
   private readonly genesis: Genesis;
   private readonly cluster: Uint8Array;
   private readonly cipher: CipherName;
-  private readonly parameters: SharingParameters;
   /** Secret; null once forgotten. */
-  private creation: KeyCreation | null;
-  /** One-time keys that were served already, as `plan/index/key`. */
-  private readonly served = new Set<string>();
+  private key: NewKey | null;
+  private sharing: Sharing | null;
 
-  /** Shares the key of `primes` by the threshold of `head`. Throws `KeyError` for primes that give no key. */
+  /** Shares the key by the threshold of `head`. Throws `KeyError` for primes that give no key. */
   constructor(options: {
     genesis: Genesis;
     cluster: Uint8Array;
     cipher: CipherName;
     head: Value;
-    name: string;
-    use: KeyUse;
-    modulusBits: number;
-    primes: Primes;
-    exponent: bigint;
+    key: NewKey;
   }) {
-    const { genesis, cluster, cipher, head, name, use, modulusBits, primes, exponent } = options;
-    this.genesis = genesis;
-    this.cluster = cluster;
-    this.cipher = cipher;
-    this.parameters = { membersMax: genesis.membersMax, threshold: head.threshold, modulusBits };
-    const creation = createKeyFromPrimes({
-      ...primes,
-      e: exponent,
-      parameters: this.parameters,
-      randomBytes: mixedRandom(cipher),
-    });
-    this.creation = creation;
-    this.action = {
+    this.genesis = options.genesis;
+    this.cluster = options.cluster;
+    this.cipher = options.cipher;
+    this.key = options.key;
+    this.sharing = this.share(options.head);
+  }
+
+  get action(): CreateKey {
+    return this.known().action;
+  }
+
+  /**
+   * Shares the key anew when its numbers were dealt in a change that was decided without it: an intruder who read some of
+   * them then, and others in the next change, would hold more than t of one polynomial. True: there is a new action to order.
+   */
+  renew(head: Value): boolean {
+    const { epoch } = this.known();
+    if (epoch === null || head.epoch < epoch) return false;
+    this.sharing = this.share(head);
+    return true;
+  }
+
+  private share(head: Value): Sharing {
+    if (this.key === null) throw forgotten();
+    const { name, use, modulusBits, primes, exponent } = this.key;
+    const parameters = { membersMax: this.genesis.membersMax, threshold: head.threshold, modulusBits };
+    const randomBytes = mixedRandom(this.cipher);
+    const creation = createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes });
+    const action: CreateKey = {
       type: 'create-key',
       name,
       use,
@@ -82,6 +112,12 @@ export class KeyDealer {
       constant: numberBytes(creation.public.constant),
       commitments: creation.commitments.map(numberBytes),
     };
+    return { action, parameters, creation, epoch: null, served: new Set() };
+  }
+
+  private known(): Sharing {
+    if (this.sharing === null) throw forgotten();
+    return this.sharing;
   }
 
   /**
@@ -101,25 +137,25 @@ export class KeyDealer {
     const plan = planOf(head, draft, view.orders);
     const attends = this.checkedAttends(head, plan, view.attends);
     if (attends.length < quorum) return { packets: [], attending: attends.length, quorum };
+    const sharing = this.known();
+    if (sharing.epoch !== null && sharing.epoch !== head.epoch + 1)
+      throw new Error('these numbers were dealt in another change: renew first');
     const packets = attends
       .filter(({ by }) => memberAt(draft.roster, by)?.peer === memberAt(head.roster, by)?.peer)
-      .filter(({ by, sealingKey }) => this.isNew(`${hex(plan)}/${by}/${hex(sealingKey)}`))
-      .map((attend) => this.packetFor(attend, plan, operatorSeed));
+      .filter(({ sealingKey }) => isSealingKey(sealingKey)) // who attends with none gets no number, and stops nobody
+      .filter(({ by, sealingKey }) => isNew(sharing.served, `${hex(plan)}/${by}/${hex(sealingKey)}`))
+      .map((attend) => this.packetFor(sharing, attend, plan, operatorSeed));
+    if (packets.length > 0) sharing.epoch = head.epoch + 1;
     return { packets, attending: attends.length, quorum };
   }
 
   /** Drops the key's secrets. Numbers of the runtime cannot be overwritten, only let go (§8). */
   forget(): void {
-    this.creation = null;
+    this.key = null;
+    this.sharing = null;
   }
 
-  private isNew(served: string): boolean {
-    if (this.served.has(served)) return false;
-    this.served.add(served);
-    return true;
-  }
-
-  /** Attends for this plan that their members signed; who attends it twice in different words is left out. */
+  /** Attends for this plan that their members signed; whoever attends it twice in different words is left out. */
   private checkedAttends(head: Value, plan: Uint8Array, packets: readonly Packet[]): Attend[] {
     const byMember = new Map<number, Attend | 'contradicting'>();
     for (const packet of packets) {
@@ -136,19 +172,19 @@ export class KeyDealer {
     return [...byMember.values()].filter((attend) => attend !== 'contradicting');
   }
 
-  private packetFor(attend: Attend, plan: Uint8Array, operatorSeed: Uint8Array): Packet {
-    if (this.creation === null) throw new Error('the key’s secrets are forgotten already');
+  private packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array, operatorSeed: Uint8Array): Packet {
+    const { action, creation, parameters } = sharing;
     const { epoch, by: receiver, sealingKey } = attend;
-    const key = keyIdOf(this.cluster, this.action);
+    const key = keyIdOf(this.cluster, action);
     const half: DealingPublic = {
       epoch,
       plan,
       dealer: 0,
-      parts: [{ key, commitments: this.action.commitments }],
+      parts: [{ key, commitments: action.commitments }],
     };
     const publicBytes = encode(half);
     const digest = digestOfDealing(publicBytes);
-    const plaintext = packNumber(creationShare(this.creation, receiver), this.parameters);
+    const plaintext = packNumber(creationShare(creation, receiver), parameters);
     const entropy = new Uint8Array(randomBytes(32));
     const context = envelopeContext({ cluster: this.cluster, epoch, plan, key, digest, sender: 0, receiver });
     const envelope = seal({ cipher: this.cipher, receiverKey: sealingKey, entropy, context, plaintext });
@@ -157,4 +193,12 @@ export class KeyDealer {
     const dealing: Dealing = { type: 'dealing', by: 0, receiver, public: publicBytes, envelopes: [envelope] };
     return signPacket(this.cluster, operatorSeed, encode(dealing));
   }
+}
+
+const forgotten = (): Error => new Error('the key’s secrets are forgotten already');
+
+function isNew(served: Set<string>, one: string): boolean {
+  if (served.has(one)) return false;
+  served.add(one);
+  return true;
 }

@@ -1,12 +1,12 @@
-/** The two kinds of key file that people keep: an operator's, sealed with a passphrase, and a client's. */
+/** The file of an operator's key, sealed with a passphrase. (A client's is `api/client-file.ts`.) */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import { newSigningKey, type SigningKey } from '../api/client-file.ts';
 import { openWithPassphrase, sealWithPassphrase } from '../cipher/passphrase.ts';
 import { SealError } from '../cipher/seal-error.ts';
-import { ed25519FromSeed } from '../crypto/signature.ts';
-import { readPrivateFile, writePrivateFile } from '../node/home.ts';
+import { readPrivateFile } from '../node/home.ts';
 import { fromHex, hex } from '../protocol/codec.ts';
-import { CommandError, operatorPassphrase } from './terminal.ts';
+import { CommandError } from './terminal.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const operatorFileSchema = z.strictObject({
@@ -15,18 +15,6 @@ const operatorFileSchema = z.strictObject({
   /** The 32-byte Ed25519 seed, sealed with the passphrase; base64url. */
   sealed: z.string(),
 });
-const clientFileSchema = z.strictObject({ holdfast: z.literal('client-key'), name: z.string(), seed: hex32 });
-
-/** An Ed25519 key pair; `seed` is the secret. */
-export interface SigningKey {
-  publicKey: Uint8Array;
-  seed: Uint8Array;
-}
-
-const newKey = (): SigningKey => {
-  const seed = new Uint8Array(randomBytes(32));
-  return { seed, publicKey: ed25519FromSeed(seed).publicKey };
-};
 
 function readKeyFile<T>(schema: z.ZodType<T>, file: string, what: string): T {
   const text = Buffer.from(readPrivateFile(file)).toString('utf8');
@@ -42,7 +30,7 @@ export async function newOperatorKey(
   passphrase: string,
   log2N?: number,
 ): Promise<{ publicKey: Uint8Array; fileText: string }> {
-  const { seed, publicKey } = newKey();
+  const { seed, publicKey } = newSigningKey();
   const work = log2N === undefined ? {} : { log2N };
   const sealed = await sealWithPassphrase(passphrase, seed, new Uint8Array(randomBytes(32)), work);
   seed.fill(0);
@@ -58,13 +46,9 @@ export async function newOperatorKey(
 export const operatorPublicKey = (file: string): Uint8Array =>
   fromHex(readKeyFile(operatorFileSchema, file, 'an operator key').publicKey);
 
-/** Opens an operator key, with the passphrase from the file, the environment or the terminal. */
-export async function openOperatorFile(
-  file: string,
-  passphraseFile: string | undefined,
-): Promise<SigningKey> {
+/** Opens an operator key. Throws `CommandError('refused')` for a wrong passphrase. */
+export async function openOperatorFile(file: string, passphrase: string): Promise<SigningKey> {
   const { publicKey, sealed } = readKeyFile(operatorFileSchema, file, 'an operator key');
-  const passphrase = await operatorPassphrase({ file: passphraseFile, fresh: false, of: file });
   try {
     const seed = await openWithPassphrase(passphrase, new Uint8Array(Buffer.from(sealed, 'base64url')));
     return { publicKey: fromHex(publicKey), seed };
@@ -73,17 +57,4 @@ export async function openOperatorFile(
       throw new CommandError('refused', `the passphrase does not open ${file}; try again with the right one`);
     throw error;
   }
-}
-
-/** Makes a client key in a new file and returns its public part. */
-export function createClientFile(file: string, name: string): Uint8Array {
-  const key = newKey();
-  writePrivateFile(file, `${JSON.stringify({ holdfast: 'client-key', name, seed: hex(key.seed) })}\n`);
-  return key.publicKey;
-}
-
-export function openClientFile(file: string): SigningKey & { name: string } {
-  const { name, seed: text } = readKeyFile(clientFileSchema, file, 'a client key');
-  const seed = fromHex(text);
-  return { name, seed, publicKey: ed25519FromSeed(seed).publicKey };
 }

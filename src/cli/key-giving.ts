@@ -4,16 +4,18 @@
  */
 import type { Command } from 'commander';
 import type { ApiClient } from '../api/client.ts';
+import type { SigningKey } from '../api/client-file.ts';
 import type { Primes } from '../crypto/key-creation.ts';
 import type { Home } from '../node/home.ts';
 import type { Order } from '../protocol/order.ts';
 import type { KeyUse, Value } from '../protocol/value.ts';
-import { type GlobalOptions, interruption, withDaemon } from './context.ts';
+import { checkName, type GlobalOptions, withDaemon } from './context.ts';
 import { KeyDealer } from './key-dealer.ts';
-import type { SigningKey } from './key-files.ts';
-import { makeOrder, type OperatorOptions, openOperators, tookEffect, wipe } from './orders.ts';
+import { type OperatorOptions, openOperators, wipe } from './operators.ts';
+import { checkEnoughOperators, makeOrder, tookEffect } from './orders.ts';
 import { CommandError, progress, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
+import { untilDone } from './waiting.ts';
 
 export interface GiveOptions extends OperatorOptions {
   timeout?: number;
@@ -36,12 +38,8 @@ export async function giveKey(
 ): Promise<void> {
   await withDaemon(command, async (daemon, home) => {
     const chain = new VerifiedChain(home, daemon);
-    checkName(await chain.head(), key.name);
-    if (home.genesis.operatorsNeeded > (options.operator?.length ?? 1))
-      throw new CommandError(
-        'usage',
-        `this needs ${home.genesis.operatorsNeeded} operator keys at once; repeat --operator FILE`,
-      );
+    checkNewName(await chain.head(), key.name);
+    checkEnoughOperators(home, options, '; all of them here, for only this command can deal the key');
     const keys = await openOperators(home, options);
     const secret = await key.make(home);
     const modulusBits = (secret.primes.p * secret.primes.q).toString(2).length;
@@ -50,10 +48,7 @@ export async function giveKey(
       cluster: home.cluster,
       cipher: home.readSettings().cipher,
       head: await chain.head(),
-      name: key.name,
-      use: key.use,
-      modulusBits,
-      ...secret,
+      key: { name: key.name, use: key.use, modulusBits, ...secret },
     });
     try {
       const value = await dealUntilDecided({ chain, daemon, home, dealer, keys, timeoutMs: options.timeout });
@@ -69,12 +64,8 @@ export async function giveKey(
   });
 }
 
-function checkName(head: Value, name: string): void {
-  if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(name))
-    throw new CommandError(
-      'usage',
-      `${name} is no name for a key: lower-case letters, digits, dots and dashes, 63 at most`,
-    );
+function checkNewName(head: Value, name: string): void {
+  checkName('key', name);
   if (head.keys.some((key) => key.name === name))
     throw new CommandError('refused', `a key named ${name} exists already; choose another name`);
 }
@@ -90,12 +81,8 @@ async function dealUntilDecided(options: {
 }): Promise<Value> {
   const { chain, daemon, home, dealer, keys, timeoutMs } = options;
   const { seed } = keys[0] as SigningKey;
-  const order: Order = makeOrder(home, await chain.head(), dealer.action, keys);
+  let order: Order = makeOrder(home, await chain.head(), dealer.action, keys);
   await daemon.submitOrder(order);
-  progress(
-    `order ${order.body.sequence} is handed in; keep this command running until the group has decided`,
-  );
-  const signal = interruption(timeoutMs);
   let shown = '';
   const step = async (): Promise<Value | null> => {
     const head = await chain.head();
@@ -105,6 +92,11 @@ async function dealUntilDecided(options: {
         'failed',
         `another order with number ${order.body.sequence} was carried out instead; run this again`,
       );
+    }
+    if (dealer.renew(head)) {
+      progress(`epoch ${head.epoch} was decided without the key; its shares are made and dealt anew`);
+      order = makeOrder(home, head, dealer.action, keys); // in the place of the first, on a later value
+      await daemon.submitOrder(order);
     }
     const view = await daemon.creation(order);
     // The daemon may have moved on between the two answers; the next event brings both together.
@@ -116,12 +108,11 @@ async function dealUntilDecided(options: {
     shown = line;
     return null;
   };
-  return daemon.until(step, signal).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-    const why = `the group has not decided yet: ${shown || 'nobody attends'}`;
-    throw new CommandError(
-      'not-enough-peers',
-      `${why}; the key is dropped, create it again when more peers are up`,
-    );
+  return untilDone(daemon, step, {
+    timeoutMs,
+    begins: `order ${order.body.sequence} is handed in; keep this command running until the group has decided`,
+    stopped: 'stopped; the key is dropped here, and the group has it only if holdfast key list shows it',
+    late: (missing) =>
+      `the group has not decided yet: ${shown || 'nobody attends'}${missing}; the key is dropped, create it again when more peers are up`,
   });
 }

@@ -1,10 +1,21 @@
 /** What commands that use a key share: keys by name, how something is signed, and who is missing when nothing is. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { ApiClient, ApiError } from '../api/client.ts';
+import { openClientFile, type SigningKey } from '../api/client-file.ts';
 import type { HashName } from '../crypto/encoding.ts';
-import type { RsaPublicKey, SignatureScheme } from '../crypto/public-key-formats.ts';
-import type { KeyView } from '../node/view.ts';
-import { CommandError } from './terminal.ts';
+import { EncodingError } from '../crypto/errors.ts';
+import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../crypto/public-key-formats.ts';
+import { openHome } from '../node/home.ts';
+import { type KeyView, publicKeyOf } from '../node/view.ts';
+import { fromHex, hex } from '../protocol/codec.ts';
+import { limits } from '../protocol/limits.ts';
+import { keyIdOf } from '../protocol/order.ts';
+import { durationText, durationWithin, optionsOf } from './context.ts';
+import { CommandError, readInput } from './terminal.ts';
+
+const standardTimeoutMs = 8000;
 
 export interface SchemeOptions {
   key: string;
@@ -16,23 +27,92 @@ export const withScheme = (command: Command): Command =>
   command
     .requiredOption('--key <name>', 'which key')
     .addOption(new Option('--scheme <scheme>', 'how it is padded').choices(['pkcs1', 'pss']).default('pkcs1'))
-    .addOption(new Option('--hash <hash>').choices(['sha256', 'sha384', 'sha512']).default('sha256'));
+    .addOption(
+      new Option('--hash <hash>', 'what is made of the message')
+        .choices(['sha256', 'sha384', 'sha512'])
+        .default('sha256'),
+    );
 
-/** Throws `CommandError('refused')` when there is no such key. */
-export async function findKey(daemon: ApiClient, name: string): Promise<KeyView> {
+/**
+ * Throws `CommandError('refused')` when there is no such key, and when the daemon lists another one under its name: what
+ * is signed names a key by its id alone, which binds the name.
+ */
+export async function findKey(daemon: ApiClient, cluster: Uint8Array, name: string): Promise<KeyView> {
   const found = (await daemon.keys()).find((key) => key.name === name);
   if (found === undefined)
     throw new CommandError('refused', `there is no key named ${name}; see holdfast key list`);
+  if (idOf(cluster, found) !== found.id)
+    throw new CommandError(
+      'refused',
+      `what the daemon says of key ${name} does not fit its id; ask another peer`,
+    );
   return found;
 }
 
-export const publicKeyOf = (key: KeyView): RsaPublicKey => ({
-  modulus: BigInt(`0x${key.modulus}`),
-  exponent: BigInt(`0x${key.exponent}`),
-});
+const idOf = (cluster: Uint8Array, { name, use, modulus, exponent, base, constant }: KeyView): string =>
+  hex(
+    keyIdOf(cluster, {
+      name,
+      use,
+      modulus: fromHex(modulus),
+      exponent: fromHex(exponent),
+      base: fromHex(base),
+      constant: fromHex(constant),
+    }),
+  );
 
-/** How long peers accept a request: enough for clocks a minute apart and any --timeout. */
-export const requestLifetimeMs = 2 * 60_000;
+export const publicKeyOption = (): Option =>
+  new Option('--public-key <file>', 'refuse any other key than this one (PEM), whatever the daemon says');
+
+/** Throws `CommandError('failed')` for anything but an RSA public key in PEM. */
+export async function readPublicKey(file: string): Promise<RsaPublicKey> {
+  try {
+    return publicKeyFromPem((await readInput(file)).toString('utf8'));
+  } catch (error) {
+    if (!(error instanceof EncodingError)) throw error;
+    throw new CommandError('failed', `${file}: ${error.message}`);
+  }
+}
+
+/** What the daemon says that the key is, compared with the file when there is one. */
+export async function pinnedKey(key: KeyView, file: string | undefined): Promise<RsaPublicKey> {
+  const said = publicKeyOf(key);
+  if (file === undefined) return said;
+  const { modulus, exponent } = await readPublicKey(file);
+  if (said.modulus !== modulus || said.exponent !== exponent)
+    throw new CommandError(
+      'refused',
+      `the daemon’s key ${key.name} is not the one in ${file}; nothing was asked`,
+    );
+  return said;
+}
+
+/** How long a request to use a key is waited for. */
+export const timeoutOption = (): Option =>
+  new Option('--timeout <time>', 'how long to wait for enough peers')
+    .argParser(durationWithin(1, limits.useRequestLifetimeMs))
+    .default(standardTimeoutMs, durationText(standardTimeoutMs));
+
+export const clientOption = (): Option =>
+  new Option('--client <file>', "client key (default: the home's clients/operator.key)");
+
+/** The client's key; its seed is the caller's to erase. Throws `CommandError` where there is none. */
+export function openClient(command: Command): SigningKey {
+  const { client, home } = optionsOf<{ client?: string }>(command);
+  const file = client ?? join(openHome(home).clientsDir, 'operator.key');
+  if (!existsSync(file))
+    throw new CommandError(
+      'failed',
+      `there is no client key ${file}; name one with --client FILE, or make one with: holdfast client add`,
+    );
+  return openClientFile(file);
+}
+
+/** The cluster that the home pins; of a daemon at `--api`, the one that it names: a key's id exists in one only. */
+export async function clusterOf(command: Command, daemon: ApiClient): Promise<Uint8Array> {
+  const { api, home } = optionsOf(command);
+  return api === undefined ? openHome(home).cluster : fromHex((await daemon.status()).cluster);
+}
 
 /** Who did not answer, and what to do: start them and do it `again`. */
 export function missingPeers(error: ApiError, again: string): CommandError {

@@ -1,6 +1,8 @@
 /** The command line: one file per command; what all of them share is in `context.ts` and `terminal.ts`. */
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { admitCommand } from './commands/admit.ts';
+import { auditCommand } from './commands/audit.ts';
 import { clientCommand } from './commands/client.ts';
 import { clusterInitCommand } from './commands/cluster-init.ts';
 import { decryptCommand } from './commands/decrypt.ts';
@@ -18,17 +20,26 @@ import { labCommand } from './commands/lab.ts';
 import { orderCommand } from './commands/order.ts';
 import { peersCommand } from './commands/peers.ts';
 import { refreshCommand } from './commands/refresh.ts';
+import { reinstateCommand } from './commands/reinstate.ts';
 import { signCommand } from './commands/sign.ts';
 import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
 import { thresholdCommand } from './commands/threshold.ts';
 import { verifyCommand } from './commands/verify.ts';
-import { globalOptions } from './context.ts';
+import { globalOptions, nameOf } from './context.ts';
+import { protectMemory } from './own-memory.ts';
 import { runCommand, usageOutput } from './terminal.ts';
 
+/** From a checkout and in a package it lies two folders above. */
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+protectMemory();
 const program = new Command('holdfast').description(
   'Keeps an RSA key alive for years on a group of peers, without any machine ever holding it after setup.',
 );
+program.version(version, '--version', 'which version this is');
 for (const option of globalOptions()) program.addOption(option);
 program.addHelpText(
   'after',
@@ -43,11 +54,13 @@ const commands = [
   peersCommand(),
   admitCommand(),
   evictCommand(),
+  reinstateCommand(),
   thresholdCommand(),
   statusCommand(),
   refreshCommand(),
   epochsCommand(),
   doctorCommand(),
+  auditCommand(),
   new Command('key')
     .description('the keys that the group keeps')
     .addCommand(keyCreateCommand())
@@ -66,7 +79,10 @@ for (const command of commands) program.addCommand(command);
 
 /** Commander passes these on to subcommands only when they are made with `.command()`. */
 function settle(command: Command): void {
-  command.exitOverride().configureOutput(usageOutput).configureHelp({ showGlobalOptions: true });
+  command
+    .exitOverride()
+    .configureOutput(usageOutput(nameOf(command)))
+    .configureHelp({ showGlobalOptions: true });
   for (const inner of command.commands) settle(inner as Command);
 }
 settle(program);

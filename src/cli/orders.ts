@@ -1,66 +1,48 @@
 /** Signing orders as an operator, handing them in, and waiting until the group has carried them out. */
 import { type Command, Option } from 'commander';
+import { z } from 'zod';
 import type { ApiClient } from '../api/client.ts';
-import type { Home } from '../node/home.ts';
-import { writePrivateFile } from '../node/home.ts';
-import { decode, encode, sameBytes } from '../protocol/codec.ts';
-import {
-  type Action,
-  hashOfOrder,
-  type OperatorSignature,
-  type Order,
-  operatorSign,
-  orderSchema,
-} from '../protocol/order.ts';
+import type { SigningKey } from '../api/client-file.ts';
+import { orderText } from '../api/wire.ts';
+import { type Home, writePrivateFile } from '../node/home.ts';
+import { sameBytes } from '../protocol/codec.ts';
+import { type Action, hashOfOrder, type Order } from '../protocol/order.ts';
+import type { Member } from '../protocol/roster.ts';
 import { hashOfValue, type Value } from '../protocol/value.ts';
-import { collect, interruption, optionsOf, withDaemon } from './context.ts';
-import { openOperatorFile, type SigningKey } from './key-files.ts';
-import { CommandError, progress, readInput, say, sayJson } from './terminal.ts';
+import { duration, optionsOf, withDaemon } from './context.ts';
+import {
+  type OperatorOptions,
+  openOperators,
+  operatorFiles,
+  signAsOperators,
+  wipe,
+  withOperator,
+} from './operators.ts';
+import { factsOf, signaturesInWords } from './order-words.ts';
+import { CommandError, readInput, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
+import { untilDone } from './waiting.ts';
 
-export interface OperatorOptions {
-  operator?: string[];
-  operatorPassphraseFile?: string;
+export interface WaitOptions {
+  wait: boolean;
+  timeout?: number;
 }
 
-export interface OrderOptions extends OperatorOptions {
-  wait: boolean;
+export interface OrderOptions extends OperatorOptions, WaitOptions {
   orderFile?: string;
 }
 
-/** Adds the options that say which operator signs. */
-export const withOperator = (command: Command): Command =>
+/** Adds the options of commands that wait until an order is carried out. */
+export const withWait = (command: Command): Command =>
   command
-    .option('--operator <file>', "operator key (repeat for several; default: the home's own)", collect)
-    .option('--operator-passphrase-file <file>', 'file whose first line is the passphrase');
+    .option('--no-wait', 'return when the order is handed in, before the group has carried it out')
+    .option('--timeout <time>', 'give up waiting after this time; the order stays handed in', duration);
 
 /** Adds the options of commands that sign an order. */
 export const withOrder = (command: Command): Command =>
-  withOperator(command)
-    .option('--no-wait', 'return when the order is handed in, before the group has carried it out')
-    .addOption(
-      new Option('--order-file <file>', 'write the order there instead, for other operators to sign'),
-    );
-
-export async function openOperators(home: Home, options: OperatorOptions): Promise<SigningKey[]> {
-  const keys: SigningKey[] = [];
-  for (const file of options.operator ?? [home.operatorFile])
-    keys.push(await openOperatorFile(file, options.operatorPassphraseFile));
-  return keys;
-}
-
-/** Signs a digest with every given key and wipes the keys. Throws `ProtocolError` for a key that the genesis does not list. */
-export function signAsOperators(
-  home: Home,
-  keys: readonly SigningKey[],
-  digest: Uint8Array,
-): OperatorSignature[] {
-  return keys.map((key) => operatorSign(home.genesis, key.seed, digest));
-}
-
-export const wipe = (keys: readonly SigningKey[]): void => {
-  for (const key of keys) key.seed.fill(0);
-};
+  withWait(withOperator(command)).addOption(
+    new Option('--order-file <file>', 'write the order there instead, for other operators to sign'),
+  );
 
 /** The order for `action` that follows `head`, with the signatures of `keys`. `ahead`: orders signed just before. */
 export function makeOrder(
@@ -80,6 +62,14 @@ export function makeOrder(
   return { body, signatures: signAsOperators(home, keys, hashOfOrder({ body, signatures: [] })) };
 }
 
+/** Throws `CommandError('refused')` when the roster has no such member. */
+export function memberNamed({ roster }: Value, name: string): Member {
+  const member = roster.find((listed) => listed.name === name);
+  if (member === undefined)
+    throw new CommandError('refused', `there is no member named ${name}; see holdfast peers`);
+  return member;
+}
+
 /** Whether `value` shows that the action was carried out. */
 export function tookEffect(action: Action, value: Value): boolean {
   switch (action.type) {
@@ -88,6 +78,7 @@ export function tookEffect(action: Action, value: Value): boolean {
     case 'destroy-key':
       return !value.keys.some((key) => key.name === action.name);
     case 'admit':
+    case 'reinstate':
       return value.roster.some((member) => member.peer === action.peer);
     case 'evict':
       return !value.roster.some((member) => member.index === action.index);
@@ -102,63 +93,94 @@ export function tookEffect(action: Action, value: Value): boolean {
   }
 }
 
-const orderPrefix = 'holdfast-order1 ';
-export const orderText = (order: Order): string =>
-  `${orderPrefix}${Buffer.from(encode(order)).toString('base64url')}\n`;
+export const orderLine = (order: Order): string => `${z.encode(orderText, order)}\n`;
 
-export function readOrderFile(file: string): Order {
-  const text = readInput(file).toString('utf8').trim();
-  if (!text.startsWith(orderPrefix)) throw new CommandError('failed', `${file} is not an order`);
-  return decode(orderSchema, new Uint8Array(Buffer.from(text.slice(orderPrefix.length), 'base64url')));
+export async function readOrderFile(file: string): Promise<Order> {
+  const text = (await readInput(file)).toString('utf8').trim();
+  try {
+    return orderText.parse(text);
+  } catch {
+    throw new CommandError('failed', `${file} is not an order`);
+  }
 }
-export const writeOrderFile = (file: string, order: Order): void => writePrivateFile(file, orderText(order));
+export const writeOrderFile = (file: string, order: Order): void => writePrivateFile(file, orderLine(order));
 
 /** Waits until the group has decided on `order`; the value it took effect in. */
-export function waitForOrder(
+function waitForOrder(
   chain: VerifiedChain,
   daemon: ApiClient,
   order: Order,
-  signal: AbortSignal,
+  timeoutMs: number | undefined,
 ): Promise<Value> {
-  return daemon.until(async () => {
+  const { sequence, action } = order.body;
+  const carriedOut = async (): Promise<Value | null> => {
     const head = await chain.head();
-    if (head.lastOrder < order.body.sequence) return null;
-    if (!tookEffect(order.body.action, head))
+    if (head.lastOrder < sequence) return null;
+    if (!tookEffect(action, head))
       throw new CommandError(
         'failed',
-        `another order with number ${order.body.sequence} was carried out instead; run this again`,
+        `another order with number ${sequence} was carried out instead; run this again`,
       );
     return head;
-  }, signal);
+  };
+  const stays = `order ${sequence} stays handed in, and is carried out when enough members take part; see holdfast status`;
+  return untilDone(daemon, carriedOut, {
+    timeoutMs,
+    begins: 'waiting for the group to carry it out (stopping this command does not stop it)…',
+    stopped: `stopped waiting; ${stays}`,
+    late: (missing) => `the group has not carried it out yet${missing}; ${stays}`,
+  });
 }
 
-/** The whole of a command that is one order (or a few): sign, hand in, wait, say so. */
+/** Throws `CommandError` when too few operators sign here and nothing lets others sign. */
+export function checkEnoughOperators(home: Home, options: OperatorOptions, otherwise: string): void {
+  const { operatorsNeeded, operators } = home.genesis;
+  if (operatorFiles(home, options).length < operatorsNeeded)
+    throw new CommandError(
+      'usage',
+      `this needs ${operatorsNeeded} of the ${operators.length} operators: repeat --operator FILE${otherwise}`,
+    );
+}
+
+/**
+ * The whole of a command that is one order (or a few): sign, hand in, wait, say so. When `decide` gives a function, that
+ * is called once the operators' keys are open: what it makes is not left behind by a wrong passphrase.
+ */
 export async function runOrders(
   command: Command,
-  decide: (head: Value, daemon: ApiClient, home: Home) => Promise<Action[]>,
+  decide: (head: Value, daemon: ApiClient, home: Home) => Promise<Action[] | (() => Action[])>,
   done: (value: Value, home: Home, daemon: ApiClient) => string | Promise<string>,
 ): Promise<void> {
   const options = optionsOf<OrderOptions>(command);
   await withDaemon(command, async (daemon, home) => {
+    if (options.orderFile === undefined)
+      checkEnoughOperators(
+        home,
+        options,
+        ', or write the order with --order-file FILE for the others to sign with: holdfast order sign FILE',
+      );
+    else operatorFiles(home, options);
     const chain = new VerifiedChain(home, daemon);
     const head = await chain.head();
-    const actions = await decide(head, daemon, home);
+    const decided = await decide(head, daemon, home);
     const keys = await openOperators(home, options);
+    const actions = typeof decided === 'function' ? decided() : decided;
     const orders = actions.map((action, at) => makeOrder(home, head, action, keys, at));
     wipe(keys);
-    if (options.orderFile !== undefined) return keepForOthers(options.orderFile, orders, home);
+    if (options.orderFile !== undefined)
+      return keepForOthers(options.orderFile, orders, home, head, options.json);
     await handIn(orders, chain, daemon, options, (value) => done(value, home, daemon));
   });
 }
 
-function keepForOthers(file: string, orders: readonly Order[], home: Home): void {
+function keepForOthers(file: string, orders: readonly Order[], home: Home, head: Value, json: boolean): void {
   const [order] = orders;
   if (order === undefined || orders.length > 1)
     throw new CommandError('usage', 'one order file holds one order');
   writeOrderFile(file, order);
-  say(
-    `${file}: order ${order.body.sequence}, signed by ${order.signatures.length} of ${home.genesis.operatorsNeeded} operators`,
-  );
+  const facts = factsOf(order, home, head);
+  if (json) sayJson({ file, ...facts });
+  else say(`${file}: ${facts.words}\norder ${facts.sequence}, ${signaturesInWords(facts)}`);
 }
 
 /** Hands orders in and, unless told otherwise, waits until the last one is carried out. */
@@ -166,7 +188,7 @@ export async function handIn(
   orders: readonly Order[],
   chain: VerifiedChain,
   daemon: ApiClient,
-  options: { wait: boolean; json: boolean },
+  options: WaitOptions & { json: boolean },
   done: (value: Value) => string | Promise<string>,
 ): Promise<void> {
   for (const order of orders) await daemon.submitOrder(order);
@@ -177,8 +199,7 @@ export async function handIn(
     else say(`order ${last.body.sequence} is handed in; see holdfast status`);
     return;
   }
-  progress('waiting for the group to carry it out (stopping this command does not stop it)…');
-  const value = await waitForOrder(chain, daemon, last, interruption());
+  const value = await waitForOrder(chain, daemon, last, options.timeout);
   if (options.json)
     sayJson({ orders: orders.map((order) => order.body.sequence), decided: true, epoch: value.epoch });
   else say(`epoch ${value.epoch}: ${await done(value)}`);

@@ -2,7 +2,8 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { bitLength, bytesToInteger } from '../crypto/integers.ts';
 import type { Primes } from '../crypto/key-creation.ts';
-import { CommandError, pemPassphrase, readInput } from './terminal.ts';
+import { pemPassphrase } from './passphrases.ts';
+import { CommandError, othersMayRead, readInput, warn } from './terminal.ts';
 
 const modulusBitsRange = { min: 2048, max: 4096 };
 
@@ -15,7 +16,8 @@ export async function readPrivateKey(
   file: string,
   passphraseFile: string | undefined,
 ): Promise<{ primes: Primes; exponent: bigint }> {
-  const pem = readInput(file);
+  if (othersMayRead(file)) warn(`others on this machine may read ${file}; run: chmod 600 ${file}`);
+  const pem = await readInput(file);
   try {
     return secretsOf(await opened(pem, file, passphraseFile), file);
   } finally {
@@ -24,9 +26,11 @@ export async function readPrivateKey(
 }
 
 async function opened(pem: Buffer, file: string, passphraseFile: string | undefined): Promise<KeyObject> {
-  if (!/-----BEGIN (RSA |ENCRYPTED )?PRIVATE KEY-----/.test(pem.toString('latin1')))
+  // Looked for in the bytes: a string of a clear key could not be wiped.
+  const has = (text: string): boolean => pem.includes(text);
+  if (!['', 'RSA ', 'ENCRYPTED '].some((kind) => has(`-----BEGIN ${kind}PRIVATE KEY-----`)))
     throw new CommandError('failed', `${file} holds no private key in PEM (PKCS#1 or PKCS#8)`);
-  const isEncrypted = /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'));
+  const isEncrypted = has('-----BEGIN ENCRYPTED') || has('\nProc-Type: 4,ENCRYPTED');
   const secret = isEncrypted ? { passphrase: await pemPassphrase(passphraseFile, file) } : {};
   try {
     return createPrivateKey({ key: pem, format: 'pem', ...secret });

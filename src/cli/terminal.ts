@@ -3,7 +3,7 @@
  * JSON document with --json), progress and warnings to standard error; colours only on a terminal and never with
  * NO_COLOR; an error is one line, "what happened; what to do next"; exit codes mean what `exitCodes` says.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, type Stats, statSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 import { CommanderError } from 'commander';
@@ -12,6 +12,7 @@ import { SocketError } from '../api/socket.ts';
 import { SealError } from '../cipher/seal-error.ts';
 import { KeyError } from '../crypto/errors.ts';
 import { HomeError } from '../node/home.ts';
+import { ListenError } from '../node/network/listen-error.ts';
 import { SettingsError } from '../node/settings.ts';
 import { StoreError } from '../node/store/store-error.ts';
 import { DaemonError } from '../node/view.ts';
@@ -37,6 +38,14 @@ export class CommandError extends Error {
   }
 }
 
+/** The person has stopped the command (Ctrl-C): no failure of anything, but what was asked for is not done. */
+export class Stopped extends CommandError {
+  constructor(message = 'stopped; nothing was done') {
+    super('failed', message);
+    this.name = 'Stopped';
+  }
+}
+
 const { stdin, stdout, stderr } = process;
 type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green';
 const styled = (style: Style, text: string, stream: NodeJS.WriteStream): string =>
@@ -53,15 +62,23 @@ export const progress = (line: string): void => void stderr.write(`${styled('dim
 export const warn = (line: string): void =>
   void stderr.write(`${styled('yellow', `warning: ${line}`, stderr)}\n`);
 
-/** The one JSON document of a command that reports. Bytes and bigints never get here. */
+/** The one JSON document of a command that reports. No bytes and bigints get here: they are hex or base64 before. */
 export const sayJson = (document: unknown): void => say(JSON.stringify(document, null, 2));
 
-/** Raw bytes; refused on a terminal, which they would only confuse. */
-export function sayBytes(bytes: Uint8Array): void {
-  if (stdout.isTTY)
+/** One of many JSON documents, in a line of its own: of a command that goes on. */
+export const sayJsonLine = (document: unknown): void => say(JSON.stringify(document));
+
+/**
+ * Throws `CommandError('usage')` where raw bytes would go to a terminal, which they only confuse. For commands to call
+ * first: nothing is to be asked of the group for a result that nobody gets.
+ */
+export function refuseBytesOnTerminal({ json }: { json: boolean }): void {
+  if (stdout.isTTY && !json)
     throw new CommandError('usage', 'the result is raw bytes; send it to a file: holdfast … > FILE');
-  stdout.write(bytes);
 }
+
+/** Raw bytes. */
+export const sayBytes = (bytes: Uint8Array): void => void stdout.write(bytes);
 
 /** Rows under headings, in columns that fit the longest entry. */
 export function sayTable(headings: readonly string[], rows: ReadonlyArray<readonly string[]>): void {
@@ -80,27 +97,31 @@ export function sayTable(headings: readonly string[], rows: ReadonlyArray<readon
 /** A yes-or-no question; anything but y or yes means no. `instead`: what a script does, where nobody can answer. */
 export async function confirm(question: string, instead: string): Promise<boolean> {
   if (!stdin.isTTY) throw new CommandError('usage', `nobody can answer "${question}" here; ${instead}`);
-  const reader = createInterface({ input: stdin, output: stderr });
-  try {
-    return /^y(es)?$/i.test((await reader.question(`${question} [y/N] `)).trim());
-  } finally {
-    reader.close();
-  }
+  return /^y(es)?$/i.test(await answerTo(`${question} [y/N] `));
 }
 
 /** What a person types in answer to a question, in the open. `instead`: what a script does, where nobody can answer. */
 export async function confirmTyped(question: string, instead: string): Promise<string> {
   if (!stdin.isTTY) throw new CommandError('usage', `nobody can type it here; ${instead}`);
+  return answerTo(question);
+}
+
+/** Throws `Stopped` on Ctrl-C and Ctrl-D, on which `question` alone would never settle. */
+async function answerTo(question: string): Promise<string> {
   const reader = createInterface({ input: stdin, output: stderr });
   try {
-    return (await reader.question(question)).trim();
+    const answer = await new Promise<string>((resolve, reject) => {
+      reader.once('close', () => reject(new Stopped()));
+      reader.question(question).then(resolve, () => reject(new Stopped()));
+    });
+    return answer.trim();
   } finally {
     reader.close();
   }
 }
 
 /** Reads a passphrase from the terminal without showing it. `instead`: how a script gives it. */
-function askHidden(question: string, instead: string): Promise<string> {
+export function askHidden(question: string, instead: string): Promise<string> {
   if (!stdin.isTTY)
     throw new CommandError('usage', `a passphrase is needed and nobody can type it here; give ${instead}`);
   // Silent before the question shows, so that not even the quickest typist is echoed.
@@ -119,8 +140,8 @@ function askHidden(question: string, instead: string): Promise<string> {
           finish(() => resolve(typed));
           return;
         }
-        if (character === '\u0003') {
-          finish(() => reject(new CommandError('failed', 'stopped; nothing was done')));
+        if (character === '\u0003' || character === '\u0004') {
+          finish(() => reject(new Stopped()));
           return;
         }
         if (character === '\u007f' || character === '\b') typed = [...typed].slice(0, -1).join('');
@@ -131,56 +152,71 @@ function askHidden(question: string, instead: string): Promise<string> {
   });
 }
 
-/**
- * The operator's passphrase: from the file, the environment, or the terminal (twice for a new one). Never empty.
- * @param file its first line is the passphrase
- */
-export async function operatorPassphrase(options: {
-  file: string | undefined;
-  fresh: boolean;
-  of: string;
-}): Promise<string> {
-  const { file, fresh, of } = options;
-  const instead = '--operator-passphrase-file or HOLDFAST_OPERATOR_PASSPHRASE';
-  const given = file === undefined ? process.env.HOLDFAST_OPERATOR_PASSPHRASE : firstLine(file);
-  const passphrase = given ?? (await askHidden(`passphrase for ${of}: `, instead));
-  if (passphrase === '')
-    throw new CommandError(
-      'usage',
-      'the passphrase is empty; an operator key without one is open to everybody',
-    );
-  if (fresh && given === undefined && passphrase !== (await askHidden('the same again: ', instead)))
-    throw new CommandError('usage', 'the two passphrases differ; nothing was done');
-  return passphrase;
+/** The most that Node reads of a file at once, and so of standard input too. */
+const inputBytesMax = 2 ** 31 - 1;
+
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  ENAMETOOLONG: 'there is no such file',
+  EACCES: 'it is not yours to read',
+  EISDIR: 'it is a folder',
+  ERR_FS_FILE_TOO_LARGE: 'it is over 2 GiB',
+};
+
+/** Reads a file that the person named, or standard input for `-`, however late that comes. Throws `CommandError`. */
+export async function readInput(file: string): Promise<Buffer> {
+  try {
+    return file === '-' ? await readStandardInput() : readFileSync(file);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const shown = file === '-' ? 'standard input' : file;
+    throw new CommandError('failed', `${shown} cannot be read: ${unreadable[code] ?? code}`);
+  }
 }
 
-/** The passphrase of an encrypted PEM file: the first line of `file`, or from the terminal. */
-export const pemPassphrase = async (file: string | undefined, of: string): Promise<string> =>
-  file === undefined ? askHidden(`passphrase for ${of}: `, '--pem-passphrase-file') : firstLine(file);
-
-const firstLine = (file: string): string => readInput(file).toString('utf8').split(/\r?\n/)[0] ?? '';
-
-/** Reads a file that the person named, or standard input for `-`. */
-export function readInput(file: string): Buffer {
-  try {
-    return readFileSync(file === '-' ? 0 : file);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why =
-      code === 'ENOENT'
-        ? 'there is no such file'
-        : code === 'EACCES'
-          ? 'it is not yours to read'
-          : code === 'EISDIR'
-            ? 'it is a folder'
-            : code;
-    throw new CommandError('failed', `${file} cannot be read: ${why}`);
+/** As a stream: Node has made it non-blocking, so a plain read fails as long as nothing is there. */
+async function readStandardInput(): Promise<Buffer> {
+  if (stdin.readableEnded) return Buffer.alloc(0); // Read once already.
+  if (stdin.isTTY) progress('type it here, and end it with Ctrl-D on a line of its own');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stdin) {
+    length += chunk.length;
+    if (length > inputBytesMax) throw Object.assign(new Error(), { code: 'ERR_FS_FILE_TOO_LARGE' });
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
+}
+
+const secretBytesMax = 64 * 1024;
+
+/** The same for a small file that holds a secret, and that others may not read. Wipe what it returns. */
+export async function readSecretInput(file: string): Promise<Buffer> {
+  if (othersMayRead(file))
+    throw new CommandError('failed', `others on this machine may read ${file}; run: chmod 600 ${file}`);
+  if ((regularFile(file)?.size ?? 0) > secretBytesMax)
+    throw new CommandError(
+      'failed',
+      `${file} is too large for what it should hold: over ${secretBytesMax} bytes`,
+    );
+  return readInput(file);
+}
+
+export const othersMayRead = (file: string): boolean => ((regularFile(file)?.mode ?? 0) & 0o077) !== 0;
+
+/** Of pipes and devices, undefined: their modes and sizes say nothing. */
+function regularFile(file: string): Stats | undefined {
+  const found = file === '-' ? undefined : statSync(file, { throwIfNoEntry: false });
+  return found?.isFile() ? found : undefined;
 }
 
 const apiOutcomes: Partial<Record<ApiError['code'], Outcome>> = {
   refused: 'refused',
   malformed: 'refused',
+  'socket-only': 'refused',
+  'over-rate': 'refused',
+  untrusted: 'refused',
   'not-a-member': 'refused',
   'not-enough-peers': 'not-enough-peers',
   'not-running': 'not-running',
@@ -204,20 +240,39 @@ function explain(error: unknown): { line: string; outcome: Outcome } | null {
   }
   if (error instanceof StoreError || error instanceof DaemonError)
     return { line: error.message, outcome: 'failed' };
-  if (error instanceof SettingsError || error instanceof SocketError || error instanceof KeyError)
+  if (
+    error instanceof SettingsError ||
+    error instanceof SocketError ||
+    error instanceof ListenError ||
+    error instanceof KeyError
+  )
     return { line: error.message, outcome: 'failed' };
+  // What the system did not do: its line says what and where (`ENOSPC: no space left on device, write`).
+  if (error instanceof Error && 'syscall' in error) return { line: error.message, outcome: 'failed' };
   return null;
 }
 
+/** Which rule was broken, programs are told by name; for people the message says it. */
+const forPrograms: ReadonlySet<string> = new Set(['code', 'rule']);
+
 const named = (details: Record<string, string>): string => {
-  const entries = Object.entries(details).map(([name, why]) => (why === '' ? name : `${name} (${why})`));
+  const shown = Object.entries(details).filter(([name]) => !forPrograms.has(name));
+  const entries = shown.map(([name, why]) => (why === '' ? name : `${name} (${why})`));
   return entries.length === 0 ? '' : `: ${entries.join(', ')}`;
 };
 
+const sayError = (line: string): void => void stderr.write(`${styled('red', 'holdfast:', stderr)} ${line}\n`);
+
+const unwritable: Readonly<Record<string, string>> = { ENOSPC: 'the disk is full', EIO: 'the disk failed' };
+
 /** Runs the command line and sets the exit code. A bug shows its stack and exits with 1. */
 export async function runCommand(run: () => Promise<unknown>): Promise<void> {
-  // A reader that stops early (`holdfast … | head`) is no error.
-  stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that stops early (`holdfast … | head`) is no error.
+    if (error.code === 'EPIPE') process.exit(exitCodes.done);
+    sayError(`standard output cannot be written: ${unwritable[error.code ?? ''] ?? error.message}`);
+    process.exit(exitCodes.failed);
+  });
   try {
     await run();
   } catch (error) {
@@ -227,22 +282,24 @@ export async function runCommand(run: () => Promise<unknown>): Promise<void> {
     }
     const explained = explain(error);
     const line = explained?.line ?? (error instanceof Error ? error.stack : String(error));
-    stderr.write(`${styled('red', 'holdfast:', stderr)} ${line}\n`);
+    sayError(String(line));
     process.exitCode = exitCodes[explained?.outcome ?? 'failed'];
+    // What still computes in a thread, a search for primes, would keep the process for minutes.
+    if (error instanceof Stopped) process.exit();
   }
 }
 
-/** Commander's own complaints, in our form: one line. */
-export const usageOutput = {
+/** Commander's own complaints about the words of a command, in our form: one line. */
+export const usageOutput = (command: string) => ({
   writeErr: (text: string) => {
+    if (!text.startsWith('error:')) return void stderr.write(text);
     const line = text
       .trim()
       .replace(/^error: /, '')
-      .replaceAll(/\s*\n\s*/g, ' ');
-    stderr.write(
-      text.startsWith('error:')
-        ? `${styled('red', 'holdfast:', stderr)} ${line}; see holdfast --help\n`
-        : text,
-    );
+      .replaceAll(/\s*\n\s*/g, ' ')
+      .replace(/ is invalid\. (.)(.*?)\.?$/, (_, first: string, rest: string) => {
+        return ` is invalid: ${first.toLowerCase()}${rest}`;
+      });
+    sayError(`${line}; see ${command} --help`);
   },
-};
+});

@@ -26,6 +26,11 @@ export class VerifiedChain {
       : null;
   }
 
+  /** The newest value ever seen, without asking the daemon; null before the first. */
+  get seen(): Value | null {
+    return this.newest?.value ?? null;
+  }
+
   /**
    * The newest certified value that the daemon shows. Throws `CommandError('refused')` when its chain is older than,
    * or another than, the one seen before, and `ProtocolError` when a link is not certified.

@@ -16,6 +16,8 @@ export interface CommandOptions {
   env: Record<string, string>;
   /** What the command reads from standard input. */
   input?: string | Uint8Array;
+  /** How late that comes; at once when left out. */
+  inputAfterMs?: number;
   timeoutMs?: number;
 }
 
@@ -23,6 +25,19 @@ export interface CommandResult {
   code: number | null;
   stdout: Buffer;
   stderr: string;
+}
+
+/** A command that had to succeed and did not. */
+export class CommandFailure extends Error {
+  /** What it said last, without `holdfast:`. */
+  readonly reason: string;
+
+  /** @param shown the command's words, and where it ran */
+  constructor(shown: string, { code, stderr }: CommandResult) {
+    super(`holdfast ${shown} ended with ${code}: ${stderr.trim()}`);
+    this.name = 'CommandFailure';
+    this.reason = (stderr.trim().split('\n').at(-1) ?? '').replace(/^holdfast: /, '');
+  }
 }
 
 export interface SpawnOptions {
@@ -57,7 +72,9 @@ export async function runCommand(args: readonly string[], options: CommandOption
   child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
   // A command that does not read its input may be gone before it is written.
   child.stdin?.on('error', () => {});
-  child.stdin?.end(options.input ?? '');
+  const give = () => void child.stdin?.end(options.input ?? '');
+  if (options.inputAfterMs === undefined) give();
+  else setTimeout(give, options.inputAfterMs).unref();
   const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 300_000);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);

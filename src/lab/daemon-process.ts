@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ApiClient, connectApi } from '../api/client.ts';
 import { spawnCommand } from './command.ts';
-import { daemonEnded, runningDaemon } from './running-daemon.ts';
+import { daemonEnded, isStopped, runningDaemon } from './running-daemon.ts';
 
-const stopPatienceMs = 15_000;
+const stopPatienceMs = 60_000;
 
 export class DaemonProcess {
   readonly name: string;
@@ -42,6 +42,11 @@ export class DaemonProcess {
     return this.runningPid;
   }
 
+  /** Whether its clock is stopped, by whomever. */
+  get paused(): boolean {
+    return this.runningPid !== null && isStopped(this.runningPid);
+  }
+
   /** Takes over the daemon that another process started on this home, if one runs. */
   attach(): void {
     const pid = runningDaemon(this.home);
@@ -59,16 +64,19 @@ export class DaemonProcess {
     return this.client;
   }
 
-  /** Starts the daemon and waits for its "ready"; rejects with the end of its log when it exits before. */
-  async start(): Promise<void> {
+  /**
+   * Starts the daemon and waits for its "ready"; rejects with the end of its log when it exits before.
+   * @param env variables that it is given besides ours
+   */
+  async start(env: Record<string, string> = {}): Promise<void> {
     if (this.running) throw new Error(`${this.name} is running already`);
     const log = openSync(this.logFile, 'a', 0o600);
     // Its standard input stays open as long as this process lives: it ends with us, unless it shall outlive us.
     const args = ['start', '--home', this.home];
     const { launcher } = this;
     const child = this.outlives
-      ? spawnCommand(args, {}, { stdio: ['ignore', 'pipe', log], detached: true, launcher })
-      : spawnCommand([...args, '--while-stdin-open'], {}, { stdio: ['pipe', 'pipe', log], launcher });
+      ? spawnCommand(args, env, { stdio: ['ignore', 'pipe', log], detached: true, launcher })
+      : spawnCommand([...args, '--while-stdin-open'], env, { stdio: ['pipe', 'pipe', log], launcher });
     closeSync(log);
     this.child = child;
     this.runningPid = child.pid ?? null;
@@ -91,6 +99,12 @@ export class DaemonProcess {
     });
   }
 
+  /** Resolves when the daemon that runs now has ended, however it ends. */
+  async ended(): Promise<void> {
+    await this.exited();
+    await this.disconnect();
+  }
+
   /** SIGTERM, and waits for the end; rejects when the daemon had to be killed. */
   async stop(): Promise<void> {
     if (!this.running) return;
@@ -110,8 +124,7 @@ export class DaemonProcess {
   /** SIGKILL: as if the power were cut. */
   async kill(): Promise<void> {
     this.killNow();
-    await this.exited();
-    await this.disconnect();
+    await this.ended();
   }
 
   /** Lets go of a daemon that outlives this process. */

@@ -7,11 +7,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiClient } from '../api/client.ts';
+import { makeFolder } from '../node/home.ts';
 import type { Settings } from '../node/settings.ts';
-import { type CommandResult, runCommand } from './command.ts';
+import { CommandFailure, type CommandResult, runCommand } from './command.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { type LabState, readLabState, writeLabState } from './lab-state.ts';
 import { Lan } from './lan.ts';
+import { lookUntil } from './looks.ts';
+import { loopbackPlaces } from './loopback.ts';
 
 export interface LabOptions {
   /** How many peers; they are called a, b, c, … */
@@ -23,6 +26,8 @@ export interface LabOptions {
   settings?: Partial<Settings>;
   membersMax?: number;
   faults?: 'byzantine' | 'crash';
+  /** How long the lab waits for anything before it fails with the logs; two minutes when left out. */
+  patienceMs?: number;
   /** Where the homes go; a fresh folder under /tmp, removed at the end, when left out. */
   dir?: string;
   /** The daemons go on, and the homes stay, after `release`. */
@@ -39,17 +44,13 @@ export interface Place {
   launcher: readonly string[];
 }
 
-const loopback = '/ip4/127.0.0.1/tcp/0';
-const here: Place = { listen: loopback, lobbyListen: loopback, launcher: [] };
-
 export interface SafePrimes {
   /** Hex. */
   p: string;
   q: string;
 }
 
-/** How long the lab waits for anything before it fails with the logs. */
-const patienceMs = 60_000;
+const standardPatienceMs = 120_000;
 
 const labSettings: Partial<Settings> = {
   mdns: false,
@@ -64,20 +65,27 @@ export class Lab {
   readonly options: LabOptions;
   readonly peers = new Map<string, DaemonProcess>();
   readonly passphrase: string;
+  /** The folder from which commands take the operator's passphrase, as a service does. */
+  readonly credentials: string;
   private invitation = '';
   /** The member whose home the operator's commands run in. */
-  private operatorAt = peerName(0);
+  operatorAt = peerName(0);
   private readonly temporary: boolean;
   private readonly onExit: () => void;
+  private readonly loopbackPlaceOf = loopbackPlaces();
 
   private constructor(options: LabOptions, passphrase = randomBytes(16).toString('hex')) {
     this.options = options;
     this.temporary = options.dir === undefined;
     this.dir = options.dir ?? mkdtempSync(join(tmpdir(), 'holdfast-lab-'));
-    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    makeFolder(this.dir);
     this.passphrase = passphrase;
+    this.credentials = join(this.dir, 'credentials');
+    mkdirSync(this.credentials, { recursive: true, mode: 0o700 });
+    writeFileSync(join(this.credentials, 'holdfast-passphrase'), passphrase, { mode: 0o600 });
     this.onExit = () => {
       for (const peer of this.peers.values()) peer.killNow();
+      options.lan?.killNow();
     };
     process.once('exit', this.onExit);
   }
@@ -128,17 +136,14 @@ export class Lab {
 
   /** Runs a command in a peer's home, to its end. */
   run(name: string, args: readonly string[], input?: string | Uint8Array): Promise<CommandResult> {
-    const env = { HOLDFAST_HOME: join(this.dir, name), HOLDFAST_OPERATOR_PASSPHRASE: this.passphrase };
+    const env = { HOLDFAST_HOME: join(this.dir, name), CREDENTIALS_DIRECTORY: this.credentials };
     return runCommand(args, input === undefined ? { env } : { env, input });
   }
 
-  /** As `run`, for commands that must succeed; standard output. */
+  /** As `run`, for commands that must succeed; standard output. Rejects with `CommandFailure`. */
   async must(name: string, args: readonly string[], input?: string | Uint8Array): Promise<Buffer> {
     const result = await this.run(name, args, input);
-    if (result.code !== 0)
-      throw new Error(
-        `holdfast ${args.join(' ')} at ${name} ended with ${result.code}: ${result.stderr.trim()}`,
-      );
+    if (result.code !== 0) throw new CommandFailure(`${args.join(' ')} at ${name}`, result);
     return result.stdout;
   }
 
@@ -146,12 +151,12 @@ export class Lab {
   async until<T>(
     name: string,
     check: (api: ApiClient) => Promise<T | null>,
-    timeoutMs = patienceMs,
+    timeoutMs = this.options.patienceMs ?? standardPatienceMs,
   ): Promise<T> {
     const { api } = this.peer(name);
     const signal = AbortSignal.timeout(timeoutMs);
     try {
-      return await api.until(() => check(api), signal);
+      return await lookUntil(api, () => check(api), signal);
     } catch (error) {
       if (!signal.aborted) throw error;
       const status = await api.status().catch(() => null);
@@ -178,8 +183,15 @@ export class Lab {
   async join(name: string, alias = name): Promise<DaemonProcess> {
     const at = this.peers.size;
     const peer = this.addPeer(name);
-    await this.must(name, ['join', this.invitation, '--name', alias, ...this.peerArguments(at)]);
-    return peer;
+    try {
+      await this.options.lan?.growTo(at + 1);
+      await this.must(name, ['join', this.invitation, '--name', alias, ...this.peerArguments(at)]);
+      return peer;
+    } catch (error) {
+      this.peers.delete(name);
+      rmSync(peer.home, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** Admits running newcomers (the first time: founds the cluster with them) and waits until they are members. */
@@ -233,7 +245,7 @@ export class Lab {
     }
   }
 
-  /** A raw signature of `data`, asked for at `name` as the operator's client. */
+  /** A raw signature of `data`, asked for at `name` as the operator's client, on however busy a machine. */
   async sign(
     name: string,
     key: string,
@@ -242,14 +254,14 @@ export class Lab {
   ): Promise<Buffer> {
     const [first = ''] = this.names;
     const client = join(this.dir, first, 'clients', 'operator.key');
-    return this.must(name, ['sign', '--key', key, '--client', client, ...args], data);
+    return this.must(name, ['sign', '--key', key, '--client', client, '--timeout', '1m', ...args], data);
   }
 
-  /** Called whenever a daemon has been started. */
-  onStart: () => void = () => {};
+  /** All are called whenever a daemon has been started. */
+  readonly onStart = new Set<() => void>();
   start = async (name: string): Promise<void> => {
     await this.peer(name).start();
-    this.onStart();
+    for (const listener of this.onStart) listener();
   };
   stop = (name: string): Promise<void> => this.peer(name).stop();
   kill = (name: string): Promise<void> => this.peer(name).kill();
@@ -277,6 +289,13 @@ export class Lab {
   /** Leaves daemons and homes behind, for `open`: of a lab made with `outlives`. */
   async release(): Promise<void> {
     process.off('exit', this.onExit);
+    this.save();
+    this.options.lan?.release();
+    await Promise.all([...this.peers.values()].map((peer) => peer.release()));
+  }
+
+  /** Writes down what there is: from now on `open` finds it, whatever becomes of this process. */
+  save(): void {
     const { threshold, settings = {}, ciphers = ['aes'], lan } = this.options;
     const { passphrase, invitation, operatorAt, names } = this;
     const state: LabState = {
@@ -284,12 +303,10 @@ export class Lab {
       lan: lan?.state ?? null,
     };
     writeLabState(this.dir, state);
-    lan?.release();
-    await Promise.all([...this.peers.values()].map((peer) => peer.release()));
   }
 
   private placeOf(at: number): Place {
-    return this.options.lan?.placeOf(at) ?? here;
+    return this.options.lan?.placeOf(at) ?? this.loopbackPlaceOf(at);
   }
 
   private addPeer(name: string): DaemonProcess {

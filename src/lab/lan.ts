@@ -35,6 +35,7 @@ function trial(own: Ownership): string | null {
     encoding: 'utf8',
   });
   if (status === 0) return null;
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return 'there is no unshare here';
   return (error?.message ?? stderr).trim().split('\n')[0] || 'no network namespaces';
 }
 
@@ -50,6 +51,18 @@ export function whatForbidsLan(): string | null {
   return 'forbidden' in found ? found.forbidden : null;
 }
 
+/** A namespace with one interface, whose cable is in `switch0`. */
+const machine = (at: number): string =>
+  [
+    `ip netns add m${at}`,
+    `ip link add v${at} type veth peer name eth0 netns m${at}`,
+    `ip link set v${at} master switch0 up`,
+    `ip -n m${at} address add 10.77.0.${at + 1}/24 broadcast + dev eth0`,
+    `ip -n m${at} link set lo up`,
+    `ip -n m${at} link set eth0 up`,
+    `ip -n m${at} route add default dev eth0`,
+  ].join('\n');
+
 /** `switch0` and `switch1` with a cable between them, all machines at `switch0`. No snooping: multicast reaches all. */
 const layout = (machines: number): string =>
   [
@@ -61,17 +74,7 @@ const layout = (machines: number): string =>
     ]),
     'ip link add up0 type veth peer name up1',
     ...[0, 1].map((at) => `ip link set up${at} master switch${at} up`),
-    ...Array.from({ length: machines }, (_, at) =>
-      [
-        `ip netns add m${at}`,
-        `ip link add v${at} type veth peer name eth0 netns m${at}`,
-        `ip link set v${at} master switch0 up`,
-        `ip -n m${at} address add 10.77.0.${at + 1}/24 broadcast + dev eth0`,
-        `ip -n m${at} link set lo up`,
-        `ip -n m${at} link set eth0 up`,
-        `ip -n m${at} route add default dev eth0`,
-      ].join('\n'),
-    ),
+    ...Array.from({ length: machines }, (_, at) => machine(at)),
     'echo up',
   ].join('\n');
 
@@ -94,7 +97,8 @@ export class Lan {
     if ('forbidden' in found) throw new Error(`this machine forbids network namespaces: ${found.forbidden}`);
     const { own } = found;
     // The pipe closes at the latest with this process, however it ends.
-    const wait = outlives ? 'exec sleep infinity' : 'exec cat';
+    // One that goes on holds no pipe of ours open: whoever reads our output would wait for its end.
+    const wait = outlives ? 'exec sleep infinity > /dev/null 2>&1' : 'exec cat';
     const child = spawn('unshare', [...unshare[own], 'sh', '-c', `${layout(machines)}\n${wait}`], {
       stdio: [outlives ? 'ignore' : 'pipe', 'pipe', 'inherit'],
       detached: outlives,
@@ -125,6 +129,12 @@ export class Lan {
     ],
   });
 
+  /** Adds machines until there are so many. */
+  async growTo(machines: number): Promise<void> {
+    for (; this.state.machines < machines; this.state.machines += 1)
+      await this.inside('sh', '-ec', machine(this.state.machines));
+  }
+
   /** Pulls the machine's cable: its own interface notices. */
   cut = (machine: number): Promise<void> => this.ip('link', 'set', `v${machine}`, 'down');
 
@@ -154,11 +164,19 @@ export class Lan {
     this.child?.unref();
   }
 
+  killNow(): void {
+    try {
+      process.kill(this.state.holder, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+
   /** Ends the network; programs in it must have ended before. */
   async close(): Promise<void> {
     const { child } = this;
     if (child === null) {
-      process.kill(this.state.holder, 'SIGKILL');
+      this.killNow();
       return;
     }
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -2,22 +2,28 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { lockHolder } from '../node/store/lock.ts';
 
 const lookEveryMs = 50;
 
 /** The process id of the daemon that runs on a home, or null. */
 export function runningDaemon(home: string): number | null {
-  try {
-    const { pid } = JSON.parse(readFileSync(join(home, 'store', 'lock'), 'utf8')) as { pid: number };
-    return isDaemonOf(pid, home) ? pid : null;
-  } catch {
-    return null;
-  }
+  const pid = lockHolder(join(home, 'store'));
+  return pid !== null && isDaemonOf(pid, home) ? pid : null;
 }
 
 /** Resolves when the process has ended. It is nobody's child here, and the system sends no event for such: we look. */
 export async function daemonEnded(pid: number, home: string): Promise<void> {
   while (isDaemonOf(pid, home)) await pause(lookEveryMs);
+}
+
+/** Whether a process is stopped, as by SIGSTOP (proc_pid_stat(5)). */
+export function isStopped(pid: number): boolean {
+  try {
+    return /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** A dead process whose parent has not asked for its end has an empty command line. */

@@ -5,7 +5,16 @@ import { Lan } from './lan.ts';
 export interface Step {
   /** What is true when the step has run. */
   claim: string;
-  run(lab: Lab): Promise<void>;
+  /** @param tell takes a line about what was seen on the way */
+  run(lab: Lab, tell: (line: string) => void): Promise<void>;
+}
+
+/** What of a story is left to chance. */
+export interface Chance {
+  /** How often it happens. */
+  times: number;
+  /** Everything random follows from it. */
+  seed: number;
 }
 
 export interface Scenario {
@@ -15,8 +24,10 @@ export interface Scenario {
   group: Omit<LabOptions, 'dir' | 'outlives' | 'lan'>;
   /** Machines on a network of namespaces, with cables to cut; 0: all on loopback. */
   machines: number;
+  /** Of a story that leaves something to chance: how often, unless told otherwise. */
+  times?: number;
   /** In order; each may rely on the ones before. */
-  steps(): Step[];
+  steps(chance?: Chance): Step[];
 }
 
 /** The group of a scenario, with its key; `source` as for `Lab.createKey`, `dir` as for `Lab.create`. */
@@ -42,6 +53,18 @@ export function check(holds: boolean, claim: string): void {
 
 /** Settings for stories in which epochs change when they are told to: short windows. */
 export const quick = { dealingWindowMs: 300, roundTimeoutMs: 500 } as const;
+
+/** What the API shows at once. */
+const epochsShownMax = 1000;
+
+/** Of an honest group: no member was seen doing wrong, by any of `names`. */
+export async function checkNobodyBlamed(lab: Lab, names: readonly string[]): Promise<void> {
+  for (const name of names)
+    for (const { epoch, blamed, contradicted } of await lab.api(name).epochs(epochsShownMax)) {
+      const seen = [...blamed.map(({ member, kind }) => `${member} for ${kind}`), ...contradicted];
+      check(seen.length === 0, `nobody is blamed (${name} blames, in epoch ${epoch}: ${seen.join(', ')})`);
+    }
+}
 
 export const newestEpoch = async (lab: Lab, name: string): Promise<number> =>
   (await lab.api(name).status()).epoch ?? -1;

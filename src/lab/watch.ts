@@ -1,60 +1,20 @@
 /** A live view of a lab: one line for each thing that changes at a peer, as it changes. */
-import { ApiError } from '../api/client.ts';
 import type { StatusView } from '../node/view.ts';
-import type { DaemonProcess } from './daemon-process.ts';
 import type { Lab } from './lab.ts';
+import { Observer } from './observer.ts';
 
 /**
- * Tells of every peer of the lab, newcomers too, until `stop`. A peer whose daemon ends is told of as gone, and looked
- * at again when `look` is called the next time.
+ * Tells of every peer of the lab until the observer is stopped.
  * @param say gets one line without its end
  */
-export class Watch {
-  private readonly lab: Lab;
-  private readonly say: (line: string) => void;
-  private readonly stopping = new AbortController();
-  private readonly watched = new Map<string, Promise<void>>();
-  private readonly last = new Map<string, string>();
-
-  constructor(lab: Lab, say: (line: string) => void) {
-    this.lab = lab;
-    this.say = say;
-    lab.onStart = () => this.look();
-    this.look();
-  }
-
-  async stop(): Promise<void> {
-    this.lab.onStart = () => {};
-    this.stopping.abort();
-    await Promise.all(this.watched.values());
-  }
-
-  private look(): void {
-    for (const peer of this.lab.peers.values())
-      if (peer.running && !this.watched.has(peer.name))
-        this.watched.set(
-          peer.name,
-          this.follow(peer).finally(() => this.watched.delete(peer.name)),
-        );
-  }
-
-  private async follow(peer: DaemonProcess): Promise<void> {
-    const { api } = peer;
-    try {
-      for await (const _ of api.changes(this.stopping.signal))
-        this.tell(peer.name, inOneLine(await api.status()));
-    } catch (error) {
-      if (this.stopping.signal.aborted) return;
-      if (!(error instanceof ApiError)) throw error;
-      this.tell(peer.name, 'gone');
-    }
-  }
-
-  private tell(name: string, line: string): void {
-    if (this.last.get(name) === line) return;
-    this.last.set(name, line);
-    this.say(`${name.padEnd(3)} ${line}`);
-  }
+export function watch(lab: Lab, say: (line: string) => void): Observer {
+  const last = new Map<string, string>();
+  return new Observer(lab, (name, status) => {
+    const line = status === null ? 'gone' : inOneLine(status);
+    if (last.get(name) === line) return;
+    last.set(name, line);
+    say(`${name.padEnd(3)} ${line}`);
+  });
 }
 
 /** `epoch 7, has its share, 4 connected; dealing for epoch 8; refresh-waits` */

@@ -1,28 +1,21 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { ApiClient } from '../../api/client.ts';
+import { openClientFile } from '../../api/client-file.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Home } from '../../node/home.ts';
 import { identityFromBytes, peerIdOf } from '../../node/network/identity.ts';
-import type { PeerView } from '../../node/view.ts';
-import { fingerprintOf } from '../../protocol/admission.ts';
-import { fromHex } from '../../protocol/codec.ts';
 import { foundingLink, foundingValue } from '../../protocol/create.ts';
-import { explainChoice, type Member } from '../../protocol/roster.ts';
+import { explainChoice } from '../../protocol/roster.ts';
 import { type Client, hashOfValue } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
-import { openClientFile } from '../key-files.ts';
-import {
-  type OperatorOptions,
-  openOperators,
-  runOrders,
-  signAsOperators,
-  wipe,
-  withOrder,
-} from '../orders.ts';
-import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
+import { confirmAll, type Newcomer, waitingPeers } from '../newcomers.ts';
+import { openOperators, signAsOperators, wipe } from '../operators.ts';
+import { checkEnoughOperators, type OrderOptions, runOrders, withOrder } from '../orders.ts';
+import { CommandError, progress, say, sayJson } from '../terminal.ts';
 
-interface AdmitOptions extends OperatorOptions {
+interface AdmitOptions extends OrderOptions {
   yes?: string[];
 }
 
@@ -49,9 +42,9 @@ async function admit(command: Command, names: readonly string[]): Promise<void> 
         if (head.roster.some((member) => member.name === name))
           throw new CommandError(
             'refused',
-            `a member named ${name} exists already; the newcomer must join under another name`,
+            `a member named ${name} exists already; a newcomer must join under another name (if it is ${name} with a new home: holdfast reinstate ${name})`,
           );
-      const newcomers = await waiting(daemon, home, names);
+      const newcomers = await waitingPeers(daemon, home, names);
       await confirmAll(newcomers, home, yes);
       return newcomers.map(({ name, peer, epochKey }) => ({ type: 'admit', name, peer, epochKey }));
     },
@@ -69,7 +62,13 @@ async function found(
 ): Promise<void> {
   const options = optionsOf<AdmitOptions>(command);
   const { genesis } = home;
-  const newcomers = await waiting(daemon, home, names);
+  if (options.orderFile !== undefined)
+    throw new CommandError(
+      'usage',
+      'founding takes no --order-file: all operators whom it needs sign it here, each with --operator FILE',
+    );
+  checkEnoughOperators(home, options, '; all of them here, for founding takes no --order-file');
+  const newcomers = await waitingPeers(daemon, home, names);
   const self = ownMember(home);
   const count = newcomers.length + 1;
   if (count < genesis.threshold)
@@ -90,87 +89,36 @@ async function found(
       `two peers are named ${twice}; one of them must join under another name`,
     );
   await confirmAll(newcomers, home, options.yes);
-  const client = openClientFile(join(home.clientsDir, 'operator.key'));
-  client.seed.fill(0);
   const roster = [self, ...newcomers].map((member, at) => ({ index: at + 1, ...member }));
-  const rights: Client['rights'] = [{ key: '*', operations: ['sign', 'decrypt'] }];
-  const listed: Client = { name: 'operator', publicKey: client.publicKey, rights, ratePerMinute: 0 };
-  const value = foundingValue(genesis, roster, [listed]);
+  const clients = operatorClient(home);
+  if (clients.length === 0)
+    progress('no client may use keys yet; list one afterwards with: holdfast client add');
+  const value = foundingValue(genesis, roster, clients);
   const keys = await openOperators(home, options);
   const operators = signAsOperators(home, keys, hashOfValue(value));
   wipe(keys);
-  if (operators.length < genesis.operatorsNeeded)
-    throw new CommandError(
-      'usage',
-      `founding needs ${genesis.operatorsNeeded} operator keys at once; repeat --operator FILE`,
-    );
   await daemon.found(foundingLink(value, operators));
   const choice = explainChoice(count, genesis.threshold, genesis.faultModel);
   if (options.json) sayJson({ epoch: 0, members: taken, choice });
   else say(`epoch 0: the cluster is founded by ${taken.join(', ')}\n${choice}`);
 }
 
-type NewMember = Omit<Member, 'index'>;
+/** The client that `cluster init` made for the operator, who may use every key; none if it was told to make none. */
+function operatorClient(home: Home): Client[] {
+  const file = join(home.clientsDir, 'operator.key');
+  if (!existsSync(file)) return [];
+  const { publicKey, seed } = openClientFile(file);
+  seed.fill(0);
+  const rights: Client['rights'] = [{ key: '*', operations: ['sign', 'decrypt'] }];
+  return [{ name: 'operator', publicKey, rights, ratePerMinute: 0 }];
+}
 
 /** This peer itself, from its own home: nobody needs to confirm it. */
-function ownMember(home: Home): NewMember {
+function ownMember(home: Home): Newcomer {
   const seed = home.readFirstEpochSeed();
   if (seed === null)
     throw new CommandError('refused', 'this peer was admitted before; it cannot found the cluster again');
   const { publicKey: epochKey } = ed25519FromSeed(seed);
   seed.fill(0);
   return { name: home.readSettings().name, peer: peerIdOf(identityFromBytes(home.readIdentity())), epochKey };
-}
-
-/** The newcomers of these names (all, for none), each with the epoch key that its fingerprint really covers. */
-async function waiting(daemon: ApiClient, home: Home, names: readonly string[]): Promise<NewMember[]> {
-  const present = (await daemon.peers()).filter((peer) => peer.state === 'waiting' && !peer.self);
-  if (names.length === 0) return present.map((peer) => checkedMember(peer, home));
-  return names.map((name) => {
-    const found = present.filter((peer) => peer.name === name);
-    if (found.length === 0)
-      throw new CommandError(
-        'refused',
-        `nobody named ${name} waits in the lobby; holdfast peers shows who does`,
-      );
-    if (found.length > 1)
-      throw new CommandError(
-        'refused',
-        `${found.length} peers named ${name} wait; all but one must join under another name`,
-      );
-    return checkedMember(found[0] as PeerView, home);
-  });
-}
-
-function checkedMember(peer: PeerView, home: Home): NewMember {
-  const epochKey = fromHex(peer.epochKey);
-  const fingerprint = fingerprintOf({ cluster: home.cluster, peer: peer.peer, epochKey });
-  if (peer.fingerprint !== null && peer.fingerprint !== fingerprint)
-    throw new CommandError(
-      'refused',
-      `the daemon shows a false fingerprint for ${peer.name}; do not trust it`,
-    );
-  return { name: peer.name, peer: peer.peer, epochKey };
-}
-
-/** Every fingerprint is compared by a person, or was by the one who wrote the script. */
-async function confirmAll(
-  newcomers: readonly NewMember[],
-  home: Home,
-  yes: readonly string[] | undefined,
-): Promise<void> {
-  for (const { name, ...member } of newcomers) {
-    const fingerprint = fingerprintOf({ cluster: home.cluster, ...member });
-    if (yes !== undefined) {
-      if (!yes.includes(fingerprint))
-        throw new CommandError(
-          'refused',
-          `${name} has the fingerprint ${fingerprint}, which is none of those given; nobody was admitted`,
-        );
-      continue;
-    }
-    progress(`${name}  ${fingerprint}`);
-    if (!(await confirm(`does ${name} show this fingerprint?`, 'give --yes FINGERPRINT…')))
-      throw new CommandError('refused', `${name} was not confirmed; nobody was admitted`);
-  }
 }

@@ -1,29 +1,38 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
-import { operationSchema } from '../../protocol/value.ts';
-import { collect, optionsOf, withDaemon } from '../context.ts';
-import { createClientFile } from '../key-files.ts';
+import { createClientFile } from '../../api/client-file.ts';
+import { operationSchema, schemeSchema } from '../../protocol/value.ts';
+import { checkName, collect, optionsOf, withDaemon } from '../context.ts';
+import { rightsInWords } from '../order-words.ts';
 import { runOrders, withOrder } from '../orders.ts';
-import { CommandError, faint, progress, say, sayJson, sayTable } from '../terminal.ts';
+import { CommandError, faint, progress, say, sayJson, sayTable, warn } from '../terminal.ts';
 import { VerifiedChain } from '../verified-chain.ts';
+import { clientOpenCommand } from './client-open.ts';
+import { clientSignRequestCommand } from './client-sign-request.ts';
 
 interface AddOptions {
   key: string[];
   may: Operation[];
+  scheme?: Scheme[];
   rate: number;
   out?: string;
 }
 
 type Operation = z.infer<typeof operationSchema>;
+type Scheme = z.infer<typeof schemeSchema>;
 
-/** `sign`, `decrypt` or both, as `sign,decrypt` or with the option repeated. */
-const operations = (text: string, before: Operation[] = []): Operation[] => {
-  const parsed = z.array(operationSchema).safeParse(text.split(','));
-  if (!parsed.success) throw new InvalidArgumentError('write it as sign, decrypt or sign,decrypt.');
-  return [...new Set([...before, ...parsed.data])].sort();
-};
+/** One or more words of a list, as `one,other` or with the option repeated. */
+const wordsOf =
+  <Word extends string>(schema: z.ZodType<Word>, usage: string) =>
+  (text: string, before: Word[] = []): Word[] => {
+    const parsed = z.array(schema).safeParse(text.split(','));
+    if (!parsed.success) throw new InvalidArgumentError(usage);
+    return [...new Set([...before, ...parsed.data])].sort();
+  };
+const operations = wordsOf(operationSchema, 'write it as sign, decrypt or sign,decrypt.');
+const schemes = wordsOf(schemeSchema, 'write it as pkcs1, pss or pkcs1,pss.');
 
 const ratePerMinute = (text: string): number => {
   const [, count] = /^(\d{1,7})\/min$/.exec(text) ?? [];
@@ -37,11 +46,11 @@ const addCommand = (): Command =>
     .argument('<name>')
     .requiredOption('--key <name>', 'a key that it may use, or * for all (repeat for several)', collect)
     .requiredOption('--may <operation>', 'what it may do: sign, decrypt, or both as sign,decrypt', operations)
-    .option(
-      '--rate <rate>',
-      'requests that each peer serves, as 100/min (default: no bound)',
-      ratePerMinute,
-      0,
+    .option('--scheme <scheme>', 'signatures of this kind only: pkcs1 or pss (default: both)', schemes)
+    .addOption(
+      new Option('--rate <rate>', 'requests that each peer serves, as 100/min')
+        .argParser(ratePerMinute)
+        .default(0, 'no bound'),
     )
     .option('--out <file>', "where the client's key goes (default: the home's clients/NAME.key)")
     .action(async (name: string, _, command: Command) => {
@@ -50,23 +59,27 @@ const addCommand = (): Command =>
       await runOrders(
         command,
         async (head, _daemon, home) => {
-          if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(name))
-            throw new CommandError(
-              'usage',
-              `${name} is no name for a client: lower-case letters, digits, dots and dashes, 63 at most`,
-            );
+          checkName('client', name);
           if (head.clients.some((client) => client.name === name))
             throw new CommandError('refused', `a client named ${name} exists already; choose another name`);
-          for (const key of options.key)
-            if (key !== '*' && !head.keys.some((listed) => listed.name === key))
+          for (const key of options.key) {
+            const listed = head.keys.find((one) => one.name === key);
+            if (key !== '*' && listed === undefined)
               throw new CommandError('refused', `there is no key named ${key}; see holdfast key list`);
-          file = resolve(options.out ?? join(home.clientsDir, `${name}.key`));
-          if (existsSync(file))
-            throw new CommandError('failed', `${file} exists already; name another with --out`);
-          const publicKey = createClientFile(file, name);
-          progress(`client key: ${file}`);
-          const rights = options.key.map((key) => ({ key, operations: options.may }));
-          return [{ type: 'add-client', client: { name, publicKey, rights, ratePerMinute: options.rate } }];
+            if (listed !== undefined && !options.may.includes(listed.use))
+              warn(`key ${key} is to ${listed.use} with only: this client will have no use for it`);
+          }
+          const keyFile = resolve(options.out ?? join(home.clientsDir, `${name}.key`));
+          if (existsSync(keyFile))
+            throw new CommandError('failed', `${keyFile} exists already; name another with --out`);
+          return () => {
+            const publicKey = createClientFile(keyFile, name);
+            progress(`client key: ${keyFile}`);
+            file = keyFile;
+            const limited = options.scheme === undefined ? {} : { schemes: options.scheme };
+            const rights = options.key.map((key) => ({ key, operations: options.may, ...limited }));
+            return [{ type: 'add-client', client: { name, publicKey, rights, ratePerMinute: options.rate } }];
+          };
         },
         () =>
           `client ${name} may ${options.may.join(' and ')} with ${options.key.join(', ')}; its key is ${file}`,
@@ -104,7 +117,7 @@ const listCommand = (): Command =>
       ['name', 'may', 'rate', 'public key'],
       clients.map((client) => [
         client.name,
-        client.rights.map((right) => `${right.operations.join('+')} with ${right.key}`).join(', '),
+        rightsInWords(client),
         client.ratePerMinute === 0 ? 'no bound' : `${client.ratePerMinute}/min`,
         client.publicKey,
       ]),
@@ -116,4 +129,6 @@ export const clientCommand = (): Command =>
     .description('who may ask for signatures and decryptions')
     .addCommand(addCommand())
     .addCommand(removeCommand())
-    .addCommand(listCommand());
+    .addCommand(listCommand())
+    .addCommand(clientSignRequestCommand())
+    .addCommand(clientOpenCommand());

@@ -2,15 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { createClientFile } from '../../api/client-file.ts';
 import { checkFree, writePrivateFile } from '../../node/home.ts';
+import { nameRule } from '../../node/settings.ts';
 import { invitationText } from '../../protocol/admission.ts';
 import { hex } from '../../protocol/codec.ts';
 import { clusterIdOf, type FaultModel, type Genesis, genesisSchema } from '../../protocol/genesis.ts';
 import { limits } from '../../protocol/limits.ts';
-import { optionsOf, wholeNumber } from '../context.ts';
-import { createClientFile, newOperatorKey, operatorPublicKey } from '../key-files.ts';
+import { collect, optionsOf, wholeNumber } from '../context.ts';
+import { warnOfFaultModel } from '../fault-model.ts';
+import { newOperatorKey, operatorPublicKey } from '../key-files.ts';
+import { passphraseSource } from '../passphrases.ts';
 import { createPeer, defaultPeerName, type PeerOptions, withPeerOptions } from '../peer-options.ts';
-import { CommandError, operatorPassphrase, progress, say, sayJson, warn } from '../terminal.ts';
+import { CommandError, progress, say, sayJson } from '../terminal.ts';
 
 interface InitOptions extends PeerOptions {
   name: string;
@@ -18,7 +22,8 @@ interface InitOptions extends PeerOptions {
   threshold: number;
   operator?: string;
   operators?: string;
-  operatorPassphraseFile?: string;
+  passphraseFile?: string[];
+  operatorClient: boolean;
   membersMax: number;
   faults: FaultModel;
   passphraseWork?: number;
@@ -32,7 +37,12 @@ export const clusterInitCommand = (): Command =>
     .option('--peer <name>', "the first peer's name", defaultPeerName())
     .option('--operator <file>', 'where to keep the operator key (default: in the home)')
     .option('--operators <m/files>', 'several operators, of whom m must agree: 2/a.key,b.key,c.key')
-    .option('--operator-passphrase-file <file>', 'file whose first line is the passphrase')
+    .option(
+      '--passphrase-file <file>',
+      'file whose first line is the passphrase, mode 0600 (of all new operator keys; or repeat it, one for each)',
+      collect,
+    )
+    .option('--no-operator-client', 'make no client for the operator, who then may not use keys')
     .option('--members-max <n>', 'highest number of members, ever', wholeNumber, limits.membersDefault)
     .addOption(
       new Option('--faults <model>', 'what a bad peer may do: lie, or only fall silent')
@@ -50,8 +60,7 @@ export const clusterInitCommand = (): Command =>
       const plan = checkedGenesis(options, needed, files.length);
       const operators = await prepareOperators(files, options);
       const genesis: Genesis = { ...plan, operators: operators.map((operator) => operator.publicKey) };
-      if (options.faults === 'crash')
-        warn('fault model crash: peers may be silent but never lie. ONE lying peer can split this cluster.');
+      warnOfFaultModel(genesis);
       const { home, peer, fingerprint } = await createPeer({
         dir,
         name: options.peer,
@@ -59,11 +68,9 @@ export const clusterInitCommand = (): Command =>
         invitationFor: (lobby) => ({ genesis, lobby }),
       });
       for (const { file, fileText } of operators) if (fileText !== null) writePrivateFile(file, fileText);
-      createClientFile(join(home.clientsDir, 'operator.key'), 'operator');
+      if (options.operatorClient) createClientFile(join(home.clientsDir, 'operator.key'), 'operator');
       progress(`cluster ${genesis.name}, first peer ${options.peer} in ${options.home}`);
-      progress(
-        `operator key: ${files.join(', ')}; whoever has it and its passphrase controls every key: keep it apart`,
-      );
+      progress(keptApart(files, needed));
       progress(
         `next: holdfast start --home ${options.home}, and on each other machine: holdfast join INVITATION`,
       );
@@ -72,6 +79,15 @@ export const clusterInitCommand = (): Command =>
         sayJson({ cluster: hex(clusterIdOf(genesis)), name: options.peer, peer, fingerprint, invitation });
       else say(invitation);
     });
+
+/** Where the operators' keys are, and what whoever has them could do. */
+function keptApart(files: readonly string[], needed: number): string {
+  if (files.length === 1)
+    return `operator key: ${files[0]}; whoever has it and its passphrase controls every key: keep it apart`;
+  const who =
+    needed === 1 ? 'any one of them and its passphrase' : `any ${needed} of them and their passphrases`;
+  return `operator keys: ${files.join(', ')}; whoever has ${who} controls every key: keep them apart from each other`;
+}
 
 function operatorFiles(dir: string, options: InitOptions): { needed: number; files: string[] } {
   if (options.operators === undefined)
@@ -82,7 +98,13 @@ function operatorFiles(dir: string, options: InitOptions): { needed: number; fil
   const [, needed, list] = /^(\d+)\/(.+)$/.exec(options.operators) ?? [];
   if (needed === undefined || list === undefined || options.operator !== undefined)
     throw new CommandError('usage', 'write --operators as 2/a.key,b.key,c.key, and without --operator');
-  return { needed: Number(needed), files: list.split(',').map((file) => resolve(file)) };
+  const files = list.split(',').map((file) => resolve(file));
+  if (Number(needed) < 1 || Number(needed) > files.length)
+    throw new CommandError(
+      'usage',
+      `--operators must need from 1 to ${files.length} of the ${files.length} that it names (it needs ${Number(needed)})`,
+    );
+  return { needed: Number(needed), files };
 }
 
 /** Everything of the genesis but its operators' keys, checked before any key or file is made. */
@@ -112,26 +134,27 @@ function checkedGenesis(options: InitOptions, operatorsNeeded: number, operatorC
   const checked = genesisSchema.safeParse(genesis);
   if (!checked.success) {
     const field = String(checked.error.issues[0]?.path[0]);
-    const rule =
-      field === 'name' ? 'lower-case letters, digits, dots and dashes, 63 at most' : 'out of bounds';
+    const rule = field === 'name' ? nameRule : 'out of bounds';
     throw new CommandError('usage', `--${field} is not possible: ${rule}`);
   }
   clusterIdOf(genesis);
   return genesis;
 }
 
-/** Operators whose files exist are taken as they are; the others get new keys, all under one passphrase. */
+/** Operators whose files exist are taken as they are; the others get new keys. */
 async function prepareOperators(files: readonly string[], options: InitOptions) {
   const missing = files.filter((file) => !existsSync(file));
-  const of = missing.length === 1 ? 'the new operator key' : 'the new operator keys';
-  const passphrase =
-    missing.length === 0
-      ? ''
-      : await operatorPassphrase({ file: options.operatorPassphraseFile, fresh: true, of });
+  const passphraseOf = passphraseSource(options.passphraseFile, missing.length);
   const operators: Array<{ file: string; publicKey: Uint8Array; fileText: string | null }> = [];
   for (const file of files) {
-    if (!missing.includes(file)) operators.push({ file, publicKey: operatorPublicKey(file), fileText: null });
-    else operators.push({ file, ...(await newOperatorKey(passphrase, options.passphraseWork)) });
+    const at = missing.indexOf(file);
+    if (at < 0) {
+      operators.push({ file, publicKey: operatorPublicKey(file), fileText: null });
+      continue;
+    }
+    const of = missing.length === 1 ? 'the new operator key' : `the new operator key ${file}`;
+    const passphrase = await passphraseOf(at, { of, fresh: true });
+    operators.push({ file, ...(await newOperatorKey(passphrase, options.passphraseWork)) });
   }
   return operators;
 }

@@ -1,14 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
-import { z } from 'zod';
-import { connectApi } from '../../api/client.ts';
-import { SocketError } from '../../api/socket.ts';
-import type { Home } from '../../node/home.ts';
-import { openHome } from '../../node/home.ts';
+import { type Home, openHome } from '../../node/home.ts';
 import { inspectHome, inspectMachine } from '../../node/home-inspection.ts';
-import type { Problem } from '../../node/view.ts';
-import { optionsOf } from '../context.ts';
+import { lockHolder } from '../../node/store/lock.ts';
+import type { Problem, StatusView } from '../../node/view.ts';
+import { auditReport } from '../audit-report.ts';
+import { ifRunning, optionsOf } from '../context.ts';
 import { bad, CommandError, faint, say, sayJson } from '../terminal.ts';
 
 export const doctorCommand = (): Command =>
@@ -17,10 +13,15 @@ export const doctorCommand = (): Command =>
     .action(async (_, command: Command) => {
       const { json, home: dir } = optionsOf(command);
       const home = openHome(dir);
+      const ofDaemon = await daemonProblems(home);
+      const stopped = ofDaemon.some(({ code }) => code === 'not-running');
+      // Of a stopped daemon a lock may be left, with a process id that is somebody else's by now.
+      const pid = (stopped ? null : lockHolder(home.storeDir)) ?? process.pid;
       const problems = [
-        ...(await daemonProblems(home)),
+        ...ofDaemon,
+        ...(await auditProblems(home)),
         ...inspectHome(home),
-        ...inspectMachine(daemonPid(home)),
+        ...inspectMachine(pid),
       ];
       if (json) sayJson({ healthy: problems.length === 0, problems });
       else if (problems.length === 0)
@@ -33,20 +34,21 @@ export const doctorCommand = (): Command =>
         );
     });
 
-/** What the daemon itself says is wrong, and shares of more than one epoch while no change is under way. */
+/** A start erases nothing: only Retire does, and then whatever is older. */
+const nextChangeErases = 'holdfast refresh: the next change erases everything older.';
+
+/** What a leftover is, to whoever reads its name first here. */
+const leftoverNames: Record<StatusView['leftovers'][number]['kind'], string> = {
+  attended: 'one-time sealing keys',
+  dealt: 'coefficients of own dealings',
+  subShares: 'numbers dealt to this peer',
+  epochSecrets: 'secrets of superseded epoch keys',
+};
+
+/** What the daemon itself says is wrong, and what it keeps of epochs that are over. */
 async function daemonProblems(home: Home): Promise<Problem[]> {
-  const daemon = connectApi(home.socketFile);
-  try {
-    const status = await daemon.status();
-    const old = status.change === null ? status.shareEpochs.filter((epoch) => epoch !== status.epoch) : [];
-    const kept = old.map((epoch) => ({
-      code: 'old-share',
-      what: `The share of epoch ${epoch} is still kept although no change is under way.`,
-      remedy: 'Start the daemon again.',
-    }));
-    return [...status.problems, ...kept];
-  } catch (error) {
-    if (!(error instanceof SocketError)) throw error;
+  const status = await ifRunning(home, (daemon) => daemon.status());
+  if (status === null)
     return [
       {
         code: 'not-running',
@@ -54,22 +56,28 @@ async function daemonProblems(home: Home): Promise<Problem[]> {
         remedy: `holdfast start --home ${home.dir}`,
       },
     ];
-  } finally {
-    await daemon.close();
-  }
+  const old = status.change === null ? status.shareEpochs.filter((epoch) => epoch !== status.epoch) : [];
+  const kept = old.map((epoch) => ({
+    code: 'old-share',
+    what: `The share of epoch ${epoch} is still kept although no change is under way.`,
+    remedy: nextChangeErases,
+  }));
+  const left = status.leftovers.map(({ kind, count }) => ({
+    code: 'old-secret',
+    what: `Of epochs that are over this peer still keeps: ${leftoverNames[kind]} (${count} in ${kind}).`,
+    remedy:
+      status.state === 'evicted'
+        ? `Stop the daemon and remove ${home.dir}: this peer was evicted.`
+        : nextChangeErases,
+  }));
+  return [...status.problems, ...kept, ...left];
 }
 
-function daemonPid(home: Home): number | null {
-  const lock = join(home.storeDir, 'lock');
-  if (!existsSync(lock)) return null;
-  const holder = z.object({ pid: z.number().int() }).safeParse(jsonOrNull(readFileSync(lock, 'utf8')));
-  return holder.success ? holder.data.pid : null;
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null; // written this very moment
-  }
+async function auditProblems(home: Home): Promise<Problem[]> {
+  const { findings } = await auditReport(home);
+  return findings.slice(0, 3).map((finding) => ({
+    code: 'audit-damaged',
+    what: `The audit log was changed: ${finding}.`,
+    remedy: 'Look who could change it; holdfast audit --verify shows everything.',
+  }));
 }

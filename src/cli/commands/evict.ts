@@ -1,14 +1,15 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Action } from '../../protocol/order.ts';
-import { explainChoice, type Member } from '../../protocol/roster.ts';
-import type { Value } from '../../protocol/value.ts';
+import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf } from '../context.ts';
-import { runOrders, withOrder } from '../orders.ts';
-import { CommandError, confirm, warn } from '../terminal.ts';
+import { forcedRisk } from '../order-words.ts';
+import { memberNamed, type OrderOptions, runOrders, withOrder } from '../orders.ts';
+import { checkForced } from '../reach.ts';
+import { CommandError, confirmTyped, warn } from '../terminal.ts';
 
-interface EvictOptions {
+interface EvictOptions extends OrderOptions {
   forced: boolean;
-  yes: boolean;
+  yes?: string[];
 }
 
 export const evictCommand = (): Command =>
@@ -20,30 +21,35 @@ export const evictCommand = (): Command =>
       'when more members are gone for good than a change survives: those who remain decide alone',
       false,
     )
-    .addOption(new Option('--yes', 'with --forced: do not ask').default(false))
+    .option('--yes <names...>', 'with --forced: these are gone for good, for scripts, which cannot be asked')
     .action(async (names: string[], _, command: Command) => {
-      const { forced, yes } = optionsOf<EvictOptions>(command);
+      const { forced, yes, orderFile } = optionsOf<EvictOptions>(command);
       await runOrders(
         command,
-        async (head): Promise<Action[]> => {
+        async (head, daemon, home): Promise<Action[]> => {
           const leaving = names.map((name) => memberNamed(head, name));
           if (!forced) return leaving.map(({ index }) => ({ type: 'evict', index }));
           const remaining = head.roster.filter((member) => !leaving.includes(member));
+          const stay = remaining.map(({ index }) => index);
+          // An order for others to sign is handed in later: `order submit` looks then.
+          if (orderFile === undefined) await checkForced(stay, head, daemon, home.genesis);
           warn(
-            `a forced eviction is decided by ${remaining.map(({ name }) => name).join(', ')} alone; if ${names.join(' or ')} still run somewhere with enough others, they are a second group with the same key`,
+            `a forced eviction is decided by ${remaining.map(({ name }) => name).join(', ')} alone; ${forcedRisk(names.join(' or '))}`,
           );
-          if (!yes && !(await confirm(`are ${names.join(', ')} gone for good?`, 'give --yes')))
-            throw new CommandError('refused', 'nothing is changed');
-          return [{ type: 'force-evict', remaining: remaining.map(({ index }) => index) }];
+          for (const name of names) await confirmGone(name, yes);
+          return [{ type: 'force-evict', remaining: stay }];
         },
         ({ roster, threshold }, { genesis }) =>
           `${names.join(', ')} evicted; ${explainChoice(roster.length, threshold, genesis.faultModel)}`,
       );
     });
 
-function memberNamed(head: Value, name: string): Member {
-  const member = head.roster.find((listed) => listed.name === name);
-  if (member === undefined)
-    throw new CommandError('refused', `there is no member named ${name}; see holdfast peers`);
-  return member;
+/** Nobody types a name by accident: a yes is too easily given. Throws `refused` unless the name comes back. */
+async function confirmGone(name: string, given: readonly string[] | undefined): Promise<void> {
+  if (given?.includes(name)) return;
+  const typed =
+    given === undefined
+      ? await confirmTyped(`type ${name} if it is gone for good: `, 'give --yes NAME…, naming each again')
+      : given.join(' ');
+  if (typed !== name) throw new CommandError('refused', `"${typed}" is not ${name}; nobody was evicted`);
 }

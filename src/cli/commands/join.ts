@@ -7,6 +7,7 @@ import { hex, sameBytes } from '../../protocol/codec.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import { clusterIdOf } from '../../protocol/genesis.ts';
 import { optionsOf } from '../context.ts';
+import { warnOfFaultModel } from '../fault-model.ts';
 import { createPeer, defaultPeerName, type PeerOptions, withPeerOptions } from '../peer-options.ts';
 import { CommandError, progress, say, sayJson, strong } from '../terminal.ts';
 
@@ -19,6 +20,7 @@ export const joinCommand = (): Command =>
       const options = optionsOf<PeerOptions & { name: string }>(command);
       const invitation = readInvitation(text);
       refuseOtherHome(options.home, invitation);
+      warnOfFaultModel(invitation.genesis);
       const { peer, fingerprint } = await createPeer({
         dir: resolve(options.home),
         name: options.name,

@@ -1,10 +1,12 @@
 import { Command, Option } from 'commander';
-import { checkSafePrimes, generateSafePrimes, type Primes } from '../../crypto/key-creation.ts';
+import { generateSafePrimes, type Primes } from '../../crypto/key-creation.ts';
 import type { KeyUse } from '../../protocol/value.ts';
 import { duration, interruption, optionsOf, wholeNumber } from '../context.ts';
 import { type GiveOptions, giveKey } from '../key-giving.ts';
-import { withOperator } from '../orders.ts';
-import { CommandError, progress, readInput } from '../terminal.ts';
+import { withOperator } from '../operators.ts';
+import { warnOfSwap } from '../own-memory.ts';
+import { checkKeySize, keySizes, readPrimes } from '../primes.ts';
+import { progress } from '../terminal.ts';
 
 interface CreateOptions extends GiveOptions {
   use: KeyUse;
@@ -13,7 +15,6 @@ interface CreateOptions extends GiveOptions {
 }
 
 const publicExponent = 65537n;
-const sizes = [2048, 3072, 4096];
 
 export const keyCreateCommand = (): Command =>
   withOperator(new Command('create'))
@@ -24,7 +25,7 @@ export const keyCreateCommand = (): Command =>
         .choices(['sign', 'decrypt'])
         .makeOptionMandatory(),
     )
-    .option('--bits <size>', sizes.join(', '), wholeNumber, 3072)
+    .option('--bits <size>', keySizes.join(', '), wholeNumber, 3072)
     .option('--timeout <time>', 'give up when the group has not decided after this time', duration)
     .addOption(
       new Option(
@@ -34,9 +35,9 @@ export const keyCreateCommand = (): Command =>
     )
     .action(async (name: string, _, command: Command) => {
       const options = optionsOf<CreateOptions>(command);
-      const given = options.primesFile === undefined ? null : readPrimes(options.primesFile);
-      if (given === null && !sizes.includes(options.bits))
-        throw new CommandError('usage', `--bits must be one of ${sizes.join(', ')} (it is ${options.bits})`);
+      warnOfSwap();
+      const given = options.primesFile === undefined ? null : await readPrimes(options.primesFile);
+      if (given === null) checkKeySize(options.bits);
       await giveKey(command, options, {
         name,
         use: options.use,
@@ -49,25 +50,12 @@ export const keyCreateCommand = (): Command =>
 
 /** Searches off the main thread and says how it goes. */
 async function searchPrimes(bits: number): Promise<Primes> {
+  const signal = interruption(undefined, 'stopped; no key was made and nothing is handed in');
   const startedAtMs = performance.now();
   progress(
     `searching two safe primes of ${bits / 2} bits: ${bits > 3072 ? 'up to minutes' : 'some seconds'}…`,
   );
-  const primes = await generateSafePrimes(bits, interruption(), (found) => progress(`${found} of 2 found`));
+  const primes = await generateSafePrimes(bits, signal, (found) => progress(`${found} of 2 found`));
   progress(`found after ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`);
-  return primes;
-}
-
-function readPrimes(file: string): Primes {
-  let primes: Primes;
-  try {
-    const { p, q } = JSON.parse(readInput(file).toString('utf8')) as { p: string; q: string };
-    primes = { p: BigInt(`0x${p}`), q: BigInt(`0x${q}`) };
-  } catch (error) {
-    if (error instanceof CommandError) throw error;
-    throw new CommandError('failed', `${file} does not hold {"p": hex, "q": hex}`);
-  }
-  if (!checkSafePrimes(primes.p, primes.q))
-    throw new CommandError('refused', `${file} does not hold two different safe primes`);
   return primes;
 }

@@ -4,7 +4,8 @@ import { isPublicExponent } from '../../crypto/rsa-sharing.ts';
 import type { KeyUse } from '../../protocol/value.ts';
 import { duration, optionsOf } from '../context.ts';
 import { type GiveOptions, giveKey } from '../key-giving.ts';
-import { withOperator } from '../orders.ts';
+import { withOperator } from '../operators.ts';
+import { warnOfSwap } from '../own-memory.ts';
 import { readPrivateKey } from '../private-key-file.ts';
 import { CommandError, warn } from '../terminal.ts';
 
@@ -28,6 +29,7 @@ export const keyImportCommand = (): Command =>
     .option('--timeout <time>', 'give up when the group has not decided after this time', duration)
     .action(async (name: string, _, command: Command) => {
       const options = optionsOf<ImportOptions>(command);
+      warnOfSwap();
       const secret = await readPrivateKey(options.pem, options.pemPassphraseFile);
       const safePrimes = checkSafePrimes(secret.primes.p, secret.primes.q);
       if (!safePrimes)

@@ -1,18 +1,24 @@
 import { Command, Option } from 'commander';
 import { publicKeyJwk, publicKeyPem, publicKeySsh } from '../../crypto/public-key-formats.ts';
-import { optionsOf, withDaemon } from '../context.ts';
-import { findKey, publicKeyOf } from '../keys.ts';
-import { say } from '../terminal.ts';
+import { publicKeyOf } from '../../node/view.ts';
+import { optionsOf, withApi } from '../context.ts';
+import { clusterOf, findKey } from '../keys.ts';
+import { say, sayJson } from '../terminal.ts';
 
 export const keyPublicCommand = (): Command =>
   new Command('public')
-    .description('the public key, as other programs read it')
+    .description('the public key, as other programs read it; with --json in all formats')
     .argument('<name>')
     .addOption(new Option('--format <format>').choices(['pem', 'jwk', 'ssh']).default('pem'))
     .action(async (name: string, _, command: Command) => {
-      const { format } = optionsOf<{ format: 'pem' | 'jwk' | 'ssh' }>(command);
-      const key = publicKeyOf(await withDaemon(command, (daemon) => findKey(daemon, name)));
-      if (format === 'pem') say(publicKeyPem(key).trimEnd());
-      else if (format === 'jwk') say(JSON.stringify({ ...publicKeyJwk(key), kid: name }));
-      else say(publicKeySsh(key, name));
+      const { format, json } = optionsOf<{ format: 'pem' | 'jwk' | 'ssh' }>(command);
+      const found = await withApi(command, async (daemon) =>
+        findKey(daemon, await clusterOf(command, daemon), name),
+      );
+      const key = publicKeyOf(found);
+      const pem = publicKeyPem(key);
+      const jwk = { ...publicKeyJwk(key), kid: name };
+      const ssh = publicKeySsh(key, name);
+      if (json) sayJson({ ...found, pem, jwk, ssh });
+      else say({ pem: pem.trimEnd(), jwk: JSON.stringify(jwk), ssh }[format]);
     });

@@ -1,29 +1,19 @@
 /** A group of real daemons on this machine, to play with. The lab's code is loaded only when one of these runs. */
-import { homedir } from 'node:os';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Lab } from '../../lab/lab.ts';
-import type { Scenario } from '../../lab/scenario.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
-import { CommandError, progress, readInput, say, sayJson, sayTable, strong } from '../terminal.ts';
-
-interface DirOption {
-  dir: string;
-}
-
-const dirOption = (): Option =>
-  new Option('--dir <dir>', 'where the lab lives').default(
-    join(homedir(), '.holdfast-lab'),
-    '~/.holdfast-lab',
-  );
-const primesOption = (): Option =>
-  new Option('--primes-file <file>', 'JSON with hex p and q, instead of a search for them').hideHelp();
+import { type DirOption, dirOption, openLab, primesOption, sourceOf, statusOf, withLab } from '../labs.ts';
+import { CommandError, progress, say, sayJson, sayTable } from '../terminal.ts';
+import { labJoinCommand } from './lab-join.ts';
+import { labRunCommand } from './lab-run.ts';
 
 export const labCommand = (): Command =>
   new Command('lab')
     .description('a group of real daemons on this machine')
     .addCommand(upCommand())
-    .addCommand(runScenarioCommand())
+    .addCommand(labRunCommand())
     .addCommand(showCommand())
     .addCommand(peerCommand('kill', 'end its daemon as if the power were cut', (lab, name) => lab.kill(name)))
     .addCommand(peerCommand('stop', 'end its daemon', (lab, name) => lab.stop(name)))
@@ -33,6 +23,7 @@ export const labCommand = (): Command =>
         lab.pause(name),
       ),
     )
+    .addCommand(labJoinCommand())
     .addCommand(peerCommand('cut', 'pull its network cable (of a lab made with --lan)', cutOff))
     .addCommand(peerCommand('heal', 'undo pause and cut', heal))
     .addCommand(downCommand());
@@ -61,26 +52,36 @@ const upCommand = (): Command =>
       const place = resolve(dir);
       if (threshold < 2 || threshold > peers || peers > 20)
         throw new CommandError('usage', '--threshold must be from 2 to --peers, and --peers at most 20');
+      const source = await sourceOf(primesFile, bits);
       const { Lab } = await import('../../lab/lab.ts');
       const { isLab } = await import('../../lab/lab-state.ts');
       if (isLab(place))
-        throw new CommandError('refused', `a lab is in ${dir} already; end it with: holdfast lab down`);
+        throw new CommandError(
+          'refused',
+          `a lab is in ${dir} already; end it with: holdfast lab down --dir ${dir}`,
+        );
+      // `down` removes the whole folder.
+      if (existsSync(place) && readdirSync(place).length > 0)
+        throw new CommandError('refused', `${dir} exists already and is not empty; name another with --dir`);
+      process.once('SIGINT', () => {
+        // The lab's own listener, which ends its daemons, was there first.
+        process.once('exit', () => rmSync(place, { recursive: true, force: true }));
+        process.exit(130);
+      });
       progress(`starting ${peers} daemons in ${dir}…`);
+      const ciphers = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
       const lab = await Lab.create({
-        ...{
-          peers,
-          threshold,
-          dir: place,
-          outlives: true,
-          ciphers: ['aes', 'blowfish', 'des', '3des', 'xchacha20'],
-        },
+        ...{ peers, threshold, dir: place, outlives: true, ciphers },
         ...(lan ? { lan: await networkFor(peers) } : {}),
+      }).catch((error: unknown) => {
+        rmSync(place, { recursive: true, force: true });
+        throw error;
       });
       try {
         progress('creating the key ca…');
-        await lab.createKey('ca', sourceOf(primesFile, bits));
+        await lab.createKey('ca', source);
       } catch (error) {
-        await lab.close();
+        await lab.remove();
         throw error;
       }
       if (json)
@@ -93,7 +94,7 @@ const upCommand = (): Command =>
         say(
           `${peers} daemons are up, any ${threshold} of them sign with the key ca. Talk to them, for example:`,
         );
-        say(`  export HOLDFAST_HOME=${join(place, 'a')} HOLDFAST_OPERATOR_PASSPHRASE=${lab.passphrase}`);
+        say(`  export HOLDFAST_HOME=${join(place, 'a')} CREDENTIALS_DIRECTORY=${lab.credentials}`);
         say('  holdfast status');
         say('  echo hello | holdfast sign --key ca > signature');
         say(`and end the lab with: holdfast lab down --dir ${place}`);
@@ -112,61 +113,6 @@ async function networkFor(machines: number) {
   return Lan.create(machines, { outlives: true });
 }
 
-const runScenarioCommand = (): Command =>
-  new Command('run')
-    .description('tell a story with a fresh group, checking every claim; without a name: list the stories')
-    .argument('[scenario]')
-    .option('--quiet', 'only the claims, without what goes on at each peer', false)
-    .option('--bits <bits>', 'size of the key', wholeNumber, 2048)
-    .addOption(primesOption())
-    .action(async (name: string | undefined, _, command: Command) => {
-      const { scenarios } = await import('../../lab/scenarios.ts');
-      if (name === undefined)
-        return sayTable(
-          ['scenario', 'what happens'],
-          scenarios.map((one) => [one.name, one.about]),
-        );
-      const scenario = scenarios.find((one) => one.name === name);
-      if (scenario === undefined)
-        throw new CommandError(
-          'usage',
-          `there is no scenario ${name}; there are ${scenarios.map((one) => one.name).join(', ')}`,
-        );
-      const { quiet, bits, primesFile } = optionsOf<{ quiet: boolean; bits: number; primesFile?: string }>(
-        command,
-      );
-      await tell(scenario, quiet, sourceOf(primesFile, bits));
-    });
-
-async function tell(
-  scenario: Scenario,
-  quiet: boolean,
-  source: number | { p: string; q: string },
-): Promise<void> {
-  const { stage } = await import('../../lab/scenario.ts');
-  const { Watch } = await import('../../lab/watch.ts');
-  const { whatForbidsLan } = await import('../../lab/lan.ts');
-  const forbidden = scenario.machines > 0 ? whatForbidsLan() : null;
-  if (forbidden !== null) return say(`skipped: this machine forbids network namespaces: ${forbidden}`);
-  say(strong(`${scenario.name}: ${scenario.about}`));
-  progress(`a ${scenario.group.threshold}-of-${scenario.group.peers} group is made, with a key…`);
-  const lab = await stage(scenario, source);
-  process.once('SIGINT', () => process.exit(130));
-  const watch = quiet ? null : new Watch(lab, (line) => progress(`  ${line}`));
-  try {
-    for (const { claim, run } of scenario.steps()) {
-      const startedAtMs = performance.now();
-      await run(lab).catch((error: Error) => {
-        throw new CommandError('failed', `not shown: ${claim}: ${error.message}`);
-      });
-      say(`✓ ${claim} (${((performance.now() - startedAtMs) / 1000).toFixed(1)} s)`);
-    }
-  } finally {
-    await watch?.stop();
-    await lab.close();
-  }
-}
-
 const showCommand = (): Command =>
   new Command('show')
     .description('every peer of the lab, and what it does')
@@ -174,20 +120,21 @@ const showCommand = (): Command =>
     .action(async (_, command: Command) => {
       const { inOneLine } = await import('../../lab/watch.ts');
       await withLab(command, async (lab) => {
-        const rows = lab.names.map(async (name) => {
-          const { pid, api } = lab.peer(name);
-          if (pid === null) return [name, '-', 'not running'];
-          const limit = AbortSignal.timeout(2000);
-          const silent = new Promise<string>((answer) =>
-            limit.addEventListener('abort', () => answer('silent')),
-          );
-          return [
-            name,
-            String(pid),
-            await Promise.race([api.status().then(inOneLine, () => 'silent'), silent]),
-          ];
-        });
-        sayTable(['peer', 'process', 'state'], await Promise.all(rows));
+        const peers = await Promise.all(
+          lab.names.map(async (name) => {
+            const { pid, home } = lab.peer(name);
+            return { name, home, pid, status: await statusOf(lab, name) };
+          }),
+        );
+        if (optionsOf(command).json) return sayJson({ dir: lab.dir, peers });
+        sayTable(
+          ['peer', 'process', 'state'],
+          peers.map(({ name, pid, status }) =>
+            pid === null
+              ? [name, '-', 'not running']
+              : [name, String(pid), status === null ? 'silent' : inOneLine(status)],
+          ),
+        );
       });
     });
 
@@ -213,7 +160,8 @@ const peerCommand = (
             `${name} is not running; start it with: holdfast lab start ${name}`,
           );
         await act(lab, name);
-        say(`${name}: ${word} done`);
+        if (optionsOf(command).json) sayJson({ peer: name, done: word });
+        else say(`${name}: ${word} done`);
       });
     });
 
@@ -228,8 +176,14 @@ async function cutOff(lab: Lab, name: string): Promise<void> {
 }
 
 async function heal(lab: Lab, name: string): Promise<void> {
+  const { lan } = lab.options;
+  if (lan === undefined && !lab.peer(name).paused)
+    throw new CommandError(
+      'refused',
+      `${name} is not paused, and the peers of this lab share the loopback: only a lab made with --lan has cables`,
+    );
   lab.resume(name);
-  await lab.options.lan?.heal(lab.names.indexOf(name));
+  await lan?.heal(lab.names.indexOf(name));
 }
 
 const downCommand = (): Command =>
@@ -237,33 +191,9 @@ const downCommand = (): Command =>
     .description('end the lab: its daemons, its network, its folder')
     .addOption(dirOption())
     .action(async (_, command: Command) => {
-      const { dir } = optionsOf<DirOption>(command);
+      const { dir, json } = optionsOf<DirOption>(command);
       const lab = await openLab(dir);
       await lab.remove();
-      say(`the lab in ${dir} is gone`);
+      if (json) sayJson({ dir: lab.dir, gone: true });
+      else say(`the lab in ${dir} is gone`);
     });
-
-async function openLab(dir: string): Promise<Lab> {
-  const { Lab } = await import('../../lab/lab.ts');
-  const { isLab } = await import('../../lab/lab-state.ts');
-  if (!isLab(resolve(dir)))
-    throw new CommandError(
-      'failed',
-      `there is no lab in ${dir}; make one with: holdfast lab up --dir ${dir}`,
-    );
-  return Lab.open(resolve(dir));
-}
-
-/** Opens the lab for one command, and leaves it running. */
-async function withLab(command: Command, use: (lab: Lab) => Promise<void>): Promise<void> {
-  const lab = await openLab(optionsOf<DirOption>(command).dir);
-  try {
-    await use(lab);
-  } finally {
-    await lab.release();
-  }
-}
-
-function sourceOf(primesFile: string | undefined, bits: number): number | { p: string; q: string } {
-  return primesFile === undefined ? bits : JSON.parse(readInput(primesFile).toString('utf8'));
-}

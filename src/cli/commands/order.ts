@@ -1,28 +1,49 @@
 import { Command } from 'commander';
-import { openHome, replacePrivateFile } from '../../node/home.ts';
+import { ApiError, connectApi } from '../../api/client.ts';
+import { type Home, openHome, replacePrivateFile } from '../../node/home.ts';
+import { sameBytes } from '../../protocol/codec.ts';
+import { limits } from '../../protocol/limits.ts';
 import { hashOfOrder } from '../../protocol/order.ts';
+import type { Value } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import {
-  handIn,
   type OperatorOptions,
   openOperators,
-  orderText,
-  readOrderFile,
+  operatorFiles,
   signAsOperators,
   wipe,
   withOperator,
-} from '../orders.ts';
-import { CommandError, say } from '../terminal.ts';
+} from '../operators.ts';
+import { actionInWords, factsOf, orderInWords, signaturesInWords, signersOf } from '../order-words.ts';
+import { handIn, orderLine, readOrderFile, type WaitOptions, withWait } from '../orders.ts';
+import { checkForced, checkReach } from '../reach.ts';
+import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
 import { VerifiedChain } from '../verified-chain.ts';
 
 const signCommand = (): Command =>
   withOperator(new Command('sign'))
-    .description('add an operator’s signature to an order')
+    .description('show what an order does, ask, and add an operator’s signature to it')
     .argument('<file>', 'what a command wrote with --order-file')
+    .option('--yes', 'do not ask', false)
     .action(async (file: string, _, command: Command) => {
-      const options = optionsOf<OperatorOptions>(command);
+      const options = optionsOf<OperatorOptions & { yes: boolean }>(command);
       const home = openHome(options.home);
-      const order = readOrderFile(file);
+      const order = await readOrderFile(file);
+      const { cluster, sequence, ancestorEpoch } = order.body;
+      if (!sameBytes(cluster, home.cluster))
+        throw new CommandError('refused', `${file} is an order for another cluster; nothing was signed`);
+      operatorFiles(home, options);
+      const head = await newestKnown(home);
+      for (const line of orderInWords(factsOf(order, home, head))) progress(line);
+      if (head !== null && sequence <= head.lastOrder)
+        throw new CommandError('refused', `order ${sequence} was used already; have it made again`);
+      if (head !== null && head.epoch - ancestorEpoch > limits.orderAgeEpochsMax)
+        throw new CommandError(
+          'refused',
+          `the order is more than ${limits.orderAgeEpochsMax} epochs old; have it made again`,
+        );
+      if (!options.yes && !(await confirm('sign it?', 'give --yes')))
+        throw new CommandError('refused', 'nothing was signed');
       const keys = await openOperators(home, options);
       const added = signAsOperators(home, keys, hashOfOrder(order));
       wipe(keys);
@@ -30,28 +51,54 @@ const signCommand = (): Command =>
         ({ operator }) => !added.some((mine) => mine.operator === operator),
       );
       const signatures = [...others, ...added].sort((a, b) => a.operator - b.operator);
-      replacePrivateFile(file, Buffer.from(orderText({ ...order, signatures })));
-      say(
-        `${file}: ${order.body.action.type}, signed by ${signatures.length} of ${home.genesis.operatorsNeeded} operators`,
-      );
+      const signed = { ...order, signatures };
+      replacePrivateFile(file, Buffer.from(orderLine(signed)));
+      const facts = factsOf(signed, home, head);
+      if (options.json) return sayJson({ file, ...facts });
+      const next = facts.signedBy.length < facts.needed ? 'sign' : 'submit';
+      say(`${file}: ${signaturesInWords(facts)}; next: holdfast order ${next} ${file}`);
     });
 
+/** The newest value of the running daemon, or else the newest that a command in this home has seen; null for none. */
+async function newestKnown(home: Home): Promise<Value | null> {
+  const daemon = connectApi(home.socketFile);
+  const chain = new VerifiedChain(home, daemon);
+  try {
+    return await chain.head();
+  } catch (error) {
+    if (error instanceof ApiError && (error.code === 'not-running' || error.code === 'not-a-member'))
+      return chain.seen;
+    throw error;
+  } finally {
+    await daemon.close();
+  }
+}
+
 const submitCommand = (): Command =>
-  new Command('submit')
+  withWait(new Command('submit'))
     .description('hand in an order that enough operators have signed')
     .argument('<file>')
-    .option('--no-wait', 'return before the group has carried it out')
     .action(async (file: string, _, command: Command) => {
-      const options = optionsOf<{ wait: boolean }>(command);
-      const order = readOrderFile(file);
+      const options = optionsOf<WaitOptions>(command);
+      const order = await readOrderFile(file);
       await withDaemon(command, async (daemon, home) => {
-        if (order.signatures.length < home.genesis.operatorsNeeded)
+        const { cluster, action } = order.body;
+        if (!sameBytes(cluster, home.cluster))
+          throw new CommandError('refused', 'the order is for another cluster; it was not handed in');
+        const { operatorsNeeded } = home.genesis;
+        const signers = signersOf(order, home);
+        if (signers.length < operatorsNeeded)
           throw new CommandError(
             'refused',
-            `only ${order.signatures.length} of ${home.genesis.operatorsNeeded} operators signed ${file}; see holdfast order sign`,
+            `${file} is signed by ${signers.length} of the ${operatorsNeeded} operators that are needed; have another sign it with: holdfast order sign ${file}`,
           );
         const chain = new VerifiedChain(home, daemon);
-        await handIn([order], chain, daemon, options, () => `${order.body.action.type} carried out`);
+        const head = await chain.head();
+        if (action.type === 'raise-threshold' && action.threshold > head.threshold)
+          await checkReach(action.threshold, head, daemon, home.genesis);
+        if (action.type === 'force-evict') await checkForced(action.remaining, head, daemon, home.genesis);
+        const words = actionInWords(action, home, head);
+        await handIn([order], chain, daemon, options, () => `carried out: ${words}`);
       });
     });
 

@@ -1,12 +1,20 @@
 import { Command } from 'commander';
-import { optionsOf, withDaemon } from '../context.ts';
+import type { PeerView } from '../../node/view.ts';
+import { optionsOf, withApi } from '../context.ts';
 import { faint, progress, say, sayJson, sayTable } from '../terminal.ts';
+
+/** Members are connected to each other; one that waits asks through the lobby, now and then. */
+const link = ({ self, state, connected }: PeerView): string => {
+  if (self) return 'self';
+  if (state === 'waiting') return '-';
+  return connected ? 'up' : 'down';
+};
 
 export const peersCommand = (): Command =>
   new Command('peers')
     .description('members, and those who wait for admission, with fingerprints')
     .action(async (_, command: Command) => {
-      const peers = await withDaemon(command, (daemon) => daemon.peers());
+      const peers = await withApi(command, (daemon) => daemon.peers());
       if (optionsOf(command).json) return sayJson({ peers });
       if (peers.length === 0) return say(faint('nobody yet'));
       sayTable(
@@ -15,11 +23,19 @@ export const peersCommand = (): Command =>
           peer.index === null ? '-' : String(peer.index),
           peer.name,
           peer.state,
-          peer.self ? 'self' : peer.connected ? 'up' : 'down',
+          link(peer),
           peer.fingerprint ?? '-',
           peer.peer,
         ]),
       );
-      if (peers.some((peer) => peer.state === 'waiting' && !peer.self))
-        progress('compare each fingerprint with what join showed there, then: holdfast admit NAME…');
+      const members = new Set(peers.filter(({ state }) => state === 'member').map(({ name }) => name));
+      const waiting = peers.filter(({ state, self }) => state === 'waiting' && !self);
+      if (waiting.length === 0) return;
+      const back = waiting.filter(({ name }) => members.has(name)).map(({ name }) => name);
+      progress(
+        `compare each fingerprint with what join showed there, then: ${[
+          ...(back.length < waiting.length ? ['holdfast admit NAME…'] : []),
+          ...back.map((name) => `holdfast reinstate ${name}`),
+        ].join(', ')}`,
+      );
     });

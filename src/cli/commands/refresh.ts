@@ -1,6 +1,7 @@
 import { Command } from 'commander';
-import { duration, interruption, optionsOf, withDaemon } from '../context.ts';
-import { CommandError, progress, say, sayJson } from '../terminal.ts';
+import { duration, optionsOf, withDaemon } from '../context.ts';
+import { CommandError, say, sayJson } from '../terminal.ts';
+import { untilDone } from '../waiting.ts';
 
 interface RefreshOptions {
   wait: boolean;
@@ -24,23 +25,15 @@ export const refreshCommand = (): Command =>
           else say(`a change from epoch ${before} is asked for; see holdfast status`);
           return;
         }
-        progress(`waiting for the epoch after ${before}…`);
-        const signal = interruption(timeout);
         const retired = async () => {
           const [newest] = await daemon.epochs(1);
           return newest !== undefined && newest.epoch > before && newest.retired ? newest : null;
         };
-        const done = await daemon.until(retired, signal).catch(async (error: unknown) => {
-          if (!signal.aborted) throw error;
-          const { change, members, connected } = await daemon.status();
-          const missing =
-            change === null || change.missing.length === 0
-              ? `${members - 1 - connected.length} not connected`
-              : change.missing.join(', ');
-          throw new CommandError(
-            'not-enough-peers',
-            `epoch ${before} is still the newest; missing: ${missing}; it goes on when they are back`,
-          );
+        const done = await untilDone(daemon, retired, {
+          timeoutMs: timeout,
+          begins: `waiting for the epoch after ${before}…`,
+          stopped: 'stopped waiting; the refresh goes on; see holdfast status',
+          late: (missing) => `epoch ${before} is still the newest${missing}; it goes on when they are back`,
         });
         if (json) sayJson({ from: before, epoch: done.epoch, done: true, dealt: done.dealt });
         else

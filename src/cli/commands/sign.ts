@@ -1,52 +1,53 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 import { Command } from 'commander';
 import { ApiError } from '../../api/client.ts';
+import { newSignRequest, requestLifetimeMs } from '../../api/sign-request.ts';
 import { verifySignature } from '../../crypto/public-key-formats.ts';
 import { fromHex } from '../../protocol/codec.ts';
-import { digestBytes, signUse } from '../../protocol/use-request.ts';
-import { duration, optionsOf, withDaemon } from '../context.ts';
-import { openClientFile } from '../key-files.ts';
+import { optionsOf, withApi } from '../context.ts';
 import {
+  clientOption,
+  clusterOf,
   findKey,
   missingPeers,
-  publicKeyOf,
-  requestLifetimeMs,
+  openClient,
+  pinnedKey,
+  publicKeyOption,
   type SchemeOptions,
+  timeoutOption,
   withScheme,
 } from '../keys.ts';
-import { CommandError, progress, readInput, sayBytes } from '../terminal.ts';
+import { CommandError, progress, readInput, refuseBytesOnTerminal, sayBytes, sayJson } from '../terminal.ts';
 
 interface SignOptions extends SchemeOptions {
-  client?: string;
   timeout: number;
+  publicKey?: string;
 }
 
 export const signCommand = (): Command =>
   withScheme(new Command('sign'))
-    .description('sign a file; the raw signature goes to standard output')
+    .description('sign a file; the raw signature goes to standard output (with --json in base64)')
     .argument('[file]', 'standard input when left out or -', '-')
-    .option('--client <file>', "client key (default: the home's clients/operator.key)")
-    .option('--timeout <time>', 'how long to wait for enough peers', duration, 8000)
+    .addOption(clientOption())
+    .addOption(publicKeyOption())
+    .addOption(timeoutOption())
     .action(async (file: string, _, command: Command) => {
       const options = optionsOf<SignOptions>(command);
       const { scheme, hash, timeout } = options;
-      await withDaemon(command, async (daemon, home) => {
-        const client = openClientFile(options.client ?? join(home.clientsDir, 'operator.key'));
-        const digest = new Uint8Array(createHash(hash).update(readInput(file)).digest());
-        const key = await findKey(daemon, options.key);
-        const request = signUse(client.seed, {
-          cluster: home.cluster,
-          client: client.publicKey,
-          key: fromHex(key.id),
-          operation: 'sign',
-          scheme,
-          hash,
-          digest,
-          salt: new Uint8Array(randomBytes(scheme === 'pss' ? digestBytes[hash] : 0)),
-          nonce: new Uint8Array(randomBytes(16)),
-          expiresAtMs: Date.now() + requestLifetimeMs,
-        });
+      refuseBytesOnTerminal(options);
+      await withApi(command, async (daemon) => {
+        const client = openClient(command);
+        const digest = new Uint8Array(
+          createHash(hash)
+            .update(await readInput(file))
+            .digest(),
+        );
+        const cluster = await clusterOf(command, daemon);
+        const key = await findKey(daemon, cluster, options.key);
+        const publicKey = await pinnedKey(key, options.publicKey);
+        const expiresAtMs = Date.now() + requestLifetimeMs;
+        const asked = { cluster, key: fromHex(key.id), client, expiresAtMs };
+        const request = newSignRequest({ ...asked, scheme, hash, digest });
         client.seed.fill(0);
         const answer = await daemon.sign(request, timeout).catch((error: unknown) => {
           throw error instanceof ApiError && error.code === 'not-enough-peers'
@@ -54,12 +55,15 @@ export const signCommand = (): Command =>
             : error;
         });
         const { signature } = answer;
-        if (!verifySignature({ key: publicKeyOf(key), scheme, hash, signed: { digest }, signature }))
+        if (!verifySignature({ key: publicKey, scheme, hash, signed: { digest }, signature }))
           throw new CommandError(
             'failed',
             'the daemon returned a signature that is not valid; nothing was written',
           );
-        progress(`signed in epoch ${answer.epoch} by ${answer.signers.join(', ')}`);
-        sayBytes(signature);
+        const { epoch, signers } = answer;
+        progress(`signed in epoch ${epoch} by ${signers.join(', ')}`);
+        if (!options.json) return sayBytes(signature);
+        const base64 = Buffer.from(signature).toString('base64');
+        sayJson({ key: options.key, scheme, hash, epoch, signers, signature: base64 });
       });
     });

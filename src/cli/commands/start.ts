@@ -1,8 +1,10 @@
 import { Command, Option } from 'commander';
 import { claimSocket } from '../../api/socket.ts';
-import { openHome } from '../../node/home.ts';
+import { tcpDoorOf } from '../../api/tcp-door.ts';
+import { type Home, openHome } from '../../node/home.ts';
+import { foreignFiles, wideFiles } from '../../node/home-inspection.ts';
 import { optionsOf } from '../context.ts';
-import { progress, say } from '../terminal.ts';
+import { CommandError, progress, say, sayJsonLine } from '../terminal.ts';
 
 export const startCommand = (): Command =>
   new Command('start')
@@ -15,7 +17,9 @@ export const startCommand = (): Command =>
     .action(async (_, command: Command) => {
       const options = optionsOf<{ whileStdinOpen: boolean }>(command);
       const home = openHome(options.home);
+      checkAccess(home);
       const settings = home.readSettings();
+      const tcp = tcpDoorOf(settings, home.dir);
       await claimSocket(home.socketFile);
       const stopped = stopSignal(options.whileStdinOpen);
       // The network, the server and all that hangs on them are loaded by this command only: the others stay quick.
@@ -25,8 +29,10 @@ export const startCommand = (): Command =>
       const log = createLog({ level: settings.logLevel, pretty: process.stderr.isTTY });
       const daemon = await startDaemon({ home, settings, log });
       try {
-        const api = await serveApi({ daemon, socketFile: home.socketFile, log });
-        say(`ready ${daemon.peer}`);
+        const api = await serveApi({ daemon, socketFile: home.socketFile, tcp, log });
+        if (api.tcpUrl !== null) progress(`the API listens on ${api.tcpUrl}`);
+        if (options.json) sayJsonLine({ ready: true, peer: daemon.peer, api: api.tcpUrl });
+        else say(`ready ${daemon.peer}`);
         const reason = await Promise.race([stopped, daemon.failed]);
         if (typeof reason === 'string') progress(`stopping: ${reason}`);
         await api.close();
@@ -37,6 +43,20 @@ export const startCommand = (): Command =>
         if (options.whileStdinOpen) process.stdin.destroy();
       }
     });
+
+function checkAccess({ dir }: Home): void {
+  const [wide] = wideFiles(dir);
+  // What a link leads to is not reached from the home by chmod -R.
+  const from = wide?.startsWith(`${dir}/`) ? dir : wide;
+  if (wide !== undefined)
+    throw new CommandError('failed', `others on this machine may read ${wide}; run: chmod -R go= ${from}`);
+  const [foreign] = foreignFiles(dir);
+  if (foreign !== undefined)
+    throw new CommandError(
+      'failed',
+      `${foreign} belongs to another user, who can read and change it; look what it is, and who starts this daemon`,
+    );
+}
 
 /** Resolves with the reason to stop. A second signal ends the process at once: nothing durable depends on a clean stop. */
 function stopSignal(whileStdinOpen: boolean): Promise<string> {

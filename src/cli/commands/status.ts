@@ -1,18 +1,20 @@
 import { Command } from 'commander';
 import type { StatusView } from '../../node/view.ts';
-import { interruption, optionsOf, withDaemon } from '../context.ts';
-import { bad, faint, say, sayJson, strong } from '../terminal.ts';
+import { interruption, optionsOf, withApi } from '../context.ts';
+import { pauseInWords } from '../pause-words.ts';
+import { bad, faint, say, sayJson, sayJsonLine, strong } from '../terminal.ts';
 
 export const statusCommand = (): Command =>
   new Command('status')
-    .description('epoch, who is connected, last and next refresh, what is wrong and what to do')
+    .description('epoch, who holds it, who is connected, last and next refresh, what is wrong and what to do')
     .option('--watch', 'again after every change, until interrupted', false)
+    .addHelpText('after', '\nWith --watch --json each status is one JSON document in a line of its own.')
     .action(async (_, command: Command) => {
       const { watch, json } = optionsOf<{ watch: boolean }>(command);
-      await withDaemon(command, async (daemon) => {
+      await withApi(command, async (daemon) => {
         const show = async (): Promise<null> => {
           const status = await daemon.status();
-          if (json) sayJson(status);
+          if (json) (watch ? sayJsonLine : sayJson)(status);
           else showStatus(status, Date.now());
           return null;
         };
@@ -33,9 +35,14 @@ function showStatus(status: StatusView, nowMs: number): void {
   row(
     'epoch',
     status.epoch === null
-      ? 'not founded yet'
+      ? 'none yet'
       : `${status.epoch}, share held of ${status.shareEpochs.length === 0 ? 'none' : status.shareEpochs.join(', ')}`,
   );
+  if (status.state === 'member' && status.epoch !== 0)
+    row(
+      'held by',
+      `${status.holders.length} of ${status.members}${status.holders.length > 0 ? `: ${status.holders.join(', ')}` : ''}`,
+    );
   if (status.choice !== null) row('group', status.choice);
   row(
     'connected',
@@ -58,6 +65,7 @@ function showStatus(status: StatusView, nowMs: number): void {
       `${change.phase} for epoch ${change.epoch}${round}; ${change.attending.length} take part, ${change.needed} needed${missing}`,
     );
   }
+  for (const pause of status.pauses) row('recovery', pauseInWords(pause));
   for (const { what, remedy } of status.problems) say(`${bad('!')} ${what} ${remedy}`);
 }
 

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
-import { runOrders, withOrder } from '../orders.ts';
+import { type OrderOptions, runOrders, withOrder } from '../orders.ts';
+import { checkReach } from '../reach.ts';
 import { CommandError, confirm, progress } from '../terminal.ts';
 
 const raiseCommand = (): Command =>
@@ -10,10 +11,10 @@ const raiseCommand = (): Command =>
     .argument('<k>', 'the new threshold', wholeNumber)
     .option('--yes', 'do not ask', false)
     .action(async (threshold: number, _, command: Command) => {
-      const { yes } = optionsOf<{ yes: boolean }>(command);
+      const { yes, orderFile } = optionsOf<OrderOptions & { yes: boolean }>(command);
       await runOrders(
         command,
-        async (head, _daemon, home) => {
+        async (head, daemon, home) => {
           if (threshold <= head.threshold)
             throw new CommandError('refused', `the threshold is ${head.threshold} and can only be raised`);
           if (threshold > head.roster.length)
@@ -21,6 +22,8 @@ const raiseCommand = (): Command =>
               'refused',
               `${head.roster.length} members cannot carry a threshold of ${threshold}; admit more first`,
             );
+          // An order for others to sign is handed in later: `order submit` looks then.
+          if (orderFile === undefined) await checkReach(threshold, head, daemon, home.genesis);
           progress(
             `from the next epoch on: ${explainChoice(head.roster.length, threshold, home.genesis.faultModel)}`,
           );

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { verifySignature } from '../../crypto/public-key-formats.ts';
-import { optionsOf, withDaemon } from '../context.ts';
-import { findKey, publicKeyOf, type SchemeOptions, withScheme } from '../keys.ts';
+import { publicKeyOf } from '../../node/view.ts';
+import { optionsOf, withApi } from '../context.ts';
+import { clusterOf, findKey, type SchemeOptions, withScheme } from '../keys.ts';
 import { CommandError, readInput, say, sayJson } from '../terminal.ts';
 
 export const verifyCommand = (): Command =>
@@ -12,9 +13,11 @@ export const verifyCommand = (): Command =>
     .action(async (file: string, _, command: Command) => {
       const options = optionsOf<SchemeOptions & { signature: string }>(command);
       const { scheme, hash } = options;
-      const signature = new Uint8Array(readInput(options.signature));
-      const data = new Uint8Array(readInput(file));
-      const key = await withDaemon(command, (daemon) => findKey(daemon, options.key));
+      const signature = new Uint8Array(await readInput(options.signature));
+      const data = new Uint8Array(await readInput(file));
+      const key = await withApi(command, async (daemon) =>
+        findKey(daemon, await clusterOf(command, daemon), options.key),
+      );
       const valid = verifySignature({ key: publicKeyOf(key), scheme, hash, signed: { data }, signature });
       if (options.json) sayJson({ key: options.key, scheme, hash, valid });
       if (!valid)

@@ -41,7 +41,7 @@ export const growAndShrink: Scenario = {
         claim: 'a dead member of this 2-of-3 group is replaced: a forced eviction, then an admission',
         run: async (lab) => {
           await lab.kill('c');
-          await lab.evict(['c'], ['--forced', '--yes']);
+          await lab.evict(['c'], ['--forced', '--yes', 'c']);
           await takeIn(lab, ['f']);
           check((await lab.sign('f', 'ca', message)).equals(expected), 'the signature is the same');
         },

@@ -1,4 +1,3 @@
-import { forgetAddresses } from '../forget-addresses.ts';
 import type { Lab } from '../lab.ts';
 import type { Lan } from '../lan.ts';
 import {
@@ -11,6 +10,7 @@ import {
   untilSaid,
   untilShare,
 } from '../scenario.ts';
+import { forgetAddresses } from '../tampering.ts';
 
 const message = 'signed whatever the network does\n';
 const everybody = ['a', 'b', 'c', 'd', 'e'];

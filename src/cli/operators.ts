@@ -1,0 +1,74 @@
+/** The operators whose keys a command signs with. */
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { SigningKey } from '../api/client-file.ts';
+import type { Home } from '../node/home.ts';
+import { sameBytes } from '../protocol/codec.ts';
+import { type OperatorSignature, operatorSign } from '../protocol/order.ts';
+import { collect } from './context.ts';
+import { openOperatorFile, operatorPublicKey } from './key-files.ts';
+import { passphraseSource } from './passphrases.ts';
+import { CommandError } from './terminal.ts';
+
+export interface OperatorOptions {
+  operator?: string[];
+  passphraseFile?: string[];
+}
+
+/** Adds the options that say which operators sign. */
+export const withOperator = (command: Command): Command =>
+  command
+    .option('--operator <file>', "operator key (repeat for several; default: the home's own)", collect)
+    .option(
+      '--passphrase-file <file>',
+      'file whose first line is the passphrase, mode 0600 (of all keys; or repeat it, in the order of --operator)',
+      collect,
+    );
+
+/**
+ * The files of the operators' keys, of as many different operators of this cluster. Needs no passphrase, so that nobody
+ * types one in vain. Throws `CommandError`.
+ */
+export function operatorFiles(home: Home, { operator }: OperatorOptions): string[] {
+  const files = operator ?? [home.operatorFile];
+  const listed = files.map((file) => {
+    if (!existsSync(file))
+      throw new CommandError(
+        'usage',
+        `there is no operator key ${file}; name where one is with --operator FILE`,
+      );
+    const key = operatorPublicKey(file);
+    const at = home.genesis.operators.findIndex((known) => sameBytes(known, key));
+    if (at < 0) throw new CommandError('refused', `${file} is not the key of an operator of this cluster`);
+    return at;
+  });
+  const twice = listed.findIndex((at, place) => listed.indexOf(at) < place);
+  if (twice >= 0)
+    throw new CommandError('usage', `${files[twice]} is the key of an operator that is named already`);
+  return files;
+}
+
+/** Opens the keys; their seeds are the caller's to `wipe`. Throws `CommandError` for a wrong passphrase. */
+export async function openOperators(home: Home, options: OperatorOptions): Promise<SigningKey[]> {
+  const files = operatorFiles(home, options);
+  const passphraseOf = passphraseSource(options.passphraseFile, files.length);
+  const keys: SigningKey[] = [];
+  for (const [at, file] of files.entries()) {
+    const passphrase = await passphraseOf(at, { of: file, fresh: false });
+    keys.push(await openOperatorFile(file, passphrase));
+  }
+  return keys;
+}
+
+/** Signs a digest with every key. Throws `ProtocolError` for one that the genesis does not list. */
+export function signAsOperators(
+  home: Home,
+  keys: readonly SigningKey[],
+  digest: Uint8Array,
+): OperatorSignature[] {
+  return keys.map((key) => operatorSign(home.genesis, key.seed, digest));
+}
+
+export const wipe = (keys: readonly SigningKey[]): void => {
+  for (const key of keys) key.seed.fill(0);
+};

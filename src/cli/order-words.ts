@@ -1,0 +1,130 @@
+/** Orders in words: what operators are shown before they sign, and told when it was done. */
+import { bitLength } from '../crypto/integers.ts';
+import { verify } from '../crypto/signature.ts';
+import type { Home } from '../node/home.ts';
+import { fingerprintOf } from '../protocol/admission.ts';
+import { hex, numberOf } from '../protocol/codec.ts';
+import { type Action, hashOfOrder, type Order } from '../protocol/order.ts';
+import { explainChoice, memberAt } from '../protocol/roster.ts';
+import type { Client, Value } from '../protocol/value.ts';
+import { CommandError } from './terminal.ts';
+
+type Cluster = Pick<Home, 'genesis' | 'cluster'>;
+
+/**
+ * What the action does, in one sentence that says all that its order binds.
+ * @param head the newest value known here, for what an order names by number only; null when none is known
+ */
+export function actionInWords(action: Action, { genesis, cluster }: Cluster, head: Value | null): string {
+  const newcomer = ({ peer, epochKey }: { peer: string; epochKey: Uint8Array }): string =>
+    `fingerprint ${fingerprintOf({ cluster, peer, epochKey })}, peer ${peer}`;
+  const member = (index: number): string => {
+    const name = head === null ? undefined : memberAt(head.roster, index)?.name;
+    return name === undefined ? `member ${index} (its name is not known here)` : `${name} (member ${index})`;
+  };
+  switch (action.type) {
+    case 'create-key': {
+      const bits = bitLength(numberOf(action.modulus));
+      const k = action.commitments.length + 1;
+      return `create key ${action.name}, RSA of ${bits} bits, to ${action.use} with; ${k} peers must work together to use it`;
+    }
+    case 'destroy-key':
+      return `destroy key ${action.name} for ever: every share of it is erased`;
+    case 'admit':
+      return `admit ${action.name} as a member: ${newcomer(action)}`;
+    case 'reinstate':
+      return `give ${member(action.index)} its place again, with a new home: ${newcomer(action)}`;
+    case 'evict':
+      return `evict ${member(action.index)}`;
+    case 'force-evict': {
+      const stay = action.remaining.map(member).join(', ');
+      const gone = head?.roster.filter(({ index }) => !action.remaining.includes(index)) ?? [];
+      const who = gone.length === 0 ? 'all other members' : gone.map(({ index }) => member(index)).join(', ');
+      return `evict by force ${who}; ${stay} decide alone: ${forcedRisk('those evicted')}`;
+    }
+    case 'raise-threshold': {
+      const choice =
+        head === null ? '' : `: ${explainChoice(head.roster.length, action.threshold, genesis.faultModel)}`;
+      return `raise the threshold to ${action.threshold}, for ever${choice}`;
+    }
+    case 'add-client': {
+      const { name, publicKey, ratePerMinute } = action.client;
+      return `list client ${name}: ${rightsInWords(action.client)}; ${rateInWords(ratePerMinute)}; public key ${hex(publicKey)}`;
+    }
+    case 'remove-client':
+      return `remove client ${action.name}`;
+  }
+}
+
+/** What a forced eviction may do, said wherever one is asked for. */
+export const forcedRisk = (who: string): string =>
+  `should ${who} still run somewhere with enough others, they are a second group with the same key`;
+
+export const rightsInWords = ({ rights }: Pick<Client, 'rights'>): string =>
+  rights
+    .map(
+      ({ key, operations, schemes }) =>
+        `${operations.join('+')} with ${key}${schemes === undefined ? '' : ` by ${schemes.join('+')}`}`,
+    )
+    .join(', ');
+
+const rateInWords = (perMinute: number): string =>
+  perMinute === 0 ? 'no bound on its requests' : `${perMinute} requests a minute at each peer`;
+
+/** Numbers, from 1 in the order of the genesis, of those who signed. Throws `CommandError` for a false signature. */
+export function signersOf(order: Order, { genesis }: Cluster): number[] {
+  const digest = hashOfOrder(order);
+  const signers = order.signatures.map(({ operator, signature }) => {
+    const key = genesis.operators[operator];
+    if (key === undefined || !verify(key, digest, signature))
+      throw new CommandError(
+        'refused',
+        `the signature of operator ${operator + 1} is false; have the order made again`,
+      );
+    return operator + 1;
+  });
+  return [...new Set(signers)].sort((a, b) => a - b);
+}
+
+/** An order with all that an operator should know before it signs; the document of `--json`. */
+export interface OrderFacts {
+  action: Action['type'];
+  words: string;
+  cluster: string;
+  clusterName: string;
+  sequence: number;
+  ancestorEpoch: number;
+  knownEpoch: number | null;
+  signedBy: number[];
+  needed: number;
+  operators: number;
+}
+
+/** Throws `CommandError` for a false signature. */
+export function factsOf(order: Order, of: Cluster, head: Value | null): OrderFacts {
+  const { action, sequence, ancestorEpoch } = order.body;
+  return {
+    action: action.type,
+    words: actionInWords(action, of, head),
+    cluster: hex(of.cluster),
+    clusterName: of.genesis.name,
+    sequence,
+    ancestorEpoch,
+    knownEpoch: head?.epoch ?? null,
+    signedBy: signersOf(order, of),
+    needed: of.genesis.operatorsNeeded,
+    operators: of.genesis.operators.length,
+  };
+}
+
+/** Who has signed, and how many are needed. */
+export const signaturesInWords = ({ signedBy, needed, operators }: OrderFacts): string =>
+  signedBy.length === 0
+    ? `signed by nobody; ${needed} of ${operators} operators are needed`
+    : `signed by operator${signedBy.length === 1 ? '' : 's'} ${signedBy.join(', ')}: ${signedBy.length} of ${needed} needed (there are ${operators})`;
+
+export const orderInWords = (facts: OrderFacts): string[] => [
+  facts.words,
+  `order ${facts.sequence} of cluster ${facts.clusterName} (${facts.cluster.slice(0, 16)}…), made in epoch ${facts.ancestorEpoch}; ${facts.knownEpoch === null ? 'no epoch is known here' : `the newest known here is ${facts.knownEpoch}`}`,
+  signaturesInWords(facts),
+];

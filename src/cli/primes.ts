@@ -1,0 +1,28 @@
+/** Of what a new key is made: how large it is, or two safe primes that somebody brings. */
+import { checkSafePrimes, type Primes } from '../crypto/key-creation.ts';
+import { CommandError, readSecretInput } from './terminal.ts';
+
+export const keySizes = [2048, 3072, 4096];
+
+/** Throws `CommandError('usage')` for any other. */
+export function checkKeySize(bits: number): void {
+  if (!keySizes.includes(bits))
+    throw new CommandError('usage', `--bits must be one of ${keySizes.join(', ')} (it is ${bits})`);
+}
+
+/** The primes in a file, as `{"p": hex, "q": hex}`. Throws `CommandError`. */
+export async function readPrimes(file: string): Promise<Primes> {
+  const content = await readSecretInput(file);
+  let primes: Primes;
+  try {
+    const { p, q } = JSON.parse(content.toString('utf8')) as { p: string; q: string };
+    primes = { p: BigInt(`0x${p}`), q: BigInt(`0x${q}`) };
+  } catch {
+    throw new CommandError('failed', `${file} does not hold {"p": hex, "q": hex}`);
+  } finally {
+    content.fill(0);
+  }
+  if (!checkSafePrimes(primes.p, primes.q))
+    throw new CommandError('refused', `${file} does not hold two different safe primes`);
+  return primes;
+}

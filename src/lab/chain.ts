@@ -1,0 +1,23 @@
+/** The history that a peer shows, with every certificate in it checked. */
+import { openHome } from '../node/home.ts';
+import { hex } from '../protocol/codec.ts';
+import { checkFounding, checkLink, type Link } from '../protocol/link.ts';
+import { hashOfValue } from '../protocol/value.ts';
+import type { Lab } from './lab.ts';
+
+/** The hash of the value of every epoch from 0 on. Throws `ProtocolError` where a link is not certified. */
+export async function certifiedChain(lab: Lab, name: string): Promise<string[]> {
+  const { genesis, cluster } = openHome(lab.peer(name).home);
+  const chain: string[] = [];
+  let newest: Link | undefined;
+  for (;;) {
+    const links = await lab.api(name).links(chain.length);
+    if (links.length === 0) return chain;
+    for (const link of links) {
+      if (newest === undefined) checkFounding(genesis, link);
+      else checkLink(genesis, cluster, newest.value, link);
+      chain.push(hex(hashOfValue(link.value)));
+      newest = link;
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/** A client of a lab's group, as a program that talks to daemons over their sockets: it has messages signed. */
+import { execFileSync } from 'node:child_process';
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openClientFile, type SigningKey } from '../api/client-file.ts';
+import { newSignRequest, requestLifetimeMs } from '../api/sign-request.ts';
+import type { SignAnswer } from '../node/view.ts';
+import { fromHex } from '../protocol/codec.ts';
+import type { SignBody, UseRequest } from '../protocol/use-request.ts';
+import type { Lab } from './lab.ts';
+
+export class Client {
+  readonly publicKey: KeyObject;
+  readonly pem: string;
+  private readonly lab: Lab;
+  private readonly key: SigningKey;
+  private readonly ids: { key: Uint8Array; cluster: Uint8Array };
+
+  private constructor(lab: Lab, pem: string, key: SigningKey, ids: Client['ids']) {
+    this.lab = lab;
+    this.pem = pem;
+    this.publicKey = createPublicKey(pem);
+    this.key = key;
+    this.ids = ids;
+  }
+
+  /** The operator's client, which the first peer's home holds, for the key of this name. */
+  static async of(lab: Lab, keyName: string): Promise<Client> {
+    const [first = ''] = lab.names;
+    const pem = (await lab.must(first, ['key', 'public', keyName])).toString('utf8');
+    const id = (await lab.api(first).keys()).find(({ name }) => name === keyName)?.id ?? '';
+    const { cluster } = await lab.api(first).status();
+    const key = openClientFile(join(lab.peer(first).home, 'clients', 'operator.key'));
+    return new Client(lab, pem, key, { key: fromHex(id), cluster: fromHex(cluster) });
+  }
+
+  /** A request for a PKCS#1 signature, good for any daemon and for asking again. */
+  request(data: string): UseRequest<SignBody> {
+    return newSignRequest({
+      ...{ ...this.ids, client: this.key, scheme: 'pkcs1', hash: 'sha256' },
+      digest: new Uint8Array(createHash('sha256').update(data).digest()),
+      expiresAtMs: Date.now() + requestLifetimeMs,
+    });
+  }
+
+  /** A PKCS#1 signature, asked for at `name`; rejects with `ApiError`. */
+  sign(name: string, data: string, timeoutMs = 60_000): Promise<SignAnswer> {
+    return this.lab.api(name).sign(this.request(data), timeoutMs);
+  }
+
+  accepts(data: string, signature: Uint8Array): boolean {
+    return verify('sha256', Buffer.from(data), this.publicKey, signature);
+  }
+
+  /** OpenSSL's verdict, as its command line prints it; throws when that is not there, or says no. */
+  opensslVerdict(data: string, signature: Uint8Array, options: readonly string[] = []): string {
+    const file = (name: string, content: string | Uint8Array): string => {
+      const path = join(this.lab.dir, name);
+      writeFileSync(path, content);
+      return path;
+    };
+    const pem = file('public.pem', this.pem);
+    const args = ['dgst', '-sha256', '-verify', pem, '-signature', file('signature', signature)];
+    return execFileSync('openssl', [...args, ...options, file('signed', data)], { encoding: 'utf8' }).trim();
+  }
+}

@@ -1,0 +1,48 @@
+/** What a story does to the store of a peer whose daemon is stopped. */
+import { randomBytes } from 'node:crypto';
+import { decode, encode } from 'cborg';
+import { openHome } from '../node/home.ts';
+import { addressesRecord } from '../node/membership.ts';
+import { FileStore } from '../node/store/file-store.ts';
+import type { StoreTransaction } from '../node/store/store.ts';
+
+/** The peer forgets where the others are: what is left to find them is multicast DNS. */
+export const forgetAddresses = (dir: string): Promise<void> =>
+  tamper(dir, () => ({ puts: [], deletes: [addressesRecord] }));
+
+/** The peer's shares are other numbers than they should be: all it computes with them is false. */
+export const falsifyShares = (dir: string): Promise<void> =>
+  tamper(dir, (records) => ({
+    puts: [...records]
+      .filter(([name]) => name.startsWith('shares/'))
+      .map(([name, record]) => [name, encode(falsified(decode(record)))]),
+    deletes: [],
+  }));
+
+/** Of a record that holds an epoch's share of each key. */
+function falsified(shares: Record<string, Uint8Array>): Record<string, Uint8Array> {
+  const entries = Object.entries(shares).map(([key, share]) => {
+    const other = Uint8Array.from(share);
+    other[other.length - 1] = (share.at(-1) ?? 0) ^ 2;
+    return [key, other] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+async function tamper(
+  dir: string,
+  changes: (records: ReadonlyMap<string, Uint8Array>) => StoreTransaction,
+): Promise<void> {
+  const home = openHome(dir);
+  const store = new FileStore({
+    folder: home.storeDir,
+    cipher: home.readSettings().cipher,
+    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+  });
+  const records = await store.open();
+  try {
+    await store.commit(changes(records));
+  } finally {
+    await store.close();
+  }
+}
