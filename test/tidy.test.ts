@@ -10,7 +10,7 @@ const rooms: Record<string, readonly string[]> = {
   protocol: ['crypto'],
   node: ['protocol', 'cipher', 'crypto'],
   api: ['node', 'protocol', 'crypto'],
-  lab: ['api', 'node'],
+  lab: ['api', 'node', 'protocol'],
   cli: ['lab', 'api', 'node', 'protocol', 'cipher', 'crypto'],
 };
 
@@ -122,7 +122,7 @@ describe('each check can fail', () => {
     ['node/a.ts', "const b = await import('../api/b.ts');"],
     ['node/a.ts', "const worker = new URL('../lab/worker.ts', import.meta.url);"],
     ['api/a.ts', "import '../cli/b.ts';"],
-    ['lab/a.ts', "import { b } from '../protocol/b.ts';"],
+    ['lab/a.ts', "import { b } from '../cipher/b.ts';"],
     ['protocol/a.ts', "import { helper } from '../../test/support/helper.ts';"],
   ])('%s with %j', (file, text) => {
     expect(wrongArrows(tree(file, text))).toHaveLength(1);

@@ -1,11 +1,8 @@
 /** Five daemons in processes of their own on this machine, asked as a program asks them. */
-import { join } from 'node:path';
-import { openClientFile } from '../../src/cli/key-files.ts';
+import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { fromHex } from '../../src/protocol/codec.ts';
-import { signUse } from '../../src/protocol/use-request.ts';
 import { quantile, table, write } from './measure.ts';
-import { type Bits, primesOf, random } from './sample.ts';
+import { type Bits, primesOf } from './sample.ts';
 
 const secondsEach = 5;
 const warmUps = 20;
@@ -36,30 +33,14 @@ export async function benchGroup(bits: Bits): Promise<void> {
 
 /** A function that has one digest signed, by each daemon in turn, and tells how many milliseconds it took. */
 async function signer(lab: Lab): Promise<() => Promise<number>> {
-  const apis = lab.names.map((name) => lab.api(name));
-  const [api] = apis;
-  const key = (await api?.keys())?.[0];
-  const status = await api?.status();
-  if (key === undefined || status === undefined) throw new Error('the group has no key');
-  const client = openClientFile(join(lab.peer('a').home, 'clients', 'operator.key'));
+  const client = await Client.of(lab, 'ca');
+  const { names } = lab;
   let asked = 0;
   return async () => {
-    const daemon = apis[asked % apis.length] ?? lab.api('a');
     asked += 1;
-    const request = signUse(client.seed, {
-      cluster: fromHex(status.cluster),
-      client: client.publicKey,
-      key: fromHex(key.id),
-      operation: 'sign',
-      scheme: 'pkcs1',
-      hash: 'sha256',
-      digest: random(32),
-      salt: new Uint8Array(0),
-      nonce: random(16),
-      expiresAtMs: Date.now() + 60_000,
-    });
+    const request = client.request(`message ${asked}`);
     const startedAtMs = performance.now();
-    await daemon.sign(request, 20_000);
+    await lab.api(names[asked % names.length] ?? 'a').sign(request, 20_000);
     return performance.now() - startedAtMs;
   };
 }

@@ -1,15 +1,18 @@
 /** The whole story on one machine: `scripts/demo [--keep]`. Every claim that it prints was just checked. */
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { check, untilConnected, untilShare } from '../../src/lab/scenario.ts';
+import { falsifyShares } from '../../src/lab/tampering.ts';
 import type { KeyRecord } from '../../src/protocol/value.ts';
 import { sharesSign, stolenShares } from '../../test/support/stolen-shares.ts';
 
 const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 const ciphers = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
 const bits = 3072;
+/** Of a cluster, unless told otherwise. */
+const membersMax = 20;
 
 const write = (text: string): void => void process.stdout.write(text);
 const proven: string[] = [];
@@ -23,10 +26,6 @@ async function step(title: string, run: () => Promise<string>): Promise<void> {
   write(`   ${claim} (${((performance.now() - startedAtMs) / 1000).toFixed(1)} s)\n`);
 }
 
-function check(holds: boolean, claim: string): void {
-  if (!holds) throw new Error(`it is NOT true that ${claim}`);
-}
-
 const lab = await Lab.create({ peers: 5, threshold: 3, ciphers, outlives: options.keep }).catch(
   (error: Error) => {
     process.stderr.write(`the group could not be started: ${error.message}\n`);
@@ -36,25 +35,21 @@ const lab = await Lab.create({ peers: 5, threshold: 3, ciphers, outlives: option
 process.once('SIGINT', () => process.exit(130));
 
 const file = (name: string): string => join(lab.dir, name);
+/** More than it takes until a peer that lies was asked. */
+const signaturesMax = 40;
 const message = 'The quick brown fox jumps over the lazy dog.\n';
+
+/** Knows the key once there is one. */
+let client: Client;
 
 /** Signs the message at a peer and has OpenSSL verify it; the raw signature. */
 async function signAndVerify(name: string, scheme: 'pkcs1' | 'pss'): Promise<Buffer> {
   const signature = await lab.sign(name, 'ca', message, ['--scheme', scheme]);
-  writeFileSync(file('signature'), signature);
   const padding = scheme === 'pss' ? ['-sigopt', 'rsa_padding_mode:pss'] : [];
-  const args = [
-    'dgst',
-    '-sha256',
-    '-verify',
-    file('ca.pem'),
-    '-signature',
-    file('signature'),
-    ...padding,
-    file('message'),
-  ];
-  const verdict = execFileSync('openssl', args, { encoding: 'utf8' }).trim();
-  check(verdict === 'Verified OK', 'OpenSSL accepts the signature');
+  check(
+    client.opensslVerdict(message, signature, padding) === 'Verified OK',
+    'OpenSSL accepts the signature',
+  );
   return signature;
 }
 
@@ -82,8 +77,7 @@ async function story(): Promise<void> {
 
   await step(`an RSA-${bits} key is created (two safe primes are searched)`, async () => {
     await lab.createKey('ca', bits);
-    writeFileSync(file('ca.pem'), await publicKey('a'));
-    writeFileSync(file('message'), message);
+    client = await Client.of(lab, 'ca');
     return `an RSA-${bits} key exists that no machine holds`;
   });
 
@@ -97,7 +91,7 @@ async function story(): Promise<void> {
   const newest = async () => {
     const [epoch] = await lab.api('a').epochs(1);
     if (epoch === undefined) throw new Error('a member knows its newest epoch');
-    return epoch;
+    return lab.api('a').epoch(epoch.epoch);
   };
   const founders = ['a', 'b', 'c', 'd', 'e'];
   let old = await newest();
@@ -125,7 +119,6 @@ async function story(): Promise<void> {
       new Map(
         [first, second, third].map((isOld, at) => [at + 1, (isOld ? stolen[at] : fresh[at]) as bigint]),
       );
-    const membersMax = 20;
     check(sharesSign(key, membersMax, mixed([false, false, false])), 'three shares of the new epoch sign');
     check(
       sharesSign(key, membersMax, mixed([true, true, true])),
@@ -143,9 +136,38 @@ async function story(): Promise<void> {
   });
 
   await step('the same key signs with the new shares', async () => {
-    check((await publicKey('d')).equals(readFileSync(file('ca.pem'))), 'the public key is the same');
+    check((await publicKey('d')).toString('utf8') === client.pem, 'the public key is the same');
     check((await signAndVerify('d', 'pkcs1')).equals(before), 'the PKCS#1 signature is the same');
     return 'same public key, and the PKCS#1 signature is the same byte for byte';
+  });
+
+  await step('a peer lies: what e computes with its share is false', async () => {
+    await lab.stop('e');
+    await falsifyShares(lab.peer('e').home);
+    await lab.start('e');
+    await untilConnected(lab, founders);
+    for (let turn = 0; turn < signaturesMax; turn += 1) {
+      // Three of five are asked, and not always the liar among them.
+      const asked = founders[turn % 4] as string;
+      check((await signAndVerify(asked, 'pkcs1')).equals(before), 'no false signature leaves the group');
+      const { problems } = await lab.api(asked).status();
+      const named = problems.find(({ code, what }) => code === 'false-partial' && what.startsWith('e '));
+      if (named === undefined) continue;
+      write(`   ${asked}: ${named.what}\n`);
+      return 'a peer lied: the signature was true all the same, and the liar is named';
+    }
+    throw new Error(`e was not named in ${signaturesMax} signatures`);
+  });
+
+  await step('the next refresh finds the false share', async () => {
+    await lab.must('a', ['refresh', '--wait']);
+    const { epoch } = await newest();
+    await untilShare(lab, 'e', epoch);
+    const three = ['a', 'b', 'e'];
+    const shares = await currentShares(three, key, epoch);
+    const held = three.map((name, at) => [founders.indexOf(name) + 1, shares[at] as bigint] as const);
+    check(sharesSign(key, membersMax, new Map(held)), 'the share that e has now signs with two others');
+    return `epoch ${epoch}: the others gave e a true share again`;
   });
 
   await step('two peers are stopped', async () => {
@@ -157,10 +179,10 @@ async function story(): Promise<void> {
 
   await step('a third one is stopped', async () => {
     await lab.stop('c');
-    const client = join(lab.dir, 'a', 'clients', 'operator.key');
+    const clientFile = file('a/clients/operator.key');
     const { code, stdout, stderr } = await lab.run(
       'a',
-      ['sign', '--key', 'ca', '--client', client, '--timeout', '4s'],
+      ['sign', '--key', 'ca', '--client', clientFile, '--timeout', '4s'],
       message,
     );
     check(code === 4 && stdout.length === 0, 'nothing is signed by fewer than three');
@@ -185,10 +207,7 @@ async function story(): Promise<void> {
     await lab.start('f');
     await lab.api('b').refresh();
     await lab.admit(['f']);
-    await lab.until('f', async (api) => {
-      const { shareEpochs, epoch } = await api.status();
-      return epoch !== null && shareEpochs.includes(epoch) ? true : null;
-    });
+    await untilShare(lab, 'f');
     check((await signAndVerify('f', 'pkcs1')).equals(before), 'the newcomer signs with the others');
     return 'a sixth peer was admitted, was given its share by the others, and signs';
   });
@@ -197,10 +216,7 @@ async function story(): Promise<void> {
     await lab.kill('c');
     await lab.must('a', ['refresh', '--wait']);
     await lab.start('c');
-    await lab.until('c', async (api) => {
-      const { shareEpochs, epoch } = await api.status();
-      return epoch === (await newest()).epoch && shareEpochs.includes(epoch) ? true : null;
-    });
+    await untilShare(lab, 'c', (await newest()).epoch);
     return 'a peer that missed a refresh has a share of the newest epoch again, and nobody typed anything';
   });
 
@@ -230,7 +246,7 @@ async function leave(): Promise<void> {
   const pids = [...lab.peers.values()].map((peer) => peer.pid);
   await lab.release();
   write('\nThe group goes on. Talk to it, for example:\n');
-  write(`  export HOLDFAST_HOME=${file('a')} HOLDFAST_OPERATOR_PASSPHRASE=${lab.passphrase}\n`);
+  write(`  export HOLDFAST_HOME=${file('a')} CREDENTIALS_DIRECTORY=${lab.credentials}\n`);
   write('  ./scripts/holdfast status\n');
   write(`  echo hello | ./scripts/holdfast sign --key ca > signature\n`);
   write(`and end it with:\n  kill ${pids.join(' ')} && rm -r ${lab.dir}\n`);

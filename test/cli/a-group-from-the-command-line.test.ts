@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
+import { runOnTerminal } from '../support/terminal.ts';
 import type { FakeGroup } from './fake-group.ts';
-import { Bench } from './holdfast.ts';
+import { Bench, passphrase } from './holdfast.ts';
 
 const fixture = JSON.parse(
   readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
@@ -17,8 +19,15 @@ describe('a group, run from the command line', () => {
   beforeAll(async () => {
     await bench.init();
     group = await bench.serve(['b', 'c', 'd']);
-    writeFileSync(bench.path('primes'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }));
-    writeFileSync(bench.path('primes2'), JSON.stringify({ p: fixture[1024][2], q: fixture[1024][3] }));
+    writeFileSync(bench.path('primes'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), {
+      mode: 0o600,
+    });
+    writeFileSync(bench.path('primes2'), JSON.stringify({ p: fixture[1024][2], q: fixture[1024][3] }), {
+      mode: 0o600,
+    });
+    writeFileSync(bench.path('primes3'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][2] }), {
+      mode: 0o600,
+    });
     writeFileSync(bench.path('message'), 'a message\n');
   });
   afterAll(() => bench.close());
@@ -50,12 +59,24 @@ describe('a group, run from the command line', () => {
     expect(group.head.clients.map((client) => client.name)).toEqual(['operator']);
   });
 
-  it('refuses a wrong passphrase', async () => {
-    const { code, stderr } = await bench.run(['client', 'add', 'x', '--key', '*', '--may', 'sign'], {
-      env: { HOLDFAST_OPERATOR_PASSPHRASE: 'wrong' },
+  it('refuses a wrong passphrase, from wherever it comes; the environment is warned of', async () => {
+    const wide = bench.path('wide');
+    const wrong = bench.path('wrong');
+    writeFileSync(wide, `${passphrase}\n`, { mode: 0o640 });
+    writeFileSync(wrong, 'wrong\n', { mode: 0o600 });
+    const add = (name: string) => ['client', 'add', name, '--key', '*', '--may', 'sign'];
+    const variable = { CREDENTIALS_DIRECTORY: bench.path('nowhere'), HOLDFAST_PASSPHRASE: 'wrong' };
+    const fails = /the passphrase does not open .*operator\.key; try again with the right one\n$/;
+    const byFile = await bench.run([...add('x'), '--passphrase-file', wrong]);
+    expect(byFile).toMatchObject({ code: 3, stderr: expect.stringMatching(fails) });
+    const byVariable = await bench.run(add('y'), { env: variable });
+    expect(byVariable).toMatchObject({ code: 3, stderr: expect.stringMatching(fails) });
+    expect(byVariable.stderr).toMatch(/^warning: the passphrase is in HOLDFAST_PASSPHRASE/m);
+    const byWideFile = await bench.run([...add('z'), '--passphrase-file', wide]);
+    expect(byWideFile).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/others .* may read .*chmod 600/),
     });
-    expect(code).toBe(3);
-    expect(stderr).toMatch(/the passphrase does not open .*operator\.key; try again with the right one\n$/);
   });
 
   it('creates a key while one peer is silent: every other one gets its checked share', async () => {
@@ -73,7 +94,7 @@ describe('a group, run from the command line', () => {
     group.silent.delete('d');
   });
 
-  it('deals again when a refresh comes between the Attends and the dealing', async () => {
+  it('shares anew, and never deals the same numbers again, when a refresh is decided in place of the creation', async () => {
     group.refreshFirst = true;
     const epoch = group.head.epoch;
     const said = await bench.must([
@@ -86,17 +107,34 @@ describe('a group, run from the command line', () => {
       bench.path('primes2'),
     ]);
     expect(said).toBe(`epoch ${epoch + 2}: key cb, 2048 bits, shared 2 of 4\n`);
+    expect(group.dealtInVain).toHaveLength(1);
+    expect(group.dealt).toHaveLength(1);
+    expect(group.dealt).not.toEqual(group.dealtInVain);
   });
 
   it('deals nothing to one-time keys that no member signed', async () => {
     const { dealingsTaken } = group;
     group.forgesAttends = true;
-    const create = ['key', 'create', 'cc', '--use', 'sign', '--timeout', '1s', '--primes-file'];
-    const { code, stderr } = await bench.run([...create, bench.path('primes2')]);
+    const create = ['key', 'create', 'cc', '--use', 'sign', '--timeout', '5s', '--primes-file'];
+    const { code, stderr } = await bench.run([...create, bench.path('primes3')]);
     group.forgesAttends = false;
     expect(code).toBe(4);
     expect(stderr).toContain('0 of 4 attend, 3 needed');
     expect(group.dealingsTaken).toBe(dealingsTaken);
+  });
+
+  it('refuses primes that others may read, and a file that is too large to be primes', async () => {
+    const create = (file: string) =>
+      bench.run(['key', 'create', 'cp', '--use', 'sign', '--primes-file', file]);
+    const wide = bench.path('wide-primes');
+    const large = bench.path('large-primes');
+    writeFileSync(wide, '{"p": "b", "q": "17"}', { mode: 0o644 });
+    writeFileSync(large, new Uint8Array(64 * 1024 + 1), { mode: 0o600 });
+    expect(await create(wide)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/others .* may read .*chmod 600/),
+    });
+    expect(await create(large)).toMatchObject({ code: 1, stderr: expect.stringContaining('is too large') });
   });
 
   it('refuses a taken name and a wrong size', async () => {
@@ -111,6 +149,9 @@ describe('a group, run from the command line', () => {
     ]);
     expect(taken.code).toBe(3);
     expect(taken.stderr).toContain('a key named ca exists already');
+    const modulus = ['key', 'create', 'cz', '--use', 'sign', '--primes-file', bench.path('primes')];
+    const again = await bench.run(modulus);
+    expect([again.code, again.stderr]).toEqual([3, expect.stringMatching(/one RSA key cannot be two\n$/)]);
     const size = await bench.run(['key', 'create', 'cx', '--use', 'sign', '--bits', '1000']);
     expect(size.code).toBe(2);
   });
@@ -141,6 +182,36 @@ describe('a group, run from the command line', () => {
     expect(false_.code).toBe(3);
   });
 
+  it('signs what comes late on standard input, and what is typed', async () => {
+    const digested = async (signature: Buffer) => {
+      writeFileSync(bench.path('late'), signature);
+      const verify = ['verify', '--key', 'ca', '--signature', bench.path('late'), bench.path('message')];
+      return bench.must(verify);
+    };
+    const late = await bench.run(['sign', '--key', 'ca'], { input: 'a message\n', inputAfterMs: 2000 });
+    expect([late.code, late.stderr]).toEqual([0, expect.stringMatching(/^signed in epoch \d+ by .*\n$/)]);
+    expect(await digested(late.stdout)).toBe('valid\n');
+    const typed = await runOnTerminal(
+      ['sign', '--key', 'ca', '--json'],
+      { HOLDFAST_HOME: bench.path('A'), CREDENTIALS_DIRECTORY: bench.credentials },
+      [{ after: 'end it with Ctrl-D', keys: 'a message\n\u0004' }],
+    );
+    expect(typed.code, typed.shown).toBe(0);
+    const [, base64 = ''] = /"signature": "(.*)"/.exec(typed.shown) ?? [];
+    expect(await digested(Buffer.from(base64, 'base64'))).toBe('valid\n');
+  });
+
+  it('refuses raw bytes on a terminal before anything is asked', async () => {
+    const env = { HOLDFAST_HOME: bench.path('A'), CREDENTIALS_DIRECTORY: bench.credentials };
+    const line = 'holdfast: the result is raw bytes; send it to a file: holdfast … > FILE\n';
+    // Neither is the file read, which is not there, nor the key looked for.
+    for (const command of ['sign', 'decrypt'])
+      expect(await runOnTerminal([command, '--key', 'none', bench.path('none')], env, [])).toEqual({
+        code: 2,
+        shown: line,
+      });
+  });
+
   it('names who is missing with exit code 4 when too few peers answer', async () => {
     for (const name of ['b', 'c', 'd']) group.silent.add(name);
     const { code, stdout, stderr } = await bench.run(['sign', '--key', 'ca'], { input: 'x' });
@@ -150,6 +221,13 @@ describe('a group, run from the command line', () => {
     expect(stderr).toContain(
       'b (not connected), c (not connected), d (not connected); start them and sign again',
     );
+  });
+
+  it('warns when a client is listed for what its key does not do', async () => {
+    const add = ['client', 'add', 'cx', '--key', 'ca', '--may', 'decrypt'];
+    const { code, stderr } = await bench.run([...add, '--order-file', bench.path('useless')]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^warning: key ca is to sign with only: this client will have no use for it\n/);
   });
 
   it('lists a client, whose rights are then enforced', async () => {
@@ -170,7 +248,77 @@ describe('a group, run from the command line', () => {
     };
     const last = group.head.epoch;
     expect(epochs.map(({ epoch }) => epoch)).toEqual(Array.from({ length: last + 1 }, (_, at) => last - at));
-    expect((await bench.run(['epochs', '77'])).stderr).toContain('epoch 77 is not known here');
+    expect(await bench.must(['epochs', String(last)])).toMatch(
+      /^retire proof {2}\S+ signed that they are ready; trial signature of \S+ checked$/m,
+    );
+    expect((await bench.run(['epochs', '77'])).stderr).toContain('this peer knows nothing of epoch 77');
+  });
+
+  it('gives a member its place again, with a new home that waits under its name', async () => {
+    const nobody = await bench.run(['reinstate', 'c', '--yes', 'x']);
+    expect([nobody.code, nobody.stderr]).toEqual([3, expect.stringContaining('nobody named c waits')]);
+    const before = group.head.roster.find(({ name }) => name === 'c');
+    await group.joins('c');
+    const { stdout, stderr } = await bench.run(['peers']);
+    expect(stderr).toMatch(/, then: holdfast reinstate c\n$/);
+    // Whoever waits is not connected as members are: the column says nothing about it.
+    const links = stdout.toString('utf8').matchAll(/^\S+ +(\w) +(member|waiting) +(\S+)/gm);
+    expect([...links].map(([, peer, state, link]) => `${peer} ${state} ${link}`)).toEqual([
+      ...['a member self', 'b member up', 'c member up', 'd member up'],
+      'c waiting -',
+    ]);
+    expect((await bench.run(['reinstate', 'z', '--yes', 'x'])).stderr).toContain('no member named z');
+    const other = await bench.run(['reinstate', 'c', '--yes', '0000-0000-0000-0000-0000']);
+    expect([other.code, other.stderr]).toEqual([3, expect.stringContaining('which is none of those given')]);
+    // A stranger with a member's name is nobody new.
+    const admitted = await bench.run(['admit', 'c', '--yes', group.fingerprint('c')]);
+    expect([admitted.code, admitted.stderr]).toEqual([3, expect.stringContaining('holdfast reinstate c')]);
+    const { epoch } = group.head;
+    expect(await bench.must(['reinstate', 'c', '--yes', group.fingerprint('c')])).toBe(
+      `epoch ${epoch + 1}: c has its place again; 2-of-4: signing survives 2 dead peers; a refresh survives 1 silent or lying of 4\n`,
+    );
+    const after = group.head.roster.find(({ name }) => name === 'c');
+    expect(after?.index).toBe(before?.index);
+    expect(after?.peer).not.toBe(before?.peer);
+  });
+
+  it('evicts by force only members that are gone, and only where enough of the others are up', async () => {
+    const { length } = group.chain;
+    const evict = (...names: string[]) => bench.run(['evict', ...names, '--forced', '--yes', ...names]);
+    const saysUp = 'holdfast: d is up: evict it without --forced\n';
+    expect(await evict('d')).toMatchObject({ code: 3, stderr: saysUp });
+    // The daemon that is asked is up as well.
+    group.silent.add('d');
+    const self = 'holdfast: a is the peer that was asked; ask one that remains\n';
+    expect(await evict('a', 'd')).toMatchObject({ code: 3, stderr: self });
+    group.silent.add('b');
+    group.silent.add('c');
+    const few =
+      'holdfast: this forced eviction needs 3 of the 3 members that remain, and 1 are up; missing: b, c; start them, or evict those too that are gone for good\n';
+    expect(await evict('d')).toMatchObject({ code: 4, stderr: few });
+    group.silent.clear();
+    const file = bench.path('forced');
+    await bench.must(['evict', 'd', '--forced', '--yes', 'd', '--order-file', file]);
+    expect(await bench.run(['order', 'submit', file])).toMatchObject({ code: 3, stderr: saysUp });
+    expect(group.chain).toHaveLength(length);
+  });
+
+  it('takes no yes for a forced eviction: only the names again', async () => {
+    const { length } = group.chain;
+    group.silent.add('d');
+    const asked = await bench.run(['evict', 'd', '--forced']);
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toMatch(
+      /^warning: .* alone; should d still run somewhere .*they are a second group with the same key\n.*give --yes NAME…/,
+    );
+    group.silent.add('c');
+    const other = await bench.run(['evict', 'c', 'd', '--forced', '--yes', 'c']);
+    expect([other.code, other.stderr]).toEqual([
+      3,
+      expect.stringContaining('"c" is not d; nobody was evicted'),
+    ]);
+    group.silent.clear();
+    expect(group.chain).toHaveLength(length);
   });
 
   it('evicts a member', async () => {
@@ -181,11 +329,26 @@ describe('a group, run from the command line', () => {
   it('hands in an order that was signed into a file', async () => {
     const file = bench.path('order');
     await bench.must(['threshold', 'raise', '3', '--yes', '--order-file', file]);
-    expect(await bench.must(['order', 'sign', file])).toContain(
-      'raise-threshold, signed by 1 of 1 operators',
+    expect(await bench.must(['order', 'sign', file, '--yes'])).toContain(
+      'signed by operator 1: 1 of 1 needed',
     );
-    expect(await bench.must(['order', 'submit', file])).toMatch(/^epoch \d+: raise-threshold carried out/);
-    expect((await bench.run(['order', 'submit', file])).stderr).toContain('was used already');
+    expect(await bench.must(['order', 'submit', file])).toMatch(
+      /^epoch \d+: carried out: raise the threshold to 3, for ever: 3-of-3/,
+    );
+    const again = await bench.run(['order', 'submit', file]);
+    expect([again.code, again.stderr]).toEqual([3, expect.stringContaining('was used already')]);
+  });
+
+  it('neither signs nor hands in an order for another cluster', async () => {
+    const file = bench.path('foreign');
+    const { signatures, body } = await readOrderFile(bench.path('order'));
+    writeOrderFile(file, { signatures, body: { ...body, cluster: new Uint8Array(32) } });
+    const written = readFileSync(file);
+    for (const verb of ['sign', 'submit']) {
+      const { code, stderr } = await bench.run(['order', verb, file]);
+      expect([code, stderr]).toEqual([3, expect.stringMatching(/^holdfast: .* for another cluster.*\n$/)]);
+    }
+    expect(readFileSync(file).equals(written)).toBe(true);
   });
 
   it('signs nothing for a daemon that shows an older chain than was seen', async () => {

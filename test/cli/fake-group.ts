@@ -8,6 +8,7 @@ import { checkCreationShare } from '../../src/crypto/key-creation.ts';
 import type { SharingParameters } from '../../src/crypto/rsa-sharing.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
+import { type AuditExtent, emptyExtent } from '../../src/node/audit/entry.ts';
 import type { Home } from '../../src/node/home.ts';
 import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/network/identity.ts';
 import { envelopeContext, unpackNumber } from '../../src/node/sealing.ts';
@@ -20,6 +21,7 @@ import {
   type EpochView,
   type KeyView,
   type PeerView,
+  type PlanView,
   type SignAnswer,
   type StatusView,
 } from '../../src/node/view.ts';
@@ -29,7 +31,7 @@ import { checkFounding, type Link, precommitBody } from '../../src/protocol/link
 import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/protocol/messages.ts';
 import { draftOf, hashOfOrder, type Order, planOf } from '../../src/protocol/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../../src/protocol/packet.ts';
-import { explainChoice, faultsOf, quorumOf } from '../../src/protocol/roster.ts';
+import { explainChoice, faultsOf, memberAt, quorumOf } from '../../src/protocol/roster.ts';
 import {
   checkUse,
   type DecryptBody,
@@ -54,6 +56,13 @@ interface FakePeer {
 
 const random32 = (): Uint8Array => new Uint8Array(randomBytes(32));
 
+const newPeer = async (name: string): Promise<FakePeer> => ({
+  name,
+  peer: peerIdOf(await identityFromSeed(random32())),
+  seed: random32(),
+  sealing: sealingKeyFromSeed(random32()),
+});
+
 export class FakeGroup implements DaemonApi {
   readonly home: Home;
   readonly members: FakePeer[] = [];
@@ -62,9 +71,18 @@ export class FakeGroup implements DaemonApi {
   readonly silent = new Set<string>();
   /** The next dealing comes too late: a plain refresh is decided before it, and the order stays pending. */
   refreshFirst = false;
+  /** Commitments, as hex, of the dealings that came just before such a refresh, and of the last that were taken. */
+  dealtInVain: string[] = [];
+  dealt: string[] = [];
   /** A lying daemon: it shows Attends with one-time keys of its own making. */
   forgesAttends = false;
+  /** Orders stay pending, as where too few members attend. */
+  holds = false;
   dealingsTaken = 0;
+  /** Who did wrong, by epoch. */
+  readonly blamed = new Map<number, EpochView['blamed']>();
+  /** What its status says instead. */
+  shown: Partial<StatusView> = {};
   private waiting: FakePeer[] = [];
   private pending: Order[] = [];
   /** Received f(j) by key id and member index. */
@@ -79,12 +97,6 @@ export class FakeGroup implements DaemonApi {
   static async create(home: Home, names: readonly string[]): Promise<FakeGroup> {
     const seed = home.readFirstEpochSeed();
     if (seed === null) throw new Error('a fresh home has its first epoch key');
-    const newPeer = async (name: string): Promise<FakePeer> => ({
-      name,
-      peer: peerIdOf(await identityFromSeed(random32())),
-      seed: random32(),
-      sealing: sealingKeyFromSeed(random32()),
-    });
     const own = peerIdOf(identityFromBytes(home.readIdentity()));
     const self = { name: home.readSettings().name, peer: own, seed, sealing: sealingKeyFromSeed(random32()) };
     return new FakeGroup(home, self, await Promise.all(names.map(newPeer)));
@@ -101,6 +113,11 @@ export class FakeGroup implements DaemonApi {
 
   change(): void {
     for (const listener of this.listeners) listener();
+  }
+
+  /** A peer with a new home waits under this name. */
+  async joins(name: string): Promise<void> {
+    this.waiting.push(await newPeer(name));
   }
 
   fingerprint(name: string): string {
@@ -135,11 +152,18 @@ export class FakeGroup implements DaemonApi {
       choice: value === undefined ? null : explainChoice(n, value.threshold, genesis.faultModel),
       keys: value?.keys.length ?? 0,
       shareEpochs: value === undefined ? [] : [value.epoch],
-      connected: this.members.slice(1).map((member) => member.name),
+      leftovers: [],
+      holders: this.members.map((member) => member.name),
+      connected: this.members
+        .slice(1)
+        .filter(({ name }) => !this.silent.has(name))
+        .map((member) => member.name),
       lastChangeAtMs: null,
       nextRefreshAtMs: null,
       change: null,
+      pauses: [],
       problems: [],
+      ...this.shown,
     };
   }
 
@@ -149,7 +173,7 @@ export class FakeGroup implements DaemonApi {
       peer: peer.peer,
       state,
       index: state === 'member' ? at + 1 : null,
-      connected: true,
+      connected: !this.silent.has(peer.name),
       authenticated: true,
       self: at === 0 && (state === 'member' || this.chain.length === 0),
       fingerprint: this.fingerprint(peer.name),
@@ -162,7 +186,17 @@ export class FakeGroup implements DaemonApi {
     ];
   }
 
-  async epochs(options: { epoch?: number; limit?: number } = {}): Promise<EpochView[]> {
+  async epoch(epoch: number): Promise<EpochView> {
+    const view = this.epochs().find((one) => one.epoch === epoch);
+    if (view === undefined)
+      throw new DaemonError(
+        'unknown',
+        `this peer knows nothing of epoch ${epoch}; the newest is ${this.head.epoch}`,
+      );
+    return view;
+  }
+
+  epochs(limit?: number): EpochView[] {
     return this.chain
       .map(({ value }) => ({
         epoch: value.epoch,
@@ -174,15 +208,23 @@ export class FakeGroup implements DaemonApi {
         didNotDeal: [],
         missing: [],
         contradicted: [],
-        blamed: [],
+        blamed: this.blamed.get(value.epoch) ?? [],
+        pauses: [],
         round: value.epoch === 0 ? null : 0,
         decidedAtMs: 0,
         retired: true,
+        retireProof:
+          value.epoch === 0
+            ? null
+            : { ready: value.roster.map(({ name }) => name), trials: value.keys.map(({ name }) => name) },
         verificationKeys: [],
       }))
-      .filter((view) => options.epoch === undefined || view.epoch === options.epoch)
       .reverse()
-      .slice(0, options.limit);
+      .slice(0, limit);
+  }
+
+  audit(): AuditExtent {
+    return emptyExtent;
   }
 
   keys(): KeyView[] {
@@ -193,6 +235,8 @@ export class FakeGroup implements DaemonApi {
       bits: bitLength(numberOf(key.modulus)),
       modulus: hex(key.modulus),
       exponent: hex(key.exponent),
+      base: hex(key.base),
+      constant: hex(key.constant),
     }));
   }
 
@@ -217,7 +261,7 @@ export class FakeGroup implements DaemonApi {
   async submitOrder(order: Order): Promise<void> {
     draftOf(this.home.genesis, this.home.cluster, this.head, [order]);
     this.pending = [order];
-    if (order.body.action.type !== 'create-key') this.decide();
+    if (order.body.action.type !== 'create-key' && !this.holds) this.decide();
     this.change();
   }
 
@@ -241,15 +285,22 @@ export class FakeGroup implements DaemonApi {
     return { head: this.headLink, plan, attends, orders };
   }
 
+  plans(): PlanView[] {
+    const attending = this.members.map((_, at) => at + 1);
+    return this.pending.map((order) => ({ plan: hex(hashOfOrder(order)), orders: 1, attending }));
+  }
+
   async submitDealings(packets: readonly Packet[]): Promise<void> {
     if (this.refreshFirst) {
       this.refreshFirst = false;
+      this.dealtInVain = commitmentsIn(packets);
       const kept = this.pending;
       this.refresh();
       this.pending = kept;
       return this.change();
     }
     this.dealingsTaken += packets.length;
+    this.dealt = commitmentsIn(packets);
     for (const packet of packets) this.receive(packet);
     const [draft] = this.draft().created;
     if (
@@ -257,6 +308,12 @@ export class FakeGroup implements DaemonApi {
       this.shares.get(hex(draft.key.id))?.size !== this.members.length - this.silent.size
     )
       return;
+    this.decide();
+    this.change();
+  }
+
+  /** What was held is carried out. */
+  carryOut(): void {
     this.decide();
     this.change();
   }
@@ -401,5 +458,21 @@ export class FakeGroup implements DaemonApi {
     });
     this.chain.push({ value, certificate: { type: 'precommits', round: 0, votes }, commitments });
     this.pending = [];
+    for (const index of draft.reinstated) {
+      const peer = this.waiting.find((one) => one.peer === memberAt(draft.roster, index)?.peer) as FakePeer;
+      this.members[index - 1] = peer;
+      this.waiting = this.waiting.filter((one) => one !== peer);
+    }
   }
 }
+
+/** Every commitment of some dealings, once. */
+const commitmentsIn = (packets: readonly Packet[]): string[] => [
+  ...new Set(
+    packets.flatMap(({ body }) =>
+      decode(dealingPublicSchema, decode(dealingSchema, body).public).parts.flatMap(({ commitments }) =>
+        commitments.map(hex),
+      ),
+    ),
+  ),
+];

@@ -60,7 +60,7 @@ describe('commands do what their scripts show', () => {
   it.each(readdirSync(folder))('%s', (file) => {
     const dir = mkdtempSync(join(tmpdir(), 'holdfast-golden-'));
     try {
-      const { HOLDFAST_HOME: _, HOLDFAST_OPERATOR_PASSPHRASE: __, ...env } = process.env;
+      const { HOLDFAST_HOME: _, HOLDFAST_PASSPHRASE: __, CREDENTIALS_DIRECTORY: ___, ...env } = process.env;
       for (const step of parseScript(readFileSync(new URL(file, folder), 'utf8'))) {
         const result = spawnSync('sh', ['-c', step.command], {
           cwd: dir,

@@ -1,9 +1,9 @@
 /** Runs the real command line against homes in a temporary folder and a group in memory. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
-import { type CommandResult, runCommand } from '../../src/lab/command.ts';
+import { type CommandOptions, type CommandResult, runCommand } from '../../src/lab/command.ts';
 import { openHome } from '../../src/node/home.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { FakeGroup } from './fake-group.ts';
@@ -12,18 +12,21 @@ export const passphrase = 'correct horse';
 
 export class Bench {
   readonly dir = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
+  readonly credentials = this.path('credentials');
   private server: ApiServer | null = null;
+
+  constructor() {
+    mkdirSync(this.credentials);
+    writeFileSync(join(this.credentials, 'holdfast-passphrase'), passphrase);
+  }
 
   path(name: string): string {
     return join(this.dir, name);
   }
 
-  run(
-    args: readonly string[],
-    options: { input?: string; env?: Record<string, string> } = {},
-  ): Promise<CommandResult> {
-    const env = { HOLDFAST_HOME: this.path('A'), HOLDFAST_OPERATOR_PASSPHRASE: passphrase, ...options.env };
-    return runCommand(args, options.input === undefined ? { env } : { env, input: options.input });
+  run(args: readonly string[], { env, ...rest }: Partial<CommandOptions> = {}): Promise<CommandResult> {
+    const own = { HOLDFAST_HOME: this.path('A'), CREDENTIALS_DIRECTORY: this.credentials };
+    return runCommand(args, { ...rest, env: { ...own, ...env } });
   }
 
   /** Standard output of a command that must succeed. */
@@ -33,13 +36,14 @@ export class Bench {
     return stdout.toString('utf8');
   }
 
-  /** A new cluster whose first peer has its home in A; its invitation. */
-  async init(args: readonly string[] = []): Promise<string> {
+  /** A new cluster whose first peer has its home in A; what is said about it. */
+  async init(args: readonly string[] = []): Promise<{ stdout: string; stderr: string }> {
     const listen = '/ip4/127.0.0.1/tcp/0';
     const fixed = ['--peer', 'a', '--listen', listen, '--lobby-listen', listen, '--passphrase-work', '10'];
-    return (
-      await this.must(['cluster', 'init', '--name', 'bench', '--threshold', '2', ...fixed, ...args])
-    ).trim();
+    const init = ['cluster', 'init', '--name', 'bench', '--threshold', '2', ...fixed, ...args];
+    const { code, stdout, stderr } = await this.run(init);
+    if (code !== 0) throw new Error(`cluster init ended with ${code}: ${stderr}`);
+    return { stdout: stdout.toString('utf8'), stderr };
   }
 
   /** Serves a group in memory as the daemon of home A. */

@@ -1,10 +1,12 @@
 /** Decryption keys, imported keys and destroyed keys, from the command line; OpenSSL is the other side. */
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'undici';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
+import type { KeyView } from '../../src/node/view.ts';
 import { numberBytes } from '../../src/protocol/codec.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
@@ -45,8 +47,8 @@ describe('more keys, from the command line', () => {
     const names = ['b', 'c'];
     await bench.must(['admit', ...names, '--yes', ...names.map((name) => group.fingerprint(name))]);
     const [p, q, r, s] = fixture[1024];
-    writeFileSync(bench.path('primes'), JSON.stringify({ p, q }));
-    writeFileSync(bench.path('primes2'), JSON.stringify({ p: r, q: s }));
+    writeFileSync(bench.path('primes'), JSON.stringify({ p, q }), { mode: 0o600 });
+    writeFileSync(bench.path('primes2'), JSON.stringify({ p: r, q: s }), { mode: 0o600 });
     await bench.must(['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.path('primes')]);
     await bench.must(['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes2')]);
     for (const key of ['vault', 'ca'])
@@ -79,6 +81,12 @@ describe('more keys, from the command line', () => {
     expect(stdout.equals(plaintext)).toBe(true);
   });
 
+  it('decrypts into one JSON document with --json', async () => {
+    const file = encrypt('vault', ['rsa_oaep_md:sha256']);
+    const said = JSON.parse(await bench.must(['decrypt', '--key', 'vault', '--json', file]));
+    expect(said).toEqual({ key: 'vault', plaintext: plaintext.toString('base64') });
+  });
+
   it('refuses a wrong label, a wrong hash and a changed ciphertext in the same words, and writes nothing', async () => {
     const file = encrypt('vault', ['rsa_oaep_md:sha256']);
     const changed = readFileSync(file);
@@ -103,6 +111,68 @@ describe('more keys, from the command line', () => {
     expect(sign.stderr).toContain('key vault is for decrypt only');
   });
 
+  /** As any program posts JSON to the daemon. */
+  const post = async (to: string, body: string) => {
+    const dispatcher = new Agent({ connect: { socketPath: bench.path('A/api.sock') } });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await request(`http://x${to}`, { dispatcher, method: 'POST', body, headers });
+    const text = await answer.body.text();
+    await dispatcher.destroy();
+    return text;
+  };
+
+  it('a request to sign that was made apart can be posted by any program, and again for the same answer', async () => {
+    const asked = ['client', 'sign-request', '--key', 'ca', '--scheme', 'pss'];
+    const body = await bench.must(asked, { input: 'message' });
+    const answer = await post('/v1/sign', body);
+    expect(await post('/v1/sign', body)).toBe(answer);
+    writeFileSync(bench.path('sig'), Buffer.from(JSON.parse(answer).signature, 'base64'));
+    const valid = ['verify', '--key', 'ca', '--scheme', 'pss', '--signature', bench.path('sig')];
+    expect(await bench.must(valid, { input: 'message' })).toBe('valid\n');
+    const altered = JSON.parse(body);
+    altered.request.digest = 'ff'.repeat(32);
+    expect(JSON.parse(await post('/v1/sign', JSON.stringify(altered)))).toMatchObject({
+      ...{ status: 403, code: 'refused' },
+      details: { rule: 'bad-signature' },
+    });
+  });
+
+  it('a request is made by ids alone where no daemon is, of a digest as well', async () => {
+    const { id } = JSON.parse(await bench.must(['key', 'list', '--json'])).keys.find(
+      (key: { name: string }) => key.name === 'ca',
+    );
+    const { cluster } = JSON.parse(await bench.must(['status', '--json']));
+    const digest = '5e'.repeat(32);
+    const apart = ['client', 'sign-request', '--home', bench.path('none'), '--client', operator()];
+    const ids = ['--key', id, '--cluster', cluster, '--digest', digest];
+    const body = await bench.must([...apart, ...ids]);
+    expect(JSON.parse(body).request).toMatchObject({ operation: 'sign', cluster, key: id, digest, salt: '' });
+    expect(JSON.parse(await post('/v1/sign', body)).signers).toHaveLength(2);
+    expect((await bench.run([...apart, ...ids, '--for', '6m'])).stderr).toContain('more than 5 minutes');
+    expect((await bench.run([...apart, '--key', 'ca', '--cluster', cluster])).code).toBe(2);
+  });
+
+  it('a request to decrypt that was made apart is opened with its one-time key, and with no other', async () => {
+    const file = encrypt('vault', ['rsa_oaep_md:sha256']);
+    const ask = (secret: string) =>
+      bench.must(['client', 'sign-request', '--key', 'vault', '--decrypt', bench.path(secret), file]);
+    const answer = await post('/v1/decrypt', await ask('one-time'));
+    await ask('another');
+    const opened = (secret: string) =>
+      bench.run(['client', 'open', '--secret', bench.path(secret)], { input: answer });
+    expect((await opened('one-time')).stdout.equals(plaintext)).toBe(true);
+    expect(await opened('another')).toMatchObject({ code: 4, stdout: Buffer.alloc(0) });
+    expect((await opened('vault.pem')).code).toBe(1);
+    const pinned = (pem: string) => {
+      const args = ['client', 'open', '--secret', bench.path('one-time'), '--public-key', bench.path(pem)];
+      return bench.run(args, { input: answer });
+    };
+    expect((await pinned('vault.pem')).stdout.equals(plaintext)).toBe(true);
+    expect(await pinned('ca.pem')).toMatchObject({ code: 3, stdout: Buffer.alloc(0) });
+    const wrong = ['client', 'sign-request', '--key', 'ca', '--decrypt', bench.path('third'), file];
+    expect((await bench.run(wrong)).stderr).toContain('key ca is for sign only');
+  });
+
   it('enforces a client’s right to decrypt', async () => {
     await bench.must(['client', 'add', 'reader', '--key', '*', '--may', 'decrypt']);
     await bench.must(['client', 'add', 'signer', '--key', '*', '--may', 'sign', '--may', 'sign']);
@@ -115,6 +185,58 @@ describe('more keys, from the command line', () => {
     expect(refused.code).toBe(3);
     expect(refused.stderr).toContain('client signer may not decrypt with key vault');
     expect((await bench.run(['client', 'add', 'x', '--key', '*', '--may', 'all'])).code).toBe(2);
+  });
+
+  it('takes no other key than the one in --public-key, whatever the daemon says', async () => {
+    const file = encrypt('vault', ['rsa_oaep_md:sha256']);
+    const by = (pem: string) =>
+      bench.run(['decrypt', '--key', 'vault', '--public-key', bench.path(pem), file]);
+    expect((await by('vault.pem')).stdout.equals(plaintext)).toBe(true);
+    const refused = await by('ca.pem');
+    expect(refused).toMatchObject({ code: 3, stdout: Buffer.alloc(0) });
+    expect(refused.stderr).toContain('the daemon’s key vault is not the one in');
+    expect((await by('primes')).code).toBe(1);
+  });
+
+  it.each([
+    ['sign', ['sign']],
+    ['client sign-request', ['client', 'sign-request']],
+  ])('%s signs for no other key than the one in --public-key', async (_, command) => {
+    const by = (pem: string) =>
+      bench.run([...command, '--key', 'ca', '--public-key', bench.path(pem)], { input: 'message' });
+    expect((await by('ca.pem')).code).toBe(0);
+    const refused = await by('vault.pem');
+    expect(refused).toMatchObject({ code: 3, stdout: Buffer.alloc(0) });
+    expect(refused.stderr).toContain('the daemon’s key ca is not the one in');
+  });
+
+  it('takes no --public-key for a signature where no daemon says what the key is', async () => {
+    const ids = [
+      '--key',
+      'ab'.repeat(32),
+      '--cluster',
+      'cd'.repeat(32),
+      '--public-key',
+      bench.path('ca.pem'),
+    ];
+    const refused = await bench.run(['client', 'sign-request', ...ids], { input: 'message' });
+    expect(refused).toMatchObject({ code: 2, stdout: Buffer.alloc(0) });
+    expect(refused.stderr).toContain('nothing to compare with --public-key');
+  });
+
+  it('uses no key that the daemon lists under another name than its own', async () => {
+    const ca = group.keys().find(({ name }) => name === 'ca') as KeyView;
+    const lying = vi.spyOn(group, 'keys').mockReturnValue([{ ...ca, name: 'staging' }]);
+    onTestFinished(() => lying.mockRestore());
+    for (const command of [['sign'], ['client', 'sign-request']]) {
+      const refused = await bench.run([...command, '--key', 'staging'], { input: 'message' });
+      expect(refused).toMatchObject({
+        code: 3,
+        stdout: Buffer.alloc(0),
+        stderr: 'holdfast: what the daemon says of key staging does not fit its id; ask another peer\n',
+      });
+    }
+    expect((await bench.run(['key', 'public', 'staging'])).code).toBe(3);
   });
 
   it('refuses what is no ciphertext before it asks anybody', async () => {
@@ -132,11 +254,40 @@ describe('more keys, from the command line', () => {
     expect(stderr).toContain('start them and decrypt again');
   });
 
+  it('asks once more for the partial of a slow peer, and names whose partial was false before', async () => {
+    const honest = group.decrypt.bind(group);
+    let asked = 0;
+    const decrypting = vi.spyOn(group, 'decrypt').mockImplementation(async (wanted) => {
+      asked += 1;
+      // b lies twice; the third time b is silent, and c has answered in its place.
+      if (asked === 3) group.silent.add('b');
+      const answer = await honest(wanted);
+      const partials = answer.partials.map((given) =>
+        given.name === 'b'
+          ? { ...given, envelope: given.envelope.with(-1, (given.envelope.at(-1) ?? 0) ^ 1) }
+          : given,
+      );
+      return { ...answer, partials };
+    });
+    onTestFinished(() => {
+      decrypting.mockRestore();
+      group.silent.clear();
+    });
+    const file = encrypt('vault', ['rsa_oaep_md:sha256']);
+    const { code, stdout, stderr } = await bench.run(['decrypt', '--key', 'vault', file]);
+    expect(stderr).toContain('b gave a false partial; look at that machine');
+    expect(code).toBe(0);
+    expect(stdout.equals(plaintext)).toBe(true);
+    expect(asked).toBe(3);
+  });
+
   it('imports an existing key, which signs as its original does, warns and says what to do with the original', async () => {
     const pem = bench.path('original.pem');
     execFileSync('openssl', ['genrsa', '-out', pem, '2048'], { stdio: 'ignore' });
+    chmodSync(pem, 0o640);
     const { code, stdout, stderr } = await bench.run(['key', 'import', 'old', '--use', 'sign', '--pem', pem]);
     expect(code).toBe(0);
+    expect(stderr).toContain(`warning: others on this machine may read ${pem}; run: chmod 600 ${pem}\n`);
     expect(stderr).toMatch(/warning: the primes of this key are not safe primes.*small order/);
     expect(stdout.toString()).toContain('key old, 2048 bits, shared 2 of 3');
     expect(stdout.toString()).toContain(`the original is still whole in ${pem}`);
@@ -149,7 +300,7 @@ describe('more keys, from the command line', () => {
   it('imports a key of safe primes without a warning, and reports it as JSON', async () => {
     const [p, q] = [fixture[1024][0], fixture[1024][2]].map((text) => BigInt(`0x${text}`));
     const pem = bench.path('safe.pem');
-    writeFileSync(pem, pemOfPrimes(p as bigint, q as bigint));
+    writeFileSync(pem, pemOfPrimes(p as bigint, q as bigint), { mode: 0o600 });
     const { code, stdout, stderr } = await bench.run([
       'key',
       'import',
@@ -188,7 +339,7 @@ describe('more keys, from the command line', () => {
 
   describe('a private key in a PEM file', () => {
     const write = (name: string, text: string | Buffer): string => {
-      writeFileSync(bench.path(name), text);
+      writeFileSync(bench.path(name), text, { mode: 0o600 });
       return bench.path(name);
     };
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

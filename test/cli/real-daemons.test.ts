@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { OpenAPIClientAxios } from 'openapi-client-axios';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { publicKeyFromPem, verifySignature } from '../../src/crypto/public-key-formats.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { wideFiles } from '../../src/node/home-inspection.ts';
 
 const fixture = JSON.parse(
   readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
@@ -13,7 +16,10 @@ const fixture = JSON.parse(
 describe('real daemons in their own processes', () => {
   let lab: Lab;
   beforeAll(async () => {
-    lab = await Lab.create({ peers: 3, threshold: 2, ciphers: ['des', 'aes', 'blowfish'] });
+    lab = await Lab.create({
+      ...{ peers: 3, threshold: 2, ciphers: ['des', 'aes', 'blowfish'] },
+      settings: { apiListen: '127.0.0.1:0' },
+    });
     await lab.createKey('ca', { p: fixture[1024][0], q: fixture[1024][1] });
   });
   afterAll(() => lab.close());
@@ -25,6 +31,70 @@ describe('real daemons in their own processes', () => {
     const [fresh] = await lab.api('c').epochs(1);
     expect(fresh?.epoch).toBeGreaterThan(old?.epoch ?? Number.NaN);
     expect((await lab.sign('c', 'ca', 'message')).equals(before)).toBe(true);
+  });
+
+  it('a client generated from the OpenAPI document signs over TCP, once for a repeated request, and hands in an order', async () => {
+    const log = readFileSync(lab.peer('b').logFile, 'utf8');
+    const url = /the API listens on (http:\S+)/.exec(log)?.[1] as string;
+    const args = ['client', 'add', 'build', '--key', 'ca', '--may', 'sign', '--rate', '1/min'];
+    await lab.must('a', args);
+    const client = join(lab.peer('a').home, 'clients', 'build.key');
+    const request = async (of: string) => {
+      const how = ['--scheme', 'pss', '--client', client, '--api', url];
+      const made = await lab.must('b', ['client', 'sign-request', '--key', 'ca', ...how], of);
+      return JSON.parse(made.toString('utf8')) as { request: { digest: string } };
+    };
+
+    const definition = `${url}/openapi.json`;
+    const generated = await new OpenAPIClientAxios({
+      definition,
+      axiosConfigDefaults: { baseURL: url },
+    }).init();
+    const asked = await request('message');
+    const signed = async () =>
+      (await generated.sign?.({}, asked))?.data as { signature: string; epoch: number; signers: string[] };
+    const { signature, signers } = await signed();
+    expect(signers).toHaveLength(2);
+    expect((await signed()).signature).toBe(signature);
+
+    const pem = (await generated.keyPem?.({ name: 'ca' }))?.data as string;
+    const signedBytes = new Uint8Array(Buffer.from(signature, 'base64'));
+    const check = { scheme: 'pss', hash: 'sha256', signature: signedBytes } as const;
+    const signedData = { data: new Uint8Array(Buffer.from('message')) };
+    expect(verifySignature({ ...check, key: publicKeyFromPem(pem), signed: signedData })).toBe(true);
+    const { digest } = asked.request;
+    const verdict = await generated.verify?.({}, { key: 'ca', scheme: 'pss', digest, signature });
+    expect(verdict?.data).toEqual({ valid: true });
+
+    const another = await generated.sign?.(
+      {},
+      { ...(await request('another')), timeoutMs: 2000 },
+      {
+        validateStatus: () => true,
+      },
+    );
+    expect([another?.status, another?.data]).toMatchObject([429, { code: 'over-rate' }]);
+
+    const file = join(lab.dir, 'remove-build.order');
+    await lab.must('a', ['client', 'remove', 'build', '--order-file', file]);
+    const order = readFileSync(file, 'utf8').trim();
+    const forged = `${order.slice(0, -5)}${order.endsWith('AAAAA') ? 'BBBBB' : 'AAAAA'}`;
+    const anyStatus = { validateStatus: () => true };
+    const refused = await generated.submitOrder?.({}, { order: forged }, anyStatus);
+    expect(refused?.data).toMatchObject({
+      status: expect.toSatisfy((status) => [400, 403].includes(status)),
+    });
+    const [before] = await lab.api('a').epochs(1);
+    expect((await generated.submitOrder?.({}, { order }))?.status).toBe(202);
+    await lab.untilEpoch((before?.epoch ?? Number.NaN) + 1);
+    expect((await generated.sign?.({}, asked, anyStatus))?.data).toMatchObject({ code: 'refused' });
+
+    expect(await lab.run('c', ['refresh', '--api', url])).toMatchObject({
+      code: 3,
+      stderr: 'holdfast: holdfast refresh asks the daemon of the home at its socket only; leave out --api\n',
+    });
+    const fromAfar = ['status', '--json', '--home', '/nowhere', '--api', url];
+    expect(JSON.parse((await lab.must('c', fromAfar)).toString())).toMatchObject({ name: 'b' });
   });
 
   it('a second daemon on one home is refused with one clear line', async () => {
@@ -53,17 +123,21 @@ describe('real daemons in their own processes', () => {
 
   it('all files of a running peer are its owner’s only, and no first epoch key is left', () => {
     const { home } = lab.peer('b');
-    const files = readdirSync(home, { recursive: true, encoding: 'utf8' });
-    expect(files).not.toContain('first-epoch-key');
-    for (const file of files) expect(statSync(join(home, file)).mode & 0o077, file).toBe(0);
+    expect(readdirSync(home)).not.toContain('first-epoch-key');
+    expect(wideFiles(home)).toEqual([]);
   });
 
-  it('an epoch change waits for a paused peer, and goes on when it is back', async () => {
+  it('an epoch change waits for a paused peer, tells whoever listens, and goes on when it is back', async () => {
     const status = await lab.api('a').status();
     lab.pause('c');
+    const told = lab.until('a', async (api) => {
+      const { problems } = await api.status();
+      return problems.find((problem) => problem.code === 'refresh-waits') ?? null;
+    });
     const { code, stderr } = await lab.run('a', ['refresh', '--wait', '--timeout', '2s']);
     expect(code).toBe(4);
     expect(stderr).toContain(`epoch ${status.epoch} is still the newest`);
+    expect((await told).what).toContain('missing: c');
     lab.resume('c');
     await lab.untilEpoch((status.epoch ?? 0) + 1);
   });
@@ -81,7 +155,7 @@ describe('real daemons in their own processes', () => {
     const { code, stderr } = await lab.run('c', ['start']);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^holdfast: settings\.yaml:\d+: there is no setting nonsense; did you mean \w+\?\n$/,
+      /^holdfast: settings\.yaml:\d+: there is no setting nonsense; there are (\w+, )+\w+\n$/,
     );
   });
 });

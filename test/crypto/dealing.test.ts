@@ -301,6 +301,34 @@ describe('refresh and recovery', () => {
     expect(checkShare({ ...sharing, index: lost, share: recovered })).toBe(true);
   });
 
+  it('sums of one run for four choices give away the secret, for one choice nothing: why helpers accept one (protocol §5.2)', () => {
+    const { shares } = refreshTimes(1);
+    const [recovering, accomplice] = [8, 7]; // t = 2
+    const masks = new Map([1, 2, 4, 5, 7].map((index) => [index, randomCoefficients(parameters, random)]));
+    /** What both know at 0 of the polynomial behind an honest helper's sum, less the accomplice's own mask. */
+    const learn = (helper: number, choice: readonly number[]): bigint => {
+      const sumAt = (index: number) => {
+        const subShares = choice.map((dealer) => subShare(masks.get(dealer)!, index));
+        return applyDealings({ share: shares.get(index)!, index, root: recovering, subShares });
+      };
+      const known = [recovering, accomplice, helper].map((index) => [index, sumAt(index)] as const);
+      const own = choice.includes(accomplice) ? -BigInt(recovering) * masks.get(accomplice)![0]! : 0n;
+      return interpolate(new Map(known), 0, 8) - own;
+    };
+    const secret = interpolate(new Map([...shares].slice(0, 3)), 0, 8);
+    const [one, two, three, four] = [
+      learn(1, [1, 2, accomplice]),
+      learn(2, [1, 2, 4]),
+      learn(4, [4, 5, accomplice]),
+      learn(5, [1, 2, 5]),
+    ] as [bigint, bigint, bigint, bigint];
+    expect(2n * one + three - two - four).toBe(secret);
+    // Of one choice every helper tells the same number, and honest masks hide the secret in it.
+    const told = [1, 2, 4].map((helper) => learn(helper, [1, 2, 4]));
+    expect(new Set(told).size).toBe(1);
+    expect(told[0]).not.toBe(secret);
+  });
+
   it('a dealing adds nothing at its root', () => {
     const commitments = deal({ key, parameters, coefficients: randomCoefficients(parameters, random) });
     expect(dealingImage({ key, commitments, at: 5, root: 5 })).toBe(1n);

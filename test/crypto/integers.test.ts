@@ -6,7 +6,6 @@ import {
   bytesToInteger,
   decodeSigned,
   encodeSigned,
-  extendedGcd,
   factorial,
   gcd,
   integerToBytes,
@@ -61,13 +60,10 @@ describe('integers', () => {
     );
   });
 
-  it('gcd, Bézout coefficients and inverses agree', () => {
+  it('there is an inverse where the greatest common divisor is 1, and nowhere else', () => {
     fc.assert(
       fc.property(anyInteger, fc.bigInt({ min: 2n, max: 2n ** 300n }), (a, m) => {
-        const { g, x, y } = extendedGcd(a, m);
-        expect(g).toBe(gcd(a, m));
-        expect(x * a + y * m).toBe(g);
-        if (g === 1n) expect(mod(modInverse(a, m) * a, m)).toBe(1n);
+        if (gcd(a, m) === 1n) expect(mod(modInverse(a, m) * a, m)).toBe(1n);
         else expect(() => modInverse(a, m)).toThrow(ArithmeticError);
       }),
     );

@@ -18,5 +18,5 @@ describe.skipIf(forbidden !== null)('five daemons on a local network', { timeout
   }, patienceMs);
   afterAll(() => lab?.close());
 
-  for (const { claim, run } of partition.steps()) it(claim, () => run(lab));
+  for (const { claim, run } of partition.steps()) it(claim, () => run(lab, () => {}));
 });

@@ -38,6 +38,30 @@ test('only a newer record that the member signed itself is taken', async () => {
   expect(ports(book, peer)).toEqual(['2', '1']);
 });
 
+test('names are looked up only where our own configuration says them, never for others', async () => {
+  const peer = peerIdOf(await testIdentity(1));
+  const ours = `/dns4/b.example/tcp/4101/p2p/${peer}`;
+  const theirs = ['/dns/x.example/tcp/1', '/dns4/x.example/tcp/1', '/dns6/x.example/tcp/1'];
+  const book = new AddressBook([ours]);
+  book.setMembers([{ peer, addresses: [...theirs, '/ip4/127.0.0.1/tcp/1'] }]);
+  book.addDiscovered(
+    peer,
+    [...theirs, '/ip6/::1/tcp/2'].map((address) => multiaddr(address)),
+  );
+  const record = new PeerRecord({
+    peerId: peerIdFromPrivateKey(await testIdentity(1)),
+    multiaddrs: [...theirs, '/ip4/127.0.0.1/tcp/3'].map((address) => multiaddr(address)),
+    seqNumber: 1n,
+  });
+  await book.addRecord((await RecordEnvelope.seal(record, await testIdentity(1))).marshal());
+  expect(book.addressesOf(peer).map(String)).toEqual([
+    `/ip4/127.0.0.1/tcp/3/p2p/${peer}`,
+    `/ip6/::1/tcp/2/p2p/${peer}`,
+    `/ip4/127.0.0.1/tcp/1/p2p/${peer}`,
+    ours,
+  ]);
+});
+
 test('nothing is kept about strangers, and a removed member is forgotten', async () => {
   const [member, stranger] = [peerIdOf(await testIdentity(1)), peerIdOf(await testIdentity(2))];
   const book = new AddressBook([`/ip4/127.0.0.1/tcp/9/p2p/${stranger}`]);

@@ -91,7 +91,7 @@ test('a stream that is half-closed at once leaves nothing open', async () => {
   await expectStillServing();
 });
 
-test('who has not proven its epoch key is refused requests and address exchange', async () => {
+test('whoever has not proven its epoch key is refused requests and address exchange', async () => {
   honest.recorder.respond = async () => {
     throw new Error('must not be asked');
   };

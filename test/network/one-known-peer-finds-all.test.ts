@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { Loopback, memberOf, type TestPeer } from './loopback.ts';
 
 const loopback = new Loopback();
@@ -26,6 +26,8 @@ test('a bootstrap address is enough for the first contact', async () => {
   const members = [memberOf(known, []), memberOf(joiner, [])];
   for (const { transport } of [known, joiner]) await transport.setMembers(members);
   await loopback.authenticated([known, joiner]);
+  expect(joiner.transport.authenticated()).toEqual([known.transport.peerId]);
+  expect(known.transport.authenticated()).toEqual([joiner.transport.peerId]);
 });
 
 test('a member that moved to another port is found again by those that do not know the new one', async () => {
@@ -39,4 +41,28 @@ test('a member that moved to another port is found again by those that do not kn
   const moved = await loopback.start(2, [memberOf(a), memberOf(b, [])]);
   expect(moved.transport.addresses()).not.toEqual(before);
   await loopback.authenticated([a, b, moved]);
+});
+
+test('a member whose clock was ahead, and is right when it comes back elsewhere, is known at its new address', async () => {
+  const clock = vi.spyOn(Date, 'now');
+  try {
+    const real = Date.now();
+    clock.mockImplementation(() => real + 3_600_000);
+    const [a, b, c] = [await loopback.start(0, []), await loopback.start(1, []), await loopback.start(2, [])];
+    const members = [a, b, c].map((peer) => memberOf(peer));
+    for (const { transport } of [a, b, c]) await transport.setMembers(members);
+    await loopback.authenticated([a, b, c]);
+    const knownTo = ({ transport }: TestPeer) =>
+      transport.memberAddresses().find(({ peer }) => peer === c.transport.peerId)?.addresses ?? [];
+    for (const peer of [a, b]) await expect.poll(() => knownTo(peer)).toEqual(c.transport.addresses());
+    await c.transport.stop();
+    clock.mockImplementation(() => real);
+    const moved = await loopback.start(2, [memberOf(a), memberOf(b, [])]);
+    await loopback.authenticated([a, b, moved]);
+    // The best first: the old one stays as the roster's.
+    for (const peer of [a, b])
+      await expect.poll(() => knownTo(peer)[0], { timeout: 10_000 }).toBe(moved.transport.addresses()[0]);
+  } finally {
+    clock.mockRestore();
+  }
 });

@@ -206,6 +206,15 @@ describe('orders in a plan', () => {
       expect(refused([create, create])).toBe('bad-order');
       expect(refused([{ type: 'destroy-key', name: 'key' }])).toBe('bad-order');
     });
+    test('and never two of one modulus, nor one that is destroyed in the same plan', () => {
+      const twin = { ...create, name: 'twin', use: 'decrypt' as const };
+      expect(refused([create, twin])).toBe('bad-order');
+      const parent: Value = { ...head, keys: draft([create]).keys };
+      const destroy: Action = { type: 'destroy-key', name: 'key' };
+      for (const actions of [[twin], [destroy, twin], [destroy, create]])
+        expect(() => draft(actions, paper, parent)).toThrow('key key has this modulus');
+      expect(draft([destroy], paper, parent).keys).toEqual([]);
+    });
     test('and not in a plan that raises the threshold', () => {
       const raise: Action = { type: 'raise-threshold', threshold: 4 };
       expect(refused([create, raise])).toBe('bad-order');

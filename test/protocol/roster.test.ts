@@ -77,6 +77,12 @@ test('the tools can say what a choice means', () => {
     '3-of-7: signing survives 4 dead peers; a refresh survives 2 silent or lying of 7',
   );
   expect(explainChoice(3, 2, 'crash')).toBe(
-    '2-of-3: signing survives 1 dead peer; a refresh survives 1 silent of 3',
+    '2-of-3: signing survives 1 dead peer; a refresh survives 1 silent of 3, but no liar: 1 lying peer could split the group (fault model crash)',
   );
+  // Two quorums of three of four share two: an honest one is among those unless both lie.
+  expect(explainChoice(4, 2, 'crash')).toBe(
+    '2-of-4: signing survives 2 dead peers; a refresh survives 1 silent of 4, but no liar: 2 that lie together could split the group (fault model crash)',
+  );
+  // Where all are needed, nobody can split anything.
+  expect(explainChoice(3, 3, 'crash')).toBe('3-of-3: signing survives 0 dead peers; a refresh needs all 3');
 });

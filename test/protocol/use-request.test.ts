@@ -84,8 +84,8 @@ describe('refused is', () => {
     ['a key made for decryption', 'wrong-use', { key: keys[2].id }],
     ['a key outside the client’s rights', 'not-allowed', { key: keys[1].id }],
     ['a digest of another hash', 'wrong-digest', { hash: 'sha384' }],
-    ['a salt of another length', 'wrong-digest', { salt: random(20) }],
-    ['a salt where there is none', 'wrong-digest', { scheme: 'pkcs1' }],
+    ['a salt of another length', 'wrong-scheme', { salt: random(20) }],
+    ['a salt where there is none', 'wrong-scheme', { scheme: 'pkcs1' }],
     ['an expired request', 'expired', { expiresAtMs: nowMs - limits.clockSkewMs - 1 }],
     [
       'one that lives too long',
@@ -118,6 +118,18 @@ describe('refused is', () => {
         ),
         Object.keys(change).join(),
       ).toBe('bad-signature');
+  });
+
+  test('a scheme outside the client’s rights, for that key only', () => {
+    const rights: Client['rights'] = [
+      { key: 'ca', operations: ['sign'], schemes: ['pss'] },
+      { key: 'other', operations: ['sign'] },
+    ];
+    const value = valueWith([client({ rights })]);
+    const pkcs1 = { scheme: 'pkcs1', salt: new Uint8Array() } as const;
+    expect(refusal({}, value)).toBeNull();
+    expect(refusal(pkcs1, value)).toBe('wrong-scheme');
+    expect(refusal({ key: keys[1].id, ...pkcs1 }, value)).toBeNull();
   });
 
   test('a client without rights, or removed', () => {
@@ -184,6 +196,14 @@ describe('a decryption', () => {
   ])('of a ciphertext that is %s is refused', (_, ciphertext) =>
     expect(refused({ ciphertext })).toBe('wrong-ciphertext'),
   );
+
+  test('for a one-time key of small order, to which nothing can be sealed, is refused', () => {
+    for (const first of [0, 1]) {
+      const sealingKey = new Uint8Array(32);
+      sealingKey[0] = first;
+      expect(refused({ sealingKey })).toBe('weak-sealing-key');
+    }
+  });
 
   test('of the block that retires the old shares is refused, also as its negative, also after the next change', () => {
     const block = trialBlock(hashOfValue(value), vault.id, modulus);

@@ -1,4 +1,5 @@
 /** §4.1 and §4.2: who takes part, in which plan, and what happens to those who come late or say two things. */
+
 import { expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
@@ -6,6 +7,8 @@ import { hex } from '../../src/protocol/codec.ts';
 import type { Action } from '../../src/protocol/order.ts';
 import { attendedPlans, headOf, holdsShare } from '../../src/protocol/queries.ts';
 import { memberAt } from '../../src/protocol/roster.ts';
+import { samplePrimes } from '../crypto/sample.ts';
+import { groupWithKey } from '../support/group.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 import { dealersOf, fired, fivePeers, forge, linkOf, messageIn, roundOf } from './support.ts';
 import { Transcript } from './transcript.ts';
@@ -57,16 +60,7 @@ test('an order whose dealing never comes does not stop a refresh: after three ro
   const group = await fivePeers({ timing: { minimumIntervalMs: 600_000 } });
   await group.run(600_000);
   const transcript = new Transcript(group, 'a key is ordered, and its dealing never comes');
-  const key = headOf(group.state(1)).keys[0];
-  if (key === undefined) throw new Error('the group has a key');
-  const { id: _, name: __, ...publicValues } = key;
-  const commitments = linkOf(group.state(1), 1).commitments[0] ?? [];
-  const order = await group.order(1, {
-    type: 'create-key',
-    name: 'never-dealt',
-    ...publicValues,
-    commitments,
-  });
+  const order = await group.order(1, group.newKey('never-dealt', 1, samplePrimes(512, 2)).action);
   await group.until(() => group.epochOf(1) === 2);
   const link = linkOf(group.state(1), 2);
   expect(roundOf(link)).toBe(3);
@@ -122,4 +116,17 @@ test('a member with two Attends for one plan is left out and named, and no value
   expect(link.value.suspended.map(({ index }) => index)).toEqual([5]);
   expect(attendedPlans(group.state(1))).toEqual([]);
   transcript.expectGolden('two-attends');
+});
+
+test('two orders with one number, given to two members, do not part the group: all keep the same one', async () => {
+  const group = await groupWithKey({ peers: 3, threshold: 2 }); // a quorum is all three
+  await group.order(1, addClient('one'));
+  await group.order(3, addClient('other'));
+  await group.until(() => group.settledAt(2), 30_000, 'a change with one of them');
+  expect(headOf(group.state(2)).clients).toHaveLength(1);
+  // The other one is used up, and the next number is free.
+  await group.order(3, addClient('third'));
+  await group.until(() => group.settledAt(3), 30_000, 'the next change');
+  expect(headOf(group.state(1)).clients).toHaveLength(2);
+  await group.stopAll();
 });

@@ -1,8 +1,14 @@
 /** The lock of §4.3 (Buchman, Kwon, Milosevic 2018): what may have been decided in one round is decided in a later one. */
 import { expect, test } from 'vitest';
-import { hex } from '../../src/protocol/codec.ts';
-import { hashOfValue } from '../../src/protocol/value.ts';
-import { fired, fivePeers, forge, linkOf, messageIn, roundOf } from './support.ts';
+import { encode, hex } from '../../src/protocol/codec.ts';
+import type { Evidence, Frame, Proposal } from '../../src/protocol/messages.ts';
+import { type Packet, signPacket } from '../../src/protocol/packet.ts';
+import { selfIn } from '../../src/protocol/queries.ts';
+import type { Entry } from '../../src/protocol/state.ts';
+import { judge } from '../../src/protocol/validity.ts';
+import { hashOfValue, type Value } from '../../src/protocol/value.ts';
+import type { Group } from '../support/group.ts';
+import { fired, fivePeers, forge, linkOf, messageIn, roundOf, smallerProposal } from './support.ts';
 import { Transcript } from './transcript.ts';
 
 test('a locked value is proposed again with its prevotes and decided, although a liar voted both ways', async () => {
@@ -33,3 +39,70 @@ test('a locked value is proposed again with its prevotes and decided, although a
   expect(group.state(4).durable.notes[2]?.contradicted).toEqual([]);
   transcript.expectGolden('locked-value');
 });
+
+/** A prevote of round 0 in the name of `by`, under the epoch key of `signer`. */
+function prevoteBy(group: Group, signer: number, by: number, value: Value): Packet {
+  const state = group.state(signer);
+  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
+  if (secret === undefined) throw new Error(`p${signer} holds its epoch key`);
+  const vote = { type: 'prevote', by, epoch: value.epoch, round: 0, instance: null };
+  return signPacket(state.clusterId, secret, encode({ ...vote, value: hashOfValue(value) }));
+}
+
+const shows: Record<string, (group: Group, value: Value) => Packet[]> = {
+  'its own prevote': (group, value) => [prevoteBy(group, 3, 3, value)],
+  'prevotes that it signed for others': (group, value) =>
+    [1, 2, 3, 4, 5].map((by) => prevoteBy(group, 3, by, value)),
+  'its own prevote many times': (group, value) => [1, 2, 3, 4].map(() => prevoteBy(group, 3, 3, value)),
+};
+
+test.each(Object.entries(shows))(
+  'a leader that claims an earlier round for another value by %s gets no vote of a member that is locked',
+  async (_, show) => {
+    const group = await fivePeers();
+    // Round 0: p5 misses the value A, and p3 prevotes it but precommits nil: p1, p2 and p4 lock A, and it is not decided.
+    group.intercept = ({ from, to }, frame) => {
+      const message = messageIn(frame);
+      if (from === 'p3') return message?.type === 'precommit' || frame.type === 'links' ? [] : [frame];
+      return to === 'p5' && message?.type === 'proposal' && message.round === 0 ? [] : [frame];
+    };
+    group.node(1).driver?.refresh();
+    await group.until(() => fired(group, 3, 'prevote', { epoch: 2, round: 0 }));
+    const liar = group.state(3);
+    const { message, carried } = liar.durable.proposals[0] as Entry<Proposal>;
+    const { value: b, ...proposal } = smallerProposal(liar, message);
+    const precommit = { type: 'precommit', by: 3, epoch: 2, round: 0, instance: null, value: null };
+    const nil = forge(liar, precommit);
+    // p3 leads round 1: it claims that its value B had a quorum of prevotes in round 0.
+    const evidence = { ...(carried.evidence as Evidence), prevotes: show(group, b) };
+    const lie = forge(liar, { ...proposal, by: 3, round: 1, validRound: 0, value: b }, { evidence });
+    const tell = async (frame: Frame) => {
+      for (const peer of [1, 2, 4, 5])
+        await group.node(peer).driver?.dispatch({
+          ...{ type: 'frame', from: 'peer-0003', authenticated: true },
+          frame: encode(frame),
+        });
+    };
+    await group.run(10);
+    await group.stop(3);
+    await tell(nil);
+    const locked = [1, 2, 4];
+    await group.until(() => locked.every((peer) => fired(group, peer, 'enter-round', { round: 1 })));
+    await tell(lie);
+    await group.until(() => locked.every((peer) => fired(group, peer, 'prevote', { epoch: 2, round: 1 })));
+    const a = group.state(1).durable.own.rounds?.locked;
+    if (a == null) throw new Error('p1 is locked');
+    expect(a.value).not.toBe(hex(hashOfValue(b)));
+    for (const peer of locked) {
+      const { own, proposals, votes } = group.state(peer).durable;
+      expect(own.rounds?.locked).toEqual({ round: 0, value: a.value });
+      // It holds B, with which nothing else is wrong, and votes nil when its patience ends.
+      expect(hex(hashOfValue(proposals[1]?.message.value as Value))).toBe(hex(hashOfValue(b)));
+      expect(judge(group.state(peer), b, evidence).verdict).toBe('valid');
+      expect(votes[`prevote/1/${peer}`]?.message.value).toBeNull();
+    }
+    await group.until(() => group.settledAt(2));
+    expect(hex(hashOfValue(linkOf(group.state(1), 2).value))).toBe(a.value);
+    expect(roundOf(linkOf(group.state(1), 2))).toBe(2);
+  },
+);

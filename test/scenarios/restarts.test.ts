@@ -1,11 +1,11 @@
 /** §4, the rules that make it safe to cut the power: what a peer that starts again within a change may sign. */
 import { expect, test } from 'vitest';
-import { decode, hex } from '../../src/protocol/codec.ts';
+import { decode, encode, hex } from '../../src/protocol/codec.ts';
 import { type Message, messageSchema } from '../../src/protocol/messages.ts';
 import { holdsShare } from '../../src/protocol/queries.ts';
-import { slotOf } from '../../src/protocol/say.ts';
+import { slotOf } from '../../src/protocol/slots.ts';
 import type { Group } from '../support/group.ts';
-import { fired, fivePeers, linkOf, messageIn } from './support.ts';
+import { fired, fivePeers, forge, linkOf, messageIn } from './support.ts';
 import { Transcript } from './transcript.ts';
 
 /** Everything that a peer signed and published since its output number `from`, in order. */
@@ -96,4 +96,93 @@ test('a peer whose store went back in time is mute until the next certificate, a
   await group.refresh(3);
   expect(linkOf(group.state(3), 3).value.accepted.map(({ dealer }) => dealer)).toContain(3);
   transcript.expectGolden('store-went-back');
+});
+
+/** All precommits are held back, so that nothing is decided. */
+const undecided = (group: Group) => {
+  group.intercept = (_, frame) => (messageIn(frame)?.type === 'precommit' ? [] : [frame]);
+};
+
+test('a liar that answers a peer which starts again by votes that it signed in its name does not silence it', async () => {
+  const group = await fivePeers();
+  undecided(group);
+  group.node(1).driver?.refresh();
+  await group.until(() => fired(group, 3, 'prevote', { epoch: 2 }));
+  await group.run(20);
+  await group.stop(3);
+  let told = 0;
+  group.intercept = ({ from, to }, frame) => {
+    if (messageIn(frame)?.type === 'precommit') return [];
+    if (to !== 'p3' || frame.type !== 'recalled') return [frame];
+    if (from === 'p1') return []; // so that the liar's answer is needed
+    if (from !== 'p5') return [frame];
+    const vote = { by: 3, epoch: 2, round: 0, instance: null, value: new Uint8Array(32) };
+    const lies = [
+      forge(group.state(5), { type: 'prevote', ...vote }),
+      forge(group.state(5), { type: 'precommit', ...vote }),
+    ];
+    told += 1;
+    return [
+      { ...frame, packets: lies.flatMap((lie) => (lie.type === 'message' ? [lie.message.packet] : [])) },
+    ];
+  };
+  const outputsBefore = group.node(3).outputs.length;
+  await group.restart(3);
+  await group.until(() => told > 0 && group.rules(3).filter((rule) => rule === 'recalled').length > 1);
+  group.intercept = null;
+  await group.until(() => group.settledAt(2));
+  expect(fired(group, 3, 'muted')).toBe(false);
+  expect(saidBy(group, 3, outputsBefore).map(({ message }) => message.type)).toContain('ready');
+});
+
+test('a peer whose lost vote comes back only after a quorum has answered is mute from then on until the next certificate', async () => {
+  const group = await fivePeers();
+  // p3's prevote reaches p4 alone, and p4 passes it on to nobody.
+  const isLost = (message: Message | null) => message?.type === 'prevote' && message.by === 3;
+  group.intercept = ({ from, to }, frame) => {
+    const message = messageIn(frame);
+    if (message?.type === 'precommit') return [];
+    return isLost(message) && !(from === 'p3' && to === 'p4') ? [] : [frame];
+  };
+  group.node(1).driver?.refresh();
+  await group.until(() => fired(group, 3, 'have', { epoch: 2, dealings: 5 }));
+  const copy = new Map(group.node(3).home.records);
+  await group.until(() => group.state(4).durable.votes['prevote/0/3'] !== undefined);
+  await group.stop(3);
+  group.node(3).home.records.clear();
+  for (const [key, value] of copy) group.node(3).home.records.set(key, value);
+
+  // It starts from the copy, p4's answer is lost, and it hears of no proposal: it has not voted again.
+  group.intercept = ({ from, to }, frame) => {
+    const message = messageIn(frame);
+    if (message?.type === 'precommit' || isLost(message)) return [];
+    if (to === 'p3' && message?.type === 'proposal') return [];
+    return from === 'p4' && to === 'p3' && frame.type === 'recalled' ? [] : [frame];
+  };
+  const outputsBefore = group.node(3).outputs.length;
+  const since = (rule: string) =>
+    group
+      .node(3)
+      .outputs.slice(outputsBefore)
+      .some((output) => output.type === 'rule' && output.rule === rule);
+  await group.restart(3);
+  await group.until(() => since('recalled'));
+  expect(since('muted')).toBe(false);
+  expect(saidBy(group, 3, outputsBefore)).toEqual([]);
+
+  const vote = group.state(4).durable.votes['prevote/0/3'];
+  if (vote === undefined) throw new Error('p4 holds the vote');
+  await group.node(3).driver?.dispatch({
+    ...{ type: 'frame', from: group.node(4).peer, authenticated: true },
+    frame: encode({ type: 'message', message: vote.carried }),
+  });
+  expect(since('muted')).toBe(true);
+  await group.run(5_000);
+  expect(saidBy(group, 3, outputsBefore)).toEqual([]);
+  group.intercept = null;
+  await group.until(() => group.settledAt(2));
+  expect(group.state(3).durable.own.muted).toBeNull();
+  expect(saidBy(group, 3, outputsBefore).map(({ message }) => message.type)).toEqual(['ready']);
+  await group.refresh(3);
+  expect(linkOf(group.state(3), 3).value.accepted.map(({ dealer }) => dealer)).toContain(3);
 });

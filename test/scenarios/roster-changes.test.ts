@@ -9,6 +9,7 @@ import { signOrder } from '../../src/protocol/order.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
 import { hashOfValue, publicOf } from '../../src/protocol/value.ts';
 import { Group, groupWithKey } from '../support/group.ts';
+import { fifthAwayInMidChange, fired } from './support.ts';
 
 /** A signature of one fixed block by the shares of these peers, which are taken from their state. */
 function signatureBy(group: Group, places: readonly number[], epochs?: readonly number[]): bigint | null {
@@ -99,26 +100,16 @@ test('a change that would leave too few members in both rosters is refused, and 
   await group.stopAll();
 });
 
-test('a peer that is admitted while a refresh runs is told to wait, and served right after', async () => {
-  const group = await groupWithKey({
-    peers: 5,
-    threshold: 3,
-    timing: { dealingWindowMs: 3_000, recoveryHoldMs: 20_000 },
-  });
-  await group.stop(5);
-  await group.refresh(1);
+test('a peer that comes back while a refresh runs is told to wait, and served right after', async () => {
+  const group = await fifthAwayInMidChange();
   await group.restart(5);
-  // Everybody else attends the next change before p5 is back: it must wait for the decision.
-  group.node(1).driver?.refresh();
-  await group.until(() =>
-    [1, 2, 3, 4].every((index) => Object.keys(group.state(index).durable.attended).length > 0),
-  );
   await group.until(() => group.epochOf(5) === 3 && holdsShare(group.state(5)), 60_000, 'the share of p5');
+  expect(fired(group, 5, 'recover-told-to-wait')).toBe(true);
   await group.until(() => group.settledAt(3));
   await group.stopAll();
 });
 
-test('who joins before there is any key takes full part in creating the first one', async () => {
+test('whoever joins before there is any key takes full part in creating the first one', async () => {
   const group = new Group({ peers: 3, threshold: 2, membersMax: 8 });
   await group.start();
   await group.refresh(1);

@@ -2,7 +2,7 @@
 
 import { afterEach } from 'vitest';
 import { verificationKey } from '../../src/crypto/rsa-sharing.ts';
-import { decode, encode, hex, numberOf } from '../../src/protocol/codec.ts';
+import { decode, encode, fromHex, hex, numberOf } from '../../src/protocol/codec.ts';
 import type { Link } from '../../src/protocol/link.ts';
 import {
   type Carried,
@@ -10,12 +10,14 @@ import {
   hashOfEvidence,
   type Message,
   messageSchema,
+  type Proposal,
 } from '../../src/protocol/messages.ts';
 import { signPacket } from '../../src/protocol/packet.ts';
-import { selfIn } from '../../src/protocol/queries.ts';
+import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/queries.ts';
 import type { CoreState } from '../../src/protocol/state.ts';
+import { assembleValue, decodePublic } from '../../src/protocol/validity.ts';
 import { publicOf } from '../../src/protocol/value.ts';
-import { Group, type GroupOptions } from '../support/group.ts';
+import { Group, type GroupOptions, groupWithKey } from '../support/group.ts';
 
 const groups: Group[] = [];
 afterEach(async () => {
@@ -34,6 +36,23 @@ export async function fivePeers(options: Partial<GroupOptions> & { key?: boolean
   await group.start();
   await group.until(() => group.nodes.every((_, at) => fired(group, at + 1, 'recalled')));
   if (options.key !== false) await group.createKey();
+  return group;
+}
+
+/** Five peers with a key, in epoch 2; p5 is away, and all others attend the change to epoch 3: it must wait for that. */
+export async function fifthAwayInMidChange(): Promise<Group> {
+  const group = await groupWithKey({
+    peers: 5,
+    threshold: 3,
+    timing: { dealingWindowMs: 3_000, recoveryHoldMs: 20_000 },
+  });
+  groups.push(group);
+  await group.stop(5);
+  await group.refresh(1);
+  group.node(1).driver?.refresh();
+  await group.until(() =>
+    [1, 2, 3, 4].every((index) => Object.keys(group.state(index).durable.attended).length > 0),
+  );
   return group;
 }
 
@@ -82,5 +101,21 @@ export function forge(state: CoreState, message: unknown, extra: Omit<Carried, '
   return {
     type: 'message',
     message: { packet: signPacket(state.clusterId, secret, encode(body)), ...extra },
+  };
+}
+
+/** What a leader could have proposed instead: the same plan and evidence without one of the accepted dealings. */
+export function smallerProposal(view: CoreState, { value, ...proposal }: Proposal): Proposal {
+  const plan = hex(value.plan);
+  const accepted = value.accepted.filter(({ dealer }) => dealer !== 5);
+  const halves = accepted.map(({ digest }) =>
+    decodePublic((view.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+  );
+  const attends = attendsOf(view, plan).map(({ message }) => message);
+  const draft = draftOfPlan(view, plan);
+  if (draft === null) throw new Error('the leader knows its own plan');
+  return {
+    ...proposal,
+    value: assembleValue(view, fromHex(plan), draft, attends, accepted, halves, []).value,
   };
 }

@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { encode } from '../../src/protocol/codec.ts';
+import { decode, encode, hex } from '../../src/protocol/codec.ts';
+import { messageSchema } from '../../src/protocol/messages.ts';
 import { signPacket } from '../../src/protocol/packet.ts';
 import { attendsOf, headOf, holdsShare } from '../../src/protocol/queries.ts';
+import { judge } from '../../src/protocol/validity.ts';
 import { groupWithKey } from '../support/group.ts';
+import { fired } from './support.ts';
 
 test('a member with two Attends for one plan is left out, recorded with both, and suspended until it is evicted', async () => {
   const group = await groupWithKey({ peers: 5, threshold: 3 });
@@ -34,6 +37,17 @@ test('a member with two Attends for one plan is left out, recorded with both, an
 
   // It takes no part in the next change, the others go on, and it gets no share from them.
   group.node(1).driver?.refresh();
+  await group.until(() => fired(group, 1, 'prevote', { epoch: 3 }));
+  // What stands behind a suspension stays as it is, byte for byte: the values after it carry it on.
+  const judging = group.state(1);
+  const { message: proposal, carried } = Object.values(judging.durable.proposals)[0]!;
+  const [kept] = proposal.value.suspended;
+  const junk = { body: new Uint8Array(300_000), signature: new Uint8Array(64) };
+  const bent = { ...proposal.value, suspended: [{ ...kept!, second: junk }] };
+  expect(judge(judging, proposal.value, carried.evidence!).verdict).toBe('valid');
+  expect(judge(judging, bent, carried.evidence!)).toMatchObject({
+    why: expect.stringContaining('suspension'),
+  });
   await group.until(() =>
     [1, 2, 3, 4].every((index) => group.epochOf(index) === 3 && group.state(index).durable.own.retired === 3),
   );
@@ -45,5 +59,65 @@ test('a member with two Attends for one plan is left out, recorded with both, an
   await group.order(1, { type: 'evict', index: 5 });
   await group.until(() => group.epochOf(1) === 4);
   expect(headOf(group.state(1)).suspended).toEqual([]);
+  await group.stopAll();
+});
+
+test('two Attends of which each half of the group holds one meet in the proposal, and the next value suspends', async () => {
+  const group = await groupWithKey({ peers: 5, threshold: 3 });
+  const state = group.state(5);
+  const secret = state.durable.epochSecrets[hex(headOf(state).roster[4]!.epochKey)]!;
+  const other = ed25519FromSeed(group.random(32)).publicKey;
+  // What p5 says to p1 and p2 of its next epoch key is not what it says to p3 and p4.
+  group.intercept = ({ to }, frame) => {
+    if (!['p1', 'p2'].includes(to) || frame.type !== 'message') return [frame];
+    const message = decode(messageSchema, frame.message.packet.body);
+    if (message.type !== 'attend' || message.by !== 5) return [frame];
+    const packet = signPacket(state.clusterId, secret, encode({ ...message, epochKey: other }));
+    return [{ ...frame, message: { ...frame.message, packet } }];
+  };
+  await group.refresh(1);
+  group.intercept = null;
+  expect(headOf(group.state(1)).suspended).toEqual([]);
+  // Both halves have both now, also those that decided already.
+  for (const place of [1, 2, 3, 4])
+    expect(Object.keys(group.state(place).durable.contradictions)).toHaveLength(1);
+  group.node(2).driver?.refresh();
+  await group.until(() => group.epochOf(1) === 3);
+  expect(headOf(group.state(1)).suspended.map(({ index }) => index)).toEqual([5]);
+  await group.until(() => [1, 2, 3, 4].every((place) => group.epochOf(place) === 3));
+  for (const place of [1, 2, 3, 4]) expect(group.state(place).durable.contradictions).toEqual({});
+  await group.stopAll();
+});
+
+test('nobody is suspended by Attends that it did not sign, that are for two plans, or that are the same', async () => {
+  const group = await groupWithKey({ peers: 4, threshold: 2 });
+  const { clusterId, durable } = group.state(4);
+  const secretOf = (index: number) => {
+    const member = headOf(group.state(index)).roster[index - 1]!;
+    return group.state(index).durable.epochSecrets[hex(member.epochKey)]!;
+  };
+  const attend = (plan: number, key: number) => ({
+    ...{ type: 'attend', by: 4, epoch: durable.own.head + 1, plan: new Uint8Array(32).fill(plan) },
+    ...{ epochKey: new Uint8Array(32).fill(key), sealingKey: new Uint8Array(32).fill(9) },
+  });
+  const signed = (body: object, by = 4) => signPacket(clusterId, secretOf(by), encode(body));
+  const pairs = [
+    [signed(attend(1, 1)), signed(attend(1, 2), 3)],
+    [signed(attend(1, 1)), signed(attend(2, 2))],
+    [signed(attend(1, 1)), signed(attend(1, 1))],
+    [signed({ ...attend(1, 1), epoch: 9 }), signed({ ...attend(1, 2), epoch: 9 })],
+  ];
+  const tell = (pair: (typeof pairs)[number] | undefined) =>
+    group.node(1).driver!.dispatch({
+      type: 'gossip',
+      from: 'peer-0002',
+      frame: encode({ type: 'contradiction', first: pair?.[0], second: pair?.[1] }),
+    });
+  for (const pair of pairs) await tell(pair);
+  expect(group.state(1).durable.contradictions).toEqual({});
+  expect(group.state(1).durable.blames).toEqual({});
+  await tell([signed(attend(1, 1)), signed(attend(1, 2))]);
+  await tell([signed(attend(2, 1)), signed(attend(2, 2))]); // one is enough: it shall not fill the store
+  expect(Object.keys(group.state(1).durable.contradictions)).toHaveLength(1);
   await group.stopAll();
 });

@@ -4,6 +4,7 @@ import { verificationKey } from '../../src/crypto/rsa-sharing.ts';
 import { hex, numberOf } from '../../src/protocol/codec.ts';
 import type { CoreState } from '../../src/protocol/state.ts';
 import { publicOf } from '../../src/protocol/value.ts';
+import { samplePrimes } from '../crypto/sample.ts';
 import { fivePeers, linkOf } from './support.ts';
 
 /** The verification key of peer 1 for every key, by the key's name. */
@@ -20,7 +21,14 @@ function verificationKeys(state: CoreState, epoch: number): Map<string, bigint> 
 test('twenty keys are refreshed by one epoch change, and every share of a destroyed one is gone with the next', async () => {
   const group = await fivePeers({ key: false, peers: 3, threshold: 2, membersMax: 3 });
   const names = Array.from({ length: 20 }, (_, at) => `key-${at + 1}`);
-  for (const name of names) await group.createKey(name);
+  // Of seven primes twenty pairs, because no modulus is two keys.
+  const pairs = [1, 2, 3, 4, 5, 6].flatMap((first) =>
+    Array.from({ length: first }, (_, second) => ({
+      p: samplePrimes(512, first).p,
+      q: samplePrimes(512, second).p,
+    })),
+  );
+  for (const [at, name] of names.entries()) await group.createKey(name, 1, pairs[at]);
   const before = verificationKeys(group.state(1), 20);
   expect([...before.keys()]).toEqual(names);
 

@@ -1,15 +1,21 @@
 /** §4.3: validity is objective. Every member judges every proposal alike, and nothing of a valid one can be changed. */
 import { expect, test } from 'vitest';
-import { encode, hex } from '../../src/protocol/codec.ts';
-import type { Attend, Evidence, Have, Proposal } from '../../src/protocol/messages.ts';
+import { decode, encode, hex } from '../../src/protocol/codec.ts';
+import {
+  type Attend,
+  attendSchema,
+  type Evidence,
+  type Have,
+  type Proposal,
+} from '../../src/protocol/messages.ts';
 import { type Packet, signPacket } from '../../src/protocol/packet.ts';
-import { selfIn } from '../../src/protocol/queries.ts';
+import { attendsOf, draftOfPlan, headOf, selfIn } from '../../src/protocol/queries.ts';
 import type { CoreState } from '../../src/protocol/state.ts';
-import { judge } from '../../src/protocol/validity.ts';
-import type { Value } from '../../src/protocol/value.ts';
+import { assembleValue, decodePublic, judge } from '../../src/protocol/validity.ts';
+import type { Accepted, Value } from '../../src/protocol/value.ts';
 import { flipped } from '../protocol/support.ts';
 import type { Group } from '../support/group.ts';
-import { fired, fivePeers } from './support.ts';
+import { fired, fivePeers, forge, messageIn } from './support.ts';
 
 const at = <T>(list: readonly T[], position: number): T => {
   const item = list[position];
@@ -17,13 +23,41 @@ const at = <T>(list: readonly T[], position: number): T => {
   return item;
 };
 
-async function proposed(): Promise<{ group: Group; proposal: Proposal; evidence: Evidence }> {
+interface Proposed {
+  group: Group;
+  proposal: Proposal;
+  evidence: Evidence;
+}
+
+async function proposed(): Promise<Proposed> {
   const group = await fivePeers();
   group.node(1).driver?.refresh();
-  await group.until(() => [1, 2, 3, 4, 5].every((index) => fired(group, index, 'prevote', { epoch: 2 })));
-  const entry = group.state(1).durable.proposals[0];
+  return proposalIn(group, [1, 2, 3, 4, 5]);
+}
+
+/** The first proposal of the undecided change, when all of these have voted on it. */
+async function proposalIn(group: Group, peers: readonly number[]): Promise<Proposed> {
+  const epoch = group.epochOf(1) + 1;
+  await group.until(() => peers.every((index) => fired(group, index, 'prevote', { epoch })));
+  const entry = Object.values(group.state(1).durable.proposals)[0];
   if (entry?.carried.evidence === undefined) throw new Error('p1 holds the proposal');
   return { group, proposal: entry.message, evidence: entry.carried.evidence };
+}
+
+/** The value that a leader makes of these Attends and dealings, whether it may or not. */
+function made(
+  state: CoreState,
+  { value }: Proposal,
+  attends: readonly Packet[],
+  accepted: Accepted[],
+): Value {
+  const draft = draftOfPlan(state, hex(value.plan));
+  if (draft === null) throw new Error('the plan is known');
+  const halves = accepted.map(({ digest }) =>
+    decodePublic((state.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+  );
+  const messages = attends.map(({ body }) => decode(attendSchema, body));
+  return assembleValue(state, value.plan, draft, messages, accepted, halves, value.suspended).value;
 }
 
 /** What this member could sign of a message with other content. */
@@ -39,7 +73,7 @@ test('every member judges a proposal, and every change of it, alike: nothing but
   const states = [1, 2, 3, 4, 5].map((index) => group.state(index));
   const verdict = (changed: Value, shown: Evidence): string => {
     const verdicts = states.map((state) => judge(state, changed, shown).verdict);
-    // Who kept none of the messages judges by the evidence alone.
+    // Whoever kept none of the messages judges by the evidence alone.
     const bare = states.map((state) =>
       judge({ ...state, durable: { ...state.durable, attends: {}, haves: {} } }, changed, shown),
     );
@@ -141,3 +175,94 @@ async function anOrder(group: Group) {
   const client = { name: 'late', publicKey: key, rights: [], ratePerMinute: 0 };
   return group.order(1, { type: 'add-client', client });
 }
+
+test('a value that is truly made of the Attends of fewer than a quorum is not valid', async () => {
+  const { group, proposal, evidence } = await proposed();
+  const attends = byIndex(evidence.attends).slice(0, 3);
+  const accepted = proposal.value.accepted.filter(({ dealer }) => dealer <= 3);
+  for (const index of [1, 2, 3, 4, 5]) {
+    const state = group.state(index);
+    const few = made(state, proposal, attends, accepted);
+    expect(judge(state, few, { ...evidence, attends })).toEqual({
+      verdict: 'invalid',
+      why: 'it shows no quorum of Attends',
+    });
+    // Shown twice they are no more.
+    const twice = [...attends, at(attends, 0)];
+    expect(judge(state, few, { ...evidence, attends: twice }).verdict).toBe('invalid');
+    // With one more, nothing is wrong with it.
+    const four = byIndex(evidence.attends).slice(0, 4);
+    const enough = made(state, proposal, four, accepted);
+    expect(judge(state, enough, { ...evidence, attends: four }).verdict).toBe('valid');
+  }
+});
+
+test('a value that is truly made of a dealing of a member that does not attend is not valid', async () => {
+  const { group, proposal, evidence } = await proposed();
+  const attends = byIndex(evidence.attends).slice(0, 4);
+  expect(proposal.value.accepted.map(({ dealer }) => dealer)).toContain(5);
+  for (const index of [1, 2, 3, 4, 5]) {
+    const state = group.state(index);
+    const value = made(state, proposal, attends, proposal.value.accepted);
+    expect(judge(state, value, { ...evidence, attends })).toEqual({
+      verdict: 'invalid',
+      why: 'its dealers are not members that attend, each once',
+    });
+  }
+});
+
+test('Haves of members that the plan evicts show nobody that will hold the dealings', async () => {
+  const group = await fivePeers();
+  group.intercept = (_, frame) => (messageIn(frame)?.type === 'precommit' ? [] : [frame]);
+  await group.order(1, { type: 'evict', index: 5 });
+  const stay = [1, 2, 3, 4];
+  const { proposal, evidence } = await proposalIn(group, stay);
+  const { value } = proposal;
+  expect(value.roster.map(({ index }) => index)).toEqual(stay);
+  const digests = value.accepted.map(({ digest }) => digest).sort((a, b) => Buffer.compare(a, b));
+  const have = { type: 'have', by: 5, epoch: 2, plan: value.plan, digests };
+  const evicted = resigned(group.state(5), have);
+  const others = evidence.haves.slice(0, 2);
+  for (const index of stay) {
+    expect(judge(group.state(index), value, evidence).verdict).toBe('valid');
+    expect(judge(group.state(index), value, { ...evidence, haves: [...others, evicted] })).toEqual({
+      verdict: 'invalid',
+      why: 'too few members show that they hold every accepted dealing',
+    });
+  }
+});
+
+test('a value that is truly made of the Attend of a suspended member too is not valid', async () => {
+  const group = await fivePeers();
+  // p5 signs two Attends in the change to epoch 2, which suspends it.
+  let told = false;
+  group.intercept = ({ from }, frame) => {
+    const message = messageIn(frame);
+    if (told || from !== 'p5' || message?.type !== 'attend' || message.by !== 5) return [frame];
+    told = true;
+    return [frame, forge(group.state(5), { ...message, epochKey: flipped(message.epochKey) })];
+  };
+  group.node(1).driver?.refresh();
+  await group.until(() => [1, 2, 3, 4].every((index) => group.state(index).durable.own.retired === 2));
+  await group.until(() => group.epochOf(5) === 2);
+  group.intercept = null;
+  expect(headOf(group.state(1)).suspended.map(({ index }) => index)).toEqual([5]);
+
+  group.node(1).driver?.refresh();
+  const { proposal, evidence } = await proposalIn(group, [1, 2, 3, 4]);
+  const first = at(attendsOf(group.state(1), hex(proposal.value.plan)), 0).message;
+  const attend = resigned(group.state(5), { ...first, by: 5 });
+  const attends = [...evidence.attends, attend];
+  for (const index of [1, 2, 3, 4]) {
+    const state = group.state(index);
+    expect(judge(state, proposal.value, evidence).verdict).toBe('valid');
+    const value = made(state, proposal, attends, proposal.value.accepted);
+    expect(judge(state, value, { ...evidence, attends })).toEqual({
+      verdict: 'invalid',
+      why: 'it counts a suspended member',
+    });
+  }
+});
+
+const byIndex = (attends: readonly Packet[]): Packet[] =>
+  [...attends].sort((a, b) => decode(attendSchema, a.body).by - decode(attendSchema, b.body).by);

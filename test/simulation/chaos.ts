@@ -128,6 +128,7 @@ export class Chaos {
 
   #order(): void {
     const peer = this.#anyone();
-    if (peer && this.#operator.order(peer)) this.#tally.count('order');
+    const what = peer && this.#operator.order(peer);
+    if (what) this.#tally.count(`order: ${what}`);
   }
 }

@@ -1,14 +1,18 @@
 /** `scripts/simulate`: runs many seeds, prints what was injected and decided, and the first seed that fails. */
+
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { lieNames } from './lies/library.ts';
+import { type Summary, simulateMany } from './many.ts';
 import { optionsOf, type RunOptions } from './options.ts';
-import { type RunResult, simulate } from './run.ts';
-import { Tally } from './tally.ts';
+import { type RunReport, reportOf, simulate } from './run.ts';
+import type { Tally } from './tally.ts';
 
-const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [--keep-going] [--json]
+const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [--keep-going] [--json] [--threads N]
        and any option of a run: --peers N --threshold K --fault-model byzantine|crash --liars N --lies A,B
        --crashes N --partitions N --restores N --orders N --loss-rate 0.1 --duplicate-rate 0.1 --reorder-rate 0.1
-       --delay-ms-max N --safety-ms N --liveness-ms N --files true|false --lies-last true|false
+       --delay-ms-max N --safety-ms N --liveness-ms N --gate 0.3 --dying true|false --files true|false
+       --lies-last true|false --dead N --dead-in-mid-change true|false --alliance NAME
 `;
 
 const { values } = parseArgs({
@@ -16,6 +20,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '200' },
     from: { type: 'string', default: '1' },
     replay: { type: 'string' },
+    threads: { type: 'string', default: String(availableParallelism()) },
     json: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -41,6 +46,11 @@ const { values } = parseArgs({
           'lies',
           'files',
           'lies-last',
+          'gate',
+          'dying',
+          'alliance',
+          'dead',
+          'dead-in-mid-change',
         ],
       ].map((name) => [name, { type: 'string' as const }]),
     ),
@@ -54,20 +64,22 @@ function fixedOptions(): Partial<RunOptions> {
     const text = given[name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)];
     if (typeof text !== 'string' || name === 'seed') continue;
     if (name === 'lies') fixed[name] = text.split(',');
-    else if (name === 'faultModel') fixed[name] = text;
+    else if (name === 'faultModel' || name === 'alliance') fixed[name] = text;
     else fixed[name] = text === 'true' || text === 'false' ? text === 'true' : Number(text);
   }
   return fixed as Partial<RunOptions>;
 }
 
-const describe = ({ options, violation, history }: RunResult): string =>
-  `seed ${options.seed}: ${violation?.message}\n  history ${history}, options ${JSON.stringify({ ...options, lies: options.lies === lieNames ? 'all' : options.lies })}\n` +
+const describe = ({ options, violation, history }: RunReport): string =>
+  `seed ${options.seed}: ${violation?.message}\n  history ${history}, options ${JSON.stringify({ ...options, lies: options.lies.length === lieNames.length ? 'all' : options.lies })}\n` +
   `  again: scripts/simulate --replay ${options.seed}${runOptions()}`;
 
 /** The options of a run as they were given, for the line that repeats it. */
 const runOptions = (): string =>
   Object.entries(given)
-    .filter(([name, value]) => typeof value === 'string' && !['seeds', 'from', 'replay'].includes(name))
+    .filter(
+      ([name, value]) => typeof value === 'string' && !['seeds', 'from', 'replay', 'threads'].includes(name),
+    )
     .map(([name, value]) => ` --${name} ${value}`)
     .join('');
 
@@ -82,53 +94,49 @@ async function main(): Promise<number> {
       process.stdout.write(`${atMs.toFixed(0).padStart(7)} ${peer.padEnd(4)} ${what}\n`),
     );
     process.stdout.write(
-      result.violation ? `\n${describe(result)}\n` : `\nno violation; history ${result.history}\n`,
+      result.violation ? `\n${describe(reportOf(result))}\n` : `\nno violation; history ${result.history}\n`,
     );
     return result.violation ? 1 : 0;
   }
 
-  const [from, seeds] = [Number(values.from), Number(values.seeds)];
-  const faults = new Tally();
-  const failures: RunResult[] = [];
-  let epochs = 0;
-  let ran = 0;
-  let virtualMs = 0;
-  const startedMs = performance.now();
-  for (let seed = from; seed < from + seeds; seed += 1) {
-    const result = await simulate(optionsOf(seed, fixed));
-    ran += 1;
-    epochs += result.epochs;
-    virtualMs += result.virtualMs;
-    faults.add(result.faults.counts);
-    if (result.violation === null) continue;
-    failures.push(result);
-    process.stderr.write(`${describe(result)}\n`);
-    if (!values['keep-going']) break;
-  }
-  const seconds = (performance.now() - startedMs) / 1000;
-  const summary = {
-    seeds: ran,
-    failures: failures.map(({ options, violation }) => ({
-      seed: options.seed,
-      statement: violation?.statement,
-      what: violation?.message,
-      options,
-    })),
-    epochs,
-    virtualHours: Number((virtualMs / 3_600_000).toFixed(2)),
-    seconds: Number(seconds.toFixed(1)),
-    faults: Object.fromEntries([...faults.counts].sort()),
-  };
-  if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
-  else {
-    for (const [what, count] of Object.entries(summary.faults))
-      process.stdout.write(`${what.padEnd(34)} ${String(count).padStart(9)}\n`);
-    process.stdout.write(
-      `\n${ran} seeds from ${from}, ${epochs} epochs decided, ${summary.virtualHours} hours of virtual time in ` +
-        `${summary.seconds} s (${(ran / seconds).toFixed(1)} runs a second): ${failures.length} failed\n`,
-    );
-  }
-  return failures.length > 0 ? 1 : 0;
+  // Ctrl-C ends a long run with the figures so far.
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
+  const summary = await simulateMany({
+    signal: interrupted.signal,
+    from: Number(values.from),
+    seeds: Number(values.seeds),
+    threads: Number(values.threads),
+    fixed,
+    keepGoing: values['keep-going'],
+    onFailure: (report) => process.stderr.write(`${describe(report)}\n`),
+    onProgress: ({ seeds, failures, seconds }) =>
+      process.stderr.write(
+        `${seeds} of ${values.seeds} seeds in ${seconds.toFixed(0)} s, ${failures} failed\n`,
+      ),
+  });
+  process.stdout.write(values.json ? `${JSON.stringify(jsonOf(summary))}\n` : textOf(summary));
+  return summary.failures.length > 0 ? 1 : 0;
+}
+
+const jsonOf = (summary: Summary) => ({
+  ...summary,
+  peers: Object.fromEntries(summary.peers.counts),
+  kinds: Object.fromEntries(summary.kinds.counts),
+  faults: Object.fromEntries([...summary.faults.counts].sort()),
+});
+
+function textOf({ seeds, failures, epochs, virtualMs, seconds, peers, kinds, faults }: Summary): string {
+  const table = (tally: Tally) =>
+    [...tally.counts]
+      .sort(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }))
+      .map(([what, count]) => `${what.padEnd(40)} ${String(count).padStart(9)}\n`)
+      .join('');
+  return (
+    `${table(peers)}${table(kinds)}\n${table(faults)}\n${seeds} seeds from ${values.from}, ${epochs} epochs decided, ` +
+    `${(virtualMs / 3_600_000).toFixed(2)} hours of virtual time in ${seconds.toFixed(1)} s ` +
+    `(${(seeds / seconds).toFixed(1)} runs a second): ${failures.length} failed\n`
+  );
 }
 
 process.exitCode = await main();

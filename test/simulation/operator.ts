@@ -4,13 +4,16 @@ import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../src/
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { envelopeContext, packNumber } from '../../src/node/sealing.ts';
 import { encode, fromHex, numberBytes, sameBytes } from '../../src/protocol/codec.ts';
+import { joinDurable } from '../../src/protocol/create.ts';
 import { clusterIdOf } from '../../src/protocol/genesis.ts';
 import { digestOfDealing } from '../../src/protocol/messages.ts';
 import { type Action, hashOfOrder, keyIdOf, type Order, signOrder } from '../../src/protocol/order.ts';
 import { type Packet, signPacket } from '../../src/protocol/packet.ts';
 import { attendsOf, headOf } from '../../src/protocol/queries.ts';
-import { hashOfValue } from '../../src/protocol/value.ts';
+import { faultsOf } from '../../src/protocol/roster.ts';
+import { hashOfValue, type KeyUse, type Value } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 import type { Peer, World } from './world.ts';
 
@@ -25,24 +28,44 @@ interface Creating {
 export class Operator {
   readonly #world: World;
   readonly #random: (length: number) => Uint8Array;
+  readonly #chance: () => number;
   readonly #creating: Creating[] = [];
+  /** Peers that may be admitted, with their first epoch keys; those whose admission took effect are taken out. */
+  readonly #waiting: Array<{ peer: string; seed: Uint8Array }>;
   #names = 0;
 
   constructor(world: World) {
     this.#world = world;
     this.#random = seededBytes(`${world.options.seed}/operator`);
+    this.#chance = seededRandom(world.options.seed + 5);
+    this.#waiting = ['peer-0901', 'peer-0902'].map((peer) => ({ peer, seed: this.#random(32) }));
   }
 
-  /** Orders something at the member `by`; false when it is down or has an order in hand already. */
-  order(by: Peer): boolean {
+  /** Orders something at the member `by` and says what; null when it is down or has an order in hand already. */
+  order(by: Peer): Action['type'] | null {
     const state = by.driver?.state;
-    if (state === undefined) return false;
+    if (state === undefined) return null;
     const head = headOf(state);
-    if (state.durable.orders[head.lastOrder + 1] !== undefined) return false;
+    if (state.durable.orders[head.lastOrder + 1] !== undefined) return null;
     this.#names += 1;
     const name = `n${this.#names}`;
-    const creation = this.#names % 2 === 0 && head.keys.length < 2 ? this.#create(head.threshold) : null;
-    const action = creation === null ? this.#newClient(name) : keyAction(name, creation);
+    const drawn = this.#chance();
+    const creation = drawn < 0.3 && head.keys.length < 2 ? this.#create(head.threshold) : null;
+    const action =
+      creation !== null
+        ? keyAction(name, drawn < 0.15 ? 'decrypt' : 'sign', creation)
+        : ((drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name));
+    this.#give(by, head, action, creation);
+    return action.type;
+  }
+
+  /** Those who remain decide alone (§5). */
+  forceEviction(by: Peer, remaining: number[]): void {
+    const state = by.driver?.state;
+    if (state !== undefined) this.#give(by, headOf(state), { type: 'force-evict', remaining }, null);
+  }
+
+  #give(by: Peer, head: Value, action: Action, creation: KeyCreation | null): void {
     const cluster = clusterIdOf(this.#world.genesis);
     const order = signOrder(this.#world.genesis, this.#world.operatorSeed, {
       cluster,
@@ -60,13 +83,76 @@ export class Operator {
         served: new Set(),
       });
     by.driver?.submitOrder(order).catch(() => {}); // A peer that went ahead meanwhile refuses it.
-    return true;
+  }
+
+  /** A suspended member under a new identity, a member more or fewer, or a higher threshold, such that the faulty ones are still no more than `faults`. */
+  #rosterChange({ roster, threshold, suspended: suspensions }: Value, name: string): Action | null {
+    const { genesis, options, peers } = this.#world;
+    const faulty = roster.filter(({ peer }) => peers.find((each) => each.peer === peer)?.faulty !== null);
+    const carries = (members: number, k: number, bad: number) =>
+      k <= members && faultsOf(members, k, options.faultModel) >= bad;
+    const candidate = this.#waiting[0];
+    const suspended = suspensions[Math.floor(this.#chance() * suspensions.length)];
+    if (suspended !== undefined && candidate !== undefined && this.#chance() < 0.6) {
+      const { publicKey } = ed25519FromSeed(candidate.seed);
+      return { type: 'reinstate', index: suspended.index, peer: candidate.peer, epochKey: publicKey };
+    }
+    const drawn = this.#chance();
+    if (
+      drawn < 0.4 &&
+      candidate !== undefined &&
+      roster.length < genesis.membersMax &&
+      carries(roster.length + 1, threshold, faulty.length)
+    ) {
+      const { publicKey } = ed25519FromSeed(candidate.seed);
+      return { type: 'admit', name, peer: candidate.peer, epochKey: publicKey };
+    }
+    const leaver = roster[Math.floor(this.#chance() * roster.length)];
+    const bad = faulty.length - (leaver !== undefined && faulty.includes(leaver) ? 1 : 0);
+    if (
+      drawn < 0.8 &&
+      leaver !== undefined &&
+      roster.length > 3 &&
+      carries(roster.length - 1, threshold, bad)
+    )
+      return { type: 'evict', index: leaver.index };
+    return carries(roster.length, threshold + 1, faulty.length) && threshold + 1 < roster.length
+      ? { type: 'raise-threshold', threshold: threshold + 1 }
+      : null;
+  }
+
+  /** Starts every peer whose admission the member `by` knows as decided, as its lobby does. */
+  #letIn(by: Peer): void {
+    const state = by.driver?.state;
+    if (state === undefined || by.faulty !== null) return;
+    const { admissions, links, own } = state.durable;
+    for (const { peer, seed } of [...this.#waiting]) {
+      const order = admissions[peer];
+      const member = headOf(state).roster.find((listed) => listed.peer === peer);
+      if (order === undefined || member === undefined) continue;
+      this.#waiting.splice(
+        this.#waiting.findIndex((waiting) => waiting.peer === peer),
+        1,
+      );
+      const durable = joinDurable({
+        genesis: this.#world.genesis,
+        peer,
+        order,
+        links: Object.values(links).filter(
+          ({ value: { epoch } }) => epoch >= order.body.ancestorEpoch && epoch <= own.head,
+        ),
+        epochKey: ed25519Pair(seed),
+        wallMs: this.#world.time.clock().wallMs(),
+      });
+      void this.#world.join(member.index, peer, durable);
+    }
   }
 
   /** Deals every ordered key to whoever attends a plan that creates it, as seen by the member `by`. */
   serve(by: Peer): void {
     const state = by.driver?.state;
     if (state === undefined) return;
+    if (this.#waiting.length > 0) this.#letIn(by);
     for (const making of this.#creating)
       for (const [plan, { orders }] of Object.entries(state.durable.plans)) {
         if (!orders.some((listed) => sameBytes(hashOfOrder(listed), hashOfOrder(making.order)))) continue;
@@ -129,10 +215,12 @@ export class Operator {
   }
 }
 
-const keyAction = (name: string, { public: key, commitments }: KeyCreation): Action => ({
+const ed25519Pair = (seed: Uint8Array) => ({ publicKey: ed25519FromSeed(seed).publicKey, seed });
+
+const keyAction = (name: string, use: KeyUse, { public: key, commitments }: KeyCreation): Action => ({
   type: 'create-key',
   name,
-  use: 'sign',
+  use,
   modulus: numberBytes(key.modulus),
   exponent: numberBytes(key.exponent),
   base: numberBytes(key.base),

@@ -2,17 +2,19 @@
 import type { FaultModel } from '../../src/protocol/genesis.ts';
 import { faultsOf } from '../../src/protocol/roster.ts';
 import { seededRandom } from '../support/seeded-random.ts';
-import { type LieName, lieNames } from './lies/library.ts';
+import { type AllianceName, allianceNames, type LieName, lieNames } from './lies/library.ts';
 
 export interface RunOptions {
   seed: number;
   peers: number;
   threshold: number;
   faultModel: FaultModel;
-  /** Members that lie, at most `faults` together with `restores`. */
+  /** Members that lie: at most `faults` together with `restores`; or, rarely, more of them, up to `t` (§8). */
   liars: number;
   /** What each liar tells; drawn anew for every liar from these. */
   lies: readonly LieName[];
+  /** The lies that all liars tell together; null when each draws its own. */
+  alliance: AllianceName | null;
   /** Whether liars go on in the liveness phase; else they turn honest in word, with whatever state their lies left. */
   liesLast: boolean;
   /** Members whose store is once put back to an older image. */
@@ -25,8 +27,20 @@ export interface RunOptions {
   duplicateRate: number;
   reorderRate: number;
   delayMsMax: number;
-  /** Orders of the operator: clients, keys. */
+  /** Orders of the operator: clients, keys of either use, members that come and go, a raised threshold. */
   orders: number;
+  /** The random gate (step 5) of every member. */
+  gate: number;
+  /** Members, at most `faults`, that die for good once the faults have stopped: all must finish without them. */
+  dead: number;
+  /**
+   * Whether they die at once; else between two changes. Under the crash model k holders (§4.3, `m` = 0) and k Readys are
+   * enough: one of them that dies before a member that lags has its share takes the change, or the key, along. Such a
+   * member counts against `faults` too (§8), so this is never drawn.
+   */
+  deadInMidChange: boolean;
+  /** Whether more than `faults` members die for good when the faults stop: only a forced eviction helps (§5). */
+  dying: boolean;
   /** The real file store on a simulated disk, instead of records in memory. */
   files: boolean;
   safetyMs: number;
@@ -37,15 +51,24 @@ export interface RunOptions {
 /** Small groups most of the time: they run faster, and their quorums are tighter. */
 const shapes: ReadonlyArray<readonly [peers: number, threshold: number, model: FaultModel, weight: number]> =
   [
-    [4, 2, 'byzantine', 8],
-    [5, 3, 'byzantine', 8],
-    [5, 2, 'byzantine', 4],
-    [3, 2, 'byzantine', 2],
-    [3, 2, 'crash', 4],
-    [5, 3, 'crash', 3],
-    [7, 3, 'byzantine', 4],
-    [10, 4, 'byzantine', 1],
-    [13, 5, 'byzantine', 0.5],
+    [4, 2, 'byzantine', 44],
+    [5, 3, 'byzantine', 13],
+    [5, 2, 'byzantine', 5],
+    [3, 2, 'byzantine', 8],
+    [3, 2, 'crash', 18],
+    [5, 3, 'crash', 4],
+    [5, 4, 'byzantine', 2],
+    [6, 3, 'byzantine', 1],
+    [7, 3, 'byzantine', 2],
+    [7, 3, 'crash', 0.5],
+    [8, 3, 'byzantine', 0.6],
+    [9, 4, 'byzantine', 0.4],
+    [10, 4, 'byzantine', 0.3],
+    [11, 5, 'crash', 0.3],
+    [12, 4, 'byzantine', 0.2],
+    [13, 5, 'byzantine', 0.2],
+    [13, 5, 'crash', 0.2],
+    [31, 11, 'byzantine', 0.04],
   ];
 
 export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>> = {}): RunOptions {
@@ -70,8 +93,14 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     fixed.faultModel ?? 'byzantine',
   ];
   const faults = faultsOf(peers, threshold, faultModel);
-  const bad = faultModel === 'byzantine' ? between(0, faults) : 0;
-  const restores = bad > 0 && random() < 0.25 ? 1 : 0;
+  const tooMany = faultModel === 'byzantine' && threshold - 1 > faults && random() < 0.15;
+  const dying = !tooMany && peers - faults - 1 >= threshold && random() < 0.05;
+  const bad = tooMany
+    ? between(faults + 1, threshold - 1)
+    : faultModel === 'byzantine' && !dying
+      ? between(0, faults)
+      : 0;
+  const restores = bad > 0 && !tooMany && random() < 0.25 ? 1 : 0;
   const drawn: RunOptions = {
     seed,
     peers,
@@ -80,6 +109,7 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     liars: bad - restores,
     restores,
     lies: lieNames,
+    alliance: null,
     liesLast: random() < 0.5,
     crashes: random() < 0.3 ? 0 : between(1, 6),
     partitions: random() < 0.5 ? 0 : between(1, 3),
@@ -87,10 +117,26 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     duplicateRate: sometimes(0.5, 0.1),
     reorderRate: sometimes(0.5, 0.2),
     delayMsMax: between(5, 60),
-    orders: random() < 0.5 ? 0 : between(1, 2),
-    files: random() < 0.15,
-    safetyMs: between(3, 8) * 1000,
-    livenessMs: 120_000,
+    orders: random() < 0.5 ? 0 : between(1, 3),
+    gate: random() < 0.75 ? 0 : random() * 0.8,
+    dead: 0,
+    deadInMidChange: false,
+    dying,
+    files: random() < 0.25,
+    safetyMs: between(3, 10) * 500,
+    livenessMs: tooMany ? 5_000 : 120_000,
   };
-  return { ...drawn, ...fixed };
+  const given = { ...drawn, ...fixed };
+  const together = given.liars > 1 && fixed.lies === undefined && random() < 0.25;
+  const mortal = faultModel === 'crash' && !dying && given.orders === 0 && random() < 0.4;
+  return {
+    ...given,
+    alliance: together ? (allianceNames[between(0, allianceNames.length - 1)] ?? null) : null,
+    dead: mortal ? between(0, faults) : 0,
+    ...fixed,
+  };
 }
+
+/** More members lie than `faults`: up to `t` (§8). */
+export const tooManyLie = ({ peers, threshold, faultModel, liars }: RunOptions): boolean =>
+  liars > faultsOf(peers, threshold, faultModel);

@@ -5,12 +5,15 @@
 
 import { decode as decodeRecord } from 'cborg';
 import { checkSubShare } from '../../src/crypto/dealing.ts';
+import { trialBlock } from '../../src/crypto/encoding.ts';
+import { modPow } from '../../src/crypto/engine.ts';
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { interpolate } from '../../src/crypto/rsa-sharing.ts';
 import type { Driver } from '../../src/node/driver.ts';
 import { parametersOf } from '../../src/node/sealing.ts';
 import type { StoreTransaction } from '../../src/node/store/store.ts';
-import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/codec.ts';
+import { isCertain } from '../../src/protocol/accusation.ts';
+import { decode, encode, fromHex, hex, numberOf, sameBytes } from '../../src/protocol/codec.ts';
 import type { Output } from '../../src/protocol/io.ts';
 import { type Link, precommitBody } from '../../src/protocol/link.ts';
 import {
@@ -18,14 +21,17 @@ import {
   dealingPublicSchema,
   type Message,
   messageSchema,
+  prevoteSchema,
   type RetireProof,
   readySchema,
   type Vote,
 } from '../../src/protocol/messages.ts';
-import { verifyPacket } from '../../src/protocol/packet.ts';
-import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
+import { type Packet, verifyPacket } from '../../src/protocol/packet.ts';
+import { holdsShare, selfIn } from '../../src/protocol/queries.ts';
+import { type Of, recoveryMessageSchema } from '../../src/protocol/recovery/messages.ts';
 import type { CoreState, Durable } from '../../src/protocol/state.ts';
 import { hashOfValue, publicOf, type Value } from '../../src/protocol/value.ts';
+import { tooManyLie } from './options.ts';
 import type { Peer, World } from './world.ts';
 
 type Said = Exclude<Message, { type: 'dealing' }>;
@@ -46,13 +52,22 @@ const recordOf = (message: Said): string | null =>
     ? `attends/${hex(message.plan)}/${message.by}`
     : message.type === 'proposal'
       ? `proposals/${message.round}`
-      : message.type === 'have' || message.type === 'ready'
+      : message.type === 'have'
         ? null
-        : `votes/${message.type}/${message.round}/${message.by}`;
+        : message.type === 'ready'
+          ? `readys/${message.by}`
+          : `votes/${message.type}/${message.round}/${message.by}`;
+
+/** Agreement runs anew in a forced eviction (§5): what was said in the ordinary instance binds nobody there. */
+const instanceOf = (message: Said): string =>
+  'instance' in message && message.instance !== null ? hex(message.instance) : 'ordinary';
 
 /** What one member may make another store, all messages of an undecided change included. */
 const sealedBytesMax = (members: number) => 400_000 + members * members * 40_000;
 const volatileEntriesMax = 2_000;
+
+/** What lets whoever reads it compute shares of a change (§4.5), and goes with the older shares. */
+const secretsOfAChange = new Set(['subShares', 'dealt', 'attended', 'outbox']);
 
 export class Oracle {
   violation: Violation | null = null;
@@ -61,7 +76,10 @@ export class Oracle {
   readonly #world: World;
   readonly #clusterId: Uint8Array;
   readonly #secretOf: (modulus: Uint8Array) => bigint;
-  readonly #seen = new Map<string, { links: object; shares: object; subShares: object; head: number }>();
+  readonly #seen = new Map<
+    string,
+    { links: object; shares: object; subShares: object; accusations: object; blames: object; head: number }
+  >();
   /** Shares that honest peers hold: `epoch/key` → index → share. */
   readonly #shares = new Map<string, Map<number, bigint>>();
   readonly #acceptedIn = new Map<string, number>();
@@ -71,6 +89,14 @@ export class Oracle {
   readonly #prevoters = new Map<string, Set<number>>();
   readonly #precommits = new Map<string, Array<{ round: number; value: string }>>();
   readonly #checkedProofs = new Set<string>();
+  /** `run/index` of an honest helper in a choice that an honest sum was given for → that choice. */
+  readonly #summed = new Map<string, string>();
+  /** Each once: a mask's commitments → its run, `run/helper` → commitments, a grant's key → the run that it served. */
+  readonly #masks = new Map<string, string>();
+  /** `index/sealing key` that an honest member granted, and names of runs that an honest member began. */
+  readonly #granted = new Set<string>();
+  /** What each peer's disk said last that it had retired. */
+  readonly #retired = new Map<string, number>();
   latest = 0;
 
   constructor(world: World, clusterId: Uint8Array, secretOf: (modulus: Uint8Array) => bigint) {
@@ -79,7 +105,9 @@ export class Oracle {
     this.#secretOf = secretOf;
   }
 
+  /** Beyond `faults` liars only secrecy, certificates and peers' lives are promised (§8). */
   fail(statement: string, what: string): void {
+    if (tooManyLie(this.#world.options) && !['1', '3', '6'].includes(statement)) return;
     this.violation ??= new Violation(statement, what);
   }
 
@@ -90,12 +118,14 @@ export class Oracle {
     const { state } = peer.driver as Driver;
     if (peer.faulty !== null) return;
     const seen = this.#seen.get(peer.name);
-    const { links, shares, subShares, own } = state.durable;
+    const { links, shares, subShares, accusations, blames, own } = state.durable;
     if (seen?.links !== links) this.#checkLinks(peer, state);
     if (seen?.shares !== shares || seen.head !== own.head) this.#checkShares(peer, state);
     if (seen?.subShares !== subShares)
       this.#checkSubShares(peer, state, seen?.subShares as Durable['subShares']);
-    this.#seen.set(peer.name, { links, shares, subShares, head: own.head });
+    this.#seen.set(peer.name, { links, shares, subShares, accusations, blames, head: own.head });
+    if (seen?.accusations !== accusations) this.#checkAccusations(peer, state);
+    if (seen?.blames !== blames) this.#checkBlames(peer, state);
     const { inbox, early } = state.volatile;
     if (Object.keys(inbox).length > volatileEntriesMax || early.length > volatileEntriesMax)
       this.fail('6', `${peer.name} keeps too much in memory`);
@@ -125,12 +155,16 @@ export class Oracle {
     if (parent === undefined || certificate.type !== 'precommits')
       return this.fail('1', `${peer.name} took up epoch ${value.epoch} out of order`);
     const voted = new Set<number>();
+    const action = certificate.forced?.body.action;
+    const remaining = action?.type === 'force-evict' ? action.remaining : null;
+    const deciders = parent.roster.filter(({ index }) => remaining?.includes(index) ?? true);
     for (const { by, signature } of certificate.votes) {
-      const body = precommitBody(by, value.epoch, certificate.round, hashOfValue(value));
-      const member = parent.roster.find(({ index }) => index === by);
+      const { forced, round } = certificate;
+      const body = precommitBody(by, value.epoch, round, hashOfValue(value), forced ? value.plan : null);
+      const member = deciders.find(({ index }) => index === by);
       if (member && verifyPacket(this.#clusterId, member.epochKey, { body, signature })) voted.add(by);
     }
-    if (voted.size < this.#quorumOf(parent))
+    if (voted.size < this.#quorumOf({ roster: deciders, threshold: parent.threshold }))
       this.fail('1', `${peer.name} took up epoch ${value.epoch} on ${voted.size} votes`);
     const dealers = new Set(value.accepted.map(({ dealer }) => dealer).filter((dealer) => dealer !== 0));
     if (dealers.size < value.threshold)
@@ -174,13 +208,7 @@ export class Oracle {
         if (held.size < value.threshold) continue;
         const others = [...held].filter(([other]) => other !== index).slice(0, value.threshold - 1);
         const secret = this.#secretOf(key.modulus);
-        let at0: bigint | null = null;
-        try {
-          at0 = interpolate(new Map([...others, [index, share]]), 0, this.#world.genesis.membersMax);
-        } catch {
-          // Not even an integer.
-        }
-        if (at0 !== secret)
+        if (this.#at0(new Map([...others, [index, share]])) !== secret)
           this.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
       }
     }
@@ -195,10 +223,14 @@ export class Oracle {
   /** What an honest peer stores as checked is right; only liars' dealings can be wrong. */
   #checkSubShares(peer: Peer, state: CoreState, before: Durable['subShares'] | undefined): void {
     for (const [digest, held] of Object.entries(state.durable.subShares)) {
-      if (before?.[digest] === held || held.dealer === 0) continue;
-      if (this.#world.peers[held.dealer - 1]?.faulty !== 'lies') continue;
+      if (before?.[digest] === held) continue;
+      if (held.epoch <= state.durable.own.retired)
+        this.fail('3', `${peer.name} holds a sub-share of epoch ${held.epoch}, which it has retired`);
+      if (held.dealer === 0) continue;
       const half = state.durable.publics[digest];
       const parent = state.durable.links[held.epoch - 1]?.value;
+      const dealer = parent?.roster.find((member) => member.index === held.dealer)?.peer;
+      if (this.#world.peers.find((each) => each.peer === dealer)?.faulty !== 'lies') continue;
       if (half === undefined || parent === undefined) continue;
       decode(dealingPublicSchema, half.bytes).parts.forEach((part, at) => {
         const key = parent.keys.find(({ id }) => sameBytes(id, part.key));
@@ -219,6 +251,28 @@ export class Oracle {
     }
   }
 
+  /** While at most `faults` are faulty, what is certain is true: no honest dealer is accused by more than `faults`. */
+  #checkAccusations(peer: Peer, state: CoreState): void {
+    for (const name of Object.keys(state.durable.accusations)) {
+      const [epoch, dealer] = name.split('/').map(Number) as [number, number];
+      const accused = state.durable.links[epoch - 1]?.value.roster.find(
+        ({ index }) => index === dealer,
+      )?.peer;
+      const honest = this.#world.peers.some((each) => each.peer === accused && each.faulty === null);
+      if (honest && isCertain(state, epoch, dealer))
+        this.fail('4', `${peer.name} holds it for certain that honest member ${dealer} dealt falsely`);
+    }
+  }
+
+  /** Nobody honest is ever blamed, whatever crashes, is lost or comes late. */
+  #checkBlames(peer: Peer, state: CoreState): void {
+    for (const { epoch, by, kind } of Object.values(state.durable.blames)) {
+      const blamed = state.durable.links[epoch - 1]?.value.roster.find(({ index }) => index === by)?.peer;
+      if (this.#world.peers.some((each) => each.peer === blamed && each.faulty === null))
+        this.fail('4', `${peer.name} blames honest member ${by} for a ${kind} in epoch ${epoch}`);
+    }
+  }
+
   // ── statement 4, and what may be erased when: what the disks hold ───────────────────────────────────────────────────
 
   /** After every durable write. */
@@ -228,7 +282,10 @@ export class Oracle {
     const erased = deletes.filter((key) => key.startsWith('shares/'));
     for (const key of erased) this.#checkErasure(peer, Number(key.slice(7)));
     const own = puts.find(([key]) => key === 'own');
-    if (own !== undefined) this.#checkNothingOldIsLeft(peer, decodeRecord(own[1]) as Durable['own']);
+    if (own !== undefined) {
+      const fresh = new Set(puts.map(([key]) => key));
+      this.#checkNothingOldIsLeft(peer, decodeRecord(own[1]) as Durable['own'], fresh);
+    }
     if (deletes.some((key) => /^(shares|subShares)\//.test(key)))
       this.#checkEnoughHolders(`when ${peer.name} erased something`);
     let bytes = 0;
@@ -243,7 +300,9 @@ export class Oracle {
       const bytes = records.get(`chain/${String(later).padStart(9, '0')}-retire`);
       if (bytes !== undefined) return this.#checkRetireProof(peer, decodeRecord(bytes) as RetireProof);
     }
-    const newest = this.values.get(this.latest)?.link.value;
+    // The value that evicts it may be known to nobody else yet.
+    const own = records.get(`chain/${String(this.latest + 1).padStart(9, '0')}`);
+    const newest = own ? (decodeRecord(own) as Link).value : this.values.get(this.latest)?.link.value;
     if (newest?.roster.some((member) => member.peer === peer.peer))
       this.fail('4', `${peer.name} erased its share of epoch ${epoch} without a retire proof`);
   }
@@ -251,7 +310,9 @@ export class Oracle {
   #checkRetireProof(peer: Peer, proof: RetireProof): void {
     const known = this.values.get(proof.epoch);
     if (known === undefined) return this.fail('4', `${peer.name} retired an epoch that was not decided`);
-    const name = `${proof.epoch}/${proof.readys.map(({ signature }) => hex(signature)).join()}`;
+    const name = [proof.epoch, ...proof.readys.map(({ signature }) => signature), ...proof.signatures]
+      .map((part) => (typeof part === 'number' ? part : hex(part)))
+      .join();
     if (this.#checkedProofs.has(name)) return;
     this.#checkedProofs.add(name);
     const { value } = known.link;
@@ -264,14 +325,37 @@ export class Oracle {
     }
     if (ready.size < this.#quorumOf(value) || proof.signatures.length !== value.keys.length)
       this.fail('4', `${peer.name} erased on a retire proof of ${ready.size} Readys`);
+    value.keys.forEach((key, at) => {
+      const { modulus, exponent } = publicOf(key);
+      const signature = numberOf(proof.signatures[at] ?? new Uint8Array());
+      if (modPow(signature, exponent, modulus) !== trialBlock(fromHex(known.hash), key.id, modulus))
+        this.fail('4', `${peer.name} erased on a retire proof whose shares never signed`);
+    });
   }
 
-  #checkNothingOldIsLeft(peer: Peer, own: Durable['own']): void {
+  /** What a crash cut off is seen by nobody: a Retire of that moment must not be taken for one of the next write. */
+  onCrash(peer: Peer): void {
+    this.#retired.delete(peer.name);
+  }
+
+  /** After Retire nothing secret is left but the newest share, its epoch key, and what the same step made for the next change. */
+  #checkNothingOldIsLeft(peer: Peer, own: Durable['own'], fresh: ReadonlySet<string>): void {
+    const before = this.#retired.get(peer.name);
+    this.#retired.set(peer.name, own.retired);
     if (own.retired !== own.head) return;
+    const retiredNow = before !== undefined && before < own.retired;
+    const roster = this.values.get(own.head)?.link.value.roster ?? [];
+    const self = roster.find((member) => member.peer === peer.peer);
     for (const key of peer.home.records.keys()) {
-      const [section, rest] = key.split('/');
-      if (section === 'shares' && Number(rest) < own.retired)
-        this.fail('3', `${peer.name} retired epoch ${own.retired} and still holds a share of ${rest}`);
+      const [section = '', rest = ''] = key.split('/');
+      const old =
+        section === 'shares'
+          ? Number(rest) < own.retired
+          : retiredNow &&
+            !fresh.has(key) &&
+            (secretsOfAChange.has(section) ||
+              (section === 'epochSecrets' && (self === undefined || rest !== hex(self.epochKey))));
+      if (old) this.fail('3', `${peer.name} retired epoch ${own.retired} and still holds ${key}`);
     }
   }
 
@@ -304,6 +388,10 @@ export class Oracle {
 
   /** Everything that a peer publishes is its own: durable before it left, and never contradicted (§4, the four rules). */
   onOutput(peer: Peer, output: Output): void {
+    if (output.type === 'send' && output.frame.type === 'recovery')
+      return this.#checkRecovery(peer, output.frame.packet);
+    if (output.type === 'rule' && output.rule === 'muted' && peer.faulty === null)
+      this.fail('5', `${peer.name} was silenced though its store never went back in time`);
     if (output.type !== 'publish' || output.frame.type !== 'message') return;
     const message = decode(messageSchema, output.frame.message.packet.body);
     if (message.type === 'dealing') return;
@@ -313,6 +401,64 @@ export class Oracle {
     if (!this.#isDurable(peer, message))
       this.fail('4', `${peer.name} sent its ${message.type} of epoch ${message.epoch} before it was durable`);
     if (message.type === 'prevote' || message.type === 'precommit') this.#checkLock(peer, message);
+    if (message.type === 'prevote') this.#checkSupport(peer, message);
+  }
+
+  #checkRecovery(peer: Peer, packet: Packet): void {
+    if (peer.faulty !== null) return;
+    const message = decode(recoveryMessageSchema, packet.body);
+    if (message.type === 'recover-grant') this.#granted.add(`${message.by}/${hex(message.sealingKey)}`);
+    if (message.type === 'recover-run') this.#granted.add(hex(message.run));
+    if (message.type === 'recover-mask') this.#checkMask(peer, message);
+    if (message.type === 'recover-sum') this.#checkSum(peer, message);
+  }
+
+  /**
+   * A mask hides a share once: a fresh one for each run, one run for each grant, asked for by the member that it is for and
+   * sealed to keys that its helpers granted (§5.2).
+   */
+  #checkMask(peer: Peer, message: Of<'recover-mask'>): void {
+    const run = hex(message.run);
+    const { parts } = decode(dealingPublicSchema, message.public);
+    const commitments = hex(encode(parts.map((part) => part.commitments)));
+    this.#once(commitments, run, `${peer.name} dealt one mask in two runs`);
+    this.#once(`${run}/${message.by}`, commitments, `${peer.name} dealt two masks in one run`);
+    const { helping } = (peer.driver as Driver).state.volatile.recovery;
+    const part = Object.values(helping).find((each) => sameBytes(each.run, message.run));
+    if (part === undefined) return;
+    this.#once(hex(part.sealingSecret), run, `a grant of ${peer.name} served two runs`);
+    if (this.#world.peerAt(part.recoverer).faulty === null && !this.#granted.has(run))
+      this.fail('3', `${peer.name} dealt a mask for a run that member ${part.recoverer} never began`);
+    for (const { index, sealingKey } of part.helpers)
+      if (this.#world.peerAt(index).faulty === null && !this.#granted.has(`${index}/${hex(sealingKey)}`))
+        this.fail('3', `${peer.name} dealt a mask to a key that member ${index} never granted`);
+  }
+
+  #once(name: string, what: string, fault: string): void {
+    const before = this.#masks.get(name) ?? what;
+    if (before !== what) this.fail('3', fault);
+    this.#masks.set(name, what);
+  }
+
+  /**
+   * Sums for two choices of one run have no honest mask in common: else whoever recovers, with up to t − 1 helpers, could
+   * combine them so that masks cancel and shares do not (statement 3).
+   */
+  #checkSum(peer: Peer, message: Of<'recover-sum'>): void {
+    const { helping } = (peer.driver as Driver).state.volatile.recovery;
+    const part = Object.values(helping).find(({ run }) => sameBytes(run, message.run));
+    const choice = hex(message.choice);
+    for (const { index } of part?.choice?.helpers ?? []) {
+      if (this.#world.peerAt(index).faulty !== null) continue;
+      const name = `${hex(message.run)}/${index}`;
+      const before = this.#summed.get(name) ?? choice;
+      if (before !== choice)
+        this.fail(
+          '3',
+          `${peer.name} gave its sum for another choice of a run than the one with member ${index}`,
+        );
+      this.#summed.set(name, choice);
+    }
   }
 
   #isDurable(peer: Peer, message: Said): boolean {
@@ -354,7 +500,7 @@ export class Oracle {
   #checkOnce(peer: Peer, message: Said): void {
     const record = recordOf(message);
     if (record === null) return;
-    const name = `${peer.name}/${message.epoch}/${record}`;
+    const name = `${peer.name}/${message.epoch}/${instanceOf(message)}/${record}`;
     const body = hex(encode(message));
     const before = this.#said.get(name);
     const excused = peer.faulty === 'went-back' && !this.#rememberedByOthers.has(name);
@@ -388,10 +534,26 @@ export class Oracle {
     this.#prevoters.set(name, voters.add(by));
   }
 
+  /**
+   * Who prevoted a value in a round, faulty members always. A vote that was written before a crash is told by later
+   * re-sends only, so its author's disk is looked at as well.
+   */
+  #prevotersOf(epoch: number, round: number, value: string): Set<number> {
+    const voters = new Set(this.#prevoters.get(`${epoch}/${round}/${value}`));
+    for (const { index, faulty, home } of this.#world.peers) {
+      const bytes = home.records.get(`votes/prevote/${round}/${index}`);
+      if (faulty !== null) voters.add(index);
+      if (faulty !== null || bytes === undefined) continue;
+      const vote = decode(prevoteSchema, (decodeRecord(bytes) as Carried).packet.body);
+      if (vote.epoch === epoch && vote.value !== null && hex(vote.value) === value) voters.add(index);
+    }
+    return voters;
+  }
+
   /** Buchman, Kwon, Milosevic 2018: whoever precommitted a value prevotes another only after a later quorum for that. */
   #checkLock(peer: Peer, vote: Vote): void {
     if (vote.value === null) return;
-    const name = `${peer.name}/${vote.epoch}`;
+    const name = `${peer.name}/${vote.epoch}/${instanceOf(vote)}`;
     const value = hex(vote.value);
     const earlier = this.#precommits.get(name) ?? [];
     if (vote.type === 'precommit') {
@@ -402,13 +564,77 @@ export class Oracle {
     if (lock === undefined || lock.value === value) return;
     const parent = this.values.get(vote.epoch - 1)?.link.value;
     if (parent === undefined) return;
-    const bad = this.#world.peers.filter(({ faulty }) => faulty !== null);
-    for (let round = lock.round; round < vote.round; round += 1) {
-      const voters = new Set(this.#prevoters.get(`${vote.epoch}/${round}/${value}`));
-      for (const { index } of bad) voters.add(index);
-      if (voters.size >= this.#quorumOf(parent)) return;
-    }
+    for (let round = lock.round; round < vote.round; round += 1)
+      if (this.#prevotersOf(vote.epoch, round, value).size >= this.#quorumOf(parent)) return;
     this.fail('1', `${peer.name} prevoted against its lock in epoch ${vote.epoch}, round ${vote.round}`);
+  }
+
+  /** The paper's line 28: whoever prevotes a value that is proposed again, a quorum prevoted it in the round that is named. */
+  #checkSupport(peer: Peer, { epoch, round, value, instance }: Vote): void {
+    const proposal = (peer.driver as Driver).state.durable.proposals[round]?.message;
+    const parent = this.values.get(epoch - 1)?.link.value;
+    if (value === null || instance !== null || parent === undefined) return;
+    if (proposal?.epoch !== epoch || proposal.validRound === -1) return;
+    const voters = this.#prevotersOf(epoch, proposal.validRound, hex(value));
+    if (voters.size < this.#quorumOf(parent))
+      this.fail('1', `${peer.name} prevoted again for what ${voters.size} members prevoted before`);
+  }
+
+  /** §8: what more than `faults` liars hold of one epoch, fewer than k shares and each on the polynomial, gives no secret. */
+  checkLiarsShares(): void {
+    const liars = this.#world.peers.filter(({ faulty }) => faulty === 'lies');
+    const { link } = this.values.get(this.latest) ?? {};
+    for (const key of link?.value.keys ?? [])
+      for (const { link: known } of this.values.values()) {
+        const { epoch, threshold } = known.value;
+        const shares = liars.flatMap(({ index, driver }): Array<[number, bigint]> => {
+          const share = driver?.state.durable.shares[epoch]?.[hex(key.id)];
+          return share === undefined ? [] : [[index, decodeSigned(share)]];
+        });
+        if (shares.length >= threshold)
+          this.fail('3', `liars hold ${shares.length} shares of epoch ${epoch}`);
+        if (shares.length > 0 && this.#at0(new Map(shares)) === this.#secretOf(key.modulus))
+          this.fail('3', `${shares.length} shares of liars sign in epoch ${epoch}`);
+      }
+  }
+
+  /** Statement 3 by the numbers: k shares, fewer than k of them of any one epoch, do not give the secret. */
+  checkMixedEpochs(random: () => number): void {
+    for (const key of this.values.get(this.latest)?.link.value.keys ?? []) {
+      const secret = this.#secretOf(key.modulus);
+      const held = [...this.values.values()].flatMap(({ link: { value } }) => {
+        const shares = this.#shares.get(`${value.epoch}/${hex(key.id)}`) ?? new Map<number, bigint>();
+        return [...shares].map(([index, share]) => ({
+          epoch: value.epoch,
+          k: value.threshold,
+          index,
+          share,
+        }));
+      });
+      for (let mixture = 0; mixture < 12; mixture += 1) {
+        const drawn = [...held].sort(() => random() - 0.5);
+        const k = Math.min(...drawn.map((each) => each.k));
+        const chosen = new Map<number, bigint>();
+        const perEpoch = new Map<number, number>();
+        for (const { epoch, index, share } of drawn) {
+          const count = perEpoch.get(epoch) ?? 0;
+          if (chosen.size === k || chosen.has(index) || count === k - 1) continue;
+          chosen.set(index, share);
+          perEpoch.set(epoch, count + 1);
+        }
+        if (chosen.size < k || perEpoch.size < 2) continue;
+        if (this.#at0(chosen) === secret)
+          this.fail('3', `shares of epochs ${[...perEpoch.keys()].join(', ')} sign together`);
+      }
+    }
+  }
+
+  #at0(shares: ReadonlyMap<number, bigint>): bigint | null {
+    try {
+      return interpolate(shares, 0, this.#world.genesis.membersMax);
+    } catch {
+      return null; // Not even an integer.
+    }
   }
 
   // ── statement 5 ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -420,10 +646,10 @@ export class Oracle {
   unfinished(from: number): string | null {
     const epochs = new Set<number>();
     for (const peer of this.#world.peers) {
-      if (peer.faulty !== null) continue;
+      const newest = this.values.get(this.latest)?.link.value;
+      if (peer.faulty !== null || !newest?.roster.some((member) => member.peer === peer.peer)) continue;
       if (peer.driver === null) return `${peer.name} is down`;
       const { state } = peer.driver;
-      if (selfIn(state, this.values.get(this.latest)?.link.value ?? headOf(state)) === undefined) continue;
       const { head, retired } = state.durable.own;
       epochs.add(head);
       if (head < from) return `${peer.name} is at epoch ${head}, not yet at ${from}`;
@@ -433,8 +659,16 @@ export class Oracle {
     return epochs.size > 1 ? `honest peers are at epochs ${[...epochs].join(', ')}` : null;
   }
 
+  /** Whether anybody attends the next change already. */
+  isUnderWay(): boolean {
+    return this.#world.peers.some(
+      ({ faulty, driver }) =>
+        faulty === null && driver !== null && Object.keys(driver.state.durable.attends).length > 0,
+    );
+  }
+
   /** `n − faults`, by the formula of §1. */
-  #quorumOf({ roster: { length: n }, threshold: k }: Value): number {
+  #quorumOf({ roster: { length: n }, threshold: k }: Pick<Value, 'roster' | 'threshold'>): number {
     const faults =
       this.#world.genesis.faultModel === 'byzantine'
         ? Math.min(Math.floor((n - 1) / 3), Math.floor((n - k) / 2))

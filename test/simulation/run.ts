@@ -6,6 +6,7 @@ import { combine, partial } from '../../src/crypto/signing.ts';
 import { parametersOf } from '../../src/node/sealing.ts';
 import { hex, numberOf } from '../../src/protocol/codec.ts';
 import { clusterIdOf } from '../../src/protocol/genesis.ts';
+import { faultsOf } from '../../src/protocol/roster.ts';
 import type { CoreState } from '../../src/protocol/state.ts';
 import { hashOfValue, publicOf } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
@@ -14,12 +15,12 @@ import { settled } from '../support/virtual-time.ts';
 import { Chaos } from './chaos.ts';
 import { fixtureOf, secretConstant } from './fixture.ts';
 import { Liar } from './lies/liar.ts';
-import { type LieName, lies } from './lies/library.ts';
+import { alliances, type LieName, lies } from './lies/library.ts';
 import { Operator } from './operator.ts';
-import type { RunOptions } from './options.ts';
+import { type RunOptions, tooManyLie } from './options.ts';
 import { Oracle, type Violation } from './oracle.ts';
 import { Tally } from './tally.ts';
-import { World } from './world.ts';
+import { type Peer, World } from './world.ts';
 
 export interface RunResult {
   options: RunOptions;
@@ -33,10 +34,45 @@ export interface RunResult {
   virtualMs: number;
 }
 
+/** A result as it goes from one thread to another. */
+export interface RunReport {
+  options: RunOptions;
+  violation: { statement: string; message: string } | null;
+  /** How many of its members lie, as §8 tells them apart. */
+  kind: 'nobody lies' | 'at most `faults` lie' | 'more than `faults` lie';
+  epochs: number;
+  faults: ReadonlyArray<readonly [string, number]>;
+  history: string;
+  virtualMs: number;
+}
+
+export const reportOf = ({ violation, faults, ...rest }: RunResult): RunReport => ({
+  ...rest,
+  violation: violation && { statement: violation.statement, message: violation.message },
+  kind:
+    rest.options.liars === 0
+      ? 'nobody lies'
+      : tooManyLie(rest.options)
+        ? 'more than `faults` lie'
+        : 'at most `faults` lie',
+  faults: [...faults.counts],
+});
+
 export type Trace = (atMs: number, peer: string, what: string) => void;
 
-/** More than any run needs: a group that goes round in circles ends here. */
-const eventsMax = 400_000;
+/** What happened and is worth a count beside the faults. */
+const counted = new Set([
+  'recovered',
+  'recover-again',
+  'muted',
+  'enter-forced',
+  'evicted',
+  'gate-closed',
+  'false-sub-share',
+]);
+
+/** More than any run of so many peers needs: a group that goes round in circles ends here. */
+const eventsMax = (peers: number): number => 400_000 + 4_000 * peers ** 2;
 
 export async function simulate(options: RunOptions, trace: Trace = () => {}): Promise<RunResult> {
   const fixture = await fixtureOf(options.peers, options.threshold, options.faultModel);
@@ -48,6 +84,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
     onOutput: (peer, output) => {
       oracle.onOutput(peer, output);
       if (output.type !== 'rule' && output.type !== 'refused') return;
+      if (output.type === 'rule' && counted.has(output.rule)) faults.count(`rule: ${output.rule}`);
       const what =
         output.type === 'rule'
           ? `${output.rule} ${JSON.stringify(output.detail)}`
@@ -66,8 +103,10 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
     onCrash: (peer) => {
       trace(world.time.now(), peer.name, 'CRASH');
       chaos.onCrash(peer);
+      oracle.onCrash(peer);
     },
     route: (frame) => {
+      history.update(`${world.time.now()} ${frame.from} ${frame.to} `).update(frame.bytes);
       const fate = chaos.fate(frame);
       if (fate === 'lost') return [];
       const from = liars.get(frame.from);
@@ -111,7 +150,8 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
     while (oracle.violation === null) {
       if (condition()) return true;
       events += 1;
-      if (world.time.now() > atMs || events > eventsMax || !(await step(world, oracle))) return false;
+      if (world.time.now() > atMs || events > eventsMax(options.peers)) return false;
+      if (!(await step(world, oracle))) return false;
     }
     return false;
   };
@@ -125,14 +165,76 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   trace(world.time.now(), 'all', 'FAULTS STOP');
   chaos.end();
   if (!options.liesLast) for (const liar of liars.values()) liar.lying = false;
+  if (options.deadInMidChange) someDie(world, oracle, faults);
   const from = oracle.latest + 1;
-  const again = () => world.peers.find(({ faulty, driver }) => faulty === null && driver)?.driver?.refresh();
-  again();
-  const limit = world.time.now() + options.livenessMs;
-  const finished = await until(() => oracle.unfinished(from) === null, limit);
-  if (!finished) oracle.fail('5', `${oracle.unfinished(from)} (after ${Math.round(world.time.now())} ms)`);
-  else checkSignatures(world, oracle);
+  honestMembers(world, oracle)[0]?.driver?.refresh();
+  const finishes = async (epoch: number): Promise<boolean> => {
+    const finished = await until(
+      () => oracle.unfinished(epoch) === null,
+      world.time.now() + options.livenessMs,
+    );
+    if (!finished)
+      oracle.fail(
+        '5',
+        `${oracle.unfinished(epoch)} (after ${Math.round(world.time.now())} ms, ${events} events)`,
+      );
+    return finished;
+  };
+  let finished = await finishes(from);
+  if (finished && options.dead > 0 && !options.deadInMidChange) {
+    const between = () => oracle.unfinished(from) === null && !oracle.isUnderWay();
+    finished = await until(between, world.time.now() + options.livenessMs);
+    if (!finished) oracle.fail('5', 'there is no moment between two changes');
+    someDie(world, oracle, faults);
+    finished &&= await finishes(oracle.latest + 1);
+  }
+  if (finished && options.dying && moreDieThanFaults(world, oracle, operator, faults))
+    finished = await finishes(oracle.latest + 1);
+  if (finished) checkSignatures(world, oracle);
+  oracle.checkMixedEpochs(world.random);
+  oracle.checkLiarsShares();
   return end();
+}
+
+/** As many as the options say, and the newest value bears. */
+function someDie(world: World, oracle: Oracle, tally: Tally): void {
+  const value = oracle.values.get(oracle.latest)?.link.value;
+  if (value === undefined) return;
+  const faults = faultsOf(value.roster.length, value.threshold, world.options.faultModel);
+  const members = honestMembers(world, oracle).sort(() => world.random() - 0.5);
+  for (const peer of members.slice(0, Math.min(faults, world.options.dead))) bury(world, peer, tally);
+}
+
+function bury(world: World, peer: Peer, tally: Tally): void {
+  peer.faulty = 'dead';
+  world.crash(peer);
+  tally.count('dead for good');
+}
+
+const honestMembers = (world: World, oracle: Oracle) =>
+  world.peers.filter(
+    ({ peer, faulty, driver }) =>
+      faulty === null &&
+      driver !== null &&
+      oracle.values.get(oracle.latest)?.link.value.roster.some((member) => member.peer === peer),
+  );
+
+/** So many that no ordinary change can be decided any more; the operator has those who remain decide alone. False: too few are left. */
+function moreDieThanFaults(world: World, oracle: Oracle, operator: Operator, tally: Tally): boolean {
+  const value = oracle.values.get(oracle.latest)?.link.value;
+  const members = honestMembers(world, oracle);
+  if (value === undefined) return false;
+  const count = 1 + faultsOf(value.roster.length, value.threshold, world.options.faultModel);
+  const dead = members.sort(() => world.random() - 0.5).splice(0, count);
+  const [by] = members;
+  if (members.length < value.threshold || members.length + count < value.roster.length || by === undefined)
+    return false;
+  for (const peer of dead) bury(world, peer, tally);
+  operator.forceEviction(
+    by,
+    members.map(({ index }) => index),
+  );
+  return true;
 }
 
 const modulusOf = (first: number): bigint => {
@@ -156,11 +258,13 @@ function chooseFaulty(world: World, tally: Tally): Liar[] {
   const liars = peers.splice(0, world.options.liars).map((peer, order) => {
     peer.faulty = 'lies';
     const number = 1 + Math.floor(random() * 3);
-    const { lies: names } = world.options;
-    const chosen = new Set(
-      names.length <= 3
-        ? names
-        : Array.from({ length: number }, () => names[Math.floor(random() * names.length)]),
+    const { lies: names, alliance } = world.options;
+    const chosen = new Set<LieName | undefined>(
+      alliance !== null
+        ? alliances[alliance]
+        : names.length <= 3
+          ? names
+          : Array.from({ length: number }, () => names[Math.floor(random() * names.length)]),
     );
     return new Liar({
       world,

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { SabotageReport } from './sabotage-main.ts';
 import { sabotages } from './sabotages.ts';
 
@@ -23,10 +23,22 @@ async function reportOn(name: string): Promise<SabotageReport> {
   return JSON.parse(stdout) as SabotageReport;
 }
 
+/** What became of each, for the table of README.md. */
+const caught = new Map<string, SabotageReport>();
+
+afterAll(() => {
+  for (const { name } of sabotages) {
+    const report = caught.get(name);
+    if (report !== undefined)
+      process.stdout.write(`| ${name} | ${report.statement} | ${report.seeds ?? 'not caught'} |\n`);
+  }
+});
+
 describe.concurrent('broken on purpose', { timeout: 300_000 }, () => {
   for (const { name, statements, seedsMax } of sabotages)
     test(`${name}: caught within ${seedsMax} seeds`, async () => {
       const report = await reportOn(name);
+      caught.set(name, report);
       expect(report.seeds, report.what).not.toBeNull();
       expect(statements, report.what).toContain(report.statement);
     });

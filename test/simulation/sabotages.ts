@@ -1,13 +1,18 @@
-/** Proof that the simulator can fail: rules broken one at a time, each by one small change in one source file. */
+/** Proof that the simulator can fail: rules broken one at a time, each by a small change where it is kept. */
 import type { RunOptions } from './options.ts';
 
-export interface Sabotage {
-  /** What the code does now that it must not. */
-  name: string;
+export interface Break {
   /** Below `src/`. */
   file: string;
   rule: string;
   broken: string;
+}
+
+export interface Sabotage extends Break {
+  /** What the code does now that it must not. */
+  name: string;
+  /** Where the same rule is kept once more. */
+  also?: Break;
   /** What brings it out soonest. */
   options: Partial<Omit<RunOptions, 'seed'>>;
   /** The statements of protocol §7 that may fall first. */
@@ -16,9 +21,26 @@ export interface Sabotage {
   seedsMax: number;
 }
 
-const small = { peers: 4, threshold: 2, faultModel: 'byzantine', files: false, restores: 0 } as const;
+const small = {
+  peers: 4,
+  threshold: 2,
+  faultModel: 'byzantine',
+  files: false,
+  restores: 0,
+  gate: 0,
+  dying: false,
+} as const;
 const calm = { ...small, crashes: 0, partitions: 0, liars: 0 } as const;
 const lying = { ...small, crashes: 0, partitions: 0, lossRate: 0, liars: 1, liesLast: true } as const;
+const recovering = { ...lying, crashes: 6, orders: 0, safetyMs: 6_000 } as const;
+const unsettled = {
+  ...lying,
+  crashes: 3,
+  partitions: 3,
+  lossRate: 0.3,
+  safetyMs: 8_000,
+  livenessMs: 30_000,
+} as const;
 const seven = { ...lying, peers: 7, threshold: 3, liars: 2 } as const;
 
 export const sabotages: readonly Sabotage[] = [
@@ -37,7 +59,7 @@ export const sabotages: readonly Sabotage[] = [
     rule: 'if (work.durable.own.retired >= value.epoch || work.durable.retires[value.epoch] === undefined)',
     broken: 'if (work.durable.own.retired >= value.epoch || !holdsShare(work))',
     options: { ...small, crashes: 2, partitions: 3, lossRate: 0.3, liars: 0 },
-    statements: ['4'],
+    statements: ['4', '5'],
     seedsMax: 20,
   },
   {
@@ -52,9 +74,11 @@ export const sabotages: readonly Sabotage[] = [
       lossRate: 0.4,
       liars: 1,
       lies: ['withheld-votes', 'two-votes'],
+      orders: 0,
+      safetyMs: 8_000,
     },
     statements: ['1'],
-    seedsMax: 60,
+    seedsMax: 100,
   },
   {
     name: 'a quorum is one too small',
@@ -79,6 +103,11 @@ export const sabotages: readonly Sabotage[] = [
     file: 'protocol/deal.ts',
     rule: '.filter(([, held]) => hex(held.plan) === plan)',
     broken: '.filter(() => plan.length > 0)',
+    also: {
+      file: 'protocol/validity.ts',
+      rule: 'if (half.epoch !== epoch || !sameBytes(half.plan, plan))',
+      broken: 'if (half.epoch !== epoch && !sameBytes(half.plan, plan))',
+    },
     options: { ...calm, orders: 6, livenessMs: 15_000 },
     statements: ['3', '5'],
     seedsMax: 20,
@@ -185,7 +214,34 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'old shares are kept',
     file: 'protocol/apply.ts',
-    rule: "work.drop('shares', (epoch) => Number(epoch) >= value.epoch);",
+    rule: "work.retain('shares', (epoch) => Number(epoch) >= value.epoch);",
+    broken: '',
+    options: calm,
+    statements: ['3'],
+    seedsMax: 2,
+  },
+  {
+    name: 'sub-shares are kept',
+    file: 'protocol/apply.ts',
+    rule: "for (const section of ['attended', 'dealt', 'outbox', 'subShares', 'publics'] as const) work.clear(section);",
+    broken: "for (const section of ['attended', 'dealt', 'outbox', 'publics']) work.clear(section);",
+    options: calm,
+    statements: ['3'],
+    seedsMax: 2,
+  },
+  {
+    name: 'own dealings are kept',
+    file: 'protocol/apply.ts',
+    rule: "for (const section of ['attended', 'dealt', 'outbox', 'subShares', 'publics'] as const) work.clear(section);",
+    broken: "for (const section of ['attended', 'outbox', 'subShares', 'publics']) work.clear(section);",
+    options: calm,
+    statements: ['3'],
+    seedsMax: 2,
+  },
+  {
+    name: 'epoch secrets are kept',
+    file: 'protocol/apply.ts',
+    rule: "  work.retain('epochSecrets', (key) => self !== undefined && key === hex(self.epochKey));\n",
     broken: '',
     options: calm,
     statements: ['3'],
@@ -206,6 +262,111 @@ export const sabotages: readonly Sabotage[] = [
     rule: 'if (work.nowMs < work.volatile.resendAtMs) return false;',
     broken: 'if (work.nowMs >= 0) return false;',
     options: { ...small, lossRate: 0.2, crashes: 2, partitions: 2, liars: 0, livenessMs: 30_000 },
+    statements: ['5'],
+    seedsMax: 20,
+  },
+  {
+    name: 'a helper gives its sum for whatever choice it is told',
+    file: 'protocol/recovery/summing.ts',
+    rule: '  if (accepts.length === 0) return accept(work, message);\n  checkAccepts(work, message, accepts);\n',
+    broken: '',
+    options: { ...lying, lies: ['two-choices'] },
+    statements: ['3'],
+    seedsMax: 5,
+  },
+  {
+    name: 'a mask is reused across runs',
+    file: 'protocol/recovery/helping.ts',
+    rule: '  if (helping === null || self === undefined) return;\n  const bytes = encode({',
+    broken:
+      '  if (helping === null || self === undefined) return;\n' +
+      '  const kept = (globalThis.masks ??= new Map());\n' +
+      '  const name = [work.peer, result.commitments.length, result.commitments[0]?.length].join();\n' +
+      '  result = kept.get(name) ?? result;\n' +
+      '  kept.set(name, result);\n' +
+      '  const bytes = encode({',
+    options: recovering,
+    statements: ['3'],
+    seedsMax: 20,
+  },
+  {
+    name: 'a grant serves two runs',
+    file: 'protocol/recovery/helping.ts',
+    rule: '  patch(work, { granted: rest });\n',
+    broken: '',
+    options: { ...recovering, lies: ['two-runs-under-one-grant'] },
+    statements: ['3'],
+    seedsMax: 20,
+  },
+  {
+    name: 'grants are not checked',
+    file: 'protocol/recovery/helping.ts',
+    rule: '  checkGrants(work, message, grants);\n',
+    broken: '',
+    options: { ...recovering, lies: ['run-with-keys-of-its-own'] },
+    statements: ['3'],
+    seedsMax: 10,
+  },
+  {
+    name: 'recovery messages are not signed',
+    file: 'protocol/step.ts',
+    rule: 'if (!verifyPacket(work.clusterId, member.epochKey, packet))',
+    broken: 'if (member.epochKey.length === 0)',
+    options: { ...recovering, lies: ['masks-in-others-names'] },
+    statements: ['3', '4', '5'],
+    seedsMax: 20,
+  },
+  {
+    name: 'dealings are not signed',
+    file: 'protocol/deal.ts',
+    rule: 'if (!signers.some((key) => verifyPacket(work.clusterId, key, packet)))',
+    broken: 'if (signers.length === 0)',
+    options: { ...lying, lies: ['dealings-in-others-names'] },
+    statements: ['4'],
+    seedsMax: 10,
+  },
+  {
+    name: 'what others remember is not signed',
+    file: 'protocol/recall.ts',
+    rule: '      message.by !== self.index ||\n      !verifyPacket(work.clusterId, self.epochKey, packet)\n',
+    broken: '      message.by !== self.index\n',
+    options: { ...recovering, lies: ['false-memories'] },
+    statements: ['5'],
+    seedsMax: 20,
+  },
+  {
+    name: 'shown prevotes are not signed',
+    file: 'protocol/agree.ts',
+    rule: 'return fits && member !== undefined && verifyPacket(view.clusterId, member.epochKey, packet)',
+    broken: 'return fits && member !== undefined',
+    options: { ...unsettled, lies: ['false-valid-round'] },
+    statements: ['1'],
+    seedsMax: 60,
+  },
+  {
+    name: 'one prevote is enough to propose a value again',
+    file: 'protocol/agree.ts',
+    rule: 'prevotersOf(work, entry, hash).size >= changeQuorum(work)',
+    broken: 'prevotersOf(work, entry, hash).size >= 1',
+    options: { ...unsettled, lies: ['false-valid-round'] },
+    statements: ['1'],
+    seedsMax: 60,
+  },
+  {
+    name: 'the signature in a retire proof is believed',
+    file: 'protocol/apply.ts',
+    rule: 'modulus) !== block)',
+    broken: 'modulus) === -1n)',
+    options: { ...unsettled, lies: ['retire-proof-that-never-signed'] },
+    statements: ['4'],
+    seedsMax: 20,
+  },
+  {
+    name: 'only the first proposal of a value is looked at',
+    file: 'protocol/agree.ts',
+    rule: "if (verdict.verdict === 'valid') return { entry, commitments: verdict.commitments };",
+    broken: "return verdict.verdict === 'valid' ? { entry, commitments: verdict.commitments } : null;",
+    options: { ...lying, lies: ['another-value-with-nothing-behind-it'], livenessMs: 30_000 },
     statements: ['5'],
     seedsMax: 20,
   },

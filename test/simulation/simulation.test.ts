@@ -1,38 +1,62 @@
 /** Protocol §7 in seeded histories: faults of network, disk and machines, and members that lie; then everything must finish. */
+import { availableParallelism } from 'node:os';
 import { expect, test } from 'vitest';
-import { type LieName, lieNames } from './lies/library.ts';
+import { allianceNames, alliances, type LieName, lieNames } from './lies/library.ts';
+import { simulateMany } from './many.ts';
 import { optionsOf } from './options.ts';
-import { type RunResult, simulate } from './run.ts';
+import { type RunReport, simulate } from './run.ts';
 
 /** More of them: `HOLDFAST_SEEDS=2000`, or `scripts/simulate --seeds 2000`. */
-const seeds = Number(process.env.HOLDFAST_SEEDS ?? 40);
+const seeds = Number(process.env.HOLDFAST_SEEDS ?? 300);
 const timeoutMs = 120_000 + seeds * 3_000;
 
-const failureOf = ({ options, violation }: RunResult): string | null =>
+const failureOf = ({ options, violation }: Pick<RunReport, 'options' | 'violation'>): string | null =>
   violation && `seed ${options.seed}: ${violation.message}\noptions ${JSON.stringify(options)}`;
 
 test(`what must always hold holds in ${seeds} histories, and each of them finishes`, {
   timeout: timeoutMs,
 }, async () => {
-  let epochs = 0;
-  for (let seed = 1; seed <= seeds; seed += 1) {
-    const result = await simulate(optionsOf(seed));
-    expect(failureOf(result)).toBeNull();
-    epochs += result.epochs;
-  }
+  const threads = Math.min(2, availableParallelism());
+  const { failures, epochs, kinds } = await simulateMany({
+    from: 1,
+    seeds,
+    threads,
+    fixed: {},
+    keepGoing: false,
+  });
+  expect(failures.map(failureOf)).toEqual([]);
   expect(epochs).toBeGreaterThan(seeds);
+  if (seeds >= 300) expect([...kinds.counts.keys()]).toContain('more than `faults` lie');
+});
+
+test('between `faults + 1` and `t` liars stop refreshes at most: no fork, no share of use (§8)', {
+  timeout: timeoutMs,
+}, async () => {
+  const { failures, kinds } = await simulateMany({
+    from: 1,
+    seeds: 12,
+    threads: 1,
+    fixed: { peers: 5, threshold: 4, faultModel: 'byzantine', liars: 3, restores: 0, livenessMs: 2_000 },
+    keepGoing: false,
+  });
+  expect(failures.map(failureOf)).toEqual([]);
+  expect([...kinds.counts]).toEqual(expect.arrayContaining([['more than `faults` lie', 12]]));
 });
 
 /** Lies that only a certain moment brings out: recovery, or the liar's turn to lead. */
 const momentOf: Partial<Record<LieName, Parameters<typeof optionsOf>[1]>> = {
   'no-proposal': { safetyMs: 8_000 },
+  'two-choices': { safetyMs: 8_000 },
+  'false-valid-round': { safetyMs: 8_000, lossRate: 0.3, partitions: 3 },
+  'retire-proof-that-never-signed': { safetyMs: 8_000 },
+  'have-of-an-evicted': { orders: 8, safetyMs: 8_000 },
 };
 
 test('every lie of the library can be told, and does no harm', { timeout: timeoutMs }, async () => {
   const untold: string[] = [];
   for (const lie of lieNames) {
     let told = 0;
-    for (let seed = 1; seed <= 4 && told === 0; seed += 1) {
+    for (let seed = 1; seed <= (momentOf[lie] ? 24 : 4) && told === 0; seed += 1) {
       const small = {
         peers: 4,
         threshold: 2,
@@ -52,10 +76,41 @@ test('every lie of the library can be told, and does no harm', { timeout: timeou
   expect(untold).toEqual([]);
 });
 
+test('liars together do no more harm than each alone', { timeout: timeoutMs }, async () => {
+  const seven = { peers: 7, threshold: 3, faultModel: 'byzantine', liars: 2, restores: 0 } as const;
+  const well = { crashes: 4, orders: 0, dying: false, files: false, liesLast: true } as const;
+  const untold: string[] = [];
+  for (const alliance of allianceNames) {
+    let told = false;
+    for (let seed = 1; seed <= 12 && (seed <= 2 || !told); seed += 1) {
+      const result = await simulate(optionsOf(seed, { ...seven, ...well, alliance }));
+      expect(failureOf(result), alliance).toBeNull();
+      told ||= alliances[alliance].some((lie) => result.faults.counts.has(`lie: ${lie}`));
+    }
+    if (!told) untold.push(alliance);
+  }
+  expect(untold).toEqual([]);
+});
+
 test('a seed gives the same history again', async () => {
   const options = optionsOf(7, { peers: 4, liars: 1, restores: 0, crashes: 3, partitions: 1, files: true });
   const [first, second] = [await simulate(options), await simulate(options)];
   expect(second.history).toBe(first.history);
   expect(second.faults.counts).toEqual(first.faults.counts);
   expect(second.virtualMs).toBe(first.virtualMs);
+});
+
+test('a seed gives the same history, frame by frame, on another thread', async () => {
+  const fixed = { peers: 4, liars: 1, restores: 0, crashes: 3, partitions: 1 };
+  const here = await simulate(optionsOf(8, fixed));
+  const there: string[] = [];
+  await simulateMany({
+    from: 8,
+    seeds: 1,
+    threads: 1,
+    fixed,
+    keepGoing: false,
+    onReport: ({ history }) => there.push(history),
+  });
+  expect(there).toEqual([here.history]);
 });

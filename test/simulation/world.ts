@@ -7,15 +7,16 @@ import { Driver } from '../../src/node/driver.ts';
 import { runJob } from '../../src/node/jobs.ts';
 import type { StoreTransaction } from '../../src/node/store/store.ts';
 import { createCore } from '../../src/protocol/create.ts';
-import { durableFromRecords } from '../../src/protocol/durable-records.ts';
+import { durableDelta, durableFromRecords } from '../../src/protocol/durable-records.ts';
 import type { Genesis } from '../../src/protocol/genesis.ts';
 import type { Job, JobResult, Output } from '../../src/protocol/io.ts';
-import type { CoreState, Timing } from '../../src/protocol/state.ts';
+import { type CoreState, type Durable, emptyDurable, type Timing } from '../../src/protocol/state.ts';
+import { quickBytes } from '../support/quick-bytes.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { SimulatedCrash } from '../support/simulated-disk.ts';
 import { type Route, SimulatedNetwork, type SimulatedTransport } from '../support/simulated-network.ts';
 import { SimulationHome, type SimulationStore } from '../support/simulation-store.ts';
-import { seededBytes, settled, VirtualTime } from '../support/virtual-time.ts';
+import { settled, VirtualTime } from '../support/virtual-time.ts';
 import type { Fixture } from './fixture.ts';
 import type { RunOptions } from './options.ts';
 
@@ -32,9 +33,25 @@ const timing: Timing = {
   recoveryHoldMs: 5_000,
 };
 
-const ciphers: CipherName[] = ['aes', 'des', 'aes', 'blowfish', 'aes', '3des', 'aes', 'xchacha20'];
+/** Mostly the quick ones: that ciphers can be mixed is shown elsewhere. */
+const ciphers: CipherName[] = [
+  'aes',
+  'aes',
+  'xchacha20',
+  'aes',
+  'aes',
+  '3des',
+  'aes',
+  'aes',
+  'des',
+  'aes',
+  'aes',
+  'xchacha20',
+  'blowfish',
+];
 
 export interface Peer {
+  /** Its place in the roster; a later member may get that of an evicted one. */
   index: number;
   name: string;
   peer: string;
@@ -43,8 +60,8 @@ export interface Peer {
   driver: Driver | null;
   transport: SimulatedTransport | null;
   cipher: CipherName;
-  /** Counts against `faults`: it lies, or its store went back in time. */
-  faulty: 'lies' | 'went-back' | null;
+  /** Counts against `faults`: it lies, its store went back in time, or it never comes back. */
+  faulty: 'lies' | 'went-back' | 'dead' | null;
   starts: number;
 }
 
@@ -84,14 +101,18 @@ export class World {
       delayMsMax: options.delayMsMax,
       route: hooks.route,
     });
-    this.peers = fixture.homes.map(({ peer, records }, at) => this.#peer(at + 1, peer, records));
+    this.peers = [];
+    fixture.homes.forEach(({ peer, records }, at) => {
+      this.peers.push(this.#peer(at + 1, peer, records));
+    });
   }
 
   #peer(index: number, peer: string, records: ReadonlyMap<string, Uint8Array>): Peer {
-    const cipher = ciphers[(index + this.options.seed) % ciphers.length] as CipherName;
+    const serial = this.peers.length + 1;
+    const cipher = ciphers[(serial + this.options.seed) % ciphers.length] as CipherName;
     const made: Peer = {
       index,
-      name: `p${index}`,
+      name: `p${serial}`,
       peer,
       store: null,
       driver: null,
@@ -100,14 +121,14 @@ export class World {
       faulty: null,
       starts: 0,
       home: new SimulationHome(records, {
-        random: seededRandom(this.options.seed * 64 + index),
+        random: seededRandom(this.options.seed * 64 + serial),
         delay: (ms) =>
           new Promise((resolve) => {
             this.time.schedule(ms, resolve);
           }),
         writeMsMax: 4,
         files: this.options.files
-          ? { cipher, randomBytes: seededBytes(`${this.options.seed}/${index}/store`) }
+          ? { cipher, randomBytes: quickBytes(`${this.options.seed}/${serial}/store`) }
           : null,
         onDurable: (transaction) => this.#hooks.onDurable(made, transaction),
       }),
@@ -115,13 +136,21 @@ export class World {
     return made;
   }
 
+  /** Who has this index now, or had it last. */
   peerAt(index: number): Peer {
-    return this.peers[index - 1] as Peer;
+    return this.peers.findLast((peer) => peer.index === index) as Peer;
+  }
+
+  /** A peer that was admitted, with what its lobby gave it. */
+  async join(index: number, peer: string, durable: Durable): Promise<void> {
+    const joined = this.#peer(index, peer, new Map(durableDelta(emptyDurable(), durable).puts));
+    this.peers.push(joined);
+    await this.start(joined);
   }
 
   /** Starts a peer from what its store holds, and nothing else. */
   async start(peer: Peer): Promise<void> {
-    if (peer.driver !== null) return;
+    if (peer.driver !== null || peer.faulty === 'dead') return;
     peer.starts += 1;
     const store = peer.home.store();
     const driver = await store
@@ -136,11 +165,11 @@ export class World {
   }
 
   #driver(peer: Peer, store: SimulationStore, durable: CoreState['durable']): Driver {
-    const randomBytes = seededBytes(`${this.options.seed}/${peer.name}/${peer.starts}`);
+    const randomBytes = quickBytes(`${this.options.seed}/${peer.name}/${peer.starts}`);
     const transport = this.network.transport(peer.peer);
     peer.transport = transport;
     const driver = new Driver({
-      state: createCore({ genesis: this.genesis, peer: peer.peer, timing, gate: 0, durable }),
+      state: createCore({ genesis: this.genesis, peer: peer.peer, timing, gate: this.options.gate, durable }),
       store,
       transport,
       compute: (job) =>

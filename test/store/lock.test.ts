@@ -60,6 +60,18 @@ test('a lock of an earlier process with the same number does not count', async (
   expect(readdirSync(folder)).toEqual([]);
 });
 
+test('what a process left that was killed while it took the lock is cleared away; what a living one is writing stays', async () => {
+  const folder = temporaryFolder();
+  const dead = spawn('true');
+  await once(dead, 'exit');
+  writeFileSync(join(folder, `lock.${dead.pid}-0123456789ab`), '');
+  const living = `lock.${process.ppid}-0123456789ab`;
+  writeFileSync(join(folder, living), '');
+  const release = await pidFileLock(folder)();
+  expect(readdirSync(folder).sort()).toEqual(['lock', living]);
+  await release();
+});
+
 test('of many that find one dead lock, exactly one takes it over', async () => {
   for (let round = 0; round < 10; round++) {
     const folder = temporaryFolder();

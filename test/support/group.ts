@@ -18,7 +18,7 @@ import {
 } from '../../src/protocol/create.ts';
 import { durableFromRecords } from '../../src/protocol/durable-records.ts';
 import { clusterIdOf, type FaultModel, type Genesis } from '../../src/protocol/genesis.ts';
-import type { Output } from '../../src/protocol/io.ts';
+import type { Job, Output } from '../../src/protocol/io.ts';
 import type { Link } from '../../src/protocol/link.ts';
 import { digestOfDealing, type Frame, frameSchema } from '../../src/protocol/messages.ts';
 import { type Action, hashOfOrder, keyIdOf, type Order, signOrder } from '../../src/protocol/order.ts';
@@ -57,12 +57,15 @@ export interface GroupOptions {
   seed?: number;
   faultModel?: FaultModel;
   membersMax?: number;
+  absentEpochsMax?: number;
   gate?: number;
   timing?: Partial<Timing>;
   network?: Partial<SimulatedNetworkOptions>;
   clients?: Client[];
   /** By how much the wall clock of a peer (its place in `nodes`) is wrong. */
   clockSkewMs?: Record<number, number>;
+  /** What a peer's computation waits for before it begins. */
+  beforeJob?: (node: string, job: Job) => Promise<void> | undefined;
 }
 
 export interface Node {
@@ -107,7 +110,7 @@ export class Group {
       threshold: options.threshold,
       membersMax: options.membersMax ?? Math.max(8, options.peers),
       faultModel: options.faultModel ?? 'byzantine',
-      absentEpochsMax: 100,
+      absentEpochsMax: options.absentEpochsMax ?? 100,
       nonce: this.random(16),
     };
     const epochKeys = Array.from({ length: options.peers }, () => this.random(32)).map((epochSeed) => ({
@@ -161,10 +164,12 @@ export class Group {
       state,
       store: node.store,
       transport: this.#transport(node),
-      compute: (job) =>
-        new Promise((resolve) => {
+      compute: async (job) => {
+        if (this.options.beforeJob) await this.options.beforeJob(node.name, job);
+        return new Promise((resolve) => {
           this.time.schedule(1, () => resolve(runJob(job, { cipher: node.cipher, randomBytes })));
-        }),
+        });
+      },
       clock: this.time.clock(this.options.clockSkewMs?.[this.nodes.indexOf(node) + 1] ?? 0),
       randomBytes,
       log: silent,
@@ -274,14 +279,30 @@ export class Group {
   }
 
   /** Admits a new peer by an order handed to peer `by` and starts it as its lobby would; returns its place in `nodes`. */
-  async join(by: number): Promise<number> {
+  join(by: number): Promise<number> {
+    const name = `p${this.nodes.length + 1}`;
+    return this.#takeIn(by, name, (newcomer) => ({ type: 'admit', name, ...newcomer }));
+  }
+
+  /** Gives the member at `place` its index again, with a new home, by an order handed to peer `by`; its new place. */
+  reinstate(by: number, place: number): Promise<number> {
+    const { peer, name } = this.node(place);
+    const index = headOf(this.state(by)).roster.find((member) => member.peer === peer)?.index as number;
+    return this.#takeIn(by, name, (newcomer) => ({ type: 'reinstate', index, ...newcomer }));
+  }
+
+  async #takeIn(
+    by: number,
+    name: string,
+    action: (newcomer: { peer: string; epochKey: Uint8Array }) => Action,
+  ): Promise<number> {
     const place = this.nodes.length + 1;
     const seed = this.random(32);
     const { publicKey } = ed25519FromSeed(seed);
     const peer = `peer-${String(place).padStart(4, '0')}`;
     const next = this.epochOf(by) + 1;
-    await this.order(by, { type: 'admit', name: `p${place}`, peer, epochKey: publicKey });
-    await this.until(() => this.epochOf(by) >= next, 120_000, `the admission of p${place}`);
+    await this.order(by, action({ peer, epochKey: publicKey }));
+    await this.until(() => this.epochOf(by) >= next, 120_000, `the admission of ${name}`);
     const { links, admissions, own } = this.state(by).durable;
     const order = admissions[peer] as Order;
     const chain = Object.values(links).filter(
@@ -297,7 +318,7 @@ export class Group {
     });
     const home = new MemoryHome();
     const node: Node = {
-      name: `p${place}`,
+      name,
       peer,
       home,
       store: new MemoryStore(home),
@@ -309,7 +330,7 @@ export class Group {
     await node.store.open();
     node.driver = this.#driver(node, this.#core(node, durable));
     await node.driver.start({ fresh: true });
-    await this.until(() => this.settledAt(this.epochOf(by)), 120_000, `the share of p${place}`);
+    await this.until(() => this.settledAt(this.epochOf(by)), 120_000, `the share of ${name}`);
     return place;
   }
 
@@ -336,8 +357,8 @@ export class Group {
     return order;
   }
 
-  /** Creates a 512-bit key as the operator's command does: an order, then its dealing to everyone who attends. */
-  async createKey(name = 'key', by = 1, primes = samplePrimes(512)): Promise<void> {
+  /** A new 512-bit key, shared by the present threshold, and the action that orders it. */
+  newKey(name: string, by: number, primes: { p: bigint; q: bigint }) {
     const parameters = {
       membersMax: this.genesis.membersMax,
       threshold: headOf(this.state(by)).threshold,
@@ -354,6 +375,16 @@ export class Group {
       constant: numberBytes(creation.public.constant),
       commitments: creation.commitments.map(numberBytes),
     };
+    return { action, creation, parameters };
+  }
+
+  /** Creates a 512-bit key as the operator's command does: an order, then its dealing to everyone who attends. */
+  async createKey(
+    name = 'key',
+    by = 1,
+    primes = samplePrimes(512, 2 * headOf(this.state(by)).keys.length),
+  ): Promise<void> {
+    const { action, creation, parameters } = this.newKey(name, by, primes);
     const next = this.epochOf(by) + 1;
     const order = await this.order(by, action);
     const id = keyIdOf(clusterIdOf(this.genesis), action);

@@ -3,6 +3,7 @@
  * over a virtual scheduler. The same seed and the same calls give the same history.
  */
 import {
+  type CutOff,
   type EpochAuthenticator,
   type MemberAddress,
   type Transport,
@@ -90,6 +91,11 @@ export class SimulatedNetwork {
   /** A new, stopped transport. A restarted peer gets a new one. */
   transport(peer: string): SimulatedTransport {
     return new SimulatedTransport(this, peer);
+  }
+
+  /** A frame that a running peer sends besides what its driver does. */
+  inject(from: string, to: string, bytes: Uint8Array): void {
+    this.#running.get(from)?.send(to, bytes);
   }
 
   /** Only peers of one group reach each other; peers in no group reach nobody. */
@@ -217,8 +223,8 @@ export class SimulatedNetwork {
         if (code !== 'refused') control.abort();
         finish(() => reject(new TransportError(code, message, answerer.peerId)));
       };
-      const close = (): void => fail('closed', 'The connection to the peer closed before it answered.');
-      const abort = (): void => fail('aborted', 'The request was aborted.');
+      const close = (): void => fail('closed', 'the connection to the peer closed before it answered');
+      const abort = (): void => fail('aborted', 'the request was aborted');
       connection.rejects.add(close);
       signal.addEventListener('abort', abort, { once: true });
       const back = (settle: () => void): void => this.#later(this.#delayMs(), () => finish(settle));
@@ -226,7 +232,7 @@ export class SimulatedNetwork {
         if (!connection.open || control.signal.aborted) return;
         answerer.answer(asker.peerId, request.slice(), control.signal, connection.authenticated).then(
           (answer) => back(() => resolve(answer.slice())),
-          () => back(() => fail('refused', 'The peer refused the request.')),
+          () => back(() => fail('refused', 'the peer refused the request')),
         );
       });
     });
@@ -349,10 +355,10 @@ export class SimulatedTransport implements Transport {
 
   async request(peer: string, request: Uint8Array, options: { signal: AbortSignal }): Promise<Uint8Array> {
     const connection = this.#network.connection(this, peer);
-    if (options.signal.aborted) throw new TransportError('aborted', 'The request was aborted.', peer);
-    if (!connection) throw new TransportError('not-connected', 'The peer is not connected.', peer);
+    if (options.signal.aborted) throw new TransportError('aborted', 'the request was aborted', peer);
+    if (!connection) throw new TransportError('not-connected', 'the peer is not connected', peer);
     if (!connection.authenticated) {
-      throw new TransportError('not-authenticated', 'The peer has not proven its epoch key.', peer);
+      throw new TransportError('not-authenticated', 'the peer has not proven its epoch key', peer);
     }
     return this.#network.ask(connection, this, request, options.signal);
   }
@@ -372,6 +378,13 @@ export class SimulatedTransport implements Transport {
 
   dropped(): number {
     return this.#dropped;
+  }
+
+  /** Nobody is cut off here: what a flood does to the core shall be seen. */
+  reproach(): void {}
+
+  cutOffs(): CutOff[] {
+    return [];
   }
 
   /** @internal */

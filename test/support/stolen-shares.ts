@@ -1,6 +1,6 @@
 /** What a thief of peers' folders finds, and whether it signs: for the demo and the tests. */
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { trialBlock } from '../../src/crypto/encoding.ts';
@@ -9,30 +9,69 @@ import { combine, partial } from '../../src/crypto/signing.ts';
 import { FileStore } from '../../src/node/store/file-store.ts';
 import { hex } from '../../src/protocol/codec.ts';
 import { durableFromRecords } from '../../src/protocol/durable-records.ts';
+import type { Durable } from '../../src/protocol/state.ts';
 import { type KeyRecord, publicOf } from '../../src/protocol/value.ts';
 
-/** All shares of one key in a copy of the store of `home`, by epoch. */
-export async function stolenShares(home: string, keyId: Uint8Array): Promise<Map<number, bigint>> {
-  const copy = mkdtempSync(join(tmpdir(), 'holdfast-stolen-'));
-  const folder = join(copy, 'store');
-  cpSync(join(home, 'store'), folder, { recursive: true, filter: (source) => basename(source) !== 'lock' });
+/** Of a daemon that rotates its store all the time; each copy takes milliseconds. */
+const copiesMax = 200;
+
+/**
+ * What `use` makes of a copy of the store of `home`, whose daemon may be running: a copy during which files came or went is
+ * made again.
+ */
+export async function withStolenStore<T>(home: string, use: (folder: string) => T | Promise<T>): Promise<T> {
+  const scratch = mkdtempSync(join(tmpdir(), 'holdfast-stolen-'));
+  const folder = join(scratch, 'store');
+  try {
+    for (let copies = 1; !copied(join(home, 'store'), folder); copies += 1)
+      if (copies === copiesMax) throw new Error(`the store of ${home} changed during ${copies} copies`);
+    return await use(folder);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** Whether the copy is of one instant, as far as names tell: then it opens as after a power cut at that instant. */
+function copied(from: string, to: string): boolean {
+  rmSync(to, { recursive: true, force: true });
+  try {
+    const before = namesBelow(from);
+    cpSync(from, to, { recursive: true, filter: (source) => basename(source) !== 'lock' });
+    return before === namesBelow(from);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+const namesBelow = (folder: string): string => readdirSync(folder, { recursive: true }).sort().join();
+
+/** Everything in a copy of the store of `home`. */
+export const stolenDurable = (home: string): Promise<Durable> => withStolenStore(home, openStolen);
+
+/** Everything in a copy of a store, which it changes. */
+export async function openStolen(folder: string): Promise<Durable> {
   const store = new FileStore({
     folder,
     cipher: 'aes',
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
   });
   try {
-    const { shares } = durableFromRecords(await store.open());
-    return new Map(
-      Object.entries(shares).flatMap(([epoch, byKey]) => {
-        const share = byKey[hex(keyId)];
-        return share === undefined ? [] : [[Number(epoch), decodeSigned(share)] as const];
-      }),
-    );
+    return durableFromRecords(await store.open());
   } finally {
     await store.close();
-    rmSync(copy, { recursive: true });
   }
+}
+
+/** All shares of one key in a copy of the store of `home`, by epoch. */
+export async function stolenShares(home: string, keyId: Uint8Array): Promise<Map<number, bigint>> {
+  const { shares } = await stolenDurable(home);
+  return new Map(
+    Object.entries(shares).flatMap(([epoch, byKey]) => {
+      const share = byKey[hex(keyId)];
+      return share === undefined ? [] : [[Number(epoch), decodeSigned(share)] as const];
+    }),
+  );
 }
 
 /** Whether exactly `k` shares, by member index, sign for the key. */

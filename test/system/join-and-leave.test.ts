@@ -1,6 +1,6 @@
 /** Peers come and go while a group refreshes and signs: joining, being told to wait, eviction, replacing everybody. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { setInterval } from 'node:timers/promises';
 import { noise } from '@chainsafe/libp2p-noise';
 import { tcp } from '@libp2p/tcp';
@@ -9,30 +9,41 @@ import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
+import { pauseInWords } from '../../src/cli/pause-words.ts';
 import { trialBlock } from '../../src/crypto/encoding.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
+import { Client } from '../../src/lab/client.ts';
+import { DaemonProcess } from '../../src/lab/daemon-process.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { openHome } from '../../src/node/home.ts';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import { identityFromBytes } from '../../src/node/network/identity.ts';
 import { parametersOf } from '../../src/node/sealing.ts';
+import type { PauseView } from '../../src/node/view.ts';
+import { invitationText, parseInvitation } from '../../src/protocol/admission.ts';
 import { publicOf } from '../../src/protocol/value.ts';
-import { Client, readyPrimes, refresh, stolenShares, subsets } from './support.ts';
+import { runOnTerminal } from '../support/terminal.ts';
+import { readyPrimes, refresh, stolenShares, subsets } from './support.ts';
 
 const message = 'Signed by whoever is there.\n';
 const patienceMs = 180_000;
 /** Of each of two clients. */
 const signEveryMs = 200;
 
-/** Waits until a daemon's debug log has a line of this rule; the line. */
-const untilRule = (lab: Lab, name: string, rule: string): Promise<{ to?: number; for?: number }> =>
-  lab.until(name, async () => rulesOf(lab, name, rule).at(-1) ?? null);
+/** What a daemon's history says of recoveries and changes that met, newest first. */
+const pausesAt = async (lab: Lab, name: string, kind: PauseView['kind']): Promise<PauseView[]> =>
+  (await lab.api(name).epochs(100)).flatMap(({ pauses }) => pauses.filter((pause) => pause.kind === kind));
 
-const rulesOf = (lab: Lab, name: string, rule: string): Array<{ epoch: number; to?: number; for?: number }> =>
-  readFileSync(lab.peer(name).logFile, 'utf8')
-    .split('\n')
-    .filter((line) => line.includes(`"rule":"${rule}"`))
-    .map((line) => JSON.parse(line));
+/** What commands read and write in a home, byte by byte; the daemon's store and log of uses live their own life. */
+const filesOf = (home: string): Map<string, string> =>
+  new Map(
+    readdirSync(home, { recursive: true, withFileTypes: true })
+      .filter((file) => file.isFile())
+      .map((file) => join(file.parentPath, file.name))
+      .filter((path) => !/^(store|audit)/.test(relative(home, path)))
+      .map((path) => [path, readFileSync(path, 'hex')]),
+  );
 
 const untilShare = (lab: Lab, name: string): Promise<number> =>
   lab.until(name, async (api) => {
@@ -93,13 +104,27 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     expect((await lab.api('g').status()).members).toBe(7);
   });
 
-  it('held the next change back while a newcomer was given its share, and its log says so', async () => {
-    const held = ['a', 'b', 'c', 'd', 'e'].flatMap((name) => rulesOf(lab, name, 'recover-hold'));
-    expect(new Set(held.map((line) => line.for))).toEqual(new Set([6, 7]));
+  it('held a change for each newcomer or told it to wait, and history says whom and how long', async () => {
+    // The change that was held is history once it is decided.
+    await lab.untilEpoch((await epochOf('a')) + 1);
+    const met = (
+      await Promise.all(
+        ['a', 'b', 'c', 'd', 'e'].flatMap((at) => [pausesAt(lab, at, 'held'), pausesAt(lab, at, 'waited')]),
+      )
+    ).flat();
+    expect(met.map(({ member }) => member)).toEqual(expect.arrayContaining(['f', 'g']));
+    for (const { ms } of met) expect(ms).toBeLessThanOrEqual(8000);
+    const [one] = [...(await pausesAt(lab, 'a', 'held')), ...(await pausesAt(lab, 'a', 'waited'))];
+    if (one === undefined) throw new Error('a helped too');
+    const shown = (await lab.must('a', ['epochs', String(one.epoch)])).toString('utf8');
+    expect(shown).toMatch(new RegExp(`^recovery +${pauseInWords(one)}$`, 'm'));
   });
 
   it('signs by a set of three with both newcomers in it', async () => {
     const away = ['a', 'b', 'c', 'd'];
+    // The next change is two seconds away: no three of an epoch are cut off in the middle of one.
+    await lab.untilEpoch((await epochOf('a')) + 1);
+    await Promise.all(['e', 'f', 'g'].map((name) => untilShare(lab, name)));
     for (const name of away) lab.pause(name);
     const { signature, signers } = await client.sign('f', message).finally(() => away.forEach(lab.resume));
     expect(signers.toSorted()).toEqual(['e', 'f', 'g']);
@@ -114,14 +139,55 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     lab.pause('d');
     await lab.until('a', async (api) => {
       const { change } = await api.status();
-      return change?.phase === 'gathering' && change.attending.length === 4 ? true : null;
+      const deciding = change !== null && change.phase !== 'applying' && change.phase !== 'retiring';
+      return deciding && change.attending.length >= 4 ? true : null;
     });
     const started = lab.start('f');
-    await Promise.race(['a', 'b', 'c', 'e'].map((name) => untilRule(lab, name, 'recover-wait')));
+    const { told, undecided } = await Promise.race(
+      ['a', 'b', 'c', 'e'].map((name) =>
+        lab.until(name, async (api) => {
+          const pauses = [...(await api.status()).pauses, ...(await pausesAt(lab, name, 'waited'))];
+          const wait = pauses.find(
+            ({ kind, member, epoch }) => kind === 'waited' && member === 'f' && epoch > missed + 1,
+          );
+          return wait === undefined ? null : { told: name, undecided: wait.epoch };
+        }),
+      ),
+    );
     lab.resume('d');
     await Promise.all([started, lab.start('g')]);
     await Promise.all(['f', 'g'].map((name) => untilShare(lab, name)));
+    for (const name of [told, 'f'])
+      expect(await pausesAt(lab, name, 'waited')).toContainEqual(
+        expect.objectContaining({ member: 'f', epoch: undecided, lasts: false }),
+      );
+    // History is durable.
+    await lab.kill(told);
+    await lab.start(told);
+    expect((await pausesAt(lab, told, 'waited')).map(({ epoch }) => epoch)).toContain(undecided);
     const { signature } = await client.sign('g', message);
+    expect(client.accepts(message, signature)).toBe(true);
+  });
+
+  it('gives a lost machine its place again: one order, the same index and name, a new home', async () => {
+    const index = (await lab.api('e').status()).index;
+    await lab.kill('e');
+    await lab.until('a', async (api) =>
+      (await api.peers()).find(({ name }) => name === 'e')?.authenticated === false ? true : null,
+    );
+    await lab.must('a', ['invite', '--for', '1h']);
+    await lab.join('e2', 'e');
+    await lab.start('e2');
+    const fingerprint = await lab.until(
+      'a',
+      async (api) => (await api.peers()).find(({ state }) => state === 'waiting')?.fingerprint ?? null,
+    );
+    const said = await lab.must('a', ['reinstate', 'e', '--yes', fingerprint]);
+    expect(said.toString('utf8')).toMatch(/^epoch \d+: e has its place again; 3-of-/);
+    await lab.until('e2', async (api) => ((await api.status()).state === 'member' ? true : null));
+    await untilShare(lab, 'e2');
+    expect((await lab.api('e2').status()).index).toBe(index);
+    const { signature } = await client.sign('e2', message);
     expect(client.accepts(message, signature)).toBe(true);
   });
 });
@@ -164,32 +230,59 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     await samePublicKey('e');
   });
 
-  it('refuses a wrong passphrase and a used order, with one line each, and nothing is changed', async () => {
-    const { epoch } = await lab.api('a').status();
-    const wrong = join(lab.dir, 'wrong-passphrase');
-    writeFileSync(wrong, 'not this one\n');
-    const refused = await outcome(['evict', 'b', '--operator-passphrase-file', wrong]);
-    expect(refused).toEqual({ code: 3, lines: [expect.stringMatching(/passphrase/)] });
-    const used = join(lab.dir, 'order');
+  it('refuses a wrong passphrase, another cluster’s order and a used one, with one line each, and nothing is changed', async () => {
+    const state = async () => {
+      const [head] = await lab.api('a').links((await lab.api('a').status()).epoch ?? 0);
+      return { value: head?.value, files: filesOf(lab.peer('a').home) };
+    };
+    const refusal = async (args: readonly string[], line: RegExp): Promise<void> => {
+      expect(await outcome(args)).toEqual({ code: 3, lines: [expect.stringMatching(line)] });
+    };
     const addClient = ['client', 'add', 'other', '--key', 'ca', '--may', 'sign'];
+    const used = join(lab.dir, 'order');
     await lab.must('a', [...addClient, '--order-file', used]);
     await lab.must('a', ['order', 'submit', used]);
-    const after = (await lab.api('a').status()).epoch;
-    expect(after).toBe((epoch ?? 0) + 1);
-    const again = await outcome(['order', 'submit', used]);
-    expect(again.code).toBe(3);
-    expect(again.lines).toHaveLength(1);
-    expect((await lab.api('a').status()).epoch).toBe(after);
+    await lab.untilEpoch((await lab.api('a').status()).epoch ?? 0);
+
+    const before = await state();
+    const wrong = join(lab.dir, 'wrong-passphrase');
+    writeFileSync(wrong, 'not this one\n', { mode: 0o600 });
+    await refusal(['evict', 'b', '--passphrase-file', wrong], /passphrase/);
+    await refusal(['order', 'submit', used], /^holdfast: order \d+ was used already/);
+    const foreign = join(lab.dir, 'foreign-order');
+    const order = await readOrderFile(used);
+    writeOrderFile(foreign, { ...order, body: { ...order.body, cluster: new Uint8Array(32) } });
+    await refusal(['order', 'submit', foreign], /^holdfast: the order is for another cluster/);
+    await refusal(['admit', 'b', '--yes', 'x'], /^holdfast: a member named b exists already/);
+    await refusal(['reinstate', 'nobody', '--yes', 'x'], /^holdfast: there is no member named nobody/);
+    expect(await state()).toEqual(before);
+  });
+
+  it('lets nobody wait under the name of a member that is here, nor with another cluster’s invitation', async () => {
+    const lobby = parseInvitation((await lab.must('a', ['invite'])).toString('utf8').trim());
+    const strange = { ...lobby, genesis: { ...lobby.genesis, nonce: new Uint8Array(16) } };
+    const says = async (name: string, alias: string, invitation: string, line: RegExp): Promise<void> => {
+      const home = join(lab.dir, name);
+      const listen = ['--listen', '/ip4/127.0.0.1/tcp/0', '--lobby-listen', '/ip4/127.0.0.1/tcp/0'];
+      await lab.must(name, ['join', invitation, '--name', alias, ...listen, '--set', 'mdns=false']);
+      lab.peers.set(name, new DaemonProcess(name, home));
+      await lab.start(name);
+      await lab.until(name, async (api) =>
+        (await api.status()).problems.some(({ what }) => line.test(what)) ? true : null,
+      );
+      await lab.stop(name);
+      lab.peers.delete(name);
+    };
+    await says('liar', 'b', invitationText(lobby), /the name b is that of a member which is here/);
+    await says('lost', 'lost', invitationText(strange), /this lobby belongs to another cluster/);
+    expect((await lab.api('a').peers()).map(({ state }) => state)).not.toContain('waiting');
   });
 
   it('evicts a member, whose stolen share with any other of the epoch after signs nothing', async () => {
     const [key] = (await lab.api('a').links((await lab.api('a').status()).epoch ?? 0))[0]?.value.keys ?? [];
     if (key === undefined) throw new Error('the newest value has the key');
     const shareOf = (name: string, epoch: number): Promise<bigint> =>
-      lab.until(
-        name,
-        async () => (await stolenShares(lab, name, key.id).catch(() => null))?.get(epoch) ?? null,
-      );
+      lab.until(name, async () => (await stolenShares(lab, name, key.id)).get(epoch) ?? null);
     const last = await untilShare(lab, 'b');
     const stolen = await shareOf('b', last);
     const index = (await lab.api('b').status()).index ?? 0;
@@ -218,9 +311,11 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     const known = (await lab.api('b').status()).epoch;
     await lab.api('c').refresh();
     await lab.untilEpoch((known ?? 0) + 1, ['a', 'c', 'd', 'e']);
-    const status = await lab.api('b').status();
+    const status = await lab.until('b', async (api) => {
+      const now = await api.status();
+      return now.connected.length === 0 ? now : null;
+    });
     expect(status.epoch).toBe(known);
-    expect(status.connected).toEqual([]);
     expect(status.shareEpochs).toEqual([]);
     expect(await membersAt('c')).not.toContain('b');
     const self = (await lab.api('c').peers()).find((peer) => peer.self);
@@ -241,7 +336,21 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
   });
 
   it('replaces a dead machine: a forced eviction, then an admission', async () => {
-    await lab.evict(['c'], ['--forced', '--yes']);
+    const evict = (line: string) =>
+      runOnTerminal(
+        ['evict', 'c', '--forced', '--operator', lab.operatorFile],
+        { HOLDFAST_HOME: lab.peer('d').home, CREDENTIALS_DIRECTORY: lab.credentials },
+        [{ after: 'type c if it is gone for good: ', keys: `${line}\r` }],
+      );
+    // A yes is no name.
+    const unsure = await evict('yes');
+    expect(unsure).toEqual({ code: 3, shown: expect.stringContaining('"yes" is not c; nobody was evicted') });
+    expect(await membersAt('d')).toEqual(['c', 'd', 'e']);
+    const sure = await evict('c');
+    expect(sure).toEqual({
+      code: 0,
+      shown: expect.stringMatching(/they are a second group.*c evicted; 2-of-2/s),
+    });
     expect(await membersAt('d')).toEqual(['d', 'e']);
     await lab.join('f');
     await lab.start('f');

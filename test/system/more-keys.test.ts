@@ -21,7 +21,9 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
   };
   const client = (): string => join(lab.dir, 'a', 'clients', 'operator.key');
   const decrypt = (name: string, key = 'vault') =>
-    lab.run(name, ['decrypt', '--key', key, '--label', 'tape', '--client', client(), ciphertext]);
+    lab.run(name, [
+      ...['decrypt', '--key', key, '--label', 'tape', '--client', client(), '--timeout', '1m', ciphertext],
+    ]);
 
   beforeAll(async () => {
     lab = await Lab.create({
@@ -58,7 +60,6 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
     const { code, stderr } = await lab.run('b', ['sign', '--key', 'vault', '--client', client()], 'x');
     expect(code).toBe(3);
     expect(stderr).toContain('key vault is for decrypt only');
-    expect(stderr).toContain('wrong-use');
   });
 
   it('sign with an imported key exactly what its original signs, after a refresh too', async () => {
@@ -78,7 +79,7 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
     expect(refused.stderr).toContain('key old is for sign only');
   });
 
-  it('erase every share of a destroyed key; who was away is named until it is back, and the other key goes on', async () => {
+  it('erase every share of a destroyed key; whoever was away is named until it is back, and the other key goes on', async () => {
     const id = fromHex((await lab.api('a').keys()).find(({ name }) => name === 'vault')?.id ?? '');
     await lab.stop('c');
     expect((await stolenShares(lab, 'c', id)).size).toBe(1);

@@ -1,12 +1,14 @@
 /** One group of five, 3 of 5, RSA-2048, whose random gates are half closed: signing and refreshing at the same time. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import type { EpochView } from '../../src/node/view.ts';
-import { Client, hashesOf, readyPrimes, refresh, startAndRecall, untilProblem } from './support.ts';
+import { rounds } from '../support/rounds.ts';
+import { hashesOf, readyPrimes, refresh, startAndRecall } from './support.ts';
 
-const refreshes = 20;
+const refreshes = rounds({ usually: 7, all: 20 });
 /** Of those, refreshes during which signatures are asked for. */
-const busyRefreshes = 10;
+const busyRefreshes = rounds({ usually: 4, all: 10 });
 const signaturesPerRefresh = 20;
 const inFlight = 4;
 const patienceMs = 180_000;
@@ -45,7 +47,7 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     return epochs;
   }
 
-  it('sign 200 times during 10 refreshes, and none fails', async () => {
+  it(`sign ${busyRefreshes * signaturesPerRefresh} times during ${busyRefreshes} refreshes, and none fails`, async () => {
     const epochs: number[] = [];
     for (let round = 0; round < busyRefreshes; round += 1) {
       const refreshed = refresh(lab, lab.names[round % 5] ?? 'a');
@@ -56,10 +58,15 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     expect(new Set(epochs).size).toBeGreaterThanOrEqual(busyRefreshes - 1);
   });
 
-  it('complete 20 refreshes; every v_i changes each time, and history names who did not deal', async () => {
-    for (let round = busyRefreshes; round < refreshes; round += 1)
+  it(`complete ${refreshes} refreshes; every v_i changes each time, and history names who did not deal`, async () => {
+    const someoneDidNotDeal = async (): Promise<boolean> =>
+      (await lab.api('b').epochs(100)).some(({ epoch, didNotDeal }) => epoch > 1 && didNotDeal.length > 0);
+    // Such gates leave somebody out of every other change only.
+    for (let round = busyRefreshes; round < refreshes || !(await someoneDidNotDeal()); round += 1)
       await refresh(lab, lab.names[round % 5] ?? 'a');
-    const history = (await lab.api('b').epochs(100)).filter(({ epoch }) => epoch >= 1).toReversed();
+    const listed = (await lab.api('b').epochs(100)).filter(({ epoch }) => epoch >= 1).toReversed();
+    const history: EpochView[] = []; // one after the other: a daemon refuses more than a few at once
+    for (const { epoch } of listed) history.push(await lab.api('b').epoch(epoch));
     const changes = history.slice(1);
     expect(changes.length).toBeGreaterThanOrEqual(refreshes);
     const seen = new Set(history.slice(0, 1).flatMap(hashesOf));
@@ -88,15 +95,5 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     const { signature, signers } = await client.sign('e', 'signed with the recovered share');
     expect(signers.toSorted()).toEqual(['c', 'd', 'e']);
     expect(client.accepts('signed with the recovered share', signature)).toBe(true);
-  });
-
-  it('with two stopped a refresh waits, and completes by itself when one of them returns', async () => {
-    const { epoch } = await lab.api('c').status();
-    await lab.api('c').refresh();
-    await untilProblem(lab, 'c', 'refresh-waits', /it needs 4 of 5 members to attend; missing: a, b\.$/);
-    await lab.start('a');
-    await lab.untilEpoch((epoch ?? 0) + 1);
-    const done = await lab.api('a').epoch((epoch ?? 0) + 1);
-    expect(done.missing).toEqual(['b']);
   });
 });

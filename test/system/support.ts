@@ -1,83 +1,19 @@
-/** What the multi-process tests share: ready-made primes, signing as a client program does, and a look into the homes. */
-import { execFileSync } from 'node:child_process';
-import { createHash, createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+/** What the multi-process tests share: ready-made primes, refreshing and starting again, and a look into the homes. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openClientFile } from '../../src/cli/key-files.ts';
 import type { Lab, SafePrimes } from '../../src/lab/lab.ts';
-import type { EpochView, SignAnswer } from '../../src/node/view.ts';
-import { fromHex } from '../../src/protocol/codec.ts';
-import { signUse } from '../../src/protocol/use-request.ts';
+import type { EpochView } from '../../src/node/view.ts';
 import { stolenShares as sharesInHome } from '../support/stolen-shares.ts';
 
 const fixture: Record<string, string[]> = JSON.parse(
   readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
 );
 
-/** No test searches for primes. */
-export function readyPrimes(modulusBits: 2048 | 3072): SafePrimes {
-  const [p = '', q = ''] = fixture[modulusBits / 2] ?? [];
+/** No test searches for primes. `first`: 0 for one key, 2 for another one. */
+export function readyPrimes(modulusBits: 2048 | 3072, first = 0): SafePrimes {
+  const [p = '', q = ''] = (fixture[modulusBits / 2] ?? []).slice(first);
   return { p, q };
-}
-
-/** The operator's client, as a program that talks to daemons over their sockets. */
-export class Client {
-  readonly publicKey: KeyObject;
-  readonly pem: string;
-  private readonly lab: Lab;
-  private readonly keyId: Uint8Array;
-  private readonly cluster: Uint8Array;
-
-  private constructor(lab: Lab, pem: string, ids: { key: string; cluster: string }) {
-    this.lab = lab;
-    this.pem = pem;
-    this.publicKey = createPublicKey(pem);
-    this.keyId = fromHex(ids.key);
-    this.cluster = fromHex(ids.cluster);
-  }
-
-  static async of(lab: Lab, key: string): Promise<Client> {
-    const [first = ''] = lab.names;
-    const pem = (await lab.must(first, ['key', 'public', key])).toString('utf8');
-    const listed = (await lab.api(first).keys()).find(({ name }) => name === key);
-    const { cluster } = await lab.api(first).status();
-    return new Client(lab, pem, { key: listed?.id ?? '', cluster });
-  }
-
-  /** A PKCS#1 signature, asked for at `name`; rejects with `ApiError`. */
-  sign(name: string, data: string, timeoutMs = 60_000): Promise<SignAnswer> {
-    const [first = ''] = this.lab.names;
-    const { seed, publicKey } = openClientFile(join(this.lab.peer(first).home, 'clients', 'operator.key'));
-    const request = signUse(seed, {
-      cluster: this.cluster,
-      client: publicKey,
-      key: this.keyId,
-      operation: 'sign',
-      scheme: 'pkcs1',
-      hash: 'sha256',
-      digest: new Uint8Array(createHash('sha256').update(data).digest()),
-      salt: new Uint8Array(),
-      nonce: new Uint8Array(randomBytes(16)),
-      expiresAtMs: Date.now() + 2 * 60_000,
-    });
-    return this.lab.api(name).sign(request, timeoutMs);
-  }
-
-  accepts(data: string, signature: Uint8Array): boolean {
-    return verify('sha256', Buffer.from(data), this.publicKey, signature);
-  }
-
-  /** OpenSSL's verdict, as its command line prints it. */
-  opensslVerdict(data: string, signature: Uint8Array, options: readonly string[] = []): string {
-    const file = (name: string, content: string | Uint8Array): string => {
-      const path = join(this.lab.dir, name);
-      writeFileSync(path, content);
-      return path;
-    };
-    const pem = file('public.pem', this.pem);
-    const args = ['dgst', '-sha256', '-verify', pem, '-signature', file('signature', signature)];
-    return execFileSync('openssl', [...args, ...options, file('signed', data)], { encoding: 'utf8' }).trim();
-  }
 }
 
 /** Asks for a refresh at `name` and waits until every running peer has erased the older shares. */

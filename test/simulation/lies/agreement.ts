@@ -1,30 +1,61 @@
 /** Lies in agreement, and about what is held and ready (protocol §4). */
 import { trialBlock } from '../../../src/crypto/encoding.ts';
-import { encode, fromHex, hex, numberBytes, numberOf, sameBytes } from '../../../src/protocol/codec.ts';
+import {
+  compareBytes,
+  decode,
+  encode,
+  fromHex,
+  hex,
+  numberBytes,
+  numberOf,
+  sameBytes,
+} from '../../../src/protocol/codec.ts';
 import type { JobResult } from '../../../src/protocol/io.ts';
 import { precommitBody } from '../../../src/protocol/link.ts';
-import type { Evidence, Frame, Proposal } from '../../../src/protocol/messages.ts';
-import { signPacket } from '../../../src/protocol/packet.ts';
-import { attendsOf, draftOfPlan, headLink, headOf, selfIn } from '../../../src/protocol/queries.ts';
+import {
+  type Attend,
+  attendSchema,
+  digestOfDealing,
+  type Evidence,
+  type Frame,
+  type Proposal,
+} from '../../../src/protocol/messages.ts';
+import { type Packet, signPacket } from '../../../src/protocol/packet.ts';
+import {
+  attendsOf,
+  changeQuorum,
+  draftOfPlan,
+  headLink,
+  headOf,
+  isSuspended,
+  selfIn,
+  valueQuorum,
+} from '../../../src/protocol/queries.ts';
+import { leaderOf } from '../../../src/protocol/roster.ts';
 import { assembleValue, decodePublic, sortAccepted } from '../../../src/protocol/validity.ts';
 import { type Accepted, hashOfValue } from '../../../src/protocol/value.ts';
 import type { Liar, Lie } from './liar.ts';
 
 /** The same proposal with another set of accepted dealings, in everything else what its evidence makes. */
-function withAccepted(liar: Liar, { value, ...proposal }: Proposal, accepted: Accepted[]): Proposal | null {
+function withAccepted(
+  liar: Liar,
+  { value, ...proposal }: Proposal,
+  accepted: Accepted[],
+  shown?: Attend[],
+): Proposal | null {
   const { state } = liar;
   const draft = state && draftOfPlan(state, hex(value.plan));
   if (!draft) return null;
   const halves = accepted.map(({ digest }) => state.durable.publics[hex(digest)]);
   if (halves.some((half) => half === undefined)) return null;
-  const attends = attendsOf(state, hex(value.plan))
+  const known = attendsOf(state, hex(value.plan))
     .map(({ message }) => message)
     .filter((attend) => value.roster.some(({ epochKey }) => sameBytes(epochKey, attend.epochKey)));
   const other = assembleValue(
     state,
     value.plan,
     draft,
-    attends,
+    shown ?? known,
     accepted,
     halves.map((half) => decodePublic((half as { bytes: Uint8Array }).bytes)),
     value.suspended,
@@ -64,6 +95,45 @@ const retireFrame = (liar: Liar): Frame | null => {
   return { type: 'retire', proof: { epoch: value.epoch, readys: [own.carried.packet], signatures } };
 };
 
+const unsigned = (frame: Extract<Frame, { type: 'retire' }>): Frame => ({
+  ...frame,
+  proof: {
+    ...frame.proof,
+    signatures: frame.proof.signatures.map((signature) => numberBytes(numberOf(signature) - 1n)),
+  },
+});
+
+/** The public half of a dealing that creates no key: as a required one that few hold it would stop every leader. */
+const dealingOfNothing = (epoch: number, plan: Uint8Array): Uint8Array =>
+  encode({ epoch, plan, dealer: 0, parts: [] });
+
+/** A value that accepts dealings that there are not, proposed for every round that the liar leads in the near future. */
+function proposalsOfAnything(liar: Liar): Frame[] {
+  const { state } = liar;
+  const known = Object.values(state?.durable.proposals ?? {})[0]?.message;
+  if (!state || known === undefined) return [];
+  const now = state.durable.own.rounds?.round ?? 0;
+  const rounds = Array.from({ length: 24 }, (_, ahead) => now + ahead).filter(
+    (round) => leaderOf(headOf(state).roster, headOf(state).epoch, round).index === liar.peer.index,
+  );
+  const accepted = () =>
+    sortAccepted(Array.from({ length: 90 }, (_, at) => ({ dealer: at % 60, digest: liar.randomBytes(32) })));
+  return rounds.flatMap((round) =>
+    liar.forge(
+      {
+        ...known,
+        by: liar.peer.index,
+        round,
+        validRound: -1,
+        value: { ...known.value, accepted: accepted() },
+      },
+      { evidence: noEvidence },
+    ),
+  );
+}
+
+const noEvidence: Evidence = { attends: [], haves: [], orders: [], prevotes: [] };
+
 /** A value of the liar's own making, certified by nobody but itself. */
 const linkFrame = (liar: Liar): Frame | null => {
   const { state } = liar;
@@ -101,12 +171,70 @@ export const agreementLies = {
   'two-proposals': {
     message: proposing((_liar, { value }) => value.accepted.slice(0, -1), false),
   },
+  /** Silent in round 0; later a value as one that was proposed before, with prevotes for it in everybody's name, or its own. */
+  'false-valid-round': {
+    message: (liar, _to, message, { evidence }) => {
+      if (message.type !== 'proposal' || evidence === undefined) return null;
+      if (message.round === 0) return [];
+      const validRound = message.round - 1;
+      const prevote = {
+        type: 'prevote',
+        epoch: message.epoch,
+        round: validRound,
+        instance: message.instance,
+        value: hashOfValue(message.value),
+      };
+      const own = (liar.order + liar.world.options.seed) % 2 === 0;
+      const voters = own ? [liar.peer] : [liar.peer, ...liar.others];
+      const prevotes = voters.flatMap(({ index: by }) => liar.sign({ ...prevote, by }) ?? []);
+      return liar.forge({ ...message, validRound }, { evidence: { ...evidence, prevotes } });
+    },
+  },
+  /** A value that follows from fewer Attends than a quorum, but for those that do not count: of suspended members. */
+  'too-few-attends': {
+    message: (liar, _to, message, { evidence }) => {
+      const { state } = liar;
+      if (message.type !== 'proposal' || evidence === undefined || state === null) return null;
+      const quorum = changeQuorum(state);
+      const read = (packet: Packet) => decode(attendSchema, packet.body);
+      const few = evidence.attends.slice(0, quorum - 1);
+      const suspended = attendsOf(state, hex(message.value.plan)).filter(({ message: { by } }) =>
+        isSuspended(state, by),
+      );
+      const attends = [...few, ...suspended.map(({ carried }) => carried.packet)];
+      const attending = new Set([0, ...attends.map((packet) => read(packet).by)]);
+      const accepted = message.value.accepted.filter(({ dealer }) => attending.has(dealer));
+      const other = withAccepted(liar, message, accepted, attends.map(read));
+      return other === null ? null : liar.forge(other, { evidence: { ...evidence, attends } });
+    },
+  },
+  /** A member that the plan evicts says that it holds everything, as if it stayed. */
+  'have-of-an-evicted': {
+    act: (liar) => {
+      const { state } = liar;
+      if (state === null) return false;
+      let told = false;
+      for (const plan of Object.keys(state.durable.plans)) {
+        const draft = draftOfPlan(state, plan);
+        if (draft === null || draft.roster.some(({ peer }) => peer === liar.peer.peer)) continue;
+        const digests = Object.entries(state.durable.publics)
+          .filter(([, { bytes }]) => hex(decodePublic(bytes).plan) === plan)
+          .map(([digest]) => digest);
+        const epoch = headOf(state).epoch + 1;
+        const have = { type: 'have', by: liar.peer.index, epoch, plan: fromHex(plan) };
+        for (const frame of liar.forge({ ...have, digests: digests.sort().map(fromHex) }))
+          for (const to of liar.others) liar.send(to, frame);
+        told = true;
+      }
+      return told;
+    },
+  },
   'votes-for-both': {
     message: (liar, to, message, carried) => {
       if (message.type !== 'prevote' && message.type !== 'precommit') return null;
       const values = Object.values(liar.state?.durable.proposals ?? {}).map((entry) => entry.message);
       const other = values.find(
-        (proposal) => proposal.round === message.round && proposal.by === liar.peer.index,
+        (proposal) => proposal.round === message.round && liar.world.peerAt(proposal.by).faulty === 'lies',
       );
       if (other === undefined || !liar.tells(to)) return null;
       const smaller = withAccepted(liar, other, other.value.accepted.slice(0, -1));
@@ -132,6 +260,48 @@ export const agreementLies = {
         attends: evidence.attends.slice(1),
       };
       return liar.forge(message, { evidence: less });
+    },
+  },
+  /** Silent when it leads; then an honest leader's value as its own of that earlier round, with nothing to show for it. */
+  'another-value-with-nothing-behind-it': {
+    frame: (_liar, _to, frame) => (frame.type === 'links' ? [] : null), // what it decides it tells nobody
+    message: (liar, _to, message, carried) => {
+      if (message.type === 'proposal') return [];
+      const { state } = liar;
+      if (message.type !== 'prevote' || message.value === null || state === null) return null;
+      const { value: hash } = message;
+      const honest = Object.values(state.durable.proposals).find(({ message: { value } }) =>
+        sameBytes(hashOfValue(value), hash),
+      )?.message;
+      const earlier = Array.from({ length: message.round }, (_, round) => round).find(
+        (round) => leaderOf(headOf(state).roster, headOf(state).epoch, round).index === liar.peer.index,
+      );
+      if (honest === undefined || earlier === undefined) return null;
+      const again = { ...honest, by: liar.peer.index, round: earlier, validRound: -1 };
+      return [...liar.forge(again, { evidence: noEvidence }), { type: 'message', message: carried }];
+    },
+  },
+  'dealings-of-nothing': {
+    message: (liar, _to, message, { evidence }) => {
+      if (message.type === 'have') {
+        const digest = digestOfDealing(dealingOfNothing(message.epoch, message.plan));
+        const digests = [...message.digests, digest].sort(compareBytes);
+        return liar.forge({ ...message, digests });
+      }
+      if (message.type !== 'proposal' || evidence === undefined) return null;
+      const digest = digestOfDealing(dealingOfNothing(message.epoch, message.value.plan));
+      const accepted = sortAccepted([...message.value.accepted, { dealer: 0, digest }]);
+      return liar.forge({ ...message, value: { ...message.value, accepted } }, { evidence });
+    },
+    act: (liar) => {
+      const { state } = liar;
+      if (state === null) return;
+      const epoch = headOf(state).epoch + 1;
+      const publics = Object.keys(state.durable.plans).map((plan) => dealingOfNothing(epoch, fromHex(plan)));
+      for (const to of liar.others) {
+        liar.send(to, { type: 'publics', publics });
+        if (liar.chance(0.3)) for (const frame of proposalsOfAnything(liar)) liar.send(to, frame);
+      }
     },
   },
   'withheld-votes': {
@@ -176,6 +346,18 @@ export const agreementLies = {
     act: (liar) => {
       const frame = retireFrame(liar);
       if (frame !== null) for (const to of liar.others) liar.send(to, frame);
+    },
+  },
+  /** True Readys, under a signature that no shares made. */
+  'retire-proof-that-never-signed': {
+    frame: (_liar, _to, frame) => (frame.type === 'retire' ? [unsigned(frame)] : null),
+    act: (liar) => {
+      const readys = Object.values(liar.state?.durable.readys ?? {}).map(({ carried }) => carried.packet);
+      const frame = retireFrame(liar);
+      if (frame?.type !== 'retire' || liar.state === null) return false;
+      if (readys.length < valueQuorum(liar.state, headOf(liar.state))) return false;
+      for (const to of liar.others) liar.send(to, { ...frame, proof: { ...frame.proof, readys } });
+      return true;
     },
   },
   'forged-link': {

@@ -116,6 +116,16 @@ export const dealingLies = {
       ];
     },
   },
+  'dealings-in-others-names': {
+    message: (liar, to, message, carried) => {
+      if (message.type !== 'dealing' || message.by === 0) return null;
+      const half = decode(dealingPublicSchema, message.public);
+      const forged = liar.others
+        .filter(({ index }) => index !== to.index)
+        .flatMap(({ index: by }) => liar.forge({ ...message, by, public: encode({ ...half, dealer: by }) }));
+      return [...forged, { type: 'message', message: carried }];
+    },
+  },
   /** Its own old dealing again, under the plan of today. */
   'old-dealing-under-a-new-plan': {
     message: (liar, _to, message) => {

@@ -37,6 +37,31 @@ export const floodLies = {
       }
     },
   },
+  /** Says of everybody that it was dealt a false number. */
+  'false-accusations': {
+    act: (liar) => {
+      const epoch = (liar.state?.durable.own.head ?? 0) + 1;
+      for (const { index: dealer } of liar.others) {
+        const packet = liar.sign({
+          type: 'accuse',
+          by: liar.peer.index,
+          epoch,
+          dealer,
+          digest: bytesOf(liar, 32),
+        });
+        if (packet !== null) for (const to of liar.others) liar.send(to, { type: 'accusation', packet });
+      }
+    },
+  },
+  /** A restarted member is told that it said what it never said. */
+  'false-memories': {
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recalled') return null;
+      const vote = { type: 'prevote', by: to.index, epoch: frame.epoch, round: 1, instance: null };
+      const packet = liar.sign({ ...vote, value: bytesOf(liar, 32) });
+      return packet && [{ ...frame, packets: [...frame.packets, packet] }];
+    },
+  },
   replay: {
     act: (liar) => {
       for (let count = 0; count < 8; count += 1) {

@@ -9,7 +9,7 @@ import {
   type Message,
   messageSchema,
 } from '../../../src/protocol/messages.ts';
-import { signPacket } from '../../../src/protocol/packet.ts';
+import { type Packet, signPacket } from '../../../src/protocol/packet.ts';
 import { selfIn } from '../../../src/protocol/queries.ts';
 import type { CoreState } from '../../../src/protocol/state.ts';
 import type { Peer, World } from '../world.ts';
@@ -19,10 +19,12 @@ export interface Lie {
   message?: (liar: Liar, to: Peer, message: Message, carried: Carried) => Frame[] | null;
   /** Any other frame of the liar, and others' messages that it passes on. */
   frame?: (liar: Liar, to: Peer, frame: Frame) => Frame[] | null;
+  /** Frames that the liar's own code does not get. */
+  misses?: (message: Message) => boolean;
   /** The result that the liar's core gets; null leaves the work to the honest code. */
   job?: (liar: Liar, job: Job, run: (job: Job) => JobResult) => JobResult | null;
-  /** Called again and again, to send whatever it likes. */
-  act?: (liar: Liar) => void;
+  /** Called again and again, to send whatever it likes; false when there was nothing to say. */
+  act?: (liar: Liar) => boolean | undefined;
 }
 
 export class Liar {
@@ -58,10 +60,18 @@ export class Liar {
     return this.peer.driver?.state ?? null;
   }
 
-  /** The same answer each time for the same question: half of the peers are told one thing, half another. */
+  /**
+   * The same answer each time for the same question: half of the peers are told one thing, half another. Allies tell the
+   * same half, and each other the truth.
+   */
   tells(to: Peer): boolean {
-    return (to.index + this.peer.index + this.world.options.seed) % 2 === 0;
+    const { alliance, seed } = this.world.options;
+    if (alliance !== null && to.faulty === 'lies') return false;
+    return (to.index + (alliance === null ? this.peer.index : 0) + seed) % 2 === 0;
   }
+
+  randomBytes = (length: number): Uint8Array =>
+    Uint8Array.from({ length }, () => Math.floor(this.random() * 256));
 
   chance(share: number): boolean {
     return this.random() < share;
@@ -69,13 +79,18 @@ export class Liar {
 
   /** Any message under the liar's present epoch key; evidence is bound by its hash. */
   forge(message: object, extra: Omit<Carried, 'packet'> = {}): Frame[] {
+    const packet = this.sign(
+      extra.evidence ? { ...message, evidence: hashOfEvidence(extra.evidence) } : message,
+    );
+    return packet === null ? [] : [{ type: 'message', message: { packet, ...extra } }];
+  }
+
+  /** Signs anything with the liar's present epoch key; null when it is no member. */
+  sign(body: object): Packet | null {
     const { state } = this;
     const self = state && selfIn(state);
     const secret = self && state.durable.epochSecrets[hex(self.epochKey)];
-    if (!state || !secret) return [];
-    const body = extra.evidence ? { ...message, evidence: hashOfEvidence(extra.evidence) } : message;
-    const packet = signPacket(state.clusterId, secret, encode(body));
-    return [{ type: 'message', message: { packet, ...extra } }];
+    return state && secret ? signPacket(state.clusterId, secret, encode(body)) : null;
   }
 
   send(to: Peer, frame: Frame | Uint8Array): void {
@@ -112,8 +127,10 @@ export class Liar {
     const frame = frameIn(bytes);
     if (frame === null) return null; // noise of another liar
     if (frame.type === 'recalled') return encode({ ...frame, packets: [] });
-    const own = frame.type === 'message' && messageIn(frame.message)?.by === this.peer.index;
-    return own ? null : bytes;
+    const message = frame.type === 'message' ? messageIn(frame.message) : null;
+    if (message === null) return bytes;
+    if (this.lying && this.#lies.some(([, lie]) => lie.misses?.(message))) return null;
+    return message.by === this.peer.index ? null : bytes;
   }
 
   job(job: Job, run: (job: Job) => JobResult): JobResult {
@@ -130,10 +147,7 @@ export class Liar {
   act(): void {
     if (!this.lying || this.state === null) return;
     for (const [name, lie] of this.#lies)
-      if (lie.act !== undefined) {
-        this.#told(name);
-        lie.act(this);
-      }
+      if (lie.act !== undefined && lie.act(this) !== false) this.#told(name);
   }
 
   #hear(bytes: Uint8Array): void {

@@ -11,3 +11,19 @@ export const lies = { ...dealingLies, ...agreementLies, ...recoveryLies, ...floo
 >;
 export type LieName = keyof typeof lies;
 export const lieNames = Object.keys(lies) as LieName[];
+
+/** What liars do together: each of them tells all of these lies, to the same half. */
+export const alliances = {
+  'errors that cancel': ['errors-that-cancel'],
+  'two values': ['two-proposals', 'votes-for-both', 'two-votes'],
+  'a value proposed again': ['false-valid-round', 'withheld-votes'],
+  'a suspended member counts': ['two-attends', 'too-few-attends'],
+  'dealings that nobody holds': ['withheld-dealing', 'false-have', 'dealings-that-nobody-holds'],
+  'two masks, two choices': ['two-choices', 'two-masks'],
+  'one key': ['grants-with-one-key', 'no-accept'],
+  'no sums': ['no-sum', 'false-sum', 'masks-for-some'],
+  'nothing is ready': ['false-trial', 'retire-proof-that-never-signed', 'no-proposal'],
+  'others are to blame': ['dealings-in-others-names', 'masks-in-others-names', 'false-accusations'],
+} as const satisfies Record<string, readonly LieName[]>;
+export type AllianceName = keyof typeof alliances;
+export const allianceNames = Object.keys(alliances) as AllianceName[];

@@ -1,0 +1,56 @@
+/** A daemon that knows nothing but what a test gives it. */
+import { Changes } from '../../src/api/changes.ts';
+import { EventStreams } from '../../src/api/events.ts';
+import type { DaemonApi, StatusView } from '../../src/node/view.ts';
+
+const status: StatusView = {
+  name: 'a',
+  peer: '12D3KooWfake',
+  cluster: '01'.repeat(32),
+  clusterName: 'fake',
+  state: 'member',
+  index: 1,
+  fingerprint: null,
+  cipher: 'aes',
+  gate: 0,
+  epoch: 0,
+  threshold: 2,
+  members: 3,
+  faults: 0,
+  quorum: 3,
+  faultModel: 'byzantine',
+  choice: null,
+  keys: 0,
+  shareEpochs: [0],
+  leftovers: [],
+  holders: [],
+  connected: ['b', 'c'],
+  lastChangeAtMs: null,
+  nextRefreshAtMs: null,
+  change: null,
+  pauses: [],
+  problems: [],
+};
+
+class EmptyDaemon {
+  readonly listeners = new Set<() => void>();
+  shown: StatusView = { ...status };
+  status(): StatusView {
+    return this.shown;
+  }
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+  change(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+export type FakeDaemon = EmptyDaemon & Partial<Omit<DaemonApi, 'status' | 'onChange'>>;
+export const fakeDaemon = (): FakeDaemon => new EmptyDaemon();
+/** What a test did not give is never asked for. */
+export const asDaemon = (fake: FakeDaemon): DaemonApi => fake as unknown as DaemonApi;
+
+/** For doors at which nobody waits for events. */
+export const noEvents = (): EventStreams => new EventStreams(1, new Changes(asDaemon(fakeDaemon())));

@@ -1,0 +1,120 @@
+/** With `--json` every command that reports says one document, whatever it says to people. */
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compileCache, spawnCommand } from '../../src/lab/command.ts';
+import type { FakeGroup } from './fake-group.ts';
+import { Bench } from './holdfast.ts';
+
+const fixture = JSON.parse(
+  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+) as { 1024: string[] };
+
+describe('with --json', () => {
+  const bench = new Bench();
+  let group: FakeGroup;
+  const at = bench.path.bind(bench);
+  const env = { HOLDFAST_HOME: at('A'), CREDENTIALS_DIRECTORY: bench.credentials };
+
+  /** What each command says on standard output when it ends with 0, or with the code after its words. */
+  async function documents(
+    commands: ReadonlyArray<{ words: string[]; codes?: number[] }>,
+  ): Promise<unknown[]> {
+    const program = fileURLToPath(new URL('./many-commands.ts', import.meta.url));
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
+      env: { ...process.env, ...compileCache, NO_COLOR: '1', ...env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.stdin.end(JSON.stringify(commands.map(({ words }) => [...words, '--json'])));
+    const results = JSON.parse(await text(child.stdout));
+    return commands.map(({ words, codes = [0] }, index) => {
+      const { code, stdout, stderr } = results[index];
+      expect(codes, `${words.join(' ')}: ${stderr}`).toContain(code);
+      try {
+        return JSON.parse(stdout);
+      } catch {
+        throw new Error(`holdfast ${words.join(' ')} --json said ${stdout}`);
+      }
+    });
+  }
+
+  beforeAll(async () => {
+    const { invitation } = JSON.parse((await bench.init(['--json'])).stdout);
+    group = await bench.serve(['b', 'c']);
+    writeFileSync(at('invitation'), invitation);
+    writeFileSync(at('primes'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), {
+      mode: 0o600,
+    });
+    writeFileSync(at('message'), 'signed\n');
+  });
+  afterAll(() => bench.close());
+
+  it('each command is one document', async () => {
+    const confirmed = ['b', 'c'].map((name) => group.fingerprint(name));
+    const create = ['key', 'create', 'ca', '--use', 'sign', '--primes-file', at('primes')];
+    const [founded, created, signed] = await documents([
+      { words: ['admit', 'b', 'c', '--yes', ...confirmed] },
+      { words: create },
+      { words: ['sign', '--key', 'ca', at('message')] },
+    ]);
+    expect(founded).toMatchObject({ epoch: 0, members: ['a', 'b', 'c'] });
+    expect(created).toMatchObject({ name: 'ca', bits: 2048, epoch: 1 });
+    expect(signed).toMatchObject({ scheme: 'pkcs1', hash: 'sha256', epoch: 1, signers: ['a', 'b'] });
+    const { signature } = signed as { signature: string };
+    writeFileSync(at('sig'), Buffer.from(signature, 'base64'));
+
+    const verify = ['verify', '--key', 'ca', '--signature'];
+    const listen = '/ip4/127.0.0.1/tcp/0';
+    const place = ['--home', at('B'), '--listen', listen, '--lobby-listen', listen];
+    const invitation = readFileSync(at('invitation'), 'utf8');
+    const table: Array<[words: string[], document: object, codes?: number[]]> = [
+      [['status'], { epoch: 1, state: 'member' }],
+      [['peers'], { peers: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] }],
+      [['epochs'], { epochs: [{ epoch: 1 }, { epoch: 0 }] }],
+      [['epochs', '1'], { epoch: 1 }],
+      [['key', 'list'], { keys: [{ name: 'ca' }] }],
+      [['key', 'public', 'ca'], { name: 'ca', bits: 2048, jwk: { kty: 'RSA' }, pem: expect.any(String) }],
+      [['client', 'list'], { clients: [{ name: 'operator' }] }],
+      [['client', 'sign-request', '--key', 'ca', at('message')], { request: expect.anything() }],
+      [[...verify, at('sig'), at('message')], { valid: true }],
+      [[...verify, at('primes'), at('message')], { valid: false }, [3]],
+      [['invite'], { invitation: expect.any(String) }],
+      [['join', invitation, '--name', 'b', ...place], { name: 'b', fingerprint: expect.any(String) }],
+      [['audit'], { lines: [] }],
+      [['audit', '--verify'], { whole: true }],
+      // What it finds on this machine, a swap file say, is not the test's.
+      [['doctor'], { healthy: expect.any(Boolean), problems: expect.any(Array) }, [0, 1]],
+      [['lab', 'run'], { scenarios: expect.arrayContaining([expect.objectContaining({ name: 'liar' })]) }],
+      [['client', 'remove', 'operator', '--order-file', at('order')], { file: at('order') }],
+      [['order', 'sign', at('order'), '--yes'], { file: at('order') }],
+      [['order', 'submit', at('order')], { decided: true, epoch: 2 }],
+      [['evict', 'c', '--no-wait'], { decided: false }],
+      [['key', 'destroy', 'ca', '--yes', 'ca'], { decided: true, epoch: 4 }],
+      [['refresh'], { from: 4, done: false }],
+      [['refresh', '--wait'], { from: 5, epoch: 6, done: true }],
+    ];
+    const said = await documents(table.map(([words, , codes]) => (codes ? { words, codes } : { words })));
+    table.forEach(([words, document], index) => {
+      expect(said[index], words.join(' ')).toMatchObject(document);
+    });
+  });
+
+  it('status --watch says one document in each line', async () => {
+    const child = spawnCommand(['status', '--watch', '--json'], env, { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const epochs: number[] = [];
+      if (child.stdout === null) throw new Error('unreachable: it is piped');
+      for await (const line of createInterface({ input: child.stdout })) {
+        epochs.push(JSON.parse(line).epoch);
+        if (epochs.length === 1) group.refresh();
+        else child.kill('SIGINT');
+      }
+      expect(epochs.slice(0, 2)).toEqual([group.head.epoch - 1, group.head.epoch]);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});

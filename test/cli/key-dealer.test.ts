@@ -1,0 +1,43 @@
+/** The dealer of a new key trusts no member: what one attends with is checked, and stops no dealing to the others. */
+import { expect, test } from 'vitest';
+import { KeyDealer } from '../../src/cli/key-dealer.ts';
+import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
+import { decode, encode } from '../../src/protocol/codec.ts';
+import { dealingSchema } from '../../src/protocol/messages.ts';
+import { draftOf, planOf } from '../../src/protocol/order.ts';
+import { signPacket } from '../../src/protocol/packet.ts';
+import { samplePrimes } from '../crypto/sample.ts';
+import { orderOn, paperCluster } from '../protocol/support.ts';
+import { seededBytes } from '../support/virtual-time.ts';
+
+const paper = paperCluster();
+const head = paper.founding.value;
+const random = seededBytes('key dealer');
+
+function dealtTo(sealingKeyOf: (index: number) => Uint8Array): number[] {
+  const dealer = new KeyDealer({
+    ...{ genesis: paper.genesis, cluster: paper.clusterId, cipher: 'aes', head },
+    key: { name: 'key', use: 'sign', modulusBits: 512, primes: samplePrimes(512), exponent: 65537n },
+  });
+  const order = orderOn(paper, head, dealer.action);
+  const plan = planOf(head, draftOf(paper.genesis, paper.clusterId, head, [order]), [order]);
+  const attends = paper.epochSeeds.map((seed, at) =>
+    signPacket(
+      paper.clusterId,
+      seed,
+      encode({
+        ...{ type: 'attend', by: at + 1, epoch: 1, plan, epochKey: random(32) },
+        sealingKey: sealingKeyOf(at + 1),
+      }),
+    ),
+  );
+  const view = { head: paper.founding, plan, attends, orders: [order] };
+  const { packets } = dealer.dealings(head, view, order, paper.operatorSeeds[0] as Uint8Array);
+  return packets.map(({ body }) => decode(dealingSchema, body).receiver);
+}
+
+test('everybody who attends gets its number, but for one whose sealing key protects nothing', () => {
+  const honest = () => sealingKeyFromSeed(random(32)).publicKey;
+  expect(dealtTo(honest)).toEqual([1, 2, 3, 4, 5]);
+  expect(dealtTo((index) => (index === 2 ? new Uint8Array(32) : honest()))).toEqual([1, 3, 4, 5]);
+});

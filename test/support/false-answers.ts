@@ -1,0 +1,32 @@
+/** How a hostile member answers who asks it for a partial. */
+import { randomBytes } from 'node:crypto';
+import type { PartialAnswer } from '../../src/node/use-messages.ts';
+import { encode, numberBytes } from '../../src/protocol/codec.ts';
+import type { HostilePeer } from './hostile-peer.ts';
+
+const garbage: PartialAnswer = { type: 'partial', partial: numberBytes(12_345n), proof: null };
+
+export interface FalseAnswer {
+  how: string;
+  /** What the status of who asked calls it; null: seen as a lost connection. */
+  code: string | null;
+  respond: (hostile: HostilePeer) => Promise<Uint8Array>;
+}
+
+export const falseAnswers: readonly FalseAnswer[] = [
+  { how: 'garbage for partials', code: 'false-partial', respond: async () => encode(garbage) },
+  {
+    how: 'what is no message',
+    code: 'false-partial',
+    respond: async () => new Uint8Array(randomBytes(300)),
+  },
+  { how: 'nothing, ever', code: 'slow-partial', respond: () => new Promise(() => {}) },
+  {
+    how: 'by hanging up',
+    code: null,
+    respond: async (hostile) => {
+      await hostile.reconnect();
+      throw new Error('no answer');
+    },
+  },
+];

@@ -1,0 +1,309 @@
+/**
+ * Real messages of a running group, damaged by seeded chance, into everything that reads what others send. The same bodies
+ * for a short run in every test and for the long one.
+ */
+import { strict as assert } from 'node:assert';
+import { createHash } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { SigningKey } from '../../src/api/client-file.ts';
+import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { silentLog } from '../../src/node/log.ts';
+import type { Transport } from '../../src/node/network/transport.ts';
+import { runUseJob, type UseJob } from '../../src/node/use-jobs.ts';
+import { partialAnswerSchema, partialRequestSchema } from '../../src/node/use-messages.ts';
+import { UseService } from '../../src/node/use-service.ts';
+import { DaemonError } from '../../src/node/view.ts';
+import { decode, encode, hex } from '../../src/protocol/codec.ts';
+import { frameSchema, messageSchema } from '../../src/protocol/messages.ts';
+import { signPacket } from '../../src/protocol/packet.ts';
+import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
+import { type SignBody, signUse, type UseRequest } from '../../src/protocol/use-request.ts';
+import type { Client } from '../../src/protocol/value.ts';
+import { Group } from './group.ts';
+import { Mutator } from './mutations.ts';
+import type { Route } from './simulated-network.ts';
+import { seededBytes } from './virtual-time.ts';
+
+/** How many inputs were fed, by where they went, and how many of them were refused by a name. */
+export type Tally = Map<string, { inputs: number; refused: number }>;
+const entryOf = (tally: Tally, where: string) => {
+  const entry = tally.get(where) ?? { inputs: 0, refused: 0 };
+  tally.set(where, entry);
+  return entry;
+};
+
+const liar = 5;
+const honest = [1, 2, 3, 4];
+
+const clientSeed = new Uint8Array(32).fill(9);
+const signingKey: SigningKey = { seed: clientSeed, publicKey: ed25519FromSeed(clientSeed).publicKey };
+const client: Client = {
+  name: 'client',
+  publicKey: signingKey.publicKey,
+  rights: [{ key: '*', operations: ['sign', 'decrypt'] }],
+  ratePerMinute: 0,
+};
+
+/** Five peers with one key, of which p5's frames pass through `route` on their way. */
+async function noisyGroup(seed: number, route: Route): Promise<Group> {
+  const group = new Group({
+    ...{ peers: 5, threshold: 3, seed, clients: [client] },
+    network: { route, queueFramesMax: 100_000 },
+  });
+  await group.start();
+  await group.createKey();
+  return group;
+}
+
+const stable = (group: Group, epoch: number): boolean =>
+  honest.every((index) => {
+    const state = group.state(index);
+    const { head, retired } = state.durable.own;
+    return head >= epoch && retired === head && holdsShare(state);
+  });
+
+async function refresh(group: Group): Promise<void> {
+  const next = group.epochOf(1) + 1;
+  group.node(1).driver?.refresh();
+  await group.until(() => stable(group, next), 600_000, `epoch ${next} in spite of noise`);
+}
+
+/**
+ * Into live drivers: every frame that p5 sends arrives, and beside it damaged copies of it and of earlier ones, while the
+ * group refreshes. Whatever is refused is refused by p5's name.
+ */
+export async function fuzzDrivers(seed: number, inputs: number, tally: Tally): Promise<void> {
+  const mutator = new Mutator(seed);
+  const recorded: Record<'gossip' | 'direct', Uint8Array[]> = { gossip: [], direct: [] };
+  let copies = 0;
+  let fed = 0;
+  let roundEnds = 0;
+  const liarPeer = 'peer-0005';
+  const group = await noisyGroup(seed, ({ from, via, bytes }) => {
+    if (from !== liarPeer) return [{ bytes }];
+    if (copies === 0) return [{ bytes }];
+    const known = recorded[via];
+    if (known.length < 2_000) known.push(bytes);
+    else known[mutator.below(known.length)] = bytes;
+    // p5 answers what its damaged frames bring back, and that is damaged again: a bound keeps it from going on for ever.
+    const count = Math.min(copies, roundEnds - fed);
+    const damaged = Array.from({ length: Math.max(0, count) }, () => {
+      fed += 1;
+      entryOf(tally, `${via} frames into a driver`).inputs += 1;
+      const victim = mutator.random() < 0.5 ? bytes : mutator.pick(known);
+      // Spread out, so that none waits behind so many others that the inbox would drop it unread.
+      return { bytes: mutator.mutate(victim, known).bytes, laterMs: mutator.random() * 40 };
+    });
+    return [{ bytes }, ...damaged];
+  });
+  const collect = (): void => {
+    for (const { output } of group.trace) {
+      if (output.type !== 'refused' || output.action === 'ignore') continue;
+      assert.equal(output.from, liarPeer, 'nobody honest is blamed');
+      entryOf(tally, 'all frames into drivers').refused += 1;
+    }
+    group.trace.length = 0;
+    for (const node of group.nodes) node.outputs.length = 0;
+  };
+  try {
+    collect();
+    copies = Math.min(60, Math.max(10, Math.ceil(inputs / 400)));
+    const heap = new HeapWatch();
+    while (fed < inputs * 0.8) {
+      roundEnds = fed + 2_000;
+      await refresh(group);
+      collect();
+      heap.look(fed / inputs);
+    }
+    copies = 0;
+    fed = 0;
+    while (fed < inputs * 0.2) {
+      fed += feedSigned(group, mutator, recorded, Math.min(200, inputs), tally);
+      await group.run(100);
+      collect();
+    }
+    await refresh(group);
+    const { early } = group.state(1).volatile;
+    assert(early.length <= 512, 'what waits for a decision stays bounded');
+    await signs(group);
+  } finally {
+    await group.stopAll();
+  }
+}
+
+/** Memory in use after the first tenth, and after each further one: noise must not make it grow. */
+class HeapWatch {
+  readonly #collect: () => void;
+  #firstMiB: number | null = null;
+  #nextPart = 0.1;
+
+  constructor() {
+    setFlagsFromString('--expose-gc');
+    this.#collect = runInNewContext('gc') as () => void;
+  }
+
+  look(part: number): void {
+    if (part < this.#nextPart) return;
+    this.#nextPart = part + 0.1;
+    this.#collect();
+    const usedMiB = process.memoryUsage().heapUsed / 2 ** 20;
+    this.#firstMiB ??= usedMiB;
+    assert(usedMiB < this.#firstMiB + 64, `memory grew from ${this.#firstMiB} to ${usedMiB} MiB`);
+  }
+}
+
+/** Messages of p5 with other content, rightly signed by p5: as from a peer that was broken into. */
+function feedSigned(
+  group: Group,
+  mutator: Mutator,
+  recorded: Record<'gossip' | 'direct', Uint8Array[]>,
+  count: number,
+  tally: Tally,
+): number {
+  const state = group.state(liar);
+  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
+  assert(secret !== undefined, 'p5 holds its epoch key');
+  const epoch = headOf(state).epoch + 1;
+  const known = [...recorded.direct, ...recorded.gossip].flatMap((bytes) => {
+    const frame = decode(frameSchema, bytes);
+    if (frame.type !== 'message') return [];
+    const message = decode(messageSchema, frame.message.packet.body);
+    return message.by === liar ? [{ frame, message }] : [];
+  });
+  for (let at = 0; at < count; at += 1) {
+    const { frame, message } = mutator.pick(known);
+    const changed: Record<string, unknown> = structuredClone(message);
+    changed.epoch = mutator.random() < 0.9 ? epoch : epoch + 1;
+    // Attends keep their content: contradicting ones suspend p5, and then most of the rest would not be read.
+    if (message.type !== 'attend') mutator.withAnything(changed, ['type', 'by']);
+    const packet = signPacket(state.clusterId, secret, encode(changed));
+    const bytes = encode({ type: 'message', message: { ...frame.message, packet } });
+    entryOf(tally, 'rightly signed frames into a driver').inputs += 1;
+    group.network.inject(group.node(liar).peer, group.node(mutator.pick(honest)).peer, bytes);
+  }
+  return count;
+}
+
+const useOf = (group: Group, index: number, peers: Partial<Transport>, blamed: (peer: string) => void) =>
+  new UseService({
+    state: () => group.state(index),
+    transport: {
+      peerId: group.node(index).peer,
+      authenticated: () => [],
+      reproach: blamed,
+      ...peers,
+    } as unknown as Transport,
+    workers: {
+      use: async (job: UseJob) => runUseJob(job, { cipher: 'aes', randomBytes: seededBytes('fuzzed use') }),
+    } as never,
+    partialsAtOnce: 2,
+    clock: group.time.clock(),
+    log: silentLog,
+    onChange: () => () => {},
+    audit: async (_from, _asked, answer) => answer,
+  });
+
+const requestOf = (group: Group, mutator: Mutator): UseRequest<SignBody> => {
+  const state = group.state(1);
+  const key = headOf(state).keys[0];
+  assert(key !== undefined, 'the group has a key');
+  return signUse(signingKey.seed, {
+    ...{ cluster: state.clusterId, client: signingKey.publicKey, key: key.id, operation: 'sign' },
+    ...{ scheme: 'pkcs1', hash: 'sha256', salt: new Uint8Array(), nonce: mutator.bytes(16) },
+    digest: new Uint8Array(createHash('sha256').update(mutator.bytes(8)).digest()),
+    expiresAtMs: Math.ceil(group.time.clock().wallMs()) + 60_000,
+  });
+};
+
+/** The group's members sign a request of the client together. */
+async function signs(group: Group): Promise<void> {
+  const services = new Map(
+    honest.map((index) => [group.node(index).peer, useOf(group, index, {}, () => {})]),
+  );
+  const others = [...services.keys()].slice(1);
+  const coordinator = useOf(
+    group,
+    1,
+    {
+      authenticated: () => others,
+      request: async (peer, bytes) => (services.get(peer) as UseService).answer('p1', bytes),
+    },
+    () => {},
+  );
+  const { signature } = await coordinator.sign(requestOf(group, new Mutator(1)), 5_000);
+  assert.equal(signature.length, 64);
+}
+
+/** Requests for partials into a member that answers: a partial leaves for what a client signed, and for nothing else. */
+export async function fuzzUseRequests(seed: number, inputs: number, tally: Tally): Promise<void> {
+  const mutator = new Mutator(seed);
+  const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);
+  try {
+    const blames: string[] = [];
+    const service = useOf(group, 1, {}, (peer) => blames.push(peer));
+    const requests = Array.from({ length: 40 }, () => requestOf(group, mutator));
+    const signed = new Set(requests.map((request) => hex(encode(request))));
+    const epoch = group.epochOf(1);
+    const recorded = requests.map((request) => encode({ epoch, request, prove: mutator.random() < 0.2 }));
+    const counted = entryOf(tally, 'requests for partials');
+    for (let at = 0; at < inputs; at += 1) {
+      const { bytes } = mutator.mutate(mutator.pick(recorded), recorded);
+      counted.inputs += 1;
+      const answer = decode(partialAnswerSchema, await service.answer('p5', bytes));
+      if (answer.type === 'refused') counted.refused += 1;
+      if (answer.type === 'partial')
+        assert(signed.has(hex(encode(decode(partialRequestSchema, bytes).request))), 'as a client signed it');
+    }
+    assert(blames.length > 0 && blames.every((peer) => peer === 'p5'), 'who asks is blamed, and nobody else');
+    await signs(group);
+  } finally {
+    await group.stopAll();
+  }
+}
+
+/** Answers of other members into one that coordinates: what it releases verifies, and liars do not stop it. */
+export async function fuzzUseAnswers(seed: number, inputs: number, tally: Tally): Promise<void> {
+  const mutator = new Mutator(seed);
+  const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);
+  try {
+    const services = new Map(
+      honest.map((index) => [group.node(index).peer, useOf(group, index, {}, () => {})]),
+    );
+    const recorded: Uint8Array[] = [];
+    const counted = entryOf(tally, 'answers to a coordinator');
+    while (counted.inputs < inputs) {
+      // A new coordinator each time: one that has learned who lies would ask the others only.
+      const coordinator = useOf(
+        group,
+        1,
+        {
+          authenticated: () => group.nodes.slice(1).map(({ peer }) => peer),
+          request: async (peer, asked) => {
+            const service = services.get(peer);
+            const answer = await (service ?? (services.get('peer-0004') as UseService)).answer('p1', asked);
+            if (recorded.length < 500) recorded.push(answer);
+            if (service !== undefined) return answer;
+            counted.inputs += 1;
+            return mutator.mutate(answer, recorded).bytes;
+          },
+        },
+        () => {},
+      );
+      const signing = coordinator.sign(requestOf(group, mutator), 5_000);
+      let over = false;
+      const outcome = signing.then(
+        ({ signature }) => signature.length === 64,
+        (error: unknown) => error instanceof DaemonError,
+      );
+      void outcome.then(() => {
+        over = true;
+      });
+      await group.until(() => over, 60_000, 'an answer');
+      assert(await outcome, 'a signature that was checked, or a plain refusal');
+      counted.refused += coordinator.doubts().length;
+    }
+  } finally {
+    await group.stopAll();
+  }
+}
