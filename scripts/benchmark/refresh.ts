@@ -7,7 +7,7 @@ import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { creationShare } from '../../src/crypto/key-creation.ts';
 import { coefficientBound, delta, subShareBound } from '../../src/crypto/rsa-sharing.ts';
 import { nonceBytes } from '../../src/crypto/signing.ts';
-import { runJob } from '../../src/node/jobs.ts';
+import { runJob } from '../../src/node/driver/jobs.ts';
 import { numberBytes, numberOf } from '../../src/protocol/codec.ts';
 import type { CheckItem, Job, JobResult, KeySetting } from '../../src/protocol/io.ts';
 import { ms, race, table } from './measure.ts';

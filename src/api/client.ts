@@ -10,7 +10,7 @@ import type {
   PeerView,
   SignAnswer,
   StatusView,
-} from '../node/view.ts';
+} from '../node/views/view.ts';
 import { fromHex } from '../protocol/codec.ts';
 import type { Link } from '../protocol/link.ts';
 import { type Order, orderId } from '../protocol/order.ts';

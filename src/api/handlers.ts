@@ -1,6 +1,6 @@
 /** What the daemon does for each route. Requests are checked before, answers after; errors go up as they are thrown. */
 import { publicKeyJwk, publicKeyPem, publicKeySsh, verifySignature } from '../crypto/public-key-formats.ts';
-import { type DaemonApi, DaemonError, type KeyView, publicKeyOf } from '../node/view.ts';
+import { type DaemonApi, DaemonError, type KeyView, publicKeyOf } from '../node/views/view.ts';
 import { fromHex } from '../protocol/codec.ts';
 import { orderId } from '../protocol/order.ts';
 import { openApiDocument } from './openapi.ts';

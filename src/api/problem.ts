@@ -1,7 +1,7 @@
 /** Errors of the API as problem documents (RFC 9457), with codes from one closed table that programs can rely on. */
 import { z } from 'zod';
-import { useRefusalCodes } from '../node/use-messages.ts';
-import { DaemonError } from '../node/view.ts';
+import { useRefusalCodes } from '../node/use/messages.ts';
+import { DaemonError } from '../node/views/view.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { UseRefusal } from '../protocol/use-request.ts';
 

@@ -1,5 +1,5 @@
 /** Whether a peer can serve uses of keys: what a load balancer or supervisor asks. */
-import type { StatusView } from '../node/view.ts';
+import type { StatusView } from '../node/views/view.ts';
 
 /** Null when ready; else one line that says what is missing. */
 export function unreadiness(status: StatusView): string | null {

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { digestBytes } from '../crypto/encoding.ts';
 import { auditExtentSchema } from '../node/audit/entry.ts';
-import { epochViewSchema, keyViewSchema, peerViewSchema, statusViewSchema } from '../node/view.ts';
+import { epochViewSchema, keyViewSchema, peerViewSchema, statusViewSchema } from '../node/views/view.ts';
 import { limits } from '../protocol/limits.ts';
 import { linkSchema } from '../protocol/link.ts';
 import { packetSchema } from '../protocol/packet.ts';

@@ -7,7 +7,7 @@
 import { chmodSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import type { Log } from '../node/log.ts';
-import type { DaemonApi } from '../node/view.ts';
+import type { DaemonApi } from '../node/views/view.ts';
 import { Changes } from './changes.ts';
 import { EventStreams } from './events.ts';
 import { handlersOf } from './handlers.ts';

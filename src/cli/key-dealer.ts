@@ -10,8 +10,8 @@ import { mixKeystream } from '../cipher/mixing.ts';
 import { isSealingKey } from '../crypto/key-agreement.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation, type Primes } from '../crypto/key-creation.ts';
 import type { SharingParameters } from '../crypto/rsa-sharing.ts';
-import { envelopeContext, packNumber } from '../node/sealing.ts';
-import type { CreationView } from '../node/view.ts';
+import { envelopeContext, packNumber } from '../node/driver/sealing.ts';
+import type { CreationView } from '../node/views/view.ts';
 import { decode, encode, hex, numberBytes, sameBytes } from '../protocol/codec.ts';
 import type { Genesis } from '../protocol/genesis.ts';
 import {

@@ -8,7 +8,7 @@ import type { HashName } from '../crypto/encoding.ts';
 import { EncodingError } from '../crypto/errors.ts';
 import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../crypto/public-key-formats.ts';
 import { openHome } from '../node/home.ts';
-import { type KeyView, publicKeyOf } from '../node/view.ts';
+import { type KeyView, publicKeyOf } from '../node/views/view.ts';
 import { fromHex, hex } from '../protocol/codec.ts';
 import { limits } from '../protocol/limits.ts';
 import { keyIdOf } from '../protocol/order.ts';

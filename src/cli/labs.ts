@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Lab, SafePrimes } from '../lab/lab.ts';
-import type { StatusView } from '../node/view.ts';
+import type { StatusView } from '../node/views/view.ts';
 import { optionsOf } from './context.ts';
 import { checkKeySize, readPrimes } from './primes.ts';
 import { CommandError } from './terminal.ts';

@@ -1,7 +1,7 @@
 /** Peers that wait in the lobby, as the operator's commands take them up: each confirmed by its fingerprint. */
 import type { ApiClient } from '../api/client.ts';
 import type { Home } from '../node/home.ts';
-import type { PeerView } from '../node/view.ts';
+import type { PeerView } from '../node/views/view.ts';
 import { fingerprintOf } from '../protocol/admission.ts';
 import { fromHex } from '../protocol/codec.ts';
 import type { Member } from '../protocol/roster.ts';

@@ -1,4 +1,4 @@
-import type { PauseView } from '../node/view.ts';
+import type { PauseView } from '../node/views/view.ts';
 
 /** A hold or a wait of a recovery (protocol §5), as people read it. */
 export function pauseInWords({ kind, epoch, member, ms, lasts }: PauseView): string {

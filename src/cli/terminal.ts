@@ -15,7 +15,7 @@ import { HomeError } from '../node/home.ts';
 import { ListenError } from '../node/network/listen-error.ts';
 import { SettingsError } from '../node/settings.ts';
 import { StoreError } from '../node/store/store-error.ts';
-import { DaemonError } from '../node/view.ts';
+import { DaemonError } from '../node/views/view.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 
 export const exitCodes = {

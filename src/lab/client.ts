@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openClientFile, type SigningKey } from '../api/client-file.ts';
 import { newSignRequest, requestLifetimeMs } from '../api/sign-request.ts';
-import type { SignAnswer } from '../node/view.ts';
+import type { SignAnswer } from '../node/views/view.ts';
 import { fromHex } from '../protocol/codec.ts';
 import type { SignBody, UseRequest } from '../protocol/use-request.ts';
 import type { Lab } from './lab.ts';

@@ -3,7 +3,7 @@
  * the others could sign. What it finds on the dead one's disk goes to the search for remains.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { StatusView } from '../node/view.ts';
+import type { StatusView } from '../node/views/view.ts';
 import type { Lab } from './lab.ts';
 import { Observer } from './observer.ts';
 import { Remains } from './remains.ts';

@@ -7,7 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiError } from '../api/client.ts';
-import type { SignAnswer } from '../node/view.ts';
+import type { SignAnswer } from '../node/views/view.ts';
 import type { Client } from './client.ts';
 import type { Lab } from './lab.ts';
 

@@ -1,5 +1,5 @@
 /** A live view of a lab: one line for each thing that changes at a peer, as it changes. */
-import type { StatusView } from '../node/view.ts';
+import type { StatusView } from '../node/views/view.ts';
 import type { Lab } from './lab.ts';
 import { Observer } from './observer.ts';
 

@@ -18,18 +18,19 @@ import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.
 import { reachableAddresses } from './addresses.ts';
 import { Audit, auditRecord } from './audit/audit.ts';
 import type { AuditExtent } from './audit/entry.ts';
-import { systemClock } from './clock.ts';
-import { creationView, epochViews, keyViews, planViews, statusView } from './daemon-views.ts';
+import { systemClock } from './driver/clock.ts';
+import { startWorkers, type Workers } from './driver/workers.ts';
 import type { Home } from './home.ts';
 import { LobbyService } from './lobby-service.ts';
 import type { Log } from './log.ts';
-import { MachineTroubles } from './machine-troubles.ts';
 import { addressesRecord, Membership } from './membership.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
 import type { MemberAddress } from './network/transport.ts';
 import { Newcomer } from './newcomer.ts';
 import type { Settings } from './settings.ts';
 import { FileStore } from './store/file-store.ts';
+import { creationView, epochViews, keyViews, planViews, statusView } from './views/daemon-views.ts';
+import { MachineTroubles } from './views/machine-troubles.ts';
 import {
   type CreationView,
   type DaemonApi,
@@ -41,9 +42,8 @@ import {
   type PlanView,
   type SignAnswer,
   type StatusView,
-} from './view.ts';
-import { waitingPeerView } from './waiting-views.ts';
-import { startWorkers, type Workers } from './workers.ts';
+} from './views/view.ts';
+import { waitingPeerView } from './views/waiting-views.ts';
 
 export interface DaemonOptions {
   home: Home;

@@ -9,7 +9,7 @@ import { files, type Home } from './home.ts';
 import { SettingsError } from './settings.ts';
 import { slotNames } from './store/key-slot.ts';
 import { generationOf } from './store/vault.ts';
-import type { Problem } from './view.ts';
+import type { Problem } from './views/view.ts';
 
 const knownFiles: ReadonlySet<string> = new Set(Object.values(files));
 const knownStoreFiles = new Set(['vault', 'chain', 'lock']);

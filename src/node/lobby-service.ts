@@ -16,7 +16,7 @@ import {
 import { decode, encode, sameBytes } from '../protocol/codec.ts';
 import { clusterIdOf, type Genesis } from '../protocol/genesis.ts';
 import type { Member } from '../protocol/roster.ts';
-import { type Clock, pause } from './clock.ts';
+import { type Clock, pause } from './driver/clock.ts';
 import type { Log } from './log.ts';
 import { type Identity, peerIdOf, signAsIdentity, verifyIdentity } from './network/identity.ts';
 import { LobbyServer, lobbyLimits, lobbyRequest } from './network/lobby.ts';

@@ -11,15 +11,20 @@ import type { Link } from '../protocol/link.ts';
 import type { Order } from '../protocol/order.ts';
 import type { Durable } from '../protocol/state.ts';
 import { reachableAddresses } from './addresses.ts';
-import { systemClock } from './clock.ts';
+import { systemClock } from './driver/clock.ts';
 import { type Home, replacePrivateFile } from './home.ts';
 import { admissionOf, waitInLobby } from './lobby-service.ts';
 import type { Log } from './log.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
 import type { MemberAddress } from './network/transport.ts';
 import type { Settings } from './settings.ts';
-import { DaemonError, type PeerView, type StatusView } from './view.ts';
-import { type WaitingSelf, waitingProblem, waitingSelfView, waitingStatusView } from './waiting-views.ts';
+import { DaemonError, type PeerView, type StatusView } from './views/view.ts';
+import {
+  type WaitingSelf,
+  waitingProblem,
+  waitingSelfView,
+  waitingStatusView,
+} from './views/waiting-views.ts';
 
 export interface NewcomerOptions {
   home: Home;

@@ -13,7 +13,7 @@ import { problemsOf, routeIds, routes } from '../../src/api/routes.ts';
 import { emptyExtent } from '../../src/node/audit/entry.ts';
 import type { Log } from '../../src/node/log.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { DaemonError } from '../../src/node/view.ts';
+import { DaemonError } from '../../src/node/views/view.ts';
 import { asDaemon, fakeDaemon } from './fake-daemon.ts';
 
 const runs = 1000;

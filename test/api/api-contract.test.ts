@@ -9,7 +9,7 @@ import { type ApiClient, connectApi } from '../../src/api/client.ts';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { claimSocket } from '../../src/api/socket.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { DaemonError, type DaemonErrorCode, type DecryptAnswer } from '../../src/node/view.ts';
+import { DaemonError, type DaemonErrorCode, type DecryptAnswer } from '../../src/node/views/view.ts';
 import { ProtocolError } from '../../src/protocol/errors.ts';
 import type { Order } from '../../src/protocol/order.ts';
 import type { Packet } from '../../src/protocol/packet.ts';

@@ -8,7 +8,7 @@ import type { Route } from '../../src/api/route.ts';
 import { routes } from '../../src/api/routes.ts';
 import { loopbackNames } from '../../src/api/tcp-door.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { DaemonError, type KeyView } from '../../src/node/view.ts';
+import { DaemonError, type KeyView } from '../../src/node/views/view.ts';
 import { asDaemon, type FakeDaemon, fakeDaemon, noEvents } from './fake-daemon.ts';
 
 /** What is open to whoever reaches the TCP address, and what is the home's owner's only: decided route by route. */

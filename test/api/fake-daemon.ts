@@ -1,7 +1,7 @@
 /** A daemon that knows nothing but what a test gives it. */
 import { Changes } from '../../src/api/changes.ts';
 import { EventStreams } from '../../src/api/events.ts';
-import type { DaemonApi, StatusView } from '../../src/node/view.ts';
+import type { DaemonApi, StatusView } from '../../src/node/views/view.ts';
 
 const status: StatusView = {
   name: 'a',

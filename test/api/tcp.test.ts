@@ -15,7 +15,7 @@ import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { tcpDoorOf } from '../../src/api/tcp-door.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { parseSettings, type Settings } from '../../src/node/settings.ts';
-import { DaemonError } from '../../src/node/view.ts';
+import { DaemonError } from '../../src/node/views/view.ts';
 import { asDaemon, type FakeDaemon, fakeDaemon, noEvents } from './fake-daemon.ts';
 
 let dir: string;

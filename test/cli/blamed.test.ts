@@ -1,7 +1,7 @@
 /** `holdfast epochs` and `holdfast status` say who did what, and which evidence stands behind it, whichever that is. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type BlameView, blameViews } from '../../src/node/blame-views.ts';
-import { problemsOf } from '../../src/node/problems.ts';
+import { type BlameView, blameViews } from '../../src/node/views/blame-views.ts';
+import { problemsOf } from '../../src/node/views/problems.ts';
 import type { Packet } from '../../src/protocol/packet.ts';
 import type { Blame, CoreState } from '../../src/protocol/state.ts';
 import { fivePeers, forge, messageIn } from '../scenarios/support.ts';

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import type { Problem, StatusView } from '../../src/node/view.ts';
+import type { Problem, StatusView } from '../../src/node/views/view.ts';
 import { Bench } from './holdfast.ts';
 
 const bench = new Bench();

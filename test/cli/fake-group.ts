@@ -9,10 +9,10 @@ import type { SharingParameters } from '../../src/crypto/rsa-sharing.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
 import { type AuditExtent, emptyExtent } from '../../src/node/audit/entry.ts';
+import { envelopeContext, unpackNumber } from '../../src/node/driver/sealing.ts';
 import type { Home } from '../../src/node/home.ts';
 import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/network/identity.ts';
-import { envelopeContext, unpackNumber } from '../../src/node/sealing.ts';
-import { sealPartial } from '../../src/node/use-sealing.ts';
+import { sealPartial } from '../../src/node/use/sealing.ts';
 import {
   type CreationView,
   type DaemonApi,
@@ -24,7 +24,7 @@ import {
   type PlanView,
   type SignAnswer,
   type StatusView,
-} from '../../src/node/view.ts';
+} from '../../src/node/views/view.ts';
 import { fingerprintOf } from '../../src/protocol/admission.ts';
 import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/codec.ts';
 import { checkFounding, type Link, precommitBody } from '../../src/protocol/link.ts';

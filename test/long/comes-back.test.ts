@@ -4,7 +4,7 @@ import { trialBlock } from '../../src/crypto/encoding.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
 import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { parametersOf } from '../../src/node/sealing.ts';
+import { parametersOf } from '../../src/node/driver/sealing.ts';
 import { publicOf } from '../../src/protocol/value.ts';
 import { readyPrimes, refresh, stolenShares } from '../system/support.ts';
 

@@ -16,7 +16,7 @@ import { connectApi } from '../../src/api/client.ts';
 import { type CommandResult, runCommand, spawnCommand } from '../../src/lab/command.ts';
 import { whatForbidsLan } from '../../src/lab/lan.ts';
 import { scenarios } from '../../src/lab/scenarios.ts';
-import type { StatusView } from '../../src/node/view.ts';
+import type { StatusView } from '../../src/node/views/view.ts';
 import { readyPrimes } from '../system/support.ts';
 
 interface Shown {

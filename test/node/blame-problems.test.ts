@@ -1,7 +1,7 @@
 /** The alarm for two Attends: what `status` says at the member whose key is in other hands, and at the others. */
 import { expect, test } from 'vitest';
-import { problemsOf } from '../../src/node/problems.ts';
-import type { Problem } from '../../src/node/view.ts';
+import { problemsOf } from '../../src/node/views/problems.ts';
+import type { Problem } from '../../src/node/views/view.ts';
 import { headOf } from '../../src/protocol/queries.ts';
 import { fivePeers, forge, messageIn } from '../scenarios/support.ts';
 import type { Group } from '../support/group.ts';

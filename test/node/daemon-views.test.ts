@@ -1,8 +1,8 @@
 /** What `status` says is wrong, from the state of real cores in a simulated group. */
 import { expect, test } from 'vitest';
-import { changeView, epochView, statusView } from '../../src/node/daemon-views.ts';
-import { goneAfterMs, noticeAfterMs, problemsOf } from '../../src/node/problems.ts';
-import { waitingProblem } from '../../src/node/waiting-views.ts';
+import { changeView, epochView, statusView } from '../../src/node/views/daemon-views.ts';
+import { goneAfterMs, noticeAfterMs, problemsOf } from '../../src/node/views/problems.ts';
+import { waitingProblem } from '../../src/node/views/waiting-views.ts';
 import { Group } from '../support/group.ts';
 
 const codesAt = (group: Group, place: number) => {

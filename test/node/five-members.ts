@@ -7,15 +7,15 @@ import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { createLog } from '../../src/node/log.ts';
 import type { ReproachQuota } from '../../src/node/network/quotas.ts';
 import type { Transport } from '../../src/node/network/transport.ts';
-import { runUseJob, type UseJob, type UseJobResult } from '../../src/node/use-jobs.ts';
+import { runUseJob, type UseJob, type UseJobResult } from '../../src/node/use/jobs.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
   partialAnswerSchema,
   partialRequestSchema,
-} from '../../src/node/use-messages.ts';
-import { UseService } from '../../src/node/use-service.ts';
-import type { DecryptAnswer } from '../../src/node/view.ts';
+} from '../../src/node/use/messages.ts';
+import { UseService } from '../../src/node/use/service.ts';
+import type { DecryptAnswer } from '../../src/node/views/view.ts';
 import { decode, encode, hex, numberBytes } from '../../src/protocol/codec.ts';
 import type { CoreState } from '../../src/protocol/state.ts';
 import { type DecryptBody, type SignBody, signUse, type UseRequest } from '../../src/protocol/use-request.ts';

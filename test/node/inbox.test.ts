@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { FairQueue } from '../../src/node/fair-queue.ts';
-import { Inbox, inboxLimits } from '../../src/node/inbox.ts';
+import { Inbox, inboxLimits } from '../../src/node/driver/inbox.ts';
+import { FairQueue } from '../../src/node/use/fair-queue.ts';
 
 test('the inbox keeps the order of arrival, and what we put in ourselves is always taken', () => {
   const inbox = new Inbox<number>();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Doubts } from '../../src/node/use-doubts.ts';
-import { UseRates } from '../../src/node/use-rates.ts';
+import { Doubts } from '../../src/node/use/doubts.ts';
+import { UseRates } from '../../src/node/use/rates.ts';
 import { signUse, UseRefusal } from '../../src/protocol/use-request.ts';
 import type { Client } from '../../src/protocol/value.ts';
 import { seededBytes, VirtualTime } from '../support/virtual-time.ts';

@@ -1,9 +1,9 @@
 /** Verification keys of old epochs: in a worker, one epoch at a time, each once, and not for everybody at once. */
 import { expect, onTestFinished, test } from 'vitest';
-import { verificationKeysIn } from '../../src/node/daemon-views.ts';
-import { VerificationKeys } from '../../src/node/verification-keys.ts';
-import type { EpochView } from '../../src/node/view.ts';
-import { startWorkers } from '../../src/node/workers.ts';
+import { startWorkers } from '../../src/node/driver/workers.ts';
+import { verificationKeysIn } from '../../src/node/views/daemon-views.ts';
+import { VerificationKeys } from '../../src/node/views/verification-keys.ts';
+import type { EpochView } from '../../src/node/views/view.ts';
 import { numberBytes } from '../../src/protocol/codec.ts';
 import type { Link } from '../../src/protocol/link.ts';
 import { settled } from '../support/virtual-time.ts';

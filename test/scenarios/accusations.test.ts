@@ -1,6 +1,6 @@
 /** §4.2, blame: one accusation names two of whom one lies; accusations by more than `faults` members are certain. */
 import { expect, test } from 'vitest';
-import { type BlameView, blameInWords, blameViews } from '../../src/node/blame-views.ts';
+import { type BlameView, blameInWords, blameViews } from '../../src/node/views/blame-views.ts';
 import type { Job } from '../../src/protocol/io.ts';
 import { digestOfDealing } from '../../src/protocol/messages.ts';
 import { headOf } from '../../src/protocol/queries.ts';

@@ -1,7 +1,7 @@
 /** §5 step 3, blame: false sums, masks and trials name their author, at whoever could see it, and stop nothing. */
 import { expect, test } from 'vitest';
 import { decodeSigned, encodeSigned } from '../../src/crypto/integers.ts';
-import { type BlameView, blameInWords, blameViews } from '../../src/node/blame-views.ts';
+import { type BlameView, blameInWords, blameViews } from '../../src/node/views/blame-views.ts';
 import { decode, encode } from '../../src/protocol/codec.ts';
 import type { Job } from '../../src/protocol/io.ts';
 import { dealingPublicSchema, type Frame, readySchema } from '../../src/protocol/messages.ts';

@@ -1,6 +1,6 @@
 /** §4: two signed messages that contradict each other are kept, and whoever has the chain can check them. */
 import { expect, test } from 'vitest';
-import { blameViews } from '../../src/node/blame-views.ts';
+import { blameViews } from '../../src/node/views/blame-views.ts';
 import { isProof } from '../../src/protocol/contradiction.ts';
 import type { Message } from '../../src/protocol/messages.ts';
 import type { Packet } from '../../src/protocol/packet.ts';

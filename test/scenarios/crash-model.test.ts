@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
-import { parametersOf } from '../../src/node/sealing.ts';
+import { parametersOf } from '../../src/node/driver/sealing.ts';
 import { hex, numberOf } from '../../src/protocol/codec.ts';
 import { headOf, holdsShare } from '../../src/protocol/queries.ts';
 import { publicOf } from '../../src/protocol/value.ts';

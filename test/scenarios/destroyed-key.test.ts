@@ -1,6 +1,6 @@
 /** A destroyed key is gone when its holders have erased it; until then they are named. */
 import { expect, test } from 'vitest';
-import { destroyedKeysHeld } from '../../src/node/destroyed-keys.ts';
+import { destroyedKeysHeld } from '../../src/node/views/destroyed-keys.ts';
 import { fivePeers } from './support.ts';
 
 test('who was away when a key was destroyed is named until it is back, over later changes too', async () => {

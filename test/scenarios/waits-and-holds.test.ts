@@ -1,8 +1,8 @@
 /** §5: a recovery that meets the next change holds it or waits for it; status and history show both, also after a restart. */
 import { expect, test } from 'vitest';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
-import { epochView, statusView } from '../../src/node/daemon-views.ts';
-import type { PauseView } from '../../src/node/view.ts';
+import { epochView, statusView } from '../../src/node/views/daemon-views.ts';
+import type { PauseView } from '../../src/node/views/view.ts';
 import { holdsShare } from '../../src/protocol/queries.ts';
 import { type Group, groupWithKey } from '../support/group.ts';
 import { fifthAwayInMidChange } from './support.ts';

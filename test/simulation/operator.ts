@@ -2,7 +2,7 @@
 import { seal } from '../../src/cipher/envelope.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../src/crypto/key-creation.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { envelopeContext, packNumber } from '../../src/node/sealing.ts';
+import { envelopeContext, packNumber } from '../../src/node/driver/sealing.ts';
 import { encode, fromHex, numberBytes, sameBytes } from '../../src/protocol/codec.ts';
 import { joinDurable } from '../../src/protocol/create.ts';
 import { clusterIdOf } from '../../src/protocol/genesis.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { trialBlock } from '../../src/crypto/encoding.ts';
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
-import { parametersOf } from '../../src/node/sealing.ts';
+import { parametersOf } from '../../src/node/driver/sealing.ts';
 import { hex, numberOf } from '../../src/protocol/codec.ts';
 import { clusterIdOf } from '../../src/protocol/genesis.ts';
 import { faultsOf } from '../../src/protocol/roster.ts';

@@ -46,7 +46,7 @@ const seven = { ...lying, peers: 7, threshold: 3, liars: 2 } as const;
 export const sabotages: readonly Sabotage[] = [
   {
     name: 'outputs leave before what they say is durable',
-    file: 'node/driver.ts',
+    file: 'node/driver/driver.ts',
     rule: 'await this.#persist(outputs);',
     broken: 'void this.#persist(outputs);',
     options: calm,
@@ -132,7 +132,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: 'weights are left out',
-    file: 'node/jobs.ts',
+    file: 'node/driver/jobs.ts',
     rule: 'checks.map(() => bytesToInteger(randomBytes(16)))',
     broken: 'checks.map(() => 1n)',
     options: { ...seven, lies: ['errors-that-cancel'] },
@@ -141,7 +141,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: 'a false sub-share is not refused',
-    file: 'node/jobs.ts',
+    file: 'node/driver/jobs.ts',
     rule: 'if (!checkSubShare(single)) refused',
     broken: 'if (checkSubShare(single) && refused.size < 0) refused',
     options: { ...lying, lies: ['false-sub-share-to-some'] },

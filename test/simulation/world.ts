@@ -3,8 +3,8 @@
  * oracle's; nothing here breaks anything by itself: that is `chaos.ts`.
  */
 import type { CipherName } from '../../src/cipher/local-cipher.ts';
-import { Driver } from '../../src/node/driver.ts';
-import { runJob } from '../../src/node/jobs.ts';
+import { Driver } from '../../src/node/driver/driver.ts';
+import { runJob } from '../../src/node/driver/jobs.ts';
 import type { StoreTransaction } from '../../src/node/store/store.ts';
 import { createCore } from '../../src/protocol/create.ts';
 import { durableDelta, durableFromRecords } from '../../src/protocol/durable-records.ts';

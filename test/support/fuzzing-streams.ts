@@ -9,7 +9,7 @@ import { AddressBook } from '../../src/node/network/address-book.ts';
 import { gossipTopic, protocolIds } from '../../src/node/network/constants.ts';
 import { peerIdOf } from '../../src/node/network/identity.ts';
 import { LobbyServer } from '../../src/node/network/lobby.ts';
-import { partialAnswerSchema } from '../../src/node/use-messages.ts';
+import { partialAnswerSchema } from '../../src/node/use/messages.ts';
 import {
   admissionSchema,
   invitationText,

@@ -4,9 +4,9 @@ import { seal } from '../../src/cipher/envelope.ts';
 import type { CipherName } from '../../src/cipher/local-cipher.ts';
 import { createKeyFromPrimes, creationShare } from '../../src/crypto/key-creation.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { Driver } from '../../src/node/driver.ts';
-import { runJob } from '../../src/node/jobs.ts';
-import { envelopeContext, packNumber } from '../../src/node/sealing.ts';
+import { Driver } from '../../src/node/driver/driver.ts';
+import { runJob } from '../../src/node/driver/jobs.ts';
+import { envelopeContext, packNumber } from '../../src/node/driver/sealing.ts';
 import { decode, encode, hex, numberBytes } from '../../src/protocol/codec.ts';
 import {
   createCore,

@@ -9,7 +9,7 @@ import { openHome } from '../../src/node/home.ts';
 import { identityFromBytes } from '../../src/node/network/identity.ts';
 import { Libp2pTransport } from '../../src/node/network/libp2p-transport.ts';
 import type { EpochAuthenticator, MemberAddress } from '../../src/node/network/transport.ts';
-import { type PartialAnswer, type PartialRequest, partialAnswerSchema } from '../../src/node/use-messages.ts';
+import { type PartialAnswer, type PartialRequest, partialAnswerSchema } from '../../src/node/use/messages.ts';
 import { decode, encode, hex } from '../../src/protocol/codec.ts';
 import type { Durable } from '../../src/protocol/state.ts';
 import type { Value } from '../../src/protocol/value.ts';

@@ -1,6 +1,6 @@
 /** Time and chance for simulated groups: seeded, and moved only by running what is scheduled. */
 import { createHash } from 'node:crypto';
-import type { Clock } from '../../src/node/clock.ts';
+import type { Clock } from '../../src/node/driver/clock.ts';
 import type { Scheduler } from './simulated-network.ts';
 
 interface Task {

@@ -5,8 +5,8 @@ import { encodePkcs1 } from '../../src/crypto/encoding.ts';
 import { combine, partial } from '../../src/crypto/signing.ts';
 import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { parametersOf } from '../../src/node/sealing.ts';
-import type { EpochView } from '../../src/node/view.ts';
+import { parametersOf } from '../../src/node/driver/sealing.ts';
+import type { EpochView } from '../../src/node/views/view.ts';
 import { publicOf } from '../../src/protocol/value.ts';
 import { rounds } from '../support/rounds.ts';
 import {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import type { EpochView } from '../../src/node/view.ts';
+import type { EpochView } from '../../src/node/views/view.ts';
 import { rounds } from '../support/rounds.ts';
 import { hashesOf, readyPrimes, refresh, startAndRecall } from './support.ts';
 

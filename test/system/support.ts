@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab, SafePrimes } from '../../src/lab/lab.ts';
-import type { EpochView } from '../../src/node/view.ts';
+import type { EpochView } from '../../src/node/views/view.ts';
 import { stolenShares as sharesInHome } from '../support/stolen-shares.ts';
 
 const fixture: Record<string, string[]> = JSON.parse(

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { routes } from '../../api/routes.ts';
 import { readPrivateFile } from '../../node/home.ts';
-import type { DecryptAnswer } from '../../node/view.ts';
+import type { DecryptAnswer } from '../../node/views/view.ts';
 import { publicOf } from '../../protocol/value.ts';
 import { optionsOf } from '../context.ts';
 import { Decryption } from '../decryption.ts';

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { type Home, openHome } from '../../node/home.ts';
 import { inspectHome, inspectMachine } from '../../node/home-inspection.ts';
 import { lockHolder } from '../../node/store/lock.ts';
-import type { Problem, StatusView } from '../../node/view.ts';
+import type { Problem, StatusView } from '../../node/views/view.ts';
 import { auditReport } from '../audit-report.ts';
 import { ifRunning, optionsOf } from '../context.ts';
 import { bad, CommandError, faint, say, sayJson } from '../terminal.ts';

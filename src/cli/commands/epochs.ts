@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { doorLimits } from '../../api/limits.ts';
-import { blameInWords } from '../../node/blame-views.ts';
-import type { EpochView, PauseView } from '../../node/view.ts';
+import { blameInWords } from '../../node/views/blame-views.ts';
+import type { EpochView, PauseView } from '../../node/views/view.ts';
 import { optionsOf, wholeNumber, withApi } from '../context.ts';
 import { pauseInWords } from '../pause-words.ts';
 import { CommandError, faint, say, sayJson, sayTable, strong } from '../terminal.ts';

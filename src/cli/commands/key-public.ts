@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { publicKeyJwk, publicKeyPem, publicKeySsh } from '../../crypto/public-key-formats.ts';
-import { publicKeyOf } from '../../node/view.ts';
+import { publicKeyOf } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { clusterOf, findKey } from '../keys.ts';
 import { say, sayJson } from '../terminal.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { Lab } from '../../lab/lab.ts';
-import type { StatusView } from '../../node/view.ts';
+import type { StatusView } from '../../node/views/view.ts';
 import { optionsOf } from '../context.ts';
 import { dirOption, statusOf, withLab } from '../labs.ts';
 import { CommandError, progress, say, sayJson } from '../terminal.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { PeerView } from '../../node/view.ts';
+import type { PeerView } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { faint, progress, say, sayJson, sayTable } from '../terminal.ts';
 

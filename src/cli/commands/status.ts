@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { StatusView } from '../../node/view.ts';
+import type { StatusView } from '../../node/views/view.ts';
 import { interruption, optionsOf, withApi } from '../context.ts';
 import { pauseInWords } from '../pause-words.ts';
 import { bad, faint, say, sayJson, sayJsonLine, strong } from '../terminal.ts';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { verifySignature } from '../../crypto/public-key-formats.ts';
-import { publicKeyOf } from '../../node/view.ts';
+import { publicKeyOf } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { clusterOf, findKey, type SchemeOptions, withScheme } from '../keys.ts';
 import { CommandError, readInput, say, sayJson } from '../terminal.ts';

@@ -4,7 +4,7 @@ import { ProtocolError } from '../../protocol/errors.ts';
 import { hashOfOrder, type Order } from '../../protocol/order.ts';
 import type { CoreState } from '../../protocol/state.ts';
 import { hashOfValue } from '../../protocol/value.ts';
-import { DaemonError } from '../view.ts';
+import { DaemonError } from '../views/view.ts';
 import type { AuditEntry } from './entry.ts';
 import type { Repeats } from './repeats.ts';
 

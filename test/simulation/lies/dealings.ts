@@ -2,7 +2,7 @@
 
 import { decodeSigned, encodeSigned } from '../../../src/crypto/integers.ts';
 import { coefficientBound } from '../../../src/crypto/rsa-sharing.ts';
-import { parametersOf } from '../../../src/node/sealing.ts';
+import { parametersOf } from '../../../src/node/driver/sealing.ts';
 import { decode, encode, numberBytes, numberOf } from '../../../src/protocol/codec.ts';
 import type { Job, JobResult } from '../../../src/protocol/io.ts';
 import { dealingPublicSchema } from '../../../src/protocol/messages.ts';

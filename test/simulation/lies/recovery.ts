@@ -4,7 +4,7 @@
  */
 import { decodeSigned, encodeSigned } from '../../../src/crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../../src/crypto/key-agreement.ts';
-import { runJob } from '../../../src/node/jobs.ts';
+import { runJob } from '../../../src/node/driver/jobs.ts';
 import { decode, encode, fromHex, hex } from '../../../src/protocol/codec.ts';
 import { dealingPublicSchema, digestOfDealing, type Frame } from '../../../src/protocol/messages.ts';
 import { headSettings } from '../../../src/protocol/queries.ts';

@@ -3,13 +3,13 @@
  * whoever was asked by the client collects `k` of them. It combines a signature and releases only one that verifies; the
  * partials of a decryption are sealed, and it passes them on.
  */
-import { BoundedCache } from '../crypto/bounded-cache.ts';
-import { hashHex } from '../crypto/hash.ts';
-import { decode, encode, hex } from '../protocol/codec.ts';
-import { ProtocolError } from '../protocol/errors.ts';
-import type { KeySetting } from '../protocol/io.ts';
-import { headOf, selfIn } from '../protocol/queries.ts';
-import type { CoreState } from '../protocol/state.ts';
+import { BoundedCache } from '../../crypto/bounded-cache.ts';
+import { hashHex } from '../../crypto/hash.ts';
+import { decode, encode, hex } from '../../protocol/codec.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import type { KeySetting } from '../../protocol/io.ts';
+import { headOf, selfIn } from '../../protocol/queries.ts';
+import type { CoreState } from '../../protocol/state.ts';
 import {
   checkUse,
   type DecryptBody,
@@ -18,24 +18,24 @@ import {
   UseRefusal,
   type UseRefusalCode,
   type UseRequest,
-} from '../protocol/use-request.ts';
-import { type Clock, pause } from './clock.ts';
+} from '../../protocol/use-request.ts';
+import { type Clock, pause } from '../driver/clock.ts';
+import type { Workers } from '../driver/workers.ts';
+import type { Log } from '../log.ts';
+import type { ReproachQuota } from '../network/quotas.ts';
+import type { Transport } from '../network/transport.ts';
+import { DaemonError, type DecryptAnswer, type SignAnswer } from '../views/view.ts';
+import { Attempt, type AttemptOptions, type Collected, type Given } from './attempt.ts';
+import { type Doubt, Doubts } from './doubts.ts';
 import { FairQueue } from './fair-queue.ts';
-import type { Log } from './log.ts';
-import type { ReproachQuota } from './network/quotas.ts';
-import type { Transport } from './network/transport.ts';
-import { Attempt, type AttemptOptions, type Collected, type Given } from './use-attempt.ts';
-import { type Doubt, Doubts } from './use-doubts.ts';
-import type { UseJob } from './use-jobs.ts';
+import type { UseJob } from './jobs.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
   partialRequestBytesMax,
   partialRequestSchema,
-} from './use-messages.ts';
-import { UseRates } from './use-rates.ts';
-import { DaemonError, type DecryptAnswer, type SignAnswer } from './view.ts';
-import type { Workers } from './workers.ts';
+} from './messages.ts';
+import { UseRates } from './rates.ts';
 
 export interface UseServiceOptions {
   state: () => CoreState;

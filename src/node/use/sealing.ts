@@ -3,13 +3,13 @@
  * them on, and the client alone learns the plaintext (protocol §2 "Use").
  */
 import { z } from 'zod';
-import { open, seal } from '../cipher/envelope.ts';
-import type { CipherName } from '../cipher/local-cipher.ts';
-import { integerToBytes } from '../crypto/integers.ts';
-import { decode, encode, numberOf, shape } from '../protocol/codec.ts';
-import { ProtocolError } from '../protocol/errors.ts';
-import { limits } from '../protocol/limits.ts';
-import { type DecryptBody, hashOfUse } from '../protocol/use-request.ts';
+import { open, seal } from '../../cipher/envelope.ts';
+import type { CipherName } from '../../cipher/local-cipher.ts';
+import { integerToBytes } from '../../crypto/integers.ts';
+import { decode, encode, numberOf, shape } from '../../protocol/codec.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import { limits } from '../../protocol/limits.ts';
+import { type DecryptBody, hashOfUse } from '../../protocol/use-request.ts';
 
 export const proofBytesMax = 2048;
 

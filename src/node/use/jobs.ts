@@ -1,15 +1,15 @@
 /** The arithmetic of using a key (protocol §2 "Use"), as pure functions for the worker pool. */
-import { encodePkcs1, encodePss } from '../crypto/encoding.ts';
-import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../crypto/integers.ts';
-import { combineRobust, encodeProof, nonceBytes, type Proof, partial, prove } from '../crypto/signing.ts';
-import { numberBytes, numberOf } from '../protocol/codec.ts';
-import type { KeySetting } from '../protocol/io.ts';
-import type { SignBody, UseRequestBody } from '../protocol/use-request.ts';
-import { publicOf } from '../protocol/value.ts';
-import { type JobContext, proofContext, proofFromBytes } from './jobs.ts';
-import { parametersOf } from './sealing.ts';
-import { sealPartial } from './use-sealing.ts';
-import { spoilersOf } from './use-spoilers.ts';
+import { encodePkcs1, encodePss } from '../../crypto/encoding.ts';
+import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../../crypto/integers.ts';
+import { combineRobust, encodeProof, nonceBytes, type Proof, partial, prove } from '../../crypto/signing.ts';
+import { numberBytes, numberOf } from '../../protocol/codec.ts';
+import type { KeySetting } from '../../protocol/io.ts';
+import type { SignBody, UseRequestBody } from '../../protocol/use-request.ts';
+import { publicOf } from '../../protocol/value.ts';
+import { type JobContext, proofContext, proofFromBytes } from '../driver/jobs.ts';
+import { parametersOf } from '../driver/sealing.ts';
+import { sealPartial } from './sealing.ts';
+import { spoilersOf } from './spoilers.ts';
 
 export type UseJob =
   | {

@@ -3,25 +3,25 @@
  * durable, and only then performs the step's other outputs, in order.
  */
 
-import { hashOf } from '../crypto/hash.ts';
-import { sign, verify } from '../crypto/signature.ts';
-import { checkFits } from '../protocol/attend.ts';
-import { encode, hex } from '../protocol/codec.ts';
-import { durableDelta } from '../protocol/durable-records.ts';
-import type { Input, Job, JobResult, Output, Stamp } from '../protocol/io.ts';
-import { limits } from '../protocol/limits.ts';
-import type { Order } from '../protocol/order.ts';
-import type { Packet } from '../protocol/packet.ts';
-import { headOf, selfIn } from '../protocol/queries.ts';
-import type { Member } from '../protocol/roster.ts';
-import { type CoreState, emptyDurable } from '../protocol/state.ts';
-import { nextTickAtMs, step } from '../protocol/step.ts';
+import { hashOf } from '../../crypto/hash.ts';
+import { sign, verify } from '../../crypto/signature.ts';
+import { checkFits } from '../../protocol/attend.ts';
+import { encode, hex } from '../../protocol/codec.ts';
+import { durableDelta } from '../../protocol/durable-records.ts';
+import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/io.ts';
+import { limits } from '../../protocol/limits.ts';
+import type { Order } from '../../protocol/order.ts';
+import type { Packet } from '../../protocol/packet.ts';
+import { headOf, selfIn } from '../../protocol/queries.ts';
+import type { Member } from '../../protocol/roster.ts';
+import { type CoreState, emptyDurable } from '../../protocol/state.ts';
+import { nextTickAtMs, step } from '../../protocol/step.ts';
+import type { Log } from '../log.ts';
+import type { EpochAuthenticator, Transport, TransportHandlers } from '../network/transport.ts';
+import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { Inbox } from './inbox.ts';
 import type { RandomBytes } from './jobs.ts';
-import type { Log } from './log.ts';
-import type { EpochAuthenticator, Transport, TransportHandlers } from './network/transport.ts';
-import type { Store } from './store/store.ts';
 
 export interface DriverOptions {
   state: CoreState;

@@ -1,7 +1,7 @@
 /** Who may still hold a share of a destroyed key: members that have not shown themselves since (protocol §4.5). */
-import { sameBytes } from '../protocol/codec.ts';
-import { headOf } from '../protocol/queries.ts';
-import type { CoreState } from '../protocol/state.ts';
+import { sameBytes } from '../../protocol/codec.ts';
+import { headOf } from '../../protocol/queries.ts';
+import type { CoreState } from '../../protocol/state.ts';
 
 export interface HeldKey {
   name: string;

@@ -1,6 +1,6 @@
 /** What `status` and `doctor` say is wrong with a member or its group, and what a person can do about it. */
-import { hex } from '../protocol/codec.ts';
-import { limits } from '../protocol/limits.ts';
+import { hex } from '../../protocol/codec.ts';
+import { limits } from '../../protocol/limits.ts';
 import {
   changeQuorum,
   headOf,
@@ -9,9 +9,9 @@ import {
   isSuspended,
   selfIn,
   valueQuorum,
-} from '../protocol/queries.ts';
-import { type Member, memberAt } from '../protocol/roster.ts';
-import type { CoreState } from '../protocol/state.ts';
+} from '../../protocol/queries.ts';
+import { type Member, memberAt } from '../../protocol/roster.ts';
+import type { CoreState } from '../../protocol/state.ts';
 import { blameInWords, blameViews } from './blame-views.ts';
 import { destroyedKeysHeld } from './destroyed-keys.ts';
 import type { ChangeView, Problem } from './view.ts';

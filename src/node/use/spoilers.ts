@@ -2,8 +2,8 @@
  * Whose partials spoiled a combination, told once another one succeeded. It takes no proof of theirs: a true partial can
  * stand in the place of any other true one. So a liar gains nothing by falling silent when proofs are asked for.
  */
-import type { KeyPublic, SharingParameters } from '../crypto/rsa-sharing.ts';
-import { combine, type Proof, type RobustResult, verifyProof } from '../crypto/signing.ts';
+import type { KeyPublic, SharingParameters } from '../../crypto/rsa-sharing.ts';
+import { combine, type Proof, type RobustResult, verifyProof } from '../../crypto/signing.ts';
 
 type Partials = ReadonlyMap<number, { partial: bigint; proof: Proof | null }>;
 

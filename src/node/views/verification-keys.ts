@@ -2,10 +2,10 @@
  * Verification keys of whole epochs, for whoever reads history. They are exponentiations for every member and key, half a
  * second for the largest group: workers compute them, one epoch at a time, so that no reader holds up this peer.
  */
-import { BoundedCache } from '../crypto/bounded-cache.ts';
-import { hex } from '../protocol/codec.ts';
-import type { Link } from '../protocol/link.ts';
-import { hashOfValue } from '../protocol/value.ts';
+import { BoundedCache } from '../../crypto/bounded-cache.ts';
+import { hex } from '../../protocol/codec.ts';
+import type { Link } from '../../protocol/link.ts';
+import { hashOfValue } from '../../protocol/value.ts';
 import { DaemonError, type EpochView } from './view.ts';
 
 type Keys = EpochView['verificationKeys'];

@@ -1,8 +1,8 @@
 /** Who did wrong, and which kind of evidence stands behind it: for `epochs`, `status` and the API. */
-import { accusersOf, isCertain } from '../protocol/accusation.ts';
-import { encode, hex } from '../protocol/codec.ts';
-import { memberAt } from '../protocol/roster.ts';
-import type { Blame, CoreState } from '../protocol/state.ts';
+import { accusersOf, isCertain } from '../../protocol/accusation.ts';
+import { encode, hex } from '../../protocol/codec.ts';
+import { memberAt } from '../../protocol/roster.ts';
+import type { Blame, CoreState } from '../../protocol/state.ts';
 import type { EpochView } from './view.ts';
 
 export type BlameView = EpochView['blamed'][number];

@@ -1,13 +1,13 @@
 /** What a daemon shows (see `view.ts`), computed from the core's state and nothing secret in it. */
 
-import { hashHex } from '../crypto/hash.ts';
-import { bitLength } from '../crypto/integers.ts';
-import { verificationKey } from '../crypto/rsa-sharing.ts';
-import { attendHeldBy } from '../protocol/attend.ts';
-import { decode, fromHex, hex, numberOf, sameBytes } from '../protocol/codec.ts';
-import type { Link } from '../protocol/link.ts';
-import { type RetireProof, readySchema } from '../protocol/messages.ts';
-import { hashOfOrder } from '../protocol/order.ts';
+import { hashHex } from '../../crypto/hash.ts';
+import { bitLength } from '../../crypto/integers.ts';
+import { verificationKey } from '../../crypto/rsa-sharing.ts';
+import { attendHeldBy } from '../../protocol/attend.ts';
+import { decode, fromHex, hex, numberOf, sameBytes } from '../../protocol/codec.ts';
+import type { Link } from '../../protocol/link.ts';
+import { type RetireProof, readySchema } from '../../protocol/messages.ts';
+import { hashOfOrder } from '../../protocol/order.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -21,10 +21,10 @@ import {
   selfIn,
   valueFaults,
   valueQuorum,
-} from '../protocol/queries.ts';
-import { explainChoice, type Member, memberAt } from '../protocol/roster.ts';
-import type { CoreState, Pause } from '../protocol/state.ts';
-import { hashOfValue, publicOf, type Value } from '../protocol/value.ts';
+} from '../../protocol/queries.ts';
+import { explainChoice, type Member, memberAt } from '../../protocol/roster.ts';
+import type { CoreState, Pause } from '../../protocol/state.ts';
+import { hashOfValue, publicOf, type Value } from '../../protocol/value.ts';
 import { blameViews } from './blame-views.ts';
 import { leftoversIn } from './leftovers.ts';
 import { type Clocks, problemsOf } from './problems.ts';

@@ -1,10 +1,10 @@
 /** The worker pool: long arithmetic must not hold up the event loop, or the peer looks dead to the others. */
 import { Piscina } from 'piscina';
-import type { CipherName } from '../cipher/local-cipher.ts';
-import type { Job, JobResult } from '../protocol/io.ts';
-import type { Link } from '../protocol/link.ts';
-import type { UseJob, UseJobResult } from './use-jobs.ts';
-import type { EpochView } from './view.ts';
+import type { CipherName } from '../../cipher/local-cipher.ts';
+import type { Job, JobResult } from '../../protocol/io.ts';
+import type { Link } from '../../protocol/link.ts';
+import type { UseJob, UseJobResult } from '../use/jobs.ts';
+import type { EpochView } from '../views/view.ts';
 
 export interface Workers {
   compute(job: Job): Promise<JobResult>;

@@ -2,9 +2,9 @@
  * Heavy arithmetic as pure functions of a job, the local cipher and a source of random bytes: run by the worker pool in
  * the daemon and in place by the simulator.
  */
-import { open, seal } from '../cipher/envelope.ts';
-import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
-import { mixKeystream } from '../cipher/mixing.ts';
+import { open, seal } from '../../cipher/envelope.ts';
+import { type CipherName, localCipher } from '../../cipher/local-cipher.ts';
+import { mixKeystream } from '../../cipher/mixing.ts';
 import {
   applyDealings,
   checkMaskedShare,
@@ -15,17 +15,17 @@ import {
   deal,
   type SubShareCheck,
   subShare,
-} from '../crypto/dealing.ts';
-import { trialBlock } from '../crypto/encoding.ts';
-import { bytesToInteger, decodeSigned, encodeSigned } from '../crypto/integers.ts';
-import { checkCreationShare } from '../crypto/key-creation.ts';
+} from '../../crypto/dealing.ts';
+import { trialBlock } from '../../crypto/encoding.ts';
+import { bytesToInteger, decodeSigned, encodeSigned } from '../../crypto/integers.ts';
+import { checkCreationShare } from '../../crypto/key-creation.ts';
 import {
   coefficientBytes,
   coefficientCount,
   interpolate,
   type KeyPublic,
   type SharingParameters,
-} from '../crypto/rsa-sharing.ts';
+} from '../../crypto/rsa-sharing.ts';
 import {
   combineRobust,
   decodeProof,
@@ -34,10 +34,10 @@ import {
   type Proof,
   partial,
   prove,
-} from '../crypto/signing.ts';
-import { encode, numberBytes, numberOf } from '../protocol/codec.ts';
-import type { CheckItem, Job, JobResult, KeySetting } from '../protocol/io.ts';
-import { publicOf } from '../protocol/value.ts';
+} from '../../crypto/signing.ts';
+import { encode, numberBytes, numberOf } from '../../protocol/codec.ts';
+import type { CheckItem, Job, JobResult, KeySetting } from '../../protocol/io.ts';
+import { publicOf } from '../../protocol/value.ts';
 import { envelopeContext, packNumber, parametersOf, unpackNumber } from './sealing.ts';
 
 export type RandomBytes = (length: number) => Uint8Array;

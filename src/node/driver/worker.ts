@@ -1,12 +1,12 @@
 /** A worker thread's entry: one job in, its result out. Secrets cross as copies and die with the job. */
 import { randomBytes } from 'node:crypto';
-import type { CipherName } from '../cipher/local-cipher.ts';
-import type { Job, JobResult } from '../protocol/io.ts';
-import type { Link } from '../protocol/link.ts';
-import { verificationKeysIn } from './daemon-views.ts';
+import type { CipherName } from '../../cipher/local-cipher.ts';
+import type { Job, JobResult } from '../../protocol/io.ts';
+import type { Link } from '../../protocol/link.ts';
+import { runUseJob, type UseJob, type UseJobResult } from '../use/jobs.ts';
+import { verificationKeysIn } from '../views/daemon-views.ts';
+import type { EpochView } from '../views/view.ts';
 import { runJob } from './jobs.ts';
-import { runUseJob, type UseJob, type UseJobResult } from './use-jobs.ts';
-import type { EpochView } from './view.ts';
 
 export default function work({
   job,

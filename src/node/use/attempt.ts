@@ -2,24 +2,24 @@
  * One attempt to use a key: asks members of one epoch for partials until enough are there, asks more when some are slow
  * or refuse, and asks for proofs only when a combination failed (protocol §2 "Use").
  */
-import { decode, encode, sameBytes } from '../protocol/codec.ts';
-import { ProtocolError } from '../protocol/errors.ts';
-import type { KeySetting } from '../protocol/io.ts';
-import type { Member } from '../protocol/roster.ts';
-import type { CoreState } from '../protocol/state.ts';
-import type { UseRequest } from '../protocol/use-request.ts';
-import type { Value } from '../protocol/value.ts';
-import { type Clock, pause } from './clock.ts';
-import type { Log } from './log.ts';
-import type { Transport } from './network/transport.ts';
-import type { Doubts } from './use-doubts.ts';
+import { decode, encode, sameBytes } from '../../protocol/codec.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import type { KeySetting } from '../../protocol/io.ts';
+import type { Member } from '../../protocol/roster.ts';
+import type { CoreState } from '../../protocol/state.ts';
+import type { UseRequest } from '../../protocol/use-request.ts';
+import type { Value } from '../../protocol/value.ts';
+import { type Clock, pause } from '../driver/clock.ts';
+import type { Log } from '../log.ts';
+import type { Transport } from '../network/transport.ts';
+import { DaemonError } from '../views/view.ts';
+import type { Doubts } from './doubts.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
   partialAnswerBytesMax,
   partialAnswerSchema,
-} from './use-messages.ts';
-import { DaemonError } from './view.ts';
+} from './messages.ts';
 
 /** After this long without enough partials, everyone who has not been asked yet is asked too. */
 const hedgeMs = 400;

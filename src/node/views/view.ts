@@ -1,12 +1,12 @@
 /** What a daemon shows of itself: the one set of shapes that the API answers, the command line prints and tests read. */
 import { z } from 'zod';
-import type { RsaPublicKey } from '../crypto/public-key-formats.ts';
-import type { Link } from '../protocol/link.ts';
-import type { Order } from '../protocol/order.ts';
-import type { Packet } from '../protocol/packet.ts';
-import type { DecryptBody, SignBody, UseRequest } from '../protocol/use-request.ts';
-import type { KeyRecord } from '../protocol/value.ts';
-import type { AuditExtent } from './audit/entry.ts';
+import type { RsaPublicKey } from '../../crypto/public-key-formats.ts';
+import type { Link } from '../../protocol/link.ts';
+import type { Order } from '../../protocol/order.ts';
+import type { Packet } from '../../protocol/packet.ts';
+import type { DecryptBody, SignBody, UseRequest } from '../../protocol/use-request.ts';
+import type { KeyRecord } from '../../protocol/value.ts';
+import type { AuditExtent } from '../audit/entry.ts';
 
 const count = z.int().min(0);
 const epoch = z.int().min(0);

@@ -3,7 +3,7 @@
  * one that sends faster than we step waits itself, and the others' frames never stand behind more than its share.
  */
 import { strict as assert } from 'node:assert';
-import { limits } from '../protocol/limits.ts';
+import { limits } from '../../protocol/limits.ts';
 
 export const inboxLimits = {
   /** A member whose waiting frames reach either is asked to pause … */

@@ -1,9 +1,9 @@
 /** Numbers in envelopes (protocol §3): plaintexts of one length a key setting, tied to where they belong. */
 
-import { bitLength, decodeSigned, encodeSigned } from '../crypto/integers.ts';
-import { type SharingParameters, shareBits } from '../crypto/rsa-sharing.ts';
-import { encode, numberOf } from '../protocol/codec.ts';
-import type { EnvelopeTie, KeySetting } from '../protocol/io.ts';
+import { bitLength, decodeSigned, encodeSigned } from '../../crypto/integers.ts';
+import { type SharingParameters, shareBits } from '../../crypto/rsa-sharing.ts';
+import { encode, numberOf } from '../../protocol/codec.ts';
+import type { EnvelopeTie, KeySetting } from '../../protocol/io.ts';
 
 const lengthBytes = 2;
 
