@@ -7,7 +7,7 @@ import { fromHex } from '../protocol/codec.ts';
 import type { Member } from '../protocol/roster.ts';
 import { CommandError, confirm, progress } from './terminal.ts';
 
-export type Newcomer = Omit<Member, 'index'>;
+export type Newcomer = Omit<Member, 'index' | 'keyEpoch'>;
 
 /** The newcomers of these names (all, for none), each with the epoch key that its fingerprint really covers. */
 export async function waitingPeers(

@@ -13,7 +13,7 @@ import { type Client, digestOfCommitments, hashOfValue, type Value } from './val
 /** Epoch 0: the roster that the operator signs once at least `k` peers wait (§4 "Beginning"). */
 export function foundingValue(
   genesis: Genesis,
-  roster: readonly Member[],
+  roster: ReadonlyArray<Omit<Member, 'keyEpoch'>>,
   clients: readonly Client[],
 ): Value {
   return {
@@ -21,7 +21,7 @@ export function foundingValue(
     parent: clusterIdOf(genesis),
     plan: hashOf('holdfast/plan/1', encode(['founding'])),
     accepted: [],
-    roster: [...roster],
+    roster: roster.map((member) => ({ ...member, keyEpoch: 0 })),
     threshold: genesis.threshold,
     keys: [],
     clients: [...clients],

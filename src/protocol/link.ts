@@ -116,6 +116,7 @@ export function checkFounding(genesis: Genesis, link: Link): void {
     bad('it must not hold keys yet');
   const { roster } = value;
   if (roster.some((member, at) => member.index !== at + 1)) bad('indices must be 1, 2, 3, …');
+  if (roster.some(({ keyEpoch }) => keyEpoch !== 0)) bad('keys cannot be younger than it');
   for (const field of ['name', 'peer', 'epochKey'] as const)
     if (new Set(roster.map((member) => String(member[field]))).size !== roster.length)
       bad(`a ${field} is listed twice`);

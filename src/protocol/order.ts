@@ -10,7 +10,7 @@ import { encode, hex, numberOf, sameBytes, shape } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
-import { faultsOf, type Member, memberAt, quorumOf } from './roster.ts';
+import { faultsOf, type Member, memberAt, quorumOf, sleeps } from './roster.ts';
 import { type Client, clientSchema, hashOfValue, type KeyRecord, keyUseSchema, type Value } from './value.ts';
 
 export const actionSchema = z.discriminatedUnion('type', [
@@ -246,7 +246,9 @@ function applyAction(
       while (used.has(index)) index += 1;
       if (index > genesis.membersMax) refuse(`all ${genesis.membersMax} indices are in use`);
       const { type: _, ...member } = action;
-      draft.roster = [...draft.roster, { index, ...member }].sort((a, b) => a.index - b.index);
+      draft.roster = [...draft.roster, { index, ...member, keyEpoch: parent.epoch + 1 }].sort(
+        (a, b) => a.index - b.index,
+      );
       return;
     }
     case 'evict':
@@ -261,7 +263,8 @@ function applyAction(
       if (draft.roster.some(({ peer }) => peer === action.peer))
         refuse('this peer is a member already: it comes back with a new home');
       const { peer, epochKey } = action;
-      draft.roster = draft.roster.map((one) => (one === member ? { ...one, peer, epochKey } : one));
+      const next = { ...member, peer, epochKey, keyEpoch: parent.epoch + 1 };
+      draft.roster = draft.roster.map((one) => (one === member ? next : one));
       draft.reinstated.push(action.index);
       return;
     }
@@ -314,14 +317,16 @@ function checkForced(
   const [order] = orders;
   if (orders.length !== 1 || order === undefined || !sameBytes(order.body.ancestor, hashOfValue(parent)))
     throw new ProtocolError('bad-order', 'a forced eviction must be the only order, on the newest value');
-  // A suspended member's Attend counts for nobody.
-  const attending = remaining.filter(
-    (index) => !parent.suspended.some((each) => each.index === index),
-  ).length;
+  // The Attend of a suspended member counts for nobody, nor does a sleeper's.
+  const attending = remaining.filter((index) => {
+    const member = memberAt(parent.roster, index);
+    const asleep = member !== undefined && sleeps(member, parent.epoch, genesis.absentEpochsMax);
+    return !asleep && !parent.suspended.some((each) => each.index === index);
+  }).length;
   if (attending < quorumOf(remaining.length, parent.threshold, genesis.faultModel))
     throw new ProtocolError(
       'bad-order',
-      'too many of those who would remain are suspended: they could not decide it; evict those too',
+      'too many of those who would remain are suspended or were away too long: they could not decide it; evict those too',
     );
 }
 

@@ -1,13 +1,13 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
-import { fromHex, hex, sameBytes } from './codec.ts';
+import { fromHex, hex } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { KeySetting } from './io.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
 import type { Attend, Have, Vote } from './messages.ts';
 import { type Draft, draftOf, type Order, planOf } from './order.ts';
-import { faultsOf, type Member, memberAt, quorumOf } from './roster.ts';
+import { faultsOf, type Member, memberAt, quorumOf, sleeps } from './roster.ts';
 import { instanceIn, type Said } from './slots.ts';
 import type { CoreState, Entry, Hex } from './state.ts';
 import { hashOfValue, type KeyRecord, type Value } from './value.ts';
@@ -183,19 +183,9 @@ export function headSettings(view: View): KeySetting[] {
 
 export const headHash = (view: View): Uint8Array => hashOfValue(headOf(view));
 
-/**
- * A member that has not attended for more than `absentEpochsMax` changes (its epoch key is still the one of then) is
- * served only after reinstatement (§5 "Sleepers").
- */
+/** Whether the member with this index was away too long to be served without reinstatement (§5 "Sleepers"). */
 export function isSleeper(view: View, index: number): boolean {
   const head = headOf(view);
-  const then = view.durable.links[head.epoch - view.genesis.absentEpochsMax - 1]?.value;
-  const before = then && memberAt(then.roster, index);
-  const now = memberAt(head.roster, index);
-  return (
-    before !== undefined &&
-    now !== undefined &&
-    before.peer === now.peer &&
-    sameBytes(before.epochKey, now.epochKey)
-  );
+  const member = memberAt(head.roster, index);
+  return member !== undefined && sleeps(member, head.epoch, view.genesis.absentEpochsMax);
 }

@@ -9,6 +9,8 @@ export const memberSchema = z.strictObject({
   peer: shape.peer,
   /** Ed25519 key for everything this member says until the next change that it attends. */
   epochKey: shape.key32,
+  /** The epoch that gave it this key: of its last counted Attend, or of its admission. */
+  keyEpoch: shape.epoch,
 });
 export type Member = z.infer<typeof memberSchema>;
 
@@ -32,6 +34,13 @@ export function holdersNeeded(
   const m = model === 'crash' ? 0 : Math.min(faultsOf(old.n, old.k, model), faultsOf(next.n, next.k, model));
   return next.k + m;
 }
+
+/**
+ * A member that has not attended for more than `absentEpochsMax` changes is served only after reinstatement (§5
+ * "Sleepers"). `epoch`: the newest one.
+ */
+export const sleeps = ({ keyEpoch }: Member, epoch: number, absentEpochsMax: number): boolean =>
+  epoch - keyEpoch > absentEpochsMax;
 
 export const memberAt = (roster: readonly Member[], index: number): Member | undefined =>
   roster.find((member) => member.index === index);

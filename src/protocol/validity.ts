@@ -24,6 +24,7 @@ import {
   havesOf,
   headLink,
   headOf,
+  isSleeper,
   isSuspended,
   type View,
 } from './queries.ts';
@@ -131,7 +132,8 @@ export function assembleValue(
     accepted: [...accepted],
     roster: draft.roster.map((member) => {
       const stays = memberAt(parent.roster, member.index)?.peer === member.peer;
-      return { ...member, epochKey: (stays ? fresh.get(member.index) : undefined) ?? member.epochKey };
+      const epochKey = stays ? fresh.get(member.index) : undefined;
+      return epochKey === undefined ? member : { ...member, epochKey, keyEpoch: parent.epoch + 1 };
     }),
     threshold: draft.threshold,
     keys: draft.keys,
@@ -172,6 +174,7 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   const attends = evidence.attends.map((packet) => readEvidence(view, packet, 'attend', value.plan));
   const attending = new Set(attends.map((attend) => attend.by));
   if (attends.some(({ by }) => isSuspended(view, by))) bad('it counts a suspended member');
+  if (attends.some(({ by }) => isSleeper(view, by))) bad('it counts a member that was away too long');
   if (attending.size !== attends.length || attends.length < changeQuorum(view))
     bad('it shows no quorum of Attends');
 

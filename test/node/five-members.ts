@@ -58,6 +58,7 @@ export const value: Value = {
     name: `p${index}`,
     peer: `peer-${index}-of-five`,
     epochKey: random(32),
+    keyEpoch: 0,
   })),
 };
 export const message = 'for the client alone';

@@ -15,6 +15,7 @@ import {
   planOf,
   signOrder,
 } from '../../src/protocol/order.ts';
+import type { Member } from '../../src/protocol/roster.ts';
 import type { Value } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { seededBytes } from '../support/virtual-time.ts';
@@ -156,6 +157,17 @@ describe('orders in a plan', () => {
     expect(refused([raise(3)])).toBe('bad-order');
     expect(refused([raise(2)])).toBe('bad-order');
     expect(refused([raise(6)])).toBe('bad-order');
+  });
+
+  test('force an eviction only where those who remain could decide it', () => {
+    const [a, b, c, d, e] = head.roster as [Member, Member, Member, Member, Member];
+    // Of the remaining ones all three must attend, and the third has not for more changes than the genesis allows.
+    const present = [a, b, d, e].map((member) => ({ ...member, keyEpoch: 101 }));
+    const parent: Value = { ...head, epoch: 101, roster: [...present, c].sort((x, y) => x.index - y.index) };
+    const leave = (remaining: number[]): Action[] => [{ type: 'force-evict', remaining }];
+    expect(draft(leave([1, 2, 4]), paper, parent).forced).toEqual([1, 2, 4]);
+    expect(() => draft(leave([1, 2, 3]), paper, parent)).toThrow('were away too long');
+    expect(draft(leave([1, 2, 3]), paper, { ...parent, epoch: 100 }).forced).toEqual([1, 2, 3]);
   });
 
   test('list clients by unique names and keys', () => {

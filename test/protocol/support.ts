@@ -54,7 +54,14 @@ export function paperCluster(
     .slice(0, genesis.operatorsNeeded)
     .map((seed) => signFounding(genesis, seed, value));
   const founding = foundingLink(value, signatures);
-  return { genesis, clusterId: clusterIdOf(genesis), operatorSeeds, epochSeeds, roster, founding };
+  return {
+    genesis,
+    clusterId: clusterIdOf(genesis),
+    operatorSeeds,
+    epochSeeds,
+    roster: value.roster,
+    founding,
+  };
 }
 
 /** The value after `parent`, of the same members, certified by those with the given indices. */

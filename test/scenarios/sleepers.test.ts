@@ -23,6 +23,21 @@ test('a member that was away for no more changes than the genesis allows gets it
   expect(grants()).toBeGreaterThan(0);
 });
 
+test('who joined after it had gone grants it nothing either: the value says how old its key is', async () => {
+  group = await groupWithKey({ peers: 5, threshold: 3, absentEpochsMax: 2 });
+  await group.stop(5);
+  await group.refresh(1);
+  const joined = await group.join(1); // its chain begins when the fifth was away already
+  await group.refresh(1);
+  await group.until(() => group.epochOf(joined) === 4 && holdsShare(group.state(joined)));
+  const before = grants();
+  await group.restart(5);
+  await group.until(() => group.epochOf(5) === 4 && group.rules(5).includes('recover-ask'));
+  await group.run(20_000);
+  expect(holdsShare(group.state(5))).toBe(false);
+  expect(grants()).toBe(before);
+});
+
 test('a member that was away longer is granted nothing, holds back no change, and comes back by being reinstated', async () => {
   await fifthComesBackAfter(3);
   await group.until(() => group.epochOf(5) === 4);

@@ -14,7 +14,7 @@ import type { CoreState } from '../../src/protocol/state.ts';
 import { assembleValue, decodePublic, judge } from '../../src/protocol/validity.ts';
 import type { Accepted, Value } from '../../src/protocol/value.ts';
 import { flipped } from '../protocol/support.ts';
-import type { Group } from '../support/group.ts';
+import { type Group, groupWithKey } from '../support/group.ts';
 import { fired, fivePeers, forge, messageIn } from './support.ts';
 
 const at = <T>(list: readonly T[], position: number): T => {
@@ -105,6 +105,9 @@ test('every member judges a proposal, and every change of it, alike: nothing but
     'another peer': { roster: [{ ...member, peer: 'peer-9999' }, ...value.roster.slice(1)] },
     'another epoch key': {
       roster: [{ ...member, epochKey: flipped(member.epochKey) }, ...value.roster.slice(1)],
+    },
+    'an older epoch key': {
+      roster: [{ ...member, keyEpoch: member.keyEpoch - 1 }, ...value.roster.slice(1)],
     },
     'members unsorted': { roster: [...value.roster].reverse() },
     threshold: { threshold: 2 },
@@ -248,6 +251,20 @@ test('a value that is truly made of the Attend of a suspended member too is not 
   group.intercept = null;
   expect(headOf(group.state(1)).suspended.map(({ index }) => index)).toEqual([5]);
 
+  await countsTheFifthInVain(group, 'it counts a suspended member');
+});
+
+test('nor is one that is made of the Attend of a member that was away too long', async () => {
+  const group = await groupWithKey({ peers: 5, threshold: 3, absentEpochsMax: 1 });
+  await group.stop(5);
+  for (const _ of [2, 3]) await group.refresh(1);
+  await group.restart(5);
+  await group.until(() => group.epochOf(5) === 3);
+  await countsTheFifthInVain(group, 'it counts a member that was away too long');
+});
+
+/** The first four judge the next value as it is proposed, and as it would be if p5 had attended too. */
+async function countsTheFifthInVain(group: Group, why: string): Promise<void> {
   group.node(1).driver?.refresh();
   const { proposal, evidence } = await proposalIn(group, [1, 2, 3, 4]);
   const first = at(attendsOf(group.state(1), hex(proposal.value.plan)), 0).message;
@@ -259,10 +276,10 @@ test('a value that is truly made of the Attend of a suspended member too is not 
     const value = made(state, proposal, attends, proposal.value.accepted);
     expect(judge(state, value, { ...evidence, attends })).toEqual({
       verdict: 'invalid',
-      why: 'it counts a suspended member',
+      why,
     });
   }
-});
+}
 
 const byIndex = (attends: readonly Packet[]): Packet[] =>
   [...attends].sort((a, b) => decode(attendSchema, a.body).by - decode(attendSchema, b.body).by);

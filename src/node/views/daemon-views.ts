@@ -197,7 +197,7 @@ export function epochView(state: CoreState, epoch: number, wallMs: number): Epoc
     (parent?.roster ?? [])
       .filter((before) => {
         const after = memberAt(value.roster, before.index);
-        return after?.peer === before.peer && !sameBytes(after.epochKey, before.epochKey);
+        return after?.peer === before.peer && after.keyEpoch === epoch;
       })
       .map(({ index }) => index),
   );

@@ -24,12 +24,9 @@ export function destroyedKeysHeld(state: CoreState): HeldKey[] {
     const destroyed = parent.keys.filter(({ id }) => !value.keys.some((key) => sameBytes(key.id, id)));
     if (destroyed.length === 0) return [];
     const members = head.roster
-      .filter(({ index, peer, epochKey }) => {
-        const then = value.roster.find((member) => member.peer === peer);
+      .filter(({ index, peer, keyEpoch }) => {
         const held = parent.roster.some((member) => member.peer === peer);
-        return (
-          held && then !== undefined && sameBytes(then.epochKey, epochKey) && readys[index] === undefined
-        );
+        return held && keyEpoch <= value.epoch && readys[index] === undefined;
       })
       .map(({ name }) => name);
     return members.length === 0 ? [] : destroyed.map(({ name }) => ({ name, epoch: value.epoch, members }));
