@@ -38,7 +38,7 @@ import { receiveChoice, summed } from './recovery/summing.ts';
 import { memberAt } from './roster.ts';
 import { rules } from './rules.ts';
 import { keep } from './say.ts';
-import type { CoreState } from './state.ts';
+import type { CoreState, Volatile } from './state.ts';
 import { Work } from './work.ts';
 
 /** A fixpoint is reached in a few passes; more means that two rules undo each other, which is a bug. */
@@ -223,8 +223,7 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
   if (message.epoch > current) {
     const small = carried.evidence === undefined && encode(carried).length <= limits.earlyBytesMax;
     if (message.epoch === current + 1) {
-      if (small)
-        work.volatile.early = [...work.volatile.early.slice(1 - limits.earlyMessages), { from, carried }];
+      if (small) work.volatile.early = bounded([...work.volatile.early, { from, carried }]);
     } else work.emit({ type: 'send', to: from, frame: summaryOf(work, true) });
     return;
   }
@@ -248,6 +247,14 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
     case 'ready':
       return receiveReady(work, message, carried);
   }
+}
+
+/** Over the bound the oldest of whoever sent most gives way: nobody can push out what others sent. */
+function bounded(early: Volatile['early']): Volatile['early'] {
+  if (early.length <= limits.earlyMessages) return early;
+  const senders = Object.groupBy(early, ({ from }) => from);
+  const [most] = Object.values(senders).sort((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
+  return early.filter((each) => each !== most?.[0]);
 }
 
 /** An Attend for a forced eviction that leaves fewer than the present one takes whoever remains over into its instance. */

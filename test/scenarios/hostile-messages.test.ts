@@ -174,20 +174,27 @@ test('what comes early for the next change is kept within a bound of messages an
     body,
     signatures: [{ operator: 0, signature: new Uint8Array(64) }],
   })) as unknown as Order[];
-  const tell = async (serial: number, extra: Omit<Carried, 'packet'> = {}) => {
+  const tell = async (serial: number, extra: Omit<Carried, 'packet'> = {}, by = 5) => {
     const keys = { epochKey: new Uint8Array(32).fill(serial), sealingKey: hash };
-    const attend = { type: 'attend', by: 5, epoch: epoch + 2, plan: hash, ...keys };
-    const frame = encode(forge(group.state(5), attend, extra));
+    const attend = { type: 'attend', by, epoch: epoch + 2, plan: hash, ...keys };
+    const frame = encode(forge(group.state(by), attend, extra));
     expect(frame.length > limits.earlyBytesMax).toBe(extra.orders !== undefined);
-    await group.node(1).driver?.dispatch({ type: 'frame', from: 'peer-0005', authenticated: true, frame });
+    await group
+      .node(1)
+      .driver?.dispatch({ type: 'frame', from: `peer-000${by}`, authenticated: true, frame });
   };
+  const waitingOf = (peer: string) =>
+    group.state(1).volatile.early.filter(({ from }) => from === peer).length;
   await tell(0, { orders });
   expect(group.state(1).volatile.early).toEqual([]);
   expect(refusals(group, 1, 'malformed')).toBe(0);
+  await tell(0, {}, 2);
   for (let serial = 0; serial < limits.earlyMessages + 50; serial += 1) {
     await tell(serial % 256);
-    expect(group.state(1).volatile.early).toHaveLength(Math.min(serial + 1, limits.earlyMessages));
+    expect(group.state(1).volatile.early).toHaveLength(Math.min(serial + 2, limits.earlyMessages));
   }
+  // Who floods pushes out its own.
+  expect(waitingOf('peer-0002')).toBe(1);
   // Nothing of it stays when the change that it came too early for is decided.
   await group.refresh(1);
   expect(group.state(1).volatile.early).toEqual([]);
