@@ -1,6 +1,6 @@
 /** The house rules that a machine can check: rooms, imports, determinism of the core, and the top level. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 /** What every room may import, itself apart; an arrow points only to what is listed. */
@@ -111,6 +111,26 @@ describe('the house', () => {
   test('has nothing else at its top level', () => expect(strangers(readdirSync(root))).toEqual([]));
 });
 
+/** Source files that a README names (`room/file.ts`, `room/{one,two}.ts`) and that are nowhere it can mean. */
+function namedInVain(readme: string, text: string, exists: (path: string) => boolean): string[] {
+  const named = [...text.matchAll(/`([\w./-]*)(?:\{([\w,-]+)\})?([\w./-]*\.ts)`/g)].flatMap(
+    ([, before = '', choices = '', after = '']) =>
+      choices.split(',').map((choice) => `${before}${choice}${after}`),
+  );
+  return named.filter((path) => ![dirname(readme), '.', 'src', 'test'].some((at) => exists(join(at, path))));
+}
+const readmes = filesBelow(src)
+  .concat(filesBelow(join(root, 'test')), join(root, 'README.md'))
+  .filter((path) => path.endsWith('.md'))
+  .map((path) => relative(root, path));
+
+describe('its READMEs', () => {
+  test.each(readmes)('%s names files that are there', (readme) => {
+    const text = readFileSync(join(root, readme), 'utf8');
+    expect(namedInVain(readme, text, (path) => existsSync(join(root, path)))).toEqual([]);
+  });
+});
+
 describe('each check can fail', () => {
   const tree = (file: string, text: string): Tree => ({ [file]: text });
 
@@ -134,6 +154,13 @@ describe('each check can fail', () => {
       wrongArrows(tree('cli/a.ts', "import { b } from '../crypto/b.ts';\nimport z from 'zod';")),
     ).toEqual([]);
     expect(wrongArrows(tree('crypto/a.ts', "// import { b } from '../node/b.ts';\n"))).toEqual([]);
+  });
+
+  test('a README that names a file of yesterday is found', () => {
+    const there = (path: string) => ['src/node/a.ts', 'src/node/use/b.ts', 'test/c.test.ts'].includes(path);
+    const named = (text: string) => namedInVain('src/node/README.md', text, there);
+    expect(named('`a.ts`, `node/use/b.ts`, `{a,use/b}.ts`, `c.test.ts`, d.ts')).toEqual([]);
+    expect(named('`b.ts` and `use/{b,d}.ts`')).toEqual(['b.ts', 'use/d.ts']);
   });
 
   test('an import without its ending is found', () => {
