@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { encode } from 'cborg';
 import { expect, test } from 'vitest';
 import { FileStore, recordBytesMax } from '../../src/node/store/file-store.ts';
 import { fromSystemError } from '../../src/node/store/store-error.ts';
@@ -37,6 +38,22 @@ function flipByte(path: string, position: number): void {
 }
 
 type Written = Awaited<ReturnType<typeof writtenStore>>;
+
+test('a store of another version of Holdfast is called whole, and left as it is', async () => {
+  const { folder, key } = await writtenStore();
+  const record = encode([1, 1, randomBytes(32)]); // as the first format had it
+  writeFileSync(key, Buffer.concat([record, createHash('sha256').update(record).digest()]));
+  const before = contentsOf(dirname(key));
+  const error = await storeIn(folder)
+    .open()
+    .catch((reason: Error) => reason);
+  expect(error).toMatchObject({ code: 'other-version', message: expect.stringContaining('is whole') });
+  expect(String(error)).not.toContain('reinstate');
+  expect(contentsOf(dirname(key))).toEqual(before);
+});
+
+const contentsOf = (folder: string) =>
+  readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'hex')]);
 
 test.each<[string, (files: Written) => void]>([
   ['a changed snapshot', ({ snapshot }) => flipByte(snapshot, 50)],

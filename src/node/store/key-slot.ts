@@ -1,28 +1,38 @@
 import { createHash } from 'node:crypto';
 import { decode, encode } from 'cborg';
 import type { Generation } from './frame.ts';
+import { StoreError } from './store-error.ts';
 
 /** The two files that take turns in holding the store key. */
 export const slotNames = ['key-a', 'key-b'] as const;
 
 export type SlotName = (typeof slotNames)[number];
 
-const formatVersion = 1;
+/** Of the vault, of its records, and of the values in `chain/`: another version reads none of them. */
+const formatVersion = 2;
 const checksumBytes = 32;
 
-/** The bytes of a slot: CBOR `[1, generation, store key]` and its SHA-256. */
+/** The bytes of a slot: CBOR `[format, generation, store key]` and its SHA-256. */
 export function writeSlot({ number, storeKey }: Generation): Uint8Array {
   const record = encode([formatVersion, number, storeKey]);
   return new Uint8Array(Buffer.concat([record, checksum(record)]));
 }
 
-/** `undefined` for anything that `writeSlot` did not write, a wiped slot among them. */
+/**
+ * `undefined` for anything that `writeSlot` did not write, a wiped slot among them. Throws `other-version` for what it wrote
+ * in another version of Holdfast.
+ */
 export function readSlot(bytes: Uint8Array | undefined): Generation | undefined {
   if (bytes === undefined || bytes.length < checksumBytes) return undefined;
   const record = bytes.subarray(0, bytes.length - checksumBytes);
   if (!checksum(record).equals(bytes.subarray(record.length))) return undefined;
   const [version, number, storeKey] = decode(record) as [number, number, Uint8Array];
-  return version === formatVersion ? { number, storeKey } : undefined;
+  if (version !== formatVersion)
+    throw new StoreError(
+      'other-version',
+      `this home is whole, but of another version of Holdfast (format ${version}; this one reads ${formatVersion}): use that version`,
+    );
+  return { number, storeKey };
 }
 
 function checksum(record: Uint8Array): Buffer {

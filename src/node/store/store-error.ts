@@ -3,6 +3,8 @@ export type StoreErrorCode =
   | 'locked'
   /** What lies on the disk is not what a store left there. */
   | 'damaged'
+  /** Whole, and in a format that this version does not read. */
+  | 'other-version'
   /** No space left, or a quota is used up. */
   | 'full'
   /** The folder, or its file system, cannot be written. */
