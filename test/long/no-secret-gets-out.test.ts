@@ -194,6 +194,9 @@ it('no secret of a whole run is in anything that it let out', async () => {
     await lab.start(name);
   }
   await untilRefreshed();
+  // Some secrets are in a store for a moment of a change only: stolen in so many that each kind is among them.
+  const missing = () => kindsInStores.some((kind) => !secrets.kinds.has(kind));
+  for (let change = 0; change < 20 && missing(); change += 1) await untilRefreshed();
   for (const name of lab.names) {
     await askEverything(name);
     for (const args of [['status'], ['epochs', '--json'], ['doctor'], ['audit', '--json'], ['peers']])
