@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { compileCache } from '../../src/lab/command.ts';
 
-const folder = new URL('./golden', import.meta.url);
+const folder = new URL('./golden/', import.meta.url);
 const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
 
 interface Step {

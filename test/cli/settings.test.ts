@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { cipherNames } from '../../src/cipher/local-cipher.ts';
 import { parseSettings, settingNames, settingsText } from '../../src/node/settings.ts';
 
-const config = new URL('../../config', import.meta.url);
+const config = new URL('../../config/', import.meta.url);
 const examples = readdirSync(config, { recursive: true, encoding: 'utf8' }).filter((file) =>
   file.endsWith('.yaml'),
 );
