@@ -51,13 +51,19 @@ test('too few reachable peers are named for signing and for refreshing', async (
   await group.stopAll();
 });
 
-test('what every change passes through is no problem at first, and then says who is missing', async () => {
+/** A 2-of-3 group whose refresh waits for p3, which is stopped. */
+async function waitingForTheThird(): Promise<Group> {
   const group = new Group({ peers: 3, threshold: 2 });
   await group.start();
   await group.createKey();
   await group.stop(3);
   group.node(1).driver?.refresh();
   await group.until(() => Object.keys(group.state(1).durable.attends).length === 2);
+  return group;
+}
+
+test('what every change passes through is no problem at first, and then says who is missing', async () => {
+  const group = await waitingForTheThird();
   const codes = () => {
     const clocks = { nowMs: group.time.now(), wallMs: group.time.clock().wallMs() };
     const change = changeView(group.state(1), clocks);
@@ -71,12 +77,7 @@ test('what every change passes through is no problem at first, and then says who
 });
 
 test('a forced eviction is advised only when a change has waited for minutes', async () => {
-  const group = new Group({ peers: 3, threshold: 2 });
-  await group.start();
-  await group.createKey();
-  await group.stop(3);
-  group.node(1).driver?.refresh();
-  await group.until(() => Object.keys(group.state(1).durable.attends).length === 2);
+  const group = await waitingForTheThird();
   const remedyAfter = (ms: number): string => {
     const clocks = { nowMs: group.time.now(), wallMs: group.time.clock().wallMs() };
     const change = changeView(group.state(1), clocks);
