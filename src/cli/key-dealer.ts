@@ -13,6 +13,7 @@ import type { SharingParameters } from '../crypto/rsa-sharing.ts';
 import { envelopeContext, packNumber } from '../node/driver/sealing.ts';
 import type { CreationView } from '../node/views/view.ts';
 import { decode, encode, hex, numberBytes, sameBytes } from '../protocol/codec.ts';
+import { draftOf, keyIdOf, planOf } from '../protocol/draft.ts';
 import type { Genesis } from '../protocol/genesis.ts';
 import {
   type Attend,
@@ -21,12 +22,10 @@ import {
   type DealingPublic,
   digestOfDealing,
 } from '../protocol/messages.ts';
-import { type Action, draftOf, hashOfOrder, keyIdOf, type Order, planOf } from '../protocol/order.ts';
+import { type CreateKey, hashOfOrder, type Order } from '../protocol/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../protocol/packet.ts';
 import { memberAt, quorumOf } from '../protocol/roster.ts';
 import type { KeyUse, Value } from '../protocol/value.ts';
-
-type CreateKey = Extract<Action, { type: 'create-key' }>;
 
 /** System randomness XOR the local cipher's keystream under a fresh key (§3 "The local cipher"). */
 const mixedRandom =

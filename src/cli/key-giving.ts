@@ -81,13 +81,13 @@ async function dealUntilDecided(options: {
 }): Promise<Value> {
   const { chain, daemon, home, dealer, keys, timeoutMs } = options;
   const { seed } = keys[0] as SigningKey;
-  let order: Order = makeOrder(home, await chain.head(), dealer.action, keys);
+  let order: Order = makeOrder(home, await chain.head(), [dealer.action], keys);
   await daemon.submitOrder(order);
   let shown = '';
   const step = async (): Promise<Value | null> => {
     const head = await chain.head();
     if (head.lastOrder >= order.body.sequence) {
-      if (tookEffect(dealer.action, head)) return head;
+      if (tookEffect(order, head)) return head;
       throw new CommandError(
         'failed',
         `another order with number ${order.body.sequence} was carried out instead; run this again`,
@@ -95,7 +95,7 @@ async function dealUntilDecided(options: {
     }
     if (dealer.renew(head)) {
       progress(`epoch ${head.epoch} was decided without the key; its shares are made and dealt anew`);
-      order = makeOrder(home, head, dealer.action, keys); // in the place of the first, on a later value
+      order = makeOrder(home, head, [dealer.action], keys); // in the place of the first, on a later value
       await daemon.submitOrder(order);
     }
     const view = await daemon.creation(order);

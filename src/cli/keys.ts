@@ -10,8 +10,8 @@ import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../cr
 import { openHome } from '../node/home.ts';
 import { type KeyView, publicKeyOf } from '../node/views/view.ts';
 import { fromHex, hex } from '../protocol/codec.ts';
+import { keyIdOf } from '../protocol/draft.ts';
 import { limits } from '../protocol/limits.ts';
-import { keyIdOf } from '../protocol/order.ts';
 import { durationText, durationWithin, optionsOf } from './context.ts';
 import { CommandError, readInput } from './terminal.ts';
 

@@ -88,8 +88,8 @@ export function signersOf(order: Order, { genesis }: Cluster): number[] {
 
 /** An order with all that an operator should know before it signs; the document of `--json`. */
 export interface OrderFacts {
-  action: Action['type'];
-  words: string;
+  /** In the order in which they take effect, all of them or none. */
+  actions: { type: Action['type']; words: string }[];
   cluster: string;
   clusterName: string;
   sequence: number;
@@ -102,10 +102,9 @@ export interface OrderFacts {
 
 /** Throws `CommandError` for a false signature. */
 export function factsOf(order: Order, of: Cluster, head: Value | null): OrderFacts {
-  const { action, sequence, ancestorEpoch } = order.body;
+  const { actions, sequence, ancestorEpoch } = order.body;
   return {
-    action: action.type,
-    words: actionInWords(action, of, head),
+    actions: actions.map((action) => ({ type: action.type, words: actionInWords(action, of, head) })),
     cluster: hex(of.cluster),
     clusterName: of.genesis.name,
     sequence,
@@ -117,6 +116,10 @@ export function factsOf(order: Order, of: Cluster, head: Value | null): OrderFac
   };
 }
 
+/** All that an order does, on one line. */
+export const actionsInWords = ({ actions }: Pick<OrderFacts, 'actions'>): string =>
+  actions.map(({ words }) => words).join('; ');
+
 /** Who has signed, and how many are needed. */
 export const signaturesInWords = ({ signedBy, needed, operators }: OrderFacts): string =>
   signedBy.length === 0
@@ -124,7 +127,7 @@ export const signaturesInWords = ({ signedBy, needed, operators }: OrderFacts): 
     : `signed by operator${signedBy.length === 1 ? '' : 's'} ${signedBy.join(', ')}: ${signedBy.length} of ${needed} needed (there are ${operators})`;
 
 export const orderInWords = (facts: OrderFacts): string[] => [
-  facts.words,
+  ...facts.actions.map(({ words }) => words),
   `order ${facts.sequence} of cluster ${facts.clusterName} (${facts.cluster.slice(0, 16)}…), made in epoch ${facts.ancestorEpoch}; ${facts.knownEpoch === null ? 'no epoch is known here' : `the newest known here is ${facts.knownEpoch}`}`,
   signaturesInWords(facts),
 ];

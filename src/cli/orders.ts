@@ -18,7 +18,7 @@ import {
   wipe,
   withOperator,
 } from './operators.ts';
-import { factsOf, signaturesInWords } from './order-words.ts';
+import { actionsInWords, factsOf, signaturesInWords } from './order-words.ts';
 import { CommandError, readInput, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
 import { untilDone } from './waiting.ts';
@@ -44,20 +44,19 @@ export const withOrder = (command: Command): Command =>
     new Option('--order-file <file>', 'write the order there instead, for other operators to sign'),
   );
 
-/** The order for `action` that follows `head`, with the signatures of `keys`. `ahead`: orders signed just before. */
+/** The order for these actions that follows `head`, with the signatures of `keys`. */
 export function makeOrder(
   home: Home,
   head: Value,
-  action: Action,
+  actions: readonly Action[],
   keys: readonly SigningKey[],
-  ahead = 0,
 ): Order {
   const body = {
     cluster: home.cluster,
     ancestor: hashOfValue(head),
     ancestorEpoch: head.epoch,
-    sequence: head.lastOrder + 1 + ahead,
-    action,
+    sequence: head.lastOrder + 1,
+    actions: [...actions],
   };
   return { body, signatures: signAsOperators(home, keys, hashOfOrder({ body, signatures: [] })) };
 }
@@ -70,8 +69,11 @@ export function memberNamed({ roster }: Value, name: string): Member {
   return member;
 }
 
-/** Whether `value` shows that the action was carried out. */
-export function tookEffect(action: Action, value: Value): boolean {
+/** Whether `value` shows that every action of the order was carried out. */
+export const tookEffect = ({ body }: Order, value: Value): boolean =>
+  body.actions.every((action) => shows(value, action));
+
+function shows(value: Value, action: Action): boolean {
   switch (action.type) {
     case 'create-key':
       return value.keys.some((key) => key.name === action.name && sameBytes(key.modulus, action.modulus));
@@ -112,11 +114,11 @@ function waitForOrder(
   order: Order,
   timeoutMs: number | undefined,
 ): Promise<Value> {
-  const { sequence, action } = order.body;
+  const { sequence } = order.body;
   const carriedOut = async (): Promise<Value | null> => {
     const head = await chain.head();
     if (head.lastOrder < sequence) return null;
-    if (!tookEffect(action, head))
+    if (!tookEffect(order, head))
       throw new CommandError(
         'failed',
         `another order with number ${sequence} was carried out instead; run this again`,
@@ -143,10 +145,10 @@ export function checkEnoughOperators(home: Home, options: OperatorOptions, other
 }
 
 /**
- * The whole of a command that is one order (or a few): sign, hand in, wait, say so. When `decide` gives a function, that
- * is called once the operators' keys are open: what it makes is not left behind by a wrong passphrase.
+ * The whole of a command that is one order, whatever it names: sign, hand in, wait, say so. When `decide` gives a function,
+ * that is called once the operators' keys are open: what it makes is not left behind by a wrong passphrase.
  */
-export async function runOrders(
+export async function runOrder(
   command: Command,
   decide: (head: Value, daemon: ApiClient, home: Home) => Promise<Action[] | (() => Action[])>,
   done: (value: Value, home: Home, daemon: ApiClient) => string | Promise<string>,
@@ -165,42 +167,37 @@ export async function runOrders(
     const decided = await decide(head, daemon, home);
     const keys = await openOperators(home, options);
     const actions = typeof decided === 'function' ? decided() : decided;
-    const orders = actions.map((action, at) => makeOrder(home, head, action, keys, at));
+    const order = makeOrder(home, head, actions, keys);
     wipe(keys);
     if (options.orderFile !== undefined)
-      return keepForOthers(options.orderFile, orders, home, head, options.json);
-    await handIn(orders, chain, daemon, options, (value) => done(value, home, daemon));
+      return keepForOthers(options.orderFile, order, home, head, options.json);
+    await handIn(order, chain, daemon, options, (value) => done(value, home, daemon));
   });
 }
 
-function keepForOthers(file: string, orders: readonly Order[], home: Home, head: Value, json: boolean): void {
-  const [order] = orders;
-  if (order === undefined || orders.length > 1)
-    throw new CommandError('usage', 'one order file holds one order');
+function keepForOthers(file: string, order: Order, home: Home, head: Value, json: boolean): void {
   writeOrderFile(file, order);
   const facts = factsOf(order, home, head);
   if (json) sayJson({ file, ...facts });
-  else say(`${file}: ${facts.words}\norder ${facts.sequence}, ${signaturesInWords(facts)}`);
+  else say(`${file}: ${actionsInWords(facts)}\norder ${facts.sequence}, ${signaturesInWords(facts)}`);
 }
 
-/** Hands orders in and, unless told otherwise, waits until the last one is carried out. */
+/** Hands an order in and, unless told otherwise, waits until it is carried out. */
 export async function handIn(
-  orders: readonly Order[],
+  order: Order,
   chain: VerifiedChain,
   daemon: ApiClient,
   options: WaitOptions & { json: boolean },
   done: (value: Value) => string | Promise<string>,
 ): Promise<void> {
-  for (const order of orders) await daemon.submitOrder(order);
-  const last = orders.at(-1);
-  if (last === undefined) return;
+  const { sequence } = order.body;
+  await daemon.submitOrder(order);
   if (!options.wait) {
-    if (options.json) sayJson({ orders: orders.map((order) => order.body.sequence), decided: false });
-    else say(`order ${last.body.sequence} is handed in; see holdfast status`);
+    if (options.json) sayJson({ order: sequence, decided: false });
+    else say(`order ${sequence} is handed in; see holdfast status`);
     return;
   }
-  const value = await waitForOrder(chain, daemon, last, options.timeout);
-  if (options.json)
-    sayJson({ orders: orders.map((order) => order.body.sequence), decided: true, epoch: value.epoch });
+  const value = await waitForOrder(chain, daemon, order, options.timeout);
+  if (options.json) sayJson({ order: sequence, decided: true, epoch: value.epoch });
   else say(`epoch ${value.epoch}: ${await done(value)}`);
 }

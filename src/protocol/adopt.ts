@@ -3,6 +3,7 @@ import { dropOldAccusations } from './accusation.ts';
 import { hex } from './codec.ts';
 import { keepOpenContradictions } from './contradiction.ts';
 import { checkLink, type Link } from './link.ts';
+import { admittedBy } from './order.ts';
 import { headOf, selfIn } from './queries.ts';
 import { endPauses } from './recovery/pauses.ts';
 import { noRecovery } from './recovery/state.ts';
@@ -69,8 +70,7 @@ export function adopt(work: Work, link: Link): void {
 /** Remembers the orders that admitted members of this value, and forgets those of members that left. */
 function keepAdmissions(work: Work, { value }: Link): void {
   for (const order of work.durable.plans[hex(value.plan)]?.orders ?? []) {
-    const { action } = order.body;
-    if (action.type === 'admit' || action.type === 'reinstate') work.put('admissions', action.peer, order);
+    for (const { peer } of admittedBy(order)) work.put('admissions', peer, order);
   }
   work.retain('admissions', (peer) => value.roster.some((member) => member.peer === peer));
 }

@@ -4,10 +4,11 @@ import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
 import { hex, sameBytes } from './codec.ts';
 import { compareWithShown } from './contradiction.ts';
+import { type Draft, draftOf, planOf } from './draft.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Attend, Carried } from './messages.ts';
-import { checkOrder, type Draft, draftOf, type Order, orderId, planOf } from './order.ts';
+import { checkOrder, forcedEvictionIn, type Order, orderId } from './order.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -129,7 +130,7 @@ export function narrows(view: View, remaining: readonly number[]): boolean {
 /** Takes up an order of the operator that fits; a forced eviction at once. */
 export function takeOrder(work: Work, order: Order): void {
   checkFits(work, order);
-  if (order.body.action.type !== 'force-evict') {
+  if (forcedEvictionIn(order) === null) {
     learnOrder(work, order);
     return;
   }
@@ -187,10 +188,10 @@ export function checkFits(view: View, order: Order): void {
       'bad-order',
       `the order was signed on another value of epoch ${ancestorEpoch} than this group's`,
     );
-  const { action } = order.body;
-  if (action.type === 'force-evict') {
+  const forced = forcedEvictionIn(order);
+  if (forced !== null) {
     draftOf(view.genesis, view.clusterId, parent, [order]);
-    if (!narrows(view, action.remaining))
+    if (!narrows(view, forced.remaining))
       throw new ProtocolError(
         'bad-order',
         'a forced eviction runs; only one that leaves fewer can replace it',

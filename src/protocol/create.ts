@@ -5,7 +5,14 @@ import { encode, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { clusterIdOf, type Genesis } from './genesis.ts';
 import { checkCommitments, checkFounding, checkLink, type Link } from './link.ts';
-import { hashOfOrder, type OperatorSignature, type Order, operatorSign, operatorsAgree } from './order.ts';
+import {
+  admittedBy,
+  hashOfOrder,
+  type OperatorSignature,
+  type Order,
+  operatorSign,
+  operatorsAgree,
+} from './order.ts';
 import type { Member } from './roster.ts';
 import { type CoreState, type Durable, emptyDurable, emptyVolatile, type Timing } from './state.ts';
 import { type Client, digestOfCommitments, hashOfValue, type Value } from './value.ts';
@@ -75,11 +82,8 @@ export function joinDurable(options: {
   const clusterId = clusterIdOf(genesis);
   if (!sameBytes(body.cluster, clusterId) || !operatorsAgree(genesis, order.signatures, hashOfOrder(order)))
     bad('the admission is not signed by the operators of this cluster');
-  if (
-    (body.action.type !== 'admit' && body.action.type !== 'reinstate') ||
-    body.action.peer !== peer ||
-    !sameBytes(body.action.epochKey, epochKey.publicKey)
-  )
+  const own = admittedBy(order).find((action) => action.peer === peer);
+  if (own === undefined || !sameBytes(own.epochKey, epochKey.publicKey))
     bad('the admission is for another peer or key');
   const first = links[0];
   if (first === undefined || !sameBytes(hashOfValue(first.value), body.ancestor))

@@ -1,10 +1,10 @@
 /** §4.2 Deal: fresh sub-shares with root 0 from every attending member that holds its share; Haves say who holds what. */
 import { accuse } from './accusation.ts';
 import { decode, encode, fromHex, hex, sameBytes } from './codec.ts';
+import type { Draft } from './draft.ts';
 import { ProtocolError } from './errors.ts';
 import type { CheckItem, Job, JobResult } from './io.ts';
 import { type Dealing, dealingSchema, digestOfDealing } from './messages.ts';
-import type { Draft } from './order.ts';
 import { type Packet, signPacket, verifyPacket } from './packet.ts';
 import {
   attendedPlans,

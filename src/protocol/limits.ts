@@ -9,6 +9,9 @@ export const limits = {
   rightsPerClientMax: 32,
   operatorsMax: 16,
   ordersPerPlanMax: 16,
+  /** What one order carries is done in one change, all of it or nothing. */
+  actionsPerOrderMax: 16,
+  orderBodyBytesMax: 60 * 1024,
   ordersPendingMax: 64,
   plansPerMemberMax: 18,
   /** Dealings that one value accepts: one of each member, and one of each key that is created. */
@@ -42,6 +45,9 @@ export const limits = {
 
 assert(limits.membersDefault <= limits.membersMax);
 assert(limits.ordersPerPlanMax <= limits.ordersPendingMax);
+// An order with all its signatures is handed in as one request, and an Attend with all its orders is one frame.
+assert(limits.orderBodyBytesMax + limits.operatorsMax * 128 <= limits.requestBytesMax);
+assert(limits.ordersPerPlanMax * limits.requestBytesMax <= limits.frameBytesMax / 2);
 assert(limits.dealingsMax === limits.membersMax + limits.keysMax);
 // One more order at a time makes a plan each, and there is the plan without orders.
 assert(limits.plansPerMemberMax >= limits.ordersPerPlanMax + 2);

@@ -4,17 +4,11 @@
  */
 import { z } from 'zod';
 import { encode, sameBytes, shape } from './codec.ts';
+import { draftOf, planOf } from './draft.ts';
 import { ProtocolError } from './errors.ts';
 import { clusterIdOf, type Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
-import {
-  draftOf,
-  type Order,
-  operatorSignatureSchema,
-  operatorsAgree,
-  orderSchema,
-  planOf,
-} from './order.ts';
+import { type Order, operatorSignatureSchema, operatorsAgree, orderSchema } from './order.ts';
 import { verifyPacket } from './packet.ts';
 import { type Member, memberAt, quorumOf } from './roster.ts';
 import { digestOfCommitments, hashOfValue, keyCommitmentsSchema, type Value, valueSchema } from './value.ts';

@@ -1,10 +1,10 @@
 /** §4.3 the leader's part: the set of dealings that it may accept, and the value that it proposes. */
 import { validProposalOf, votesPackets } from './agree.ts';
 import { fromHex, hex } from './codec.ts';
+import type { Draft } from './draft.ts';
 import { largestHeldWhole } from './held-whole.ts';
 import { limits } from './limits.ts';
 import { type Evidence, hashOfEvidence } from './messages.ts';
-import type { Draft } from './order.ts';
 import {
   attendedPlans,
   attendsOf,

@@ -1,12 +1,13 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
 import { fromHex, hex } from './codec.ts';
+import { type Draft, draftOf, planOf } from './draft.ts';
 import { ProtocolError } from './errors.ts';
 import type { KeySetting } from './io.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
 import type { Attend, Have, Vote } from './messages.ts';
-import { type Draft, draftOf, type Order, planOf } from './order.ts';
+import type { Order } from './order.ts';
 import { faultsOf, type Member, memberAt, quorumOf, sleeps } from './roster.ts';
 import { instanceIn, type Said } from './slots.ts';
 import type { CoreState, Entry, Hex } from './state.ts';

@@ -17,6 +17,7 @@ import { ProtocolError } from './errors.ts';
 import type { Input, JobResult, Output } from './io.ts';
 import { limits } from './limits.ts';
 import { type Carried, frameSchema, type Have, type Message, messageSchema } from './messages.ts';
+import { forcedEvictionIn } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import { headOf, isOfOtherInstance, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
@@ -259,8 +260,9 @@ function bounded(early: Volatile['early']): Volatile['early'] {
 
 /** An Attend for a forced eviction that leaves fewer than the present one takes whoever remains over into its instance. */
 function bringsNarrower(view: View, message: Message, { orders }: Carried): boolean {
-  const action = message.type === 'attend' && orders?.length === 1 ? orders[0]?.body.action : undefined;
-  return action?.type === 'force-evict' && narrows(view, action.remaining);
+  const order = message.type === 'attend' && orders?.length === 1 ? orders[0] : undefined;
+  const forced = order === undefined ? null : forcedEvictionIn(order);
+  return forced !== null && narrows(view, forced.remaining);
 }
 
 function receiveHave(work: Work, message: Have, carried: Carried): void {

@@ -5,6 +5,7 @@
 import { combineCommitments } from '../crypto/dealing.ts';
 import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from './codec.ts';
 import { contradicts } from './contradiction.ts';
+import { type Draft, draftOf, planOf } from './draft.ts';
 import { ProtocolError } from './errors.ts';
 import {
   type Attend,
@@ -15,7 +16,7 @@ import {
   type Have,
   haveSchema,
 } from './messages.ts';
-import { type Draft, draftOf, type Order, planOf } from './order.ts';
+import type { Order } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import {
   attendsOf,
@@ -59,8 +60,7 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
     const made = draft.created.find(({ key }) => part !== undefined && sameBytes(key.id, part.key));
     if (half.parts.length !== 1 || part === undefined || made === undefined)
       return bad('it creates no key of this plan');
-    const action = made.order.body.action;
-    const ordered = action.type === 'create-key' ? action.commitments : [];
+    const ordered = made.action.commitments;
     if (
       ordered.length !== part.commitments.length ||
       ordered.some((c, m) => !sameBytes(c, part.commitments[m] as Uint8Array))
@@ -94,7 +94,7 @@ export function nextCommitments(view: View, draft: Draft, halves: readonly Deali
   const { value, commitments } = headLink(view);
   return draft.keys.map((key) => {
     const made = draft.created.find((creation) => creation.key === key);
-    if (made !== undefined) return (made.order.body.action as { commitments: Uint8Array[] }).commitments;
+    if (made !== undefined) return made.action.commitments;
     const at = value.keys.findIndex((old) => sameBytes(old.id, key.id));
     const lists = [
       commitments[at] as Uint8Array[],

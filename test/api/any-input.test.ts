@@ -28,7 +28,7 @@ const decrypt = { operation: 'decrypt', ...common, ciphertext: zeros(256), seali
 const order = {
   body: {
     ...{ cluster: zeros(32), ancestor: zeros(32), ancestorEpoch: 3, sequence: 4 },
-    action: { type: 'evict', index: 5 } as const,
+    actions: [{ type: 'evict', index: 5 } as const],
   },
   signatures: [{ operator: 0, signature }],
 };

@@ -29,7 +29,7 @@ const order: Order = {
     ancestor: bytes(32, 2),
     ancestorEpoch: 3,
     sequence: 4,
-    action: { type: 'evict', index: 5 },
+    actions: [{ type: 'evict', index: 5 }],
   },
   signatures: [{ operator: 0, signature: bytes(64, 6) }],
 };

@@ -27,9 +27,10 @@ import {
 } from '../../src/node/views/view.ts';
 import { fingerprintOf } from '../../src/protocol/admission.ts';
 import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/codec.ts';
+import { draftOf, planOf } from '../../src/protocol/draft.ts';
 import { checkFounding, type Link, precommitBody } from '../../src/protocol/link.ts';
 import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/protocol/messages.ts';
-import { draftOf, hashOfOrder, type Order, planOf } from '../../src/protocol/order.ts';
+import { hashOfOrder, type Order } from '../../src/protocol/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../../src/protocol/packet.ts';
 import { explainChoice, faultsOf, memberAt, quorumOf } from '../../src/protocol/roster.ts';
 import {
@@ -261,7 +262,7 @@ export class FakeGroup implements DaemonApi {
   async submitOrder(order: Order): Promise<void> {
     draftOf(this.home.genesis, this.home.cluster, this.head, [order]);
     this.pending = [order];
-    if (order.body.action.type !== 'create-key' && !this.holds) this.decide();
+    if (order.body.actions.every(({ type }) => type !== 'create-key') && !this.holds) this.decide();
     this.change();
   }
 

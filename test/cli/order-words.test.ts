@@ -92,7 +92,7 @@ describe('an order in words', () => {
 
   it('names members by number where their names are not known', () => {
     const facts = factsOf(orderOn(paper, head, { type: 'force-evict', remaining: [1, 2, 4] }), of, null);
-    expect(facts.words).toMatch(
+    expect(facts.actions[0]?.words).toMatch(
       /^evict by force all other members; member 1 \(its name is not known here\),/,
     );
     expect(orderInWords(facts)[1]).toMatch(/no epoch is known here$/);

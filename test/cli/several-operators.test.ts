@@ -94,9 +94,9 @@ describe('two of three operators', () => {
     expect(readFileSync(order).equals(written)).toBe(true);
     const signed = await bench.must(['order', 'sign', order, '--yes', '--json', ...as(z)]);
     expect(JSON.parse(signed)).toMatchObject({
-      ...{ file: order, action: 'add-client', sequence: 1, ancestorEpoch: 0, knownEpoch: 0 },
+      ...{ file: order, sequence: 1, ancestorEpoch: 0, knownEpoch: 0 },
       ...{ clusterName: 'bench', signedBy: [1, 3], needed: 2, operators: 3 },
-      words: expect.stringMatching(/^list client ci: sign with \*/),
+      actions: [{ type: 'add-client', words: expect.stringMatching(/^list client ci: sign with \*/) }],
     });
   });
 

@@ -9,7 +9,7 @@ import type { CoreState } from '../../src/protocol/state.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 
 const order = (sequence: number): Order =>
-  ({ body: { sequence, action: { type: 'evict', index: 2 } }, signatures: [] }) as unknown as Order;
+  ({ body: { sequence, actions: [{ type: 'evict', index: 2 }] }, signatures: [] }) as unknown as Order;
 const knowing = (...orders: Order[]): CoreState =>
   ({
     durable: {

@@ -2,17 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import { createKeyFromPrimes } from '../../src/crypto/key-creation.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { hex, numberBytes } from '../../src/protocol/codec.ts';
+import { decode, encode, hex, numberBytes } from '../../src/protocol/codec.ts';
+import { draftOf, keyIdOf, planOf } from '../../src/protocol/draft.ts';
+import { limits } from '../../src/protocol/limits.ts';
 import {
   type Action,
   checkOrder,
-  draftOf,
   hashOfOrder,
-  keyIdOf,
   type Order,
   operatorSign,
   operatorsAgree,
-  planOf,
+  orderSchema,
   signOrder,
 } from '../../src/protocol/order.ts';
 import type { Member } from '../../src/protocol/roster.ts';
@@ -70,7 +70,11 @@ describe('an order by itself', () => {
       'bad-order',
     );
     expect(check({ ...good, signatures: [{ ...signature, operator: 1 }] })).toBe('bad-order');
-    for (const change of [{ sequence: 2 }, { action: add('d') }, { ancestor: flipped(good.body.ancestor) }])
+    for (const change of [
+      { sequence: 2 },
+      { actions: [add('d')] },
+      { ancestor: flipped(good.body.ancestor) },
+    ])
       expect(check({ ...good, body: { ...good.body, ...change } })).toBe('bad-order');
   });
 
@@ -98,6 +102,67 @@ describe('an order by itself', () => {
     expect(by([0, 0])).toBe(false);
     expect(by([0, 1])).toBe(true);
     expect(by([2, 1])).toBe(true);
+  });
+});
+
+describe('an order with several actions', () => {
+  const of = (actions: readonly Action[], parent: Value = head) =>
+    draftOf(paper.genesis, paper.clusterId, parent, [orderOn(paper, parent, actions)]);
+
+  test('does them all in one change, each after the one before', () => {
+    const made = of([
+      add('ci'),
+      { type: 'evict', index: 2 },
+      add('cd'),
+      { type: 'remove-client', name: 'ci' },
+    ]);
+    expect(made.roster.map(({ name }) => name)).toEqual(['p1', 'p3', 'p4', 'p5']);
+    expect(made.clients.map(({ name }) => name)).toEqual(['cd']);
+    expect(made.lastOrder).toBe(1);
+  });
+
+  test('of which one does not fit is refused as a whole, wherever that one stands', () => {
+    const wrong: Action = { type: 'remove-client', name: 'nobody' };
+    for (const actions of [
+      [wrong, add('a')],
+      [add('a'), wrong],
+      [add('a'), wrong, add('b')],
+    ]) {
+      expect(() => of(actions)).toThrow('there is no client named nobody');
+      const [first, second] = [
+        orderOn(paper, head, add('c')),
+        orderOn(paper, head, actions, { sequence: 2 }),
+      ];
+      expect(refusalOf(() => draftOf(paper.genesis, paper.clusterId, head, [first, second]))).toBe(
+        'bad-order',
+      );
+    }
+  });
+
+  test('carries a forced eviction only alone', () => {
+    const force: Action = { type: 'force-evict', remaining: [1, 2, 3] };
+    expect(of([force]).forced).toEqual([1, 2, 3]);
+    for (const actions of [
+      [force, add('a')],
+      [add('a'), force],
+    ])
+      expect(() => of(actions)).toThrow('the only action of the only order');
+  });
+
+  test('is bounded in number and in bytes', () => {
+    const decoded = (actions: readonly Action[]) =>
+      refusalOf(() => decode(orderSchema, encode(orderOn(paper, head, actions))));
+    const some = (count: number) => Array.from({ length: count }, (_, at) => add(`c${at}`));
+    expect(decoded([])).toBe('malformed');
+    expect(decoded(some(limits.actionsPerOrderMax))).toBeNull();
+    expect(decoded(some(limits.actionsPerOrderMax + 1))).toBe('malformed');
+    const key: Action = {
+      ...{ type: 'create-key', name: 'big', use: 'sign', exponent: numberBytes(65537n) },
+      ...{ modulus: numberBytes(3n), base: numberBytes(3n), constant: numberBytes(3n) },
+      commitments: Array.from({ length: limits.membersMax }, () => new Uint8Array(512).fill(1)),
+    };
+    expect(decoded([key])).toBeNull();
+    expect(decoded([key, key])).toBe('malformed');
   });
 });
 

@@ -88,13 +88,18 @@ export function nextLink(
 }
 
 /** An order on `head`, the next in sequence, with any field changed before it is signed. */
-export function orderOn(paper: Paper, head: Value, action: Action, change: Partial<OrderBody> = {}): Order {
+export function orderOn(
+  paper: Paper,
+  head: Value,
+  actions: Action | readonly Action[],
+  change: Partial<OrderBody> = {},
+): Order {
   return signOrder(paper.genesis, paper.operatorSeeds[0] as Uint8Array, {
     cluster: paper.clusterId,
     ancestor: hashOfValue(head),
     ancestorEpoch: head.epoch,
     sequence: head.lastOrder + 1,
-    action,
+    actions: [actions].flat(),
     ...change,
   });
 }

@@ -152,7 +152,7 @@ test('its votes never count with ordinary ones, and a peer that restarts keeps t
   await group.restart(3);
   await group.until(() => group.settledAt(2), 60_000, 'the forced change');
   const link = group.state(3).durable.links[2]!;
-  expect(link.certificate.type === 'precommits' && link.certificate.forced?.body.action.type).toBe(
+  expect(link.certificate.type === 'precommits' && link.certificate.forced?.body.actions[0]?.type).toBe(
     'force-evict',
   );
   await group.run(1_000);
@@ -210,7 +210,7 @@ test('a forced order for another value, with too few left, or beside other order
     ancestor: hashOfValue(group.founding.value),
     ancestorEpoch: 0,
     sequence: head.lastOrder + 1,
-    action: { type: 'force-evict', remaining: [1, 2, 3] },
+    actions: [{ type: 'force-evict', remaining: [1, 2, 3] }],
   });
   await expect(group.node(1).driver?.submitOrder(stale)).rejects.toThrow('on the newest value');
   await group.stopAll();

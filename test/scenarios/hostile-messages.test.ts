@@ -169,7 +169,7 @@ test('what comes early for the next change is kept within a bound of messages an
     commitments: Array.from({ length: 64 }, () => new Uint8Array(512).fill(1)),
   };
   const hash = new Uint8Array(32);
-  const body = { cluster: hash, ancestor: hash, ancestorEpoch: 1, sequence: 1, action };
+  const body = { cluster: hash, ancestor: hash, ancestorEpoch: 1, sequence: 1, actions: [action] };
   const orders = Array.from({ length: 5 }, () => ({
     body,
     signatures: [{ operator: 0, signature: new Uint8Array(64) }],

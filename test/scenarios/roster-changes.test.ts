@@ -139,7 +139,7 @@ test('orders that do not fit into one change are carried out one after the other
         ancestor: hashOfValue(head),
         ancestorEpoch: head.epoch,
         sequence: head.lastOrder + 1 + at,
-        action,
+        actions: [action],
       }),
     );
   await group.until(

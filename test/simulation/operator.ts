@@ -5,9 +5,10 @@ import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { envelopeContext, packNumber } from '../../src/node/driver/sealing.ts';
 import { encode, fromHex, numberBytes, sameBytes } from '../../src/protocol/codec.ts';
 import { joinDurable } from '../../src/protocol/create.ts';
+import { keyIdOf } from '../../src/protocol/draft.ts';
 import { clusterIdOf } from '../../src/protocol/genesis.ts';
 import { digestOfDealing } from '../../src/protocol/messages.ts';
-import { type Action, hashOfOrder, keyIdOf, type Order, signOrder } from '../../src/protocol/order.ts';
+import { type Action, hashOfOrder, type Order, signOrder } from '../../src/protocol/order.ts';
 import { type Packet, signPacket } from '../../src/protocol/packet.ts';
 import { attendsOf, headOf } from '../../src/protocol/queries.ts';
 import { faultsOf } from '../../src/protocol/roster.ts';
@@ -72,7 +73,7 @@ export class Operator {
       ancestor: hashOfValue(head),
       ancestorEpoch: head.epoch,
       sequence: head.lastOrder + 1,
-      action,
+      actions: [action],
     });
     if (creation !== null && action.type === 'create-key')
       this.#creating.push({

@@ -26,6 +26,7 @@ import {
   readySchema,
   type Vote,
 } from '../../src/protocol/messages.ts';
+import { forcedEvictionIn } from '../../src/protocol/order.ts';
 import { type Packet, verifyPacket } from '../../src/protocol/packet.ts';
 import { holdsShare, selfIn } from '../../src/protocol/queries.ts';
 import { type Of, recoveryMessageSchema } from '../../src/protocol/recovery/messages.ts';
@@ -155,8 +156,7 @@ export class Oracle {
     if (parent === undefined || certificate.type !== 'precommits')
       return this.fail('1', `${peer.name} took up epoch ${value.epoch} out of order`);
     const voted = new Set<number>();
-    const action = certificate.forced?.body.action;
-    const remaining = action?.type === 'force-evict' ? action.remaining : null;
+    const remaining = certificate.forced ? (forcedEvictionIn(certificate.forced)?.remaining ?? null) : null;
     const deciders = parent.roster.filter(({ index }) => remaining?.includes(index) ?? true);
     for (const { by, signature } of certificate.votes) {
       const { forced, round } = certificate;

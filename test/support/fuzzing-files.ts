@@ -38,7 +38,7 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
   const order = {
     body: {
       ...{ cluster: mutator.bytes(32), ancestor: mutator.bytes(32), ancestorEpoch: 3, sequence: 4 },
-      action: { type: 'evict' as const, index: 2 },
+      actions: [{ type: 'evict' as const, index: 2 }],
     },
     signatures: [],
   };

@@ -16,12 +16,13 @@ import {
   joinDurable,
   signFounding,
 } from '../../src/protocol/create.ts';
+import { keyIdOf } from '../../src/protocol/draft.ts';
 import { durableFromRecords } from '../../src/protocol/durable-records.ts';
 import { clusterIdOf, type FaultModel, type Genesis } from '../../src/protocol/genesis.ts';
 import type { Job, Output } from '../../src/protocol/io.ts';
 import type { Link } from '../../src/protocol/link.ts';
 import { digestOfDealing, type Frame, frameSchema } from '../../src/protocol/messages.ts';
-import { type Action, hashOfOrder, keyIdOf, type Order, signOrder } from '../../src/protocol/order.ts';
+import { type Action, hashOfOrder, type Order, signOrder } from '../../src/protocol/order.ts';
 import { signPacket } from '../../src/protocol/packet.ts';
 import { attendsOf, headOf, holdsShare } from '../../src/protocol/queries.ts';
 import type { CoreState, Timing } from '../../src/protocol/state.ts';
@@ -344,14 +345,14 @@ export class Group {
   }
 
   /** Signs an order on the newest value that the peer knows and hands it to that peer. */
-  async order(by: number, action: Action): Promise<Order> {
+  async order(by: number, ...actions: Action[]): Promise<Order> {
     const head = headOf(this.state(by));
     const order = signOrder(this.genesis, this.operatorSeed, {
       cluster: clusterIdOf(this.genesis),
       ancestor: hashOfValue(head),
       ancestorEpoch: head.epoch,
       sequence: head.lastOrder + 1,
-      action,
+      actions,
     });
     await this.node(by).driver?.submitOrder(order);
     return order;

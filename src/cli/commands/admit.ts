@@ -12,7 +12,7 @@ import { type Client, hashOfValue } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import { confirmAll, type Newcomer, waitingPeers } from '../newcomers.ts';
 import { openOperators, signAsOperators, wipe } from '../operators.ts';
-import { checkEnoughOperators, type OrderOptions, runOrders, withOrder } from '../orders.ts';
+import { checkEnoughOperators, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { CommandError, progress, say, sayJson } from '../terminal.ts';
 
 interface AdmitOptions extends OrderOptions {
@@ -35,7 +35,7 @@ async function admit(command: Command, names: readonly string[]): Promise<void> 
   const { yes } = optionsOf<AdmitOptions>(command);
   if (names.length === 0)
     throw new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
-  await runOrders(
+  await runOrder(
     command,
     async (head, daemon, home) => {
       for (const name of names)

@@ -6,7 +6,7 @@ import { createClientFile } from '../../api/client-file.ts';
 import { operationSchema, schemeSchema } from '../../protocol/value.ts';
 import { checkName, collect, optionsOf, withDaemon } from '../context.ts';
 import { rightsInWords } from '../order-words.ts';
-import { runOrders, withOrder } from '../orders.ts';
+import { runOrder, withOrder } from '../orders.ts';
 import { CommandError, faint, progress, say, sayJson, sayTable, warn } from '../terminal.ts';
 import { VerifiedChain } from '../verified-chain.ts';
 import { clientOpenCommand } from './client-open.ts';
@@ -56,7 +56,7 @@ const addCommand = (): Command =>
     .action(async (name: string, _, command: Command) => {
       const options = optionsOf<AddOptions>(command);
       let file = options.out;
-      await runOrders(
+      await runOrder(
         command,
         async (head, _daemon, home) => {
           checkName('client', name);
@@ -91,7 +91,7 @@ const removeCommand = (): Command =>
     .description('take a client off the list')
     .argument('<name>')
     .action(async (name: string, _, command: Command) => {
-      await runOrders(
+      await runOrder(
         command,
         async (head) => {
           if (!head.clients.some((client) => client.name === name))

@@ -3,7 +3,7 @@ import type { Action } from '../../protocol/order.ts';
 import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf } from '../context.ts';
 import { forcedRisk } from '../order-words.ts';
-import { memberNamed, type OrderOptions, runOrders, withOrder } from '../orders.ts';
+import { memberNamed, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkForced } from '../reach.ts';
 import { CommandError, confirmTyped, warn } from '../terminal.ts';
 
@@ -24,7 +24,7 @@ export const evictCommand = (): Command =>
     .option('--yes <names...>', 'with --forced: these are gone for good, for scripts, which cannot be asked')
     .action(async (names: string[], _, command: Command) => {
       const { forced, yes, orderFile } = optionsOf<EvictOptions>(command);
-      await runOrders(
+      await runOrder(
         command,
         async (head, daemon, home): Promise<Action[]> => {
           const leaving = names.map((name) => memberNamed(head, name));

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { ApiClient } from '../../api/client.ts';
 import { interruption, optionsOf } from '../context.ts';
-import { type OrderOptions, runOrders, withOrder } from '../orders.ts';
+import { type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { CommandError, confirmTyped } from '../terminal.ts';
 
 /** How long the command waits for the erasure itself, which follows the decision. */
@@ -14,7 +14,7 @@ export const keyDestroyCommand = (): Command =>
     .option('--yes <name>', 'the same name again, instead of typing it')
     .action(async (name: string, _, command: Command) => {
       const { yes } = optionsOf<OrderOptions & { yes?: string }>(command);
-      await runOrders(
+      await runOrder(
         command,
         async (head) => {
           if (!head.keys.some((key) => key.name === name))

@@ -14,7 +14,7 @@ import {
   wipe,
   withOperator,
 } from '../operators.ts';
-import { actionInWords, factsOf, orderInWords, signaturesInWords, signersOf } from '../order-words.ts';
+import { actionsInWords, factsOf, orderInWords, signaturesInWords, signersOf } from '../order-words.ts';
 import { handIn, orderLine, readOrderFile, type WaitOptions, withWait } from '../orders.ts';
 import { checkForced, checkReach } from '../reach.ts';
 import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
@@ -82,7 +82,7 @@ const submitCommand = (): Command =>
       const options = optionsOf<WaitOptions>(command);
       const order = await readOrderFile(file);
       await withDaemon(command, async (daemon, home) => {
-        const { cluster, action } = order.body;
+        const { cluster, actions } = order.body;
         if (!sameBytes(cluster, home.cluster))
           throw new CommandError('refused', 'the order is for another cluster; it was not handed in');
         const { operatorsNeeded } = home.genesis;
@@ -94,11 +94,13 @@ const submitCommand = (): Command =>
           );
         const chain = new VerifiedChain(home, daemon);
         const head = await chain.head();
-        if (action.type === 'raise-threshold' && action.threshold > head.threshold)
-          await checkReach(action.threshold, head, daemon, home.genesis);
-        if (action.type === 'force-evict') await checkForced(action.remaining, head, daemon, home.genesis);
-        const words = actionInWords(action, home, head);
-        await handIn([order], chain, daemon, options, () => `carried out: ${words}`);
+        for (const action of actions) {
+          if (action.type === 'raise-threshold' && action.threshold > head.threshold)
+            await checkReach(action.threshold, head, daemon, home.genesis);
+          if (action.type === 'force-evict') await checkForced(action.remaining, head, daemon, home.genesis);
+        }
+        const words = actionsInWords(factsOf(order, home, head));
+        await handIn(order, chain, daemon, options, () => `carried out: ${words}`);
       });
     });
 

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { explainChoice, quorumOf } from '../../protocol/roster.ts';
 import { optionsOf } from '../context.ts';
 import { confirmAll, type Newcomer, waitingPeers } from '../newcomers.ts';
-import { memberNamed, runOrders, withOrder } from '../orders.ts';
+import { memberNamed, runOrder, withOrder } from '../orders.ts';
 import { warn } from '../terminal.ts';
 
 export const reinstateCommand = (): Command =>
@@ -12,7 +12,7 @@ export const reinstateCommand = (): Command =>
     .option('--yes <fingerprint>', 'this fingerprint is right: for scripts, which cannot be asked')
     .action(async (name: string, _, command: Command) => {
       const { yes } = optionsOf<{ yes?: string }>(command);
-      await runOrders(
+      await runOrder(
         command,
         async (head, daemon, home) => {
           const { index } = memberNamed(head, name);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
-import { type OrderOptions, runOrders, withOrder } from '../orders.ts';
+import { type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkReach } from '../reach.ts';
 import { CommandError, confirm, progress } from '../terminal.ts';
 
@@ -12,7 +12,7 @@ const raiseCommand = (): Command =>
     .option('--yes', 'do not ask', false)
     .action(async (threshold: number, _, command: Command) => {
       const { yes, orderFile } = optionsOf<OrderOptions & { yes: boolean }>(command);
-      await runOrders(
+      await runOrder(
         command,
         async (head, daemon, home) => {
           if (threshold <= head.threshold)

@@ -58,7 +58,8 @@ export type AuditEntry =
       outcome: 'accepted' | 'refused';
       order: string;
       sequence: number;
-      action: string;
+      /** What it does, in the order in which it does it. */
+      actions: string[];
       code: string | null;
     }
   | { event: 'epoch'; phase: 'decided' | 'retired'; epoch: number; value: string }

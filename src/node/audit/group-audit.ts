@@ -81,7 +81,8 @@ function refusedBy(error: unknown): string | null {
 }
 
 function orderEntry(order: Order, by: OrderEntry['by'], code: string | null): OrderEntry {
-  const { sequence, action } = order.body;
+  const { sequence } = order.body;
+  const actions = order.body.actions.map(({ type }) => type);
   const outcome = code === null ? 'accepted' : 'refused';
-  return { event: 'order', by, outcome, order: hex(hashOfOrder(order)), sequence, action: action.type, code };
+  return { event: 'order', by, outcome, order: hex(hashOfOrder(order)), sequence, actions, code };
 }
