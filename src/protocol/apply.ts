@@ -115,6 +115,16 @@ export function tried(work: Work, epoch: number, trials: Trials): void {
   work.rule('ready', { epoch });
 }
 
+/** A Ready is newer than what its member last said of itself in a summary. */
+function saysByReady(work: Work, { by, epoch }: Ready): void {
+  const peer = memberAt(headOf(work).roster, by)?.peer;
+  if (peer === undefined || work.volatile.saidOfSelf[peer] === undefined) return;
+  work.volatile.saidOfSelf = {
+    ...work.volatile.saidOfSelf,
+    [peer]: { epoch, holds: epoch, signs: 'yes' },
+  };
+}
+
 /** Keeps a verified Ready of the newest epoch. */
 export function receiveReady(work: Work, message: Ready, carried: Carried): void {
   const { value } = headLink(work);
@@ -131,6 +141,7 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
   const liar = work.durable.blames[`${value.epoch}/${message.by}/false-trial`];
   if (liar !== undefined) return;
   keep(work, message, carried);
+  saysByReady(work, message);
   // It has its share: nothing to hold for, and nothing to wait for.
   if (work.volatile.recovery.hold?.recoverer === message.by) patch(work, { hold: null });
   endPauses(work, ({ index }) => index === message.by);

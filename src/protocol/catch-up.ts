@@ -10,7 +10,7 @@ import { limits } from './limits.ts';
 import type { Link } from './link.ts';
 import { type Carried, dealingSchema, digestOfDealing, type Frame } from './messages.ts';
 import type { Packet } from './packet.ts';
-import { headOf, retiredHead, selfIn, type View } from './queries.ts';
+import { headOf, holdsShare, retiredHead, selfIn, signsIn, type View } from './queries.ts';
 import { decodePublic } from './validity.ts';
 import type { Work } from './work.ts';
 
@@ -24,6 +24,13 @@ const heldMessages = (view: View): Carried[] =>
   (['attends', 'haves', 'votes', 'readys', 'proposals'] as const).flatMap((section) =>
     Object.values(view.durable[section]).map((entry) => entry.carried),
   );
+
+/** What this member can do, told so that the others can advise their people (§9). */
+function saidOfSelf(view: View): Pick<Summary, 'holds' | 'signs'> {
+  const epochs = [view.durable.own.head, ...Object.keys(view.durable.shares).map(Number)];
+  const held = epochs.filter((epoch) => holdsShare(view, epoch));
+  return { holds: held.length === 0 ? null : Math.max(...held), signs: signsIn(view) };
+}
 
 export function summaryOf(view: View, reply: boolean): Summary {
   const names = [
@@ -40,17 +47,21 @@ export function summaryOf(view: View, reply: boolean): Summary {
     seen: fromHex(names.join('')),
     wanted: wantedPublics(view),
     wallMs: Math.round(view.volatile.wallMs),
+    ...saidOfSelf(view),
     reply,
   };
 }
 
 /** Answers a summary: links to who is behind; else the messages, dealings and public halves that the sender lacks. */
 export function receiveSummary(work: Work, from: string, authenticated: boolean, summary: Summary): void {
-  if (authenticated)
+  if (authenticated) {
     work.volatile.clockAheadMs = {
       ...work.volatile.clockAheadMs,
       [from]: summary.wallMs - work.volatile.wallMs,
     };
+    const { epoch, holds, signs } = summary;
+    work.volatile.saidOfSelf = { ...work.volatile.saidOfSelf, [from]: { epoch, holds, signs } };
+  }
   const { head } = work.durable.own;
   if (summary.epoch > head) {
     work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });

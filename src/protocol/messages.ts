@@ -157,6 +157,10 @@ export const frameSchema = z.discriminatedUnion('type', [
     wanted: digests,
     /** The sender's wall clock, Unix milliseconds: only to name clocks that are wrong (§8). */
     wallMs: z.number().int().min(0),
+    /** The sender's word about itself, which advises people and decides nothing: the newest epoch of which it holds its share. */
+    holds: shape.epoch.nullable(),
+    /** Likewise whether it signs in the undecided change: `asking` until a restart is over, `no` when its store went back. */
+    signs: z.enum(['yes', 'asking', 'no']),
     reply: z.boolean(),
   }),
   z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),

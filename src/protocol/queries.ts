@@ -69,6 +69,14 @@ export function signingSecret(view: View): { index: number; secret: Uint8Array }
   return secret === undefined ? null : { index: self.index, secret };
 }
 
+/** Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once its store went back. */
+export function signsIn(view: View): 'yes' | 'asking' | 'no' {
+  const self = selfIn(view);
+  const holdsKey = self !== undefined && view.durable.epochSecrets[hex(self.epochKey)] !== undefined;
+  if (!holdsKey || view.durable.own.muted !== null) return 'no';
+  return view.volatile.recall === null ? 'yes' : 'asking';
+}
+
 /** Whether everything before the newest epoch is erased here: nobody attends the next change before (§4.5). */
 export const retiredHead = (view: View): boolean => view.durable.own.retired >= view.durable.own.head;
 

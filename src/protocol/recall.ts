@@ -3,6 +3,7 @@
  * itself included, has answered from durable records what it had signed. If its store lacks any of it, the store went back
  * in time, and the peer signs nothing until the next certificate.
  */
+import { summaryOf } from './catch-up.ts';
 import { decode, sameBytes } from './codec.ts';
 import { limits } from './limits.ts';
 import { type Message, messageSchema } from './messages.ts';
@@ -25,6 +26,8 @@ export function recall(work: Work): boolean {
   if (Object.keys(waiting.answered).length >= changeQuorum(work) - 1) {
     work.volatile.recall = null;
     work.rule('recalled', { epoch: waiting.epoch, answers: Object.keys(waiting.answered).length });
+    for (const peer of Object.keys(authenticated))
+      work.emit({ type: 'send', to: peer, frame: summaryOf(work, false) }); // the others' people are told that it takes part
     return true;
   }
   if (work.nowMs < waiting.askAtMs) return false;

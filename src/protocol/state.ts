@@ -147,6 +147,12 @@ export interface Durable {
   };
 }
 
+export interface SaidOfSelf {
+  epoch: number;
+  holds: number | null;
+  signs: 'yes' | 'asking' | 'no';
+}
+
 export interface Volatile {
   nowMs: number;
   wallMs: number;
@@ -154,6 +160,8 @@ export interface Volatile {
   authenticated: Record<string, true>;
   /** By how much each connected peer's wall clock was ahead of ours when it last said. */
   clockAheadMs: Record<string, number>;
+  /** What each connected member last said of itself in a summary of its `epoch`: it advises people, and decides nothing (§9). */
+  saidOfSelf: Record<string, SaidOfSelf>;
   /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
   recall: { epoch: number; answered: Record<string, true>; askAtMs: number } | null;
   /** When this member started, and when the first Attend of the undecided change came: what is shown as wrong waits a moment. */
@@ -229,6 +237,7 @@ export const emptyVolatile = (): Volatile => ({
   connected: {},
   authenticated: {},
   clockAheadMs: {},
+  saidOfSelf: {},
   recall: null,
   bootedAtMs: 0,
   gatheringSinceMs: null,

@@ -106,7 +106,9 @@ function take(work: Work, input: Input): void {
       const { [input.peer]: _, ...connected } = work.volatile.connected;
       const { [input.peer]: __, ...authenticated } = work.volatile.authenticated;
       const { [input.peer]: ___, ...clockAheadMs } = work.volatile.clockAheadMs;
+      const { [input.peer]: ____, ...saidOfSelf } = work.volatile.saidOfSelf;
       work.volatile.clockAheadMs = clockAheadMs;
+      work.volatile.saidOfSelf = saidOfSelf;
       work.volatile.connected = connected;
       work.volatile.authenticated = authenticated;
       return;

@@ -32,6 +32,8 @@ export const floodLies = {
           seen: new Uint8Array(),
           wanted: [],
           wallMs: 0,
+          holds: epoch,
+          signs: 'yes',
           reply: true,
         });
       }
