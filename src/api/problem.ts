@@ -30,6 +30,7 @@ export const problemKinds = {
   'headers-too-large': { status: 431, title: 'The request’s headers are too large' },
   internal: { status: 500, title: 'Something went wrong inside the daemon' },
   'not-enough-peers': { status: 503, title: 'Not enough peers answered', retryAfterS: 5 },
+  'not-founded': { status: 503, title: 'The cluster could not be founded', retryAfterS: 5 },
   'not-ready': { status: 503, title: 'This peer cannot serve uses of keys yet', retryAfterS: 5 },
   unwritable: { status: 503, title: 'The disk of this peer takes no writes', retryAfterS: 5 },
   overloaded: { status: 503, title: 'Too many uses of keys are under way', retryAfterS: 1 },

@@ -291,7 +291,7 @@ export const routes = {
     body: z.strictObject({ link: packed(linkSchema, limits.frameBytesMax) }),
     bodyBytesMax: apiLimits.frameBodyBytesMax,
     status: 204,
-    problems: ['refused'],
+    problems: ['refused', 'not-founded'],
   }),
   creation: route({
     method: 'GET',

@@ -5,8 +5,9 @@ import { type Command, Option } from 'commander';
 import { parse } from 'yaml';
 import { cipherNames } from '../cipher/local-cipher.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
-import { reachableAddresses, withFreePorts } from '../node/addresses.ts';
+import { reachableAddresses } from '../node/addresses.ts';
 import { createHome, type Home } from '../node/home.ts';
+import { HeldPorts } from '../node/network/held-ports.ts';
 import { identityFromSeed, identityToBytes, peerIdOf } from '../node/network/identity.ts';
 import { parseSettings, type Settings, SettingsError, settingsText } from '../node/settings.ts';
 import { fingerprintOf, type Invitation } from '../protocol/admission.ts';
@@ -47,7 +48,10 @@ export const defaultPeerName = (): string =>
     .replace(/^[^a-z0-9]+/, '')
     .slice(0, 63) || 'peer';
 
-/** The settings that the options describe, checked, with free ports in place of port 0. Throws `SettingsError`. */
+/**
+ * The settings that the options describe, checked, with free ports in place of port 0: an invitation names ports that stay.
+ * Throws `CommandError` for what no peer can have, and `ListenError` for an address that this machine does not give.
+ */
 async function settingsOf(name: string, options: PeerOptions): Promise<Settings> {
   const given: Record<string, unknown> = { name };
   for (const option of ['cipher', 'listen', 'announce', 'lobbyListen', 'bootstrap'] as const)
@@ -61,11 +65,12 @@ async function settingsOf(name: string, options: PeerOptions): Promise<Settings>
     given[assignment.slice(0, at)] = parse(assignment.slice(at + 1));
   }
   const settings = checkedSettings(given);
-  const ports = await withFreePorts([...settings.listen, ...settings.lobbyListen]);
+  const ports = await HeldPorts.take('this peer', [...settings.listen, ...settings.lobbyListen]);
+  await ports.release();
   return {
     ...settings,
-    listen: ports.slice(0, settings.listen.length),
-    lobbyListen: ports.slice(settings.listen.length),
+    listen: ports.addresses.slice(0, settings.listen.length),
+    lobbyListen: ports.addresses.slice(settings.listen.length),
   };
 }
 

@@ -265,7 +265,10 @@ const sayError = (line: string): void => void stderr.write(`${styled('red', 'hol
 
 const unwritable: Readonly<Record<string, string>> = { ENOSPC: 'the disk is full', EIO: 'the disk failed' };
 
-/** Runs the command line and sets the exit code. A bug shows its stack and exits with 1. */
+/**
+ * Runs the command line and sets the exit code. A bug shows its stack and exits with 1. After an error the process ends at
+ * once, whatever still listens, waits or computes in it: nothing that it could finish was asked for any more.
+ */
 export async function runCommand(run: () => Promise<unknown>): Promise<void> {
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     // A reader that stops early (`holdfast … | head`) is no error.
@@ -283,9 +286,7 @@ export async function runCommand(run: () => Promise<unknown>): Promise<void> {
     const explained = explain(error);
     const line = explained?.line ?? (error instanceof Error ? error.stack : String(error));
     sayError(String(line));
-    process.exitCode = exitCodes[explained?.outcome ?? 'failed'];
-    // What still computes in a thread, a search for primes, would keep the process for minutes.
-    if (error instanceof Stopped) process.exit();
+    process.exit(exitCodes[explained?.outcome ?? 'failed']);
   }
 }
 

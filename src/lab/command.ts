@@ -19,6 +19,8 @@ export interface CommandOptions {
   /** How late that comes; at once when left out. */
   inputAfterMs?: number;
   timeoutMs?: number;
+  /** Command words before the command's own, as for `spawnCommand`. */
+  launcher?: readonly string[];
 }
 
 export interface CommandResult {
@@ -65,7 +67,10 @@ export function spawnCommand(
 
 /** Runs `holdfast …args` to its end; killed when it takes longer than `timeoutMs`. */
 export async function runCommand(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
-  const child = spawnCommand(args, options.env, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawnCommand(args, options.env, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    launcher: options.launcher ?? [],
+  });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));

@@ -19,7 +19,8 @@ export class DaemonProcess {
   private exited: () => Promise<void> = async () => {};
   private client: ApiClient | null = null;
   private readonly outlives: boolean;
-  private readonly launcher: readonly string[];
+  /** Command words that start a program on this peer's machine. */
+  readonly launcher: readonly string[];
 
   /** `outlives`: the daemon goes on when this process ends. `launcher`: command words before its own. */
   constructor(

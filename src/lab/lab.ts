@@ -134,10 +134,11 @@ export class Lab {
     return this.peer(name).api;
   }
 
-  /** Runs a command in a peer's home, to its end. */
+  /** Runs a command in a peer's home and on its machine, to its end. */
   run(name: string, args: readonly string[], input?: string | Uint8Array): Promise<CommandResult> {
     const env = { HOLDFAST_HOME: join(this.dir, name), CREDENTIALS_DIRECTORY: this.credentials };
-    return runCommand(args, input === undefined ? { env } : { env, input });
+    const { launcher } = this.peer(name);
+    return runCommand(args, { env, launcher, ...(input === undefined ? {} : { input }) });
   }
 
   /** As `run`, for commands that must succeed; standard output. Rejects with `CommandFailure`. */
@@ -328,8 +329,8 @@ export class Lab {
     if (membersMax !== undefined) args.push('--members-max', String(membersMax));
     if (faults !== undefined) args.push('--faults', faults);
     args.push('--passphrase-work', '10', ...this.peerArguments(0));
-    this.invitation = (await this.must(name, args)).toString('utf8').trim();
     this.addPeer(name);
+    this.invitation = (await this.must(name, args)).toString('utf8').trim();
   }
 
   private peerArguments(at: number): string[] {

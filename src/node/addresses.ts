@@ -1,33 +1,6 @@
-/** Listen addresses made concrete: free ports for port 0, and the addresses under which others can reach them. */
-import { createServer, isIP } from 'node:net';
+/** The addresses under which others reach what listens here. */
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-
-/** Replaces every `/tcp/0` by a port that is free now, so that an invitation names ports that stay. */
-export async function withFreePorts(listen: readonly string[]): Promise<string[]> {
-  const probes = await Promise.all(
-    listen.map((address) => (/\/tcp\/0(\/|$)/.test(address) ? openProbe(address) : null)),
-  );
-  // All probes stay open until each has its port: no two addresses get the same one.
-  const concrete = listen.map((address, at) => {
-    const probe = probes[at];
-    if (probe == null) return address;
-    const bound = probe.address();
-    const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
-    return address.replace(/\/tcp\/0(?=\/|$)/, `/tcp/${port}`);
-  });
-  await Promise.all(probes.map((probe) => probe && new Promise((resolve) => probe.close(resolve))));
-  return concrete;
-}
-
-async function openProbe(address: string) {
-  const host = /^\/ip[46]\/([^/]+)\//.exec(address)?.[1];
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port: 0, ...(host === undefined ? {} : { host }) }, resolve);
-  });
-  return server;
-}
 
 /**
  * Where others reach what listens on `listen`, each ending in `/p2p/<peer>`: the announced addresses if there are

@@ -24,11 +24,14 @@ import type { Home } from './home.ts';
 import { LobbyService } from './lobby-service.ts';
 import type { Log } from './log.ts';
 import { addressesRecord, Membership } from './membership.ts';
+import { HeldPorts } from './network/held-ports.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
+import { ListenError } from './network/listen-error.ts';
 import type { MemberAddress } from './network/transport.ts';
 import { Newcomer } from './newcomer.ts';
 import type { Settings } from './settings.ts';
 import { FileStore } from './store/file-store.ts';
+import { StoreError } from './store/store-error.ts';
 import { creationView, epochViews, keyViews, planViews, statusView } from './views/daemon-views.ts';
 import { MachineTroubles } from './views/machine-troubles.ts';
 import {
@@ -95,6 +98,8 @@ class HoldfastDaemon implements Daemon {
   #audit: Audit | null = null;
   #member: Membership | null = null;
   #addresses: MemberAddress[] = [];
+  /** Where this peer will listen as a member: nobody else gets it while it waits to be one. */
+  #held: HeldPorts | null = null;
   #waitingIn: Promise<void> = Promise.resolve();
 
   constructor({ home, settings, log }: DaemonOptions) {
@@ -143,6 +148,10 @@ class HoldfastDaemon implements Daemon {
     const known = records.get(addressesRecord);
     if (known !== undefined) this.#addresses = cborDecode(known) as MemberAddress[];
     if (records.has('own')) {
+      await this.#tryLobby().catch((error: unknown) => {
+        if (!(error instanceof ListenError)) throw error;
+        this.#troubles.reportLobby(error);
+      });
       await this.#join(durableFromRecords(records), { fresh: false });
       this.#home.eraseFirstEpochSeed();
       if (headOf(this.#core()).epoch === 0 && this.#newcomer.isFounder)
@@ -151,8 +160,21 @@ class HoldfastDaemon implements Daemon {
     }
     // A founder asks nobody, but without its first epoch key it has nothing to found with: its store was taken away.
     const admission = this.#newcomer.admission();
+    await this.#tryLobby();
+    await this.#holdPorts();
     if (this.#newcomer.isFounder) await this.#lobby.open(null);
     else this.#waitingIn = this.#newcomer.wait(admission, this.#stopping.signal);
+  }
+
+  /** Throws `ListenError` when the lobby could not open here. */
+  async #tryLobby(): Promise<void> {
+    const ports = await HeldPorts.take('the lobby', this.#settings.lobbyListen);
+    await ports.release();
+  }
+
+  /** Throws `ListenError` when this peer could not listen as a member. */
+  async #holdPorts(): Promise<void> {
+    this.#held = await HeldPorts.take('the daemon', this.#settings.listen);
   }
 
   /** The first line says where this peer stands. */
@@ -177,6 +199,7 @@ class HoldfastDaemon implements Daemon {
     await this.#waitingIn;
     await this.#lobby.close();
     await this.#member?.stop();
+    await this.#held?.release();
     await this.#audit?.close();
     if (this.#storeOpen) await this.#store.close();
     await this.#workers.stop();
@@ -187,18 +210,28 @@ class HoldfastDaemon implements Daemon {
   async found(link: Link): Promise<void> {
     if (this.#member !== null) throw new DaemonError('refused', 'this cluster is founded already');
     const waiting = this.#lobby.waiting().map(({ body }) => ({ peer: body.peer, addresses: body.addresses }));
-    await this.#newcomer.found(link, waiting);
+    try {
+      await this.#newcomer.found(link, waiting);
+    } catch (error) {
+      if (error instanceof ProtocolError || error instanceof DaemonError || error instanceof StoreError)
+        throw error;
+      this.#log.error({ err: error }, 'the cluster could not be founded');
+      throw new DaemonError('not-founded', `the cluster is not founded: ${(error as Error).message}`);
+    }
     await this.#lobby.open(lobbyAfterFoundingMs);
   }
 
   async #become(durable: Durable, addresses: MemberAddress[]): Promise<void> {
     this.#addresses = addresses;
-    const member = await this.#join(durable, { fresh: true });
+    const member = this.#member ?? (await this.#join(durable, { fresh: true }));
     await member.saveAddresses();
     this.#home.eraseFirstEpochSeed();
   }
 
+  /** A start that fails leaves this peer as it was: it can be tried again. */
   async #join(durable: Durable, options: { fresh: boolean }): Promise<Membership> {
+    await this.#held?.release();
+    this.#held = null;
     const member = new Membership({
       home: this.#home,
       settings: this.#settings,
@@ -220,7 +253,14 @@ class HoldfastDaemon implements Daemon {
         this.#fail(error);
       },
     });
-    await member.start(options);
+    try {
+      await member.start(options);
+    } catch (error) {
+      await member.stop();
+      // What keeps the port is what is told; it is held again once it is free.
+      if (options.fresh) await this.#holdPorts().catch(() => {});
+      throw error;
+    }
     this.#member = member;
     this.#openedAudit().look(member.core);
     this.#changed();

@@ -11,15 +11,17 @@ import type { Link } from '../protocol/link.ts';
 import type { Order } from '../protocol/order.ts';
 import type { Durable } from '../protocol/state.ts';
 import { reachableAddresses } from './addresses.ts';
-import { systemClock } from './driver/clock.ts';
-import { type Home, replacePrivateFile } from './home.ts';
-import { admissionOf, waitInLobby } from './lobby-service.ts';
+import { pause, systemClock } from './driver/clock.ts';
+import { type Home, HomeError, replacePrivateFile } from './home.ts';
+import { admissionOf, type HandOut, waitInLobby } from './lobby-service.ts';
 import type { Log } from './log.ts';
 import { type Identity, identityFromBytes, peerIdOf } from './network/identity.ts';
 import type { MemberAddress } from './network/transport.ts';
 import type { Settings } from './settings.ts';
+import { StoreError } from './store/store-error.ts';
 import { DaemonError, type PeerView, type StatusView } from './views/view.ts';
 import {
+  cannotBegin,
   type WaitingSelf,
   waitingProblem,
   waitingSelfView,
@@ -37,6 +39,9 @@ export interface NewcomerOptions {
   /** The home, the store or the network failed. */
   onFailure: (error: Error) => void;
 }
+
+/** How long a peer that could not begin as a member waits before it asks the lobby again. */
+const beginAgainMs = 2_000;
 
 export class Newcomer {
   readonly #options: NewcomerOptions;
@@ -67,27 +72,49 @@ export class Newcomer {
     });
   }
 
-  /** Waits in the lobby of the invitation until the peer is a member, or `signal` aborts. */
+  /**
+   * Waits in the lobby of the invitation until the peer is a member, or `signal` aborts. What it is handed and cannot begin
+   * with is told and asked for again: a chain that is not true, or a machine that does not let it begin.
+   */
   async wait(admission: Admission, signal: AbortSignal): Promise<void> {
-    const { home, identity, log, onChange, onFailure } = this.#options;
-    const answer = await waitInLobby({
-      ...{ invitation: home.invitation, admission, identity, clock: systemClock, log, signal },
-      onAnswer: (heard) => {
-        const now = heard === null ? 'silent' : heard.status === 'refused' ? heard.reason : heard.status;
-        if (now === this.#lobbyState) return;
-        this.#lobbyState = now;
-        onChange();
-      },
-    });
-    if (answer === null) return;
+    const { home, identity, log } = this.#options;
+    while (!signal.aborted) {
+      const answer = await waitInLobby({
+        ...{ invitation: home.invitation, admission, identity, clock: systemClock, log, signal },
+        onAnswer: (heard) => {
+          // Told when it has begun: while it cannot begin, why it cannot stays.
+          if (heard?.status === 'admitted') return;
+          this.#show(heard === null ? 'silent' : heard.status === 'refused' ? heard.reason : heard.status);
+        },
+      });
+      if (answer === null || (await this.#begin(answer))) return;
+      await pause(systemClock, beginAgainMs, signal);
+    }
+  }
+
+  #show(state: string): void {
+    if (state === this.#lobbyState) return;
+    this.#lobbyState = state;
+    this.#options.onChange();
+  }
+
+  /** Becomes a member with what the lobby handed out, and says whether it did. */
+  async #begin({ order, links, addresses }: HandOut): Promise<boolean> {
+    const { log, onFailure } = this.#options;
     try {
-      if (answer.order === null) await this.found(answer.links[0] as Link, answer.addresses);
-      else await this.#join(answer.order, answer.links, answer.addresses);
+      if (order === null) await this.found(links[0] as Link, addresses);
+      else await this.#join(order, links, addresses);
+      return true;
     } catch (error) {
-      if (!(error instanceof ProtocolError || error instanceof DaemonError)) return onFailure(error as Error);
-      log.error({ err: error }, 'the lobby sent a chain that is not true');
-      this.#lobbyState = 'the lobby sent a chain that is not true';
-      onChange();
+      if (error instanceof StoreError || error instanceof HomeError) {
+        onFailure(error);
+        return true;
+      }
+      const untrue = error instanceof ProtocolError || error instanceof DaemonError;
+      const why = untrue ? 'the lobby sent a chain that is not true' : (error as Error).message;
+      if (`${cannotBegin}${why}` !== this.#lobbyState) log.error({ err: error }, 'this peer cannot begin');
+      this.#show(`${cannotBegin}${why}`);
+      return false;
     }
   }
 

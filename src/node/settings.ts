@@ -39,33 +39,47 @@ const fraction = z
   .min(0, 'must be at least 0')
   .lt(1, 'must be below 1');
 
+/** What an address may be made of, in this order: where, the port, and whose it is. */
 interface AddressForm {
-  /** It must end in /p2p/<peer id>. */
-  needsPeer?: boolean;
-  /** It is told to members, who look up no names for others. */
-  ipOnly?: boolean;
+  hosts: readonly string[];
+  peer: 'never' | 'maybe' | 'always';
+  example: string;
 }
 
-const isAddress = (text: string, { needsPeer = false, ipOnly = false }: AddressForm): boolean => {
+const ip = ['ip4', 'ip6'] as const;
+const names = ['dns', 'dns4', 'dns6'] as const;
+const forms = {
+  /** A socket of this machine; TCP is the only transport, so nothing may stand behind the port. */
+  listen: { hosts: ip, peer: 'never', example: '/ip4/0.0.0.0/tcp/4101' },
+  /** It is told to members, who look up no names for others. */
+  announce: { hosts: ip, peer: 'maybe', example: '/ip4/192.0.2.1/tcp/4101' },
+  lobbyAnnounce: { hosts: [...ip, ...names], peer: 'maybe', example: '/dns4/a.example/tcp/4100' },
+  bootstrap: { hosts: [...ip, ...names], peer: 'always', example: '/ip4/192.0.2.1/tcp/4101/p2p/12D3Koo…' },
+} as const satisfies Record<string, AddressForm>;
+
+const isAddress = (text: string, { hosts, peer }: AddressForm): boolean => {
   try {
-    const names = multiaddr(text)
+    const [host, port, ...rest] = multiaddr(text)
       .getComponents()
       .map((component) => component.name);
-    if (ipOnly && !names.some((name) => name === 'ip4' || name === 'ip6')) return false;
-    return names.includes('tcp') && (!needsPeer || names.includes('p2p'));
+    const ends = peer === 'never' ? [0] : peer === 'maybe' ? [0, 1] : [1];
+    return (
+      hosts.some((name) => name === host) &&
+      port === 'tcp' &&
+      ends.includes(rest.length) &&
+      rest.every((name) => name === 'p2p')
+    );
   } catch {
     return false;
   }
 };
-const addresses = (countMin: number, form: AddressForm = {}) => {
-  const example = form.needsPeer ? '/ip4/192.0.2.1/tcp/4101/p2p/12D3Koo…' : '/ip4/0.0.0.0/tcp/4101';
-  const message = `must be an address such as ${example}`;
+
+const addresses = (countMin: number, form: AddressForm) => {
+  const message = `must be an address such as ${form.example}`;
   return z
     .array(
       z.string({ error: message }).refine((text) => isAddress(text, form), message),
-      {
-        error: 'must be a list of addresses',
-      },
+      { error: 'must be a list of addresses' },
     )
     .min(countMin, `must name at least ${countMin} address`)
     .max(16, 'must name at most 16 addresses');
@@ -134,25 +148,27 @@ const table = {
     milliseconds(0, 60_000),
     10_000,
   ),
-  listen: setting('Where this peer listens for the other members.', addresses(1), ['/ip4/0.0.0.0/tcp/4101']),
+  listen: setting('Where this peer listens for the other members.', addresses(1, forms.listen), [
+    '/ip4/0.0.0.0/tcp/4101',
+  ]),
   announce: setting(
     'Addresses to tell the members instead of those of the network interfaces; /ip4 or /ip6, no names.',
-    addresses(0, { ipOnly: true }),
+    addresses(0, forms.announce),
     [],
   ),
   lobbyListen: setting(
     'Where newcomers ask for admission, while the operator has the lobby open.',
-    addresses(1),
+    addresses(1, forms.listen),
     ['/ip4/0.0.0.0/tcp/4100'],
   ),
   lobbyAnnounce: setting(
     'Addresses to write into invitations instead of those of the network interfaces.',
-    addresses(0),
+    addresses(0, forms.lobbyAnnounce),
     [],
   ),
   bootstrap: setting(
     'Addresses of members, each ending in /p2p/<peer id>, to try besides those already known; /dns4 and /dns6 too.',
-    addresses(0, { needsPeer: true }),
+    addresses(0, forms.bootstrap),
     [],
   ),
   mdns: setting('Whether members on the same network find each other by multicast DNS.', flag, true),

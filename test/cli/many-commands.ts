@@ -22,6 +22,10 @@ for (const [at, words] of commands.entries()) {
     };
   process.argv = [...own, ...words];
   process.exitCode = 0;
+  // What ends a process after an error ends only the command here.
+  process.exit = ((code?: number) => {
+    process.exitCode = code ?? process.exitCode ?? 0;
+  }) as typeof process.exit;
   // The address is another each time, so that the module runs again; what it imports stays.
   await import(`${main}?${at}`);
   result.code = Number(process.exitCode);

@@ -89,10 +89,14 @@ describe('settings', () => {
       'name: b\napiListen: 127.0.0.1:4180\napiCertificate: api.crt',
       'settings.yaml:3: apiCertificate and apiCertificateKey go together; set both, or neither',
     ],
+    ...['/ip4/127.0.0.1/tcp/1/ws', '/dns4/b.example/tcp/4101', '/ip4/127.0.0.1'].map((address) => [
+      `name: b\nlisten: [${address}]`,
+      `settings.yaml:2: listen must be an address such as /ip4/0.0.0.0/tcp/4101 (it is "${address}")`,
+    ]),
     ['name: b\nlisten: []', 'settings.yaml:2: listen must name at least 1 address (it is [])'],
     [
       'name: b\nannounce: [/dns4/b.example/tcp/4101]',
-      'settings.yaml:2: announce must be an address such as /ip4/0.0.0.0/tcp/4101 (it is "/dns4/b.example/tcp/4101")',
+      'settings.yaml:2: announce must be an address such as /ip4/192.0.2.1/tcp/4101 (it is "/dns4/b.example/tcp/4101")',
     ],
     [
       'name: b\nbootstrap: [/ip4/127.0.0.1/tcp/1]',

@@ -20,7 +20,9 @@ test('an address that is taken is named in the error, and the transport can be s
   const taken = await loopback.start(0, []);
   const [address] = taken.transport.addresses();
   const listen = [address!.replace(/\/p2p\/.*/, '')];
-  await expect(loopback.start(1, [], { listen })).rejects.toThrow(`cannot listen on ${listen[0]};`);
+  await expect(loopback.start(1, [], { listen })).rejects.toThrow(
+    `the daemon cannot listen on ${listen[0]}: another program listens there`,
+  );
   await loopback.start(1, []);
 });
 

@@ -1,15 +1,17 @@
 /** Opening and closing the lobby, several at once: they take turns, and no node is left behind. */
 import { expect, onTestFinished, test } from 'vitest';
-import { withFreePorts } from '../../src/node/addresses.ts';
 import { LobbyService } from '../../src/node/lobby-service.ts';
 import { silentLog } from '../../src/node/log.ts';
+import { HeldPorts } from '../../src/node/network/held-ports.ts';
 import { LobbyServer } from '../../src/node/network/lobby.ts';
 import { paperCluster } from '../protocol/support.ts';
 import { VirtualTime } from '../support/virtual-time.ts';
 import { testIdentity } from './loopback.ts';
 
 async function lobby(): Promise<LobbyServer> {
-  const listen = await withFreePorts(['/ip4/127.0.0.1/tcp/0']);
+  const ports = await HeldPorts.take('the lobby', ['/ip4/127.0.0.1/tcp/0']);
+  await ports.release();
+  const listen = ports.addresses;
   const handler = async (_peer: string, request: Uint8Array) => request;
   const server = new LobbyServer({ identity: await testIdentity(0), listen, handler });
   onTestFinished(() => server.stop());

@@ -13,7 +13,10 @@ import { optionsOf, withDaemon } from '../context.ts';
 import { confirmAll, type Newcomer, waitingPeers } from '../newcomers.ts';
 import { openOperators, signAsOperators, wipe } from '../operators.ts';
 import { checkEnoughOperators, type OrderOptions, runOrder, withOrder } from '../orders.ts';
-import { CommandError, progress, say, sayJson } from '../terminal.ts';
+import { CommandError, progress, say, sayJson, warn } from '../terminal.ts';
+
+/** A founder that begins at all connects within a few seconds. */
+const foundersPatienceMs = 15_000;
 
 interface AdmitOptions extends OrderOptions {
   yes?: string[];
@@ -98,9 +101,28 @@ async function found(
   const operators = signAsOperators(home, keys, hashOfValue(value));
   wipe(keys);
   await daemon.found(foundingLink(value, operators));
+  const missing = await missingFounders(daemon);
   const choice = explainChoice(count, genesis.threshold, genesis.faultModel);
-  if (options.json) sayJson({ epoch: 0, members: taken, choice });
+  if (options.json) sayJson({ epoch: 0, members: taken, missing, choice });
   else say(`epoch 0: the cluster is founded by ${taken.join(', ')}\n${choice}`);
+  if (missing.length > 0)
+    warn(
+      `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not up as a member yet: holdfast status says why there, and the daemon tries again by itself`,
+    );
+}
+
+/** Founders that have not connected as members after a while. */
+async function missingFounders(daemon: ApiClient): Promise<string[]> {
+  const missing = async (): Promise<string[]> =>
+    (await daemon.peers())
+      .filter(({ state, self, connected }) => state === 'member' && !self && !connected)
+      .map(({ name }) => name);
+  const everybody = async () => ((await missing()).length === 0 ? true : null);
+  const signal = AbortSignal.timeout(foundersPatienceMs);
+  await daemon.until(everybody, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+  return missing();
 }
 
 /** The client that `cluster init` made for the operator, who may use every key; none if it was told to make none. */

@@ -20,9 +20,9 @@ import { defaultQueueBounds, type QueueBounds } from './frame-stream.ts';
 import { rosterGater } from './gater.ts';
 import { Gossip, gossipsubOptions } from './gossip.ts';
 import { Handshake } from './handshake.ts';
+import { listenErrorOf } from './held-ports.ts';
 import { type Identity, isPeerId, peerIdOf } from './identity.ts';
 import { type Link, Links } from './links.ts';
-import { ListenError } from './listen-error.ts';
 import type { QuotaName, ReproachQuota } from './quotas.ts';
 import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
@@ -115,7 +115,7 @@ export class Libp2pTransport implements Transport {
       await node.start();
     } catch (cause) {
       await this.stop();
-      throw new ListenError('the daemon', this.#options.listen, cause);
+      throw await listenErrorOf('the daemon', this.#options.listen, cause);
     }
     gossip.start();
     reconnector.start();

@@ -1,10 +1,22 @@
-/** An address of the settings that this machine does not give: another program has it, or it is none of this machine's. */
+/** An address of the settings that this machine does not give, with the true cause and what to do. */
 export class ListenError extends Error {
-  constructor(what: string, addresses: readonly string[], cause: unknown) {
-    const where = addresses.join(', ');
-    super(`${what} cannot listen on ${where}; choose another address, or stop the program that uses it`, {
-      cause,
-    });
+  /** The cause in the system's own word, such as `EADDRINUSE`; `TWICE` for a port that the settings give twice. */
+  readonly code: string;
+
+  /** @param address the one that failed, or all of them when it is not known which */
+  constructor(what: string, address: string, cause: unknown) {
+    const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+    super(`${what} cannot listen on ${address}: ${reasons[code] ?? unknownReason}`, { cause });
     this.name = 'ListenError';
+    this.code = code;
   }
 }
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there; choose another port, or stop that program',
+  EADDRNOTAVAIL: 'this machine has no such address; give one of its own, or /ip4/0.0.0.0 for all of them',
+  EACCES: 'this account may not use that port; choose one from 1024 on',
+  TWICE: 'the settings give this port twice; give one of the two another port',
+  EAFNOSUPPORT: 'this machine has no IPv6; give an /ip4 address',
+};
+const unknownReason = 'choose another address, or stop the program that uses it';

@@ -15,8 +15,8 @@ import { createLibp2p } from 'libp2p';
 import { type Log, silentLog } from '../log.ts';
 import { Bucket } from './bucket.ts';
 import { networkLimits, protocolIds } from './constants.ts';
+import { listenErrorOf } from './held-ports.ts';
 import type { Identity } from './identity.ts';
-import { ListenError } from './listen-error.ts';
 import { TransportError } from './transport.ts';
 
 export const lobbyLimits = {
@@ -126,7 +126,7 @@ export class LobbyServer {
       await node.start();
     } catch (cause) {
       await this.#close();
-      throw new ListenError('the lobby', this.#options.listen, cause);
+      throw await listenErrorOf('the lobby', this.#options.listen, cause);
     }
     this.#log.info({ addresses: this.addresses() }, 'lobby open');
   }

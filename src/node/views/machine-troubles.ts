@@ -3,6 +3,7 @@ import type { Audit } from '../audit/audit.ts';
 import type { Clock } from '../driver/clock.ts';
 import { ClockWatch } from '../driver/clock-watch.ts';
 import type { Log } from '../log.ts';
+import type { ListenError } from '../network/listen-error.ts';
 import type { StoreError, StoreErrorCode } from '../store/store-error.ts';
 import type { Problem } from './view.ts';
 
@@ -36,7 +37,7 @@ export class MachineTroubles {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChange: () => void;
-  readonly #lasting = new Map<Unwritable, Problem>();
+  readonly #lasting = new Map<Unwritable | 'lobby', Problem>();
   #clockWatch: ClockWatch | null = null;
   #audit: Pick<Audit, 'damage' | 'note'> | null = null;
   #jump: { atMs: number; problem: Problem } | null = null;
@@ -79,6 +80,18 @@ export class MachineTroubles {
       });
       this.#log.error({ code, err: error }, `the ${what} cannot be written`);
     }
+    this.#onChange();
+  }
+
+  /** The lobby cannot open on this machine; a member goes on without it. */
+  reportLobby(error: ListenError): void {
+    const code = 'lobby-address';
+    this.#lasting.set('lobby', {
+      code,
+      what: `No newcomer can ask this peer for admission: ${error.message}.`,
+      remedy: 'Then start the daemon again; another address goes into lobbyListen in settings.yaml.',
+    });
+    this.#log.warn({ code, err: error }, 'the lobby cannot open');
     this.#onChange();
   }
 

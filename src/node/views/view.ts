@@ -212,6 +212,8 @@ export type DaemonErrorCode =
   | 'not-a-member'
   | 'unknown'
   | 'busy'
+  /** This machine did not let the first member begin; the operator may try again. */
+  | 'not-founded'
   /** What must be durable first cannot be: the disk takes no writes at present. */
   | 'unwritable';
 export class DaemonError extends Error {

@@ -38,9 +38,12 @@ export function waitingProblem(options: {
     : {
         code: 'waiting-for-admission',
         what: `This peer waits for admission (${lobby}).`,
-        remedy: remedies[lobby] ?? 'Nobody can admit it like this: it is refused for what stands there.',
+        remedy: remedies[lobby] ?? otherRemedy(lobby),
       };
 }
+
+/** Before the reason why a peer that was admitted is no member yet. */
+export const cannotBegin = 'admitted, but it cannot begin: ';
 
 /** By what the lobby answers; whatever else it says is why it refuses. */
 const remedies: Readonly<Record<string, string>> = {
@@ -48,6 +51,11 @@ const remedies: Readonly<Record<string, string>> = {
   waiting: 'Let the operator compare the fingerprint and admit it.',
   silent: 'Let the operator open the lobby (holdfast invite) and give out that invitation if it is another.',
 };
+
+const otherRemedy = (lobby: string): string =>
+  lobby.startsWith(cannotBegin)
+    ? 'Mend that: it tries again by itself.'
+    : 'Nobody can admit it like this: it is refused for what stands there.';
 
 export function waitingStatusView(self: WaitingSelf, problem: Problem): StatusView {
   const { genesis, cluster } = self.home;
