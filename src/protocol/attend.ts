@@ -28,7 +28,7 @@ import {
 import { beginRecall } from './recall.ts';
 import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
-import { hashOfValue } from './value.ts';
+import { ancestorsAfter } from './value.ts';
 import type { Work } from './work.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
@@ -182,12 +182,6 @@ export function checkFits(view: View, order: Order): void {
   const parent = headOf(view);
   checkOrder(view.genesis, view.clusterId, parent, order);
   const { sequence, ancestorEpoch } = order.body;
-  const ancestor = view.durable.links[ancestorEpoch]?.value;
-  if (ancestor !== undefined && !sameBytes(hashOfValue(ancestor), order.body.ancestor))
-    throw new ProtocolError(
-      'bad-order',
-      `the order was signed on another value of epoch ${ancestorEpoch} than this group's`,
-    );
   const forced = forcedEvictionIn(order);
   if (forced !== null) {
     draftOf(view.genesis, view.clusterId, parent, [order]);
@@ -234,7 +228,8 @@ function checkFollows(view: View, before: readonly Order[], order: Order): void 
     } catch (error) {
       if (!(error instanceof ProtocolError) || together.length === 0) throw error;
       const { roster, threshold, keys, clients, lastOrder } = draftOf(genesis, clusterId, parent, together);
-      parent = { ...parent, roster, threshold, keys, clients, lastOrder };
+      const after = { epoch: parent.epoch + 1, ancestors: ancestorsAfter(parent) };
+      parent = { ...parent, ...after, roster, threshold, keys, clients, lastOrder };
       draftOf(genesis, clusterId, parent, [next]);
       together = [next];
     }

@@ -1,7 +1,7 @@
 /** The first durable state of a member: from the operator-signed epoch 0, or from a later value that it was admitted in. */
 
-import { hashOf } from '../crypto/hash.ts';
-import { encode, hex, sameBytes } from './codec.ts';
+import { hex, sameBytes } from './codec.ts';
+import { foundingPlanOf } from './draft.ts';
 import { ProtocolError } from './errors.ts';
 import { clusterIdOf, type Genesis } from './genesis.ts';
 import { checkCommitments, checkFounding, checkLink, type Link } from './link.ts';
@@ -25,8 +25,8 @@ export function foundingValue(
 ): Value {
   return {
     epoch: 0,
-    parent: clusterIdOf(genesis),
-    plan: hashOf('holdfast/plan/1', encode(['founding'])),
+    ancestors: [],
+    plan: foundingPlanOf(clusterIdOf(genesis)),
     accepted: [],
     roster: roster.map((member) => ({ ...member, keyEpoch: 0 })),
     threshold: genesis.threshold,

@@ -194,7 +194,7 @@ function checkForced(
 ): void {
   const [order] = orders;
   const alone = orders.length === 1 && order?.body.actions.length === 1;
-  if (!alone || !sameBytes(order.body.ancestor, hashOfValue(parent)))
+  if (!alone || order.body.ancestorEpoch !== parent.epoch)
     throw new ProtocolError(
       'bad-order',
       'a forced eviction must be the only action of the only order, on the newest value',
@@ -249,3 +249,7 @@ export function planOf(parent: Value, draft: Draft, orders: readonly Order[]): U
     }),
   );
 }
+
+/** The plan of epoch 0: it ties what the operators sign to their cluster. */
+export const foundingPlanOf = (clusterId: Uint8Array): Uint8Array =>
+  hashOf('holdfast/plan/1', clusterId, encode(['founding']));

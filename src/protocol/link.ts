@@ -4,14 +4,21 @@
  */
 import { z } from 'zod';
 import { encode, sameBytes, shape } from './codec.ts';
-import { draftOf, planOf } from './draft.ts';
+import { draftOf, foundingPlanOf, planOf } from './draft.ts';
 import { ProtocolError } from './errors.ts';
 import { clusterIdOf, type Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
 import { type Order, operatorSignatureSchema, operatorsAgree, orderSchema } from './order.ts';
 import { verifyPacket } from './packet.ts';
 import { type Member, memberAt, quorumOf } from './roster.ts';
-import { digestOfCommitments, hashOfValue, keyCommitmentsSchema, type Value, valueSchema } from './value.ts';
+import {
+  digestOfCommitments,
+  follows,
+  hashOfValue,
+  keyCommitmentsSchema,
+  type Value,
+  valueSchema,
+} from './value.ts';
 
 /** A quorum of precommits of one round; of epoch 0: the operators' signatures over the value's hash. */
 export const certificateSchema = z.discriminatedUnion('type', [
@@ -49,7 +56,7 @@ export function precommitBody(
 /** Checks that `link` is certified by the roster of `parent`. Throws `bad-certificate` or `bad-link`. */
 export function checkLink(genesis: Genesis, clusterId: Uint8Array, parent: Value, link: Link): void {
   const { value, certificate } = link;
-  if (value.epoch !== parent.epoch + 1 || !sameBytes(value.parent, hashOfValue(parent)))
+  if (!follows(value, parent))
     throw new ProtocolError(
       'bad-link',
       `the value of epoch ${value.epoch} does not follow that of ${parent.epoch}`,
@@ -96,7 +103,7 @@ export function checkFounding(genesis: Genesis, link: Link): void {
   const bad = (why: string): never => {
     throw new ProtocolError('bad-link', `epoch 0: ${why}`);
   };
-  if (value.epoch !== 0 || !sameBytes(value.parent, clusterIdOf(genesis)))
+  if (value.epoch !== 0 || !sameBytes(value.plan, foundingPlanOf(clusterIdOf(genesis))))
     bad('it is not the first value of this cluster');
   if (certificate.type !== 'founding' || !operatorsAgree(genesis, certificate.operators, hashOfValue(value)))
     throw new ProtocolError('bad-certificate', 'epoch 0 is not signed by the operators');
@@ -106,6 +113,7 @@ export function checkFounding(genesis: Genesis, link: Link): void {
     value.roster.length > genesis.membersMax
   )
     bad('the roster does not fit the threshold');
+  if (value.ancestors.length > 0) bad('nothing comes before it');
   if (value.keys.length + value.accepted.length + value.lastOrder + value.suspended.length > 0)
     bad('it must not hold keys yet');
   const { roster } = value;

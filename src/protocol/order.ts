@@ -10,7 +10,7 @@ import { encode, hex, sameBytes, shape } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
-import { clientSchema, keyUseSchema, type Value } from './value.ts';
+import { clientSchema, hashAt, keyUseSchema, type Value } from './value.ts';
 
 export const actionSchema = z.discriminatedUnion('type', [
   z.strictObject({
@@ -123,7 +123,7 @@ export function signOrder(genesis: Genesis, seed: Uint8Array, body: OrderBody): 
  */
 const signedUnder = new WeakMap<Order, Genesis>();
 
-/** Checks an order by itself: cluster, signatures, age. Throws `bad-order`. */
+/** Checks an order by itself: cluster, signatures, age, ancestor. Throws `bad-order`. */
 export function checkOrder(genesis: Genesis, clusterId: Uint8Array, head: Value, order: Order): void {
   const { body } = order;
   if (!sameBytes(body.cluster, clusterId))
@@ -146,5 +146,11 @@ export function checkOrder(genesis: Genesis, clusterId: Uint8Array, head: Value,
     throw new ProtocolError(
       'bad-order',
       `the order is more than ${limits.orderAgeEpochsMax} epochs old; sign it again`,
+    );
+  const ancestor = hashAt(head, body.ancestorEpoch);
+  if (ancestor === undefined || !sameBytes(ancestor, body.ancestor))
+    throw new ProtocolError(
+      'bad-order',
+      `the order was signed on another value of epoch ${body.ancestorEpoch} than this group's`,
     );
 }

@@ -32,7 +32,9 @@ import {
 import { holdersNeeded, memberAt } from './roster.ts';
 import {
   type Accepted,
+  ancestorsAfter,
   digestOfCommitments,
+  follows,
   hashOfValue,
   type KeyCommitments,
   publicOf,
@@ -127,7 +129,7 @@ export function assembleValue(
   const commitments = nextCommitments(view, draft, halves);
   const value: Value = {
     epoch: parent.epoch + 1,
-    parent: hashOfValue(parent),
+    ancestors: ancestorsAfter(parent),
     plan,
     accepted: [...accepted],
     roster: draft.roster.map((member) => {
@@ -165,8 +167,7 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);
   };
-  if (value.epoch !== parent.epoch + 1 || !sameBytes(value.parent, hashOfValue(parent)))
-    bad('it does not follow the newest value');
+  if (!follows(value, parent)) bad('it does not follow the newest value');
   const draft = draftOf(view.genesis, view.clusterId, parent, evidence.orders as Order[]);
   if (!sameBytes(planOf(parent, draft, evidence.orders), value.plan)) bad('its orders do not make its plan');
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { hashOf } from '../crypto/hash.ts';
 import type { KeyPublic } from '../crypto/rsa-sharing.ts';
-import { encode, numberOf, shape } from './codec.ts';
+import { encode, numberOf, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { packetSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
@@ -57,8 +57,12 @@ export type Suspension = z.infer<typeof suspensionSchema>;
 
 export const valueSchema = z.strictObject({
   epoch: shape.epoch,
-  /** Hash of the value before; of epoch 0: the cluster id. */
-  parent: shape.hash,
+  /**
+   * Hashes of the values before, newest first: the one at `i` is of epoch `epoch − 1 − i`, as far back as an order may name
+   * its value. So every member judges an order alike, whichever links it still keeps.
+   */
+  ancestors: z.array(shape.hash).max(limits.orderAgeEpochsMax),
+  /** Of epoch 0: that of this cluster's founding. */
   plan: shape.hash,
   accepted: z.array(acceptedSchema).max(limits.membersMax + limits.keysMax),
   roster: z.array(memberSchema).min(1).max(limits.membersMax),
@@ -80,6 +84,24 @@ export function hashOfValue(value: Value): Uint8Array {
   const hash = hashOf('holdfast/value/1', encode(value));
   hashes.set(value, hash);
   return hash;
+}
+
+/** What the value after this one must carry as its ancestors. */
+export const ancestorsAfter = (value: Value): Uint8Array[] =>
+  [hashOfValue(value), ...value.ancestors].slice(0, limits.orderAgeEpochsMax);
+
+/** The hash of the value of that epoch on the way to `head`, itself included; undefined when it lies too far back. */
+export const hashAt = (head: Value, epoch: number): Uint8Array | undefined =>
+  epoch === head.epoch ? hashOfValue(head) : head.ancestors[head.epoch - 1 - epoch];
+
+/** Whether a value names the other one as the one before it, and that one's ancestors as its own. */
+export function follows(value: Value, parent: Value): boolean {
+  const ancestors = ancestorsAfter(parent);
+  return (
+    value.epoch === parent.epoch + 1 &&
+    value.ancestors.length === ancestors.length &&
+    ancestors.every((hash, at) => sameBytes(hash, value.ancestors[at] as Uint8Array))
+  );
 }
 
 /** Commitments of every key, in the order of `value.keys`: `t` group elements a key. */

@@ -41,6 +41,7 @@ import {
   type UseRequestBody,
 } from '../../src/protocol/use-request.ts';
 import {
+  ancestorsAfter,
   digestOfCommitments,
   hashOfValue,
   type KeyCommitments,
@@ -440,7 +441,7 @@ export class FakeGroup implements DaemonApi {
     const commitments: KeyCommitments = draft.keys.map((key) => [key.base]);
     const value: Value = {
       epoch: this.head.epoch + 1,
-      parent: hashOfValue(this.head),
+      ancestors: ancestorsAfter(this.head),
       plan: this.plan(),
       accepted: [],
       roster: draft.roster,

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { hex } from '../../src/protocol/codec.ts';
 import { foundingLink, foundingValue, signFounding } from '../../src/protocol/create.ts';
+import { foundingPlanOf } from '../../src/protocol/draft.ts';
 import { clusterIdOf } from '../../src/protocol/genesis.ts';
 import { checkFounding, checkLink, type Link } from '../../src/protocol/link.ts';
 import { hashOfValue, type Value } from '../../src/protocol/value.ts';
@@ -62,7 +63,9 @@ test('no field of a certified value can be changed', () => {
   if (first === undefined) throw new Error('the roster is not empty');
   const changes: Array<Partial<Value>> = [
     { epoch: 2 },
-    { parent: flipped(value.parent) },
+    { ancestors: value.ancestors.map((hash) => flipped(hash)) },
+    { ancestors: [] },
+    { ancestors: [...value.ancestors, value.plan] },
     { plan: flipped(value.plan) },
     { accepted: [{ dealer: 1, digest: value.plan }] },
     { roster: value.roster.slice(1) },
@@ -132,7 +135,8 @@ describe('epoch 0', () => {
   });
   test.each<[string, Partial<Value>]>([
     ['another epoch', { epoch: 1 }],
-    ['another cluster', { parent: flipped(parent.parent) }],
+    ['another cluster', { plan: foundingPlanOf(flipped(paper.clusterId)) }],
+    ['something before it', { ancestors: [parent.plan] }],
     ['another threshold', { threshold: 2 }],
     ['too few members', { roster: paper.roster.slice(0, 2) }],
     ['indices that do not start at 1', { roster: rest }],

@@ -16,7 +16,7 @@ import {
   signOrder,
 } from '../../src/protocol/order.ts';
 import type { Member } from '../../src/protocol/roster.ts';
-import type { Value } from '../../src/protocol/value.ts';
+import { hashOfValue, type Value } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 import { flipped, nextLink, orderOn, type Paper, paperCluster, refusalOf } from './support.ts';
@@ -85,8 +85,24 @@ describe('an order by itself', () => {
 
   test('on a value that is not known here yet waits, and one over 100 epochs old is refused', () => {
     expect(check(orderOn(paper, head, add('c'), { ancestorEpoch: 1 }))).toBe('early');
-    expect(check(good, { ...head, epoch: 100 })).toBeNull();
-    expect(check(good, { ...head, epoch: 101 })).toBe('bad-order');
+    let value = head;
+    while (value.epoch < 100) value = nextLink(paper, value, []).value;
+    expect(check(good, value)).toBeNull();
+    expect(value.ancestors).toHaveLength(100);
+    value = nextLink(paper, value, []).value;
+    expect(check(good, value)).toBe('bad-order');
+    expect(value.ancestors).toHaveLength(100);
+  });
+
+  test('names the value that it was signed on, and no other of that epoch', () => {
+    const first = nextLink(paper, head, [1, 2, 3, 4]).value;
+    const second = nextLink(paper, first, [1, 2, 3, 4]).value;
+    for (const value of [head, first, second]) {
+      expect(check(orderOn(paper, value, add('c')), second)).toBeNull();
+      const ancestor = flipped(hashOfValue(value));
+      expect(check(orderOn(paper, value, add('c'), { ancestor }), second)).toBe('bad-order');
+    }
+    expect(check(orderOn(paper, first, add('c'), { ancestorEpoch: 0 }), second)).toBe('bad-order');
   });
 
   test('needs m different operators', () => {

@@ -6,7 +6,13 @@ import { type Link, precommitBody } from '../../src/protocol/link.ts';
 import { type Action, type Order, type OrderBody, signOrder } from '../../src/protocol/order.ts';
 import { signPacket } from '../../src/protocol/packet.ts';
 import type { Member } from '../../src/protocol/roster.ts';
-import { type Client, digestOfCommitments, hashOfValue, type Value } from '../../src/protocol/value.ts';
+import {
+  ancestorsAfter,
+  type Client,
+  digestOfCommitments,
+  hashOfValue,
+  type Value,
+} from '../../src/protocol/value.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 
 export interface Paper {
@@ -75,7 +81,7 @@ export function nextLink(
   const value: Value = {
     ...parent,
     epoch: parent.epoch + 1,
-    parent: hashOfValue(parent),
+    ancestors: ancestorsAfter(parent),
     commitments: digestOfCommitments([]),
     ...change,
   };

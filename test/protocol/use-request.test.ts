@@ -12,7 +12,13 @@ import {
   signUse,
   useRequestBodySchema,
 } from '../../src/protocol/use-request.ts';
-import { type Client, hashOfValue, type KeyRecord, type Value } from '../../src/protocol/value.ts';
+import {
+  ancestorsAfter,
+  type Client,
+  hashOfValue,
+  type KeyRecord,
+  type Value,
+} from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 import { flipped, paperCluster, refusalOf } from './support.ts';
@@ -209,7 +215,7 @@ describe('a decryption', () => {
     const block = trialBlock(hashOfValue(value), vault.id, modulus);
     expect(refused({ ciphertext: bytes(block) })).toBe('trial-block');
     expect(refused({ ciphertext: bytes(modulus - block) })).toBe('trial-block');
-    const next: Value = { ...value, epoch: value.epoch + 1, parent: hashOfValue(value) };
+    const next: Value = { ...value, epoch: value.epoch + 1, ancestors: ancestorsAfter(value) };
     expect(refused({ ciphertext: bytes(trialBlock(hashOfValue(next), vault.id, modulus)) }, next)).toBe(
       'trial-block',
     );

@@ -88,7 +88,9 @@ test('every member judges a proposal, and every change of it, alike: nothing but
   const values: Record<string, Partial<Value>> = {
     epoch: { epoch: 3 },
     'epoch again': { epoch: 1 },
-    parent: { parent: flipped(value.parent) },
+    parent: { ancestors: [flipped(at(value.ancestors, 0)), ...value.ancestors.slice(1)] },
+    'an older ancestor': { ancestors: value.ancestors.map((hash, i) => (i === 1 ? flipped(hash) : hash)) },
+    'no ancestors': { ancestors: [] },
     plan: { plan: flipped(value.plan) },
     'a dealing less': { accepted: value.accepted.slice(1) },
     'two dealings left': { accepted: value.accepted.slice(3) },

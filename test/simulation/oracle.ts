@@ -26,7 +26,7 @@ import {
   readySchema,
   type Vote,
 } from '../../src/protocol/messages.ts';
-import { forcedEvictionIn } from '../../src/protocol/order.ts';
+import { forcedEvictionIn, type Order } from '../../src/protocol/order.ts';
 import { type Packet, verifyPacket } from '../../src/protocol/packet.ts';
 import { holdsShare, selfIn } from '../../src/protocol/queries.ts';
 import { type Of, recoveryMessageSchema } from '../../src/protocol/recovery/messages.ts';
@@ -79,7 +79,15 @@ export class Oracle {
   readonly #secretOf: (modulus: Uint8Array) => bigint;
   readonly #seen = new Map<
     string,
-    { links: object; shares: object; subShares: object; accusations: object; blames: object; head: number }
+    {
+      links: object;
+      shares: object;
+      subShares: object;
+      accusations: object;
+      blames: object;
+      plans: object;
+      head: number;
+    }
   >();
   /** Shares that honest peers hold: `epoch/key` → index → share. */
   readonly #shares = new Map<string, Map<number, bigint>>();
@@ -96,6 +104,8 @@ export class Oracle {
   readonly #masks = new Map<string, string>();
   /** `index/sealing key` that an honest member granted, and names of runs that an honest member began. */
   readonly #granted = new Set<string>();
+  /** Plans that honest members knew, with their orders. */
+  readonly #plans = new Map<string, readonly Order[]>();
   /** What each peer's disk said last that it had retired. */
   readonly #retired = new Map<string, number>();
   latest = 0;
@@ -119,12 +129,14 @@ export class Oracle {
     const { state } = peer.driver as Driver;
     if (peer.faulty !== null) return;
     const seen = this.#seen.get(peer.name);
-    const { links, shares, subShares, accusations, blames, own } = state.durable;
+    const { links, shares, subShares, accusations, blames, plans, own } = state.durable;
+    if (seen?.plans !== plans)
+      for (const [plan, { orders }] of Object.entries(plans)) this.#plans.set(plan, orders);
     if (seen?.links !== links) this.#checkLinks(peer, state);
     if (seen?.shares !== shares || seen.head !== own.head) this.#checkShares(peer, state);
     if (seen?.subShares !== subShares)
       this.#checkSubShares(peer, state, seen?.subShares as Durable['subShares']);
-    this.#seen.set(peer.name, { links, shares, subShares, accusations, blames, head: own.head });
+    this.#seen.set(peer.name, { links, shares, subShares, accusations, blames, plans, head: own.head });
     if (seen?.accusations !== accusations) this.#checkAccusations(peer, state);
     if (seen?.blames !== blames) this.#checkBlames(peer, state);
     const { inbox, early } = state.volatile;
@@ -166,6 +178,7 @@ export class Oracle {
     }
     if (voted.size < this.#quorumOf({ roster: deciders, threshold: parent.threshold }))
       this.fail('1', `${peer.name} took up epoch ${value.epoch} on ${voted.size} votes`);
+    this.#checkAncestry(value, parent);
     const dealers = new Set(value.accepted.map(({ dealer }) => dealer).filter((dealer) => dealer !== 0));
     if (dealers.size < value.threshold)
       this.fail(
@@ -185,6 +198,20 @@ export class Oracle {
       const { epoch, plan } = decode(dealingPublicSchema, half.bytes);
       if (epoch !== value.epoch || !sameBytes(plan, value.plan))
         this.fail('3', `epoch ${value.epoch} accepts a dealing that ${dealer} made for another plan`);
+    }
+  }
+
+  /** A value names those before it, and its orders were signed on one of them; each was new. */
+  #checkAncestry(value: Value, parent: Value): void {
+    const { epoch, ancestors } = value;
+    const isAt = (hash: Uint8Array, at: number) => this.values.get(at)?.hash === hex(hash);
+    if (ancestors.length !== Math.min(epoch, 100) || !ancestors.every((hash, i) => isAt(hash, epoch - 1 - i)))
+      this.fail('7', `the value of epoch ${epoch} names other values than came before it`);
+    for (const { body } of this.#plans.get(hex(value.plan)) ?? []) {
+      if (!isAt(body.ancestor, body.ancestorEpoch) || body.ancestorEpoch >= epoch)
+        this.fail('7', `epoch ${epoch} carries out an order that was signed on another branch`);
+      if (body.sequence <= parent.lastOrder || body.sequence > value.lastOrder)
+        this.fail('7', `epoch ${epoch} carries out order ${body.sequence} out of turn`);
     }
   }
 

@@ -379,4 +379,13 @@ export const sabotages: readonly Sabotage[] = [
     statements: ['5'],
     seedsMax: 10,
   },
+  {
+    name: 'ancestor unchecked',
+    file: 'protocol/order.ts',
+    rule: 'if (ancestor === undefined || !sameBytes(ancestor, body.ancestor))',
+    broken: 'if (ancestor === body.ancestor && ancestor === undefined)',
+    options: { ...lying, lies: ['order-of-another-branch'], orders: 0 },
+    statements: ['7'],
+    seedsMax: 5,
+  },
 ];

@@ -33,7 +33,7 @@ import {
 } from '../../../src/protocol/queries.ts';
 import { leaderOf } from '../../../src/protocol/roster.ts';
 import { assembleValue, decodePublic, sortAccepted } from '../../../src/protocol/validity.ts';
-import { type Accepted, hashOfValue } from '../../../src/protocol/value.ts';
+import { type Accepted, ancestorsAfter, hashOfValue } from '../../../src/protocol/value.ts';
 import type { Liar, Lie } from './liar.ts';
 
 /** The same proposal with another set of accepted dealings, in everything else what its evidence makes. */
@@ -144,7 +144,7 @@ const linkFrame = (liar: Liar): Frame | null => {
   const value = {
     ...head,
     epoch: head.epoch + 1,
-    parent: hashOfValue(head),
+    ancestors: ancestorsAfter(head),
     roster: head.roster.map((member) => ({ ...member, epochKey: self.epochKey })),
   };
   const body = precommitBody(self.index, value.epoch, 0, hashOfValue(value));
