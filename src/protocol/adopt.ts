@@ -5,6 +5,7 @@ import { keepOpenContradictions } from './contradiction.ts';
 import { checkLink, type Link } from './link.ts';
 import { admittedBy } from './order.ts';
 import { headOf, selfIn } from './queries.ts';
+import { beginRecall } from './recall.ts';
 import { endPauses } from './recovery/pauses.ts';
 import { noRecovery } from './recovery/state.ts';
 import { hashOfValue } from './value.ts';
@@ -56,8 +57,7 @@ export function adopt(work: Work, link: Link): void {
   work.volatile.refreshAtMs = nextRefreshAtMs(work, work.nowMs);
   work.volatile.resendIntervalMs = work.timing.resendMs;
   // A peer that still waits for others' memory asks again, about the change that is undecided now.
-  if (work.volatile.recall !== null)
-    work.volatile.recall = { epoch: epoch + 1, answered: {}, askAtMs: work.nowMs };
+  if (work.volatile.recall !== null) beginRecall(work);
   // Who is evicted learns it from the value itself, before its connections end.
   for (const { peer } of before.roster)
     if (!value.roster.some((member) => member.peer === peer))

@@ -21,6 +21,7 @@ export type ProtocolErrorCode =
   | 'bad-admission'
   | 'contradiction'
   | 'too-many'
+  | 'not-for-gossip'
   | 'early'
   | 'late';
 

@@ -20,6 +20,8 @@ export const limits = {
   roundsAheadMax: 64,
   /** Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked since. */
   roundsKept: 64,
+  /** Of one member in one undecided change: its Attends, Haves, proposals and votes. */
+  recalledPacketsMax: 1024,
   /** A message of the next epoch that waits for the decision of this one. */
   earlyMessages: 256,
   earlyBytesMax: 128 * 1024,

@@ -5,7 +5,7 @@ import { encode, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
-import { packetSchema } from './packet.ts';
+import { type Packet, packetSchema } from './packet.ts';
 import { valueSchema } from './value.ts';
 
 const digests = z.array(shape.hash).max(limits.dealingsMax);
@@ -143,7 +143,22 @@ export const retireProofSchema = z.strictObject({
 });
 export type RetireProof = z.infer<typeof retireProofSchema>;
 
-/** Frames between two peers. Before the epoch-key handshake only `summary`, `links` and `retire` are served. */
+const recalledSchema = z.array(packetSchema).max(limits.recalledPacketsMax);
+
+/** Restart rule: these are all the messages of `to` that I hold of the undecided change; for the wait with this nonce only. */
+export const memorySchema = z.strictObject({
+  type: z.literal('memory'),
+  by: shape.index,
+  epoch: shape.epoch,
+  to: shape.index,
+  nonce: shape.hash,
+  packets: shape.hash,
+});
+export type Memory = z.infer<typeof memorySchema>;
+export const hashOfRecalled = (packets: readonly Packet[]): Uint8Array =>
+  hashOf('holdfast/recalled/1', encode(packets));
+
+/** Frames between two peers. By which path each is taken: `paths.ts`. */
 export const frameSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('message'), message: carriedSchema }),
   /** What I know: my newest value, whether I retired what is older, and what I hold of the undecided change. */
@@ -175,13 +190,10 @@ export const frameSchema = z.discriminatedUnion('type', [
     packet: packetSchema,
     beside: z.array(packetSchema).max(limits.membersMax),
   }),
-  /** Restart rule: what of mine do you hold of the undecided change to `epoch`? */
-  z.strictObject({ type: z.literal('recall'), epoch: shape.epoch }),
-  z.strictObject({
-    type: z.literal('recalled'),
-    epoch: shape.epoch,
-    packets: z.array(packetSchema).max(1024),
-  }),
+  /** Restart rule: what of mine do you hold of the undecided change to `epoch`? The nonce is of this wait only. */
+  z.strictObject({ type: z.literal('recall'), epoch: shape.epoch, nonce: shape.hash }),
+  /** The answer: `packet` holds a `Memory`, and `packets` are the messages whose hash it signs. */
+  z.strictObject({ type: z.literal('recalled'), packet: packetSchema, packets: recalledSchema }),
   z.strictObject({
     type: z.literal('publics'),
     publics: z.array(shape.bytes(limits.frameBytesMax)).max(limits.dealingsMax),

@@ -65,8 +65,14 @@ export function holdsShare(view: View, epoch: number = view.durable.own.head): b
 export function signingSecret(view: View): { index: number; secret: Uint8Array } | null {
   const self = selfIn(view);
   if (self === undefined || view.volatile.recall !== null || view.durable.own.muted !== null) return null;
-  const secret = view.durable.epochSecrets[hex(self.epochKey)];
-  return secret === undefined ? null : { index: self.index, secret };
+  const secret = listedSecret(view);
+  return secret === null ? null : { index: self.index, secret };
+}
+
+/** The secret of the epoch key that the newest value lists for this member; null when it is not listed, or has lost it. */
+export function listedSecret(view: View): Uint8Array | null {
+  const self = selfIn(view);
+  return (self && view.durable.epochSecrets[hex(self.epochKey)]) ?? null;
 }
 
 /** Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once its store went back. */

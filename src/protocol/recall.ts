@@ -4,19 +4,31 @@
  * in time, and the peer signs nothing until the next certificate.
  */
 import { summaryOf } from './catch-up.ts';
-import { decode, sameBytes } from './codec.ts';
+import { decode, encode, sameBytes } from './codec.ts';
+import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
-import { type Message, messageSchema } from './messages.ts';
-import { type Packet, verifyPacket } from './packet.ts';
-import { changeQuorum, electors, headOf, isOfOtherInstance, selfIn, type View } from './queries.ts';
+import { hashOfRecalled, type Memory, type Message, memorySchema, messageSchema } from './messages.ts';
+import { type Packet, signPacket, verifyPacket } from './packet.ts';
+import {
+  changeQuorum,
+  electors,
+  headOf,
+  isOfOtherInstance,
+  listedSecret,
+  selfIn,
+  type View,
+} from './queries.ts';
+import { memberAt } from './roster.ts';
 import { includesAll, type Said, slotOf } from './slots.ts';
 import type { Entry } from './state.ts';
 import type { Work } from './work.ts';
 
-/** At start: nothing is signed before a quorum has been asked. */
+/** At start, and when the change to be asked about is another: nothing is signed before a quorum has been asked. */
 export function beginRecall(work: Work): void {
   if (selfIn(work) === undefined) return;
-  work.volatile.recall = { epoch: headOf(work).epoch + 1, answered: {}, askAtMs: work.nowMs };
+  const epoch = headOf(work).epoch + 1;
+  // Of this wait only: what was answered in another one, and is sent again, says nothing of what was signed since.
+  work.volatile.recall = { epoch, nonce: work.draw(32), answered: {}, askAtMs: work.nowMs };
 }
 
 /** Rule `recall`: asks every authenticated peer, again and again until a quorum has answered. */
@@ -33,29 +45,57 @@ export function recall(work: Work): boolean {
   if (work.nowMs < waiting.askAtMs) return false;
   for (const peer of Object.keys(authenticated))
     if (!waiting.answered[peer])
-      work.emit({ type: 'send', to: peer, frame: { type: 'recall', epoch: waiting.epoch } });
+      work.emit({
+        type: 'send',
+        to: peer,
+        frame: { type: 'recall', epoch: waiting.epoch, nonce: waiting.nonce },
+      });
   work.volatile.recall = { ...waiting, askAtMs: work.nowMs + work.timing.resendMs };
   return true;
 }
 
-/** Answers from durable records; peers that themselves wait answer too, and "nothing seen" counts. */
-export function answerRecall(work: Work, from: string, epoch: number): void {
+/**
+ * Answers from durable records; peers that themselves wait answer too, and "nothing seen" counts. The answer is signed with
+ * the key that the newest value lists, also by who may sign nothing else: it votes for nothing.
+ */
+export function answerRecall(work: Work, from: string, epoch: number, nonce: Uint8Array): void {
   const head = headOf(work);
   const asker = head.roster.find((member) => member.peer === from);
-  if (asker === undefined || epoch !== head.epoch + 1) return; // one of us is behind: catch-up comes first
+  const self = selfIn(work);
+  const secret = listedSecret(work);
+  // With another head, one of us is behind: catch-up comes first, and then it asks again.
+  if (asker === undefined || self === undefined || secret === null || epoch !== head.epoch + 1) return;
   const packets = (['attends', 'haves', 'proposals', 'votes'] as const).flatMap((section) =>
     Object.values(work.durable[section] as Record<string, Entry<Message>>)
       .filter(({ message }) => message.by === asker.index)
       .map(({ carried }) => carried.packet),
   );
-  work.emit({ type: 'send', to: from, frame: { type: 'recalled', epoch, packets } });
+  const memory: Memory = {
+    type: 'memory',
+    by: self.index,
+    epoch,
+    to: asker.index,
+    nonce,
+    packets: hashOfRecalled(packets),
+  };
+  const packet = signPacket(work.clusterId, secret, encode(memory));
+  work.emit({ type: 'send', to: from, frame: { type: 'recalled', packet, packets } });
 }
 
-export function receiveRecalled(work: Work, from: string, epoch: number, packets: readonly Packet[]): void {
+/**
+ * Counts an answer of an elector to this wait, whoever brought it. Both are at the same head, because both name the epoch
+ * after it: so there is one roster whose keys can judge it. Throws `bad-signature`.
+ */
+export function receiveRecalled(work: Work, signed: Packet, packets: readonly Packet[]): void {
   const { recall: waiting } = work.volatile;
   const self = selfIn(work);
-  if (waiting === null || waiting.epoch !== epoch || self === undefined) return;
-  if (!electors(work).some((member) => member.peer === from && member.peer !== work.peer)) return;
+  if (waiting === null || self === undefined) return;
+  const { by, epoch, to, nonce, packets: hash } = decode(memorySchema, signed.body);
+  if (epoch !== waiting.epoch || to !== self.index || !sameBytes(nonce, waiting.nonce)) return;
+  const elector = memberAt(electors(work), by);
+  if (elector === undefined || elector.peer === work.peer) return;
+  if (!sameBytes(hash, hashOfRecalled(packets)) || !verifyPacket(work.clusterId, elector.epochKey, signed))
+    throw new ProtocolError('bad-signature', `what is remembered is not signed by member ${by}`);
   for (const packet of packets) {
     const message = decode(messageSchema, packet.body);
     if (
@@ -66,7 +106,7 @@ export function receiveRecalled(work: Work, from: string, epoch: number, packets
       continue;
     if (message.epoch === epoch) receiveOwn(work, message, packet);
   }
-  work.volatile.recall = { ...waiting, answered: { ...waiting.answered, [from]: true } };
+  work.volatile.recall = { ...waiting, answered: { ...waiting.answered, [elector.peer]: true } };
 }
 
 /**

@@ -163,7 +163,7 @@ export interface Volatile {
   /** What each connected member last said of itself in a summary of its `epoch`: it advises people, and decides nothing (§9). */
   saidOfSelf: Record<string, SaidOfSelf>;
   /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
-  recall: { epoch: number; answered: Record<string, true>; askAtMs: number } | null;
+  recall: { epoch: number; nonce: Uint8Array; answered: Record<string, true>; askAtMs: number } | null;
   /** When this member started, and when the first Attend of the undecided change came: what is shown as wrong waits a moment. */
   bootedAtMs: number;
   gatheringSinceMs: number | null;

@@ -19,6 +19,7 @@ import { limits } from './limits.ts';
 import { type Carried, frameSchema, type Have, type Message, messageSchema } from './messages.ts';
 import { forcedEvictionIn } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
+import { isTaken, type Path } from './paths.ts';
 import { headOf, isOfOtherInstance, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
 import {
@@ -53,7 +54,7 @@ export function step(state: CoreState, input: Input): { state: CoreState; output
     if (!(error instanceof ProtocolError)) throw error;
     const from = 'from' in input ? input.from : '';
     work = begin(state, input); // whatever the bad message began is gone
-    work.emit({ type: 'refused', from, code: error.code, action: error.action, why: error.message });
+    refuse(work, from, error);
   }
   runRules(work);
   if (work.durable.own.head !== state.durable.own.head) replayEarly(work);
@@ -63,6 +64,16 @@ export function step(state: CoreState, input: Input): { state: CoreState; output
   if (puts.length + deletes.length > 0 || work.rotate)
     outputs.unshift({ type: 'persist', puts, deletes, rotate: work.rotate });
   return { state: after, outputs };
+}
+
+/**
+ * What another one signed is no fault of whoever passed it on: it may have been right where that one kept it. So nobody has
+ * an honest member reproached by giving it something to pass on.
+ */
+function refuse(work: Work, from: string, error: ProtocolError): void {
+  const author = error.culprit === null ? undefined : memberAt(headOf(work).roster, error.culprit);
+  const action = author !== undefined && author.peer !== from ? 'ignore' : error.action;
+  work.emit({ type: 'refused', from, code: error.code, action, why: error.message });
 }
 
 function begin(state: CoreState, input: Input): Work {
@@ -120,7 +131,7 @@ function take(work: Work, input: Input): void {
       return;
     case 'gossip':
     case 'frame':
-      return takeFrame(work, input.from, input.type === 'gossip' || input.authenticated, input.frame);
+      return takeFrame(work, input.from, pathOf(input), input.frame);
     case 'computed':
       return takeResult(work, input.tag, input.result);
   }
@@ -142,25 +153,20 @@ function boot(work: Work): void {
   work.emit({ type: 'roster', members: head.roster });
 }
 
-function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint8Array): void {
+const pathOf = (input: Extract<Input, { frame: Uint8Array }>): Path =>
+  input.type === 'gossip' ? 'gossip' : input.authenticated ? 'proven' : 'unproven';
+
+function takeFrame(work: Work, from: string, path: Path, bytes: Uint8Array): void {
   const frame = decode(frameSchema, bytes);
-  // Before the epoch-key handshake only catch-up is served (§4).
-  if (
-    !authenticated &&
-    (frame.type === 'message' ||
-      frame.type === 'contradiction' ||
-      frame.type === 'accusation' ||
-      frame.type === 'recovery' ||
-      frame.type === 'recall' ||
-      frame.type === 'recalled' ||
-      frame.type === 'publics')
-  )
-    return;
+  if (!isTaken(frame.type, path)) {
+    if (path === 'unproven') return; // its handshake may still be running
+    throw new ProtocolError('not-for-gossip', `a ${frame.type} was published`, { action: 'ignore' });
+  }
   switch (frame.type) {
     case 'message':
       return takeMessage(work, from, frame.message);
     case 'summary':
-      return receiveSummary(work, from, authenticated, frame);
+      return receiveSummary(work, from, path === 'proven', frame);
     case 'links':
       receiveLinks(work, frame.links);
       work.emit({ type: 'send', to: from, frame: summaryOf(work, true) });
@@ -176,9 +182,9 @@ function takeFrame(work: Work, from: string, authenticated: boolean, bytes: Uint
     case 'recovery':
       return takeRecovery(work, from, frame.packet, frame.beside);
     case 'recall':
-      return answerRecall(work, from, frame.epoch);
+      return answerRecall(work, from, frame.epoch, frame.nonce);
     case 'recalled':
-      return receiveRecalled(work, from, frame.epoch, frame.packets);
+      return receiveRecalled(work, frame.packet, frame.packets);
   }
 }
 
@@ -285,7 +291,7 @@ function replayEarly(work: Work): void {
       takeMessage(work, from, carried);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      work.emit({ type: 'refused', from, code: error.code, action: error.action, why: error.message });
+      refuse(work, from, error);
     }
   }
   runRules(work);

@@ -1,7 +1,15 @@
 /** §4, the rules that make it safe to cut the power: what a peer that starts again within a change may sign. */
 import { expect, test } from 'vitest';
 import { decode, encode, hex } from '../../src/protocol/codec.ts';
-import { type Message, messageSchema } from '../../src/protocol/messages.ts';
+import {
+  type Frame,
+  hashOfRecalled,
+  type Memory,
+  type Message,
+  memorySchema,
+  messageSchema,
+} from '../../src/protocol/messages.ts';
+import type { Packet } from '../../src/protocol/packet.ts';
 import { holdsShare } from '../../src/protocol/queries.ts';
 import { slotOf } from '../../src/protocol/slots.ts';
 import type { Group } from '../support/group.ts';
@@ -98,6 +106,19 @@ test('a peer whose store went back in time is mute until the next certificate, a
   transcript.expectGolden('store-went-back');
 });
 
+/** What a member can answer under its own epoch key instead of `frame`. */
+function recalledBy(
+  group: Group,
+  signer: number,
+  frame: Extract<Frame, { type: 'recalled' }>,
+  change: Partial<Memory>,
+  packets: Packet[] = [],
+): Frame {
+  const said = forge(group.state(signer), { ...decode(memorySchema, frame.packet.body), ...change });
+  if (said.type !== 'message') throw new Error('a forged message is a message');
+  return { type: 'recalled', packet: said.message.packet, packets };
+}
+
 /** All precommits are held back, so that nothing is decided. */
 const undecided = (group: Group) => {
   group.intercept = (_, frame) => (messageIn(frame)?.type === 'precommit' ? [] : [frame]);
@@ -122,9 +143,8 @@ test('a liar that answers a peer which starts again by votes that it signed in i
       forge(group.state(5), { type: 'precommit', ...vote }),
     ];
     told += 1;
-    return [
-      { ...frame, packets: lies.flatMap((lie) => (lie.type === 'message' ? [lie.message.packet] : [])) },
-    ];
+    const packets = lies.flatMap((lie) => (lie.type === 'message' ? [lie.message.packet] : []));
+    return [recalledBy(group, 5, frame, { packets: hashOfRecalled(packets) }, packets)];
   };
   const outputsBefore = group.node(3).outputs.length;
   await group.restart(3);

@@ -32,6 +32,7 @@ import { holdsShare, selfIn } from '../../src/protocol/queries.ts';
 import { type Of, recoveryMessageSchema } from '../../src/protocol/recovery/messages.ts';
 import type { CoreState, Durable } from '../../src/protocol/state.ts';
 import { hashOfValue, publicOf, type Value } from '../../src/protocol/value.ts';
+import { Memories } from './memories.ts';
 import { tooManyLie } from './options.ts';
 import type { Peer, World } from './world.ts';
 
@@ -106,6 +107,7 @@ export class Oracle {
   readonly #granted = new Set<string>();
   /** Plans that honest members knew, with their orders. */
   readonly #plans = new Map<string, readonly Order[]>();
+  readonly #memories = new Memories();
   /** What each peer's disk said last that it had retired. */
   readonly #retired = new Map<string, number>();
   latest = 0;
@@ -415,6 +417,8 @@ export class Oracle {
 
   /** Everything that a peer publishes is its own: durable before it left, and never contradicted (§4, the four rules). */
   onOutput(peer: Peer, output: Output): void {
+    const forgotten = this.#memories.judge(peer, output, this.#world.options.liars);
+    if (forgotten !== null) this.fail('1', forgotten);
     if (output.type === 'send' && output.frame.type === 'recovery')
       return this.#checkRecovery(peer, output.frame.packet);
     if (output.type === 'rule' && output.rule === 'muted' && peer.faulty === null)

@@ -42,6 +42,8 @@ const unsettled = {
   livenessMs: 30_000,
 } as const;
 const seven = { ...lying, peers: 7, threshold: 3, liars: 2 } as const;
+/** Members start again all the time, and another one lies about what they said before. */
+const forgetful = { ...seven, liars: 1, crashes: 6, safetyMs: 6_000, livenessMs: 15_000 } as const;
 
 export const sabotages: readonly Sabotage[] = [
   {
@@ -333,6 +335,30 @@ export const sabotages: readonly Sabotage[] = [
     options: { ...recovering, lies: ['false-memories'] },
     statements: ['5'],
     seedsMax: 20,
+  },
+  {
+    name: 'an answer to a restarted peer is not signed',
+    file: 'protocol/recall.ts',
+    rule: ' || !verifyPacket(work.clusterId, elector.epochKey, signed))',
+    broken: ')',
+    options: { ...forgetful, lies: ['memories-in-others-names'] },
+    statements: ['1'],
+    seedsMax: 10,
+  },
+  {
+    // The signature inside is the second line, and falls too.
+    name: 'gossip counts as authenticated',
+    file: 'protocol/paths.ts',
+    rule: "const ofMembers: readonly Path[] = ['proven'];",
+    broken: "const ofMembers: readonly Path[] = ['proven', 'gossip'];",
+    also: {
+      file: 'protocol/recall.ts',
+      rule: ' || !verifyPacket(work.clusterId, elector.epochKey, signed))',
+      broken: ')',
+    },
+    options: { ...forgetful, lies: ['published-memories'] },
+    statements: ['1'],
+    seedsMax: 10,
   },
   {
     name: 'shown prevotes are not signed',

@@ -118,7 +118,7 @@ export async function fuzzStreams(seed: number, inputs: number, tally: Tally): P
       protocolIds.handshake,
       new Uint8Array([...prefixed(nonce), ...prefixed(encode([1, mutator.bytes(64)]))]),
     ],
-    [protocolIds.direct, prefixed(encode({ type: 'recall', epoch: 3 }))],
+    [protocolIds.direct, prefixed(encode({ type: 'recall', epoch: 3, nonce: new Uint8Array(32) }))],
     [protocolIds.use, prefixed(new Uint8Array([0, 0, 0, 0, 1, ...real.partial]))],
     [protocolIds.addresses, prefixed(encode([real.record]))],
     ['/meshsub/1.2.0', prefixed(subscription(gossipTopic(clusterId)))],

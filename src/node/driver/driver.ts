@@ -6,13 +6,13 @@
 import { hashOf } from '../../crypto/hash.ts';
 import { sign, verify } from '../../crypto/signature.ts';
 import { checkFits } from '../../protocol/attend.ts';
-import { encode, hex } from '../../protocol/codec.ts';
+import { encode } from '../../protocol/codec.ts';
 import { durableDelta } from '../../protocol/durable-records.ts';
 import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/io.ts';
 import { limits } from '../../protocol/limits.ts';
 import type { Order } from '../../protocol/order.ts';
 import type { Packet } from '../../protocol/packet.ts';
-import { headOf, selfIn } from '../../protocol/queries.ts';
+import { headOf, listedSecret } from '../../protocol/queries.ts';
 import type { Member } from '../../protocol/roster.ts';
 import { type CoreState, emptyDurable } from '../../protocol/state.ts';
 import { nextTickAtMs, step } from '../../protocol/step.ts';
@@ -282,8 +282,7 @@ export class Driver {
       hashOf('holdfast/handshake/1', this.#state.clusterId, challenge);
     return {
       prove: (challenge) => {
-        const self = selfIn(this.#state);
-        const secret = self && this.#state.durable.epochSecrets[hex(self.epochKey)];
+        const secret = listedSecret(this.#state);
         return secret
           ? { epoch: headOf(this.#state).epoch, signature: sign(secret, digest(challenge)) }
           : null;

@@ -7,8 +7,8 @@ import type { ReproachQuota } from './quotas.ts';
 export interface TransportHandlers {
   /**
    * A frame of a member. `authenticated` is false until the peer has proven its epoch key on this connection (protocol
-   * §4); before that only catch-up may be served. Gossip frames always come with true: they are signed inside,
-   * `from` is their author, and only members are connected. A returned promise asks for patience: what else the peer
+   * §4); before that only catch-up may be served. Of gossip it says nothing, and `from` is only the libp2p identity that
+   * published: what counts of it must be signed inside. A returned promise asks for patience: what else the peer
    * sends directly shall wait at the peer until it resolves.
    */
   onMessage(

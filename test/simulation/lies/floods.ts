@@ -1,13 +1,24 @@
 /** Silence, noise and repetition: what needs no understanding of the protocol. */
 
-import { encode } from '../../../src/protocol/codec.ts';
+import { decode, encode } from '../../../src/protocol/codec.ts';
 import { limits } from '../../../src/protocol/limits.ts';
+import { type Frame, hashOfRecalled, memorySchema } from '../../../src/protocol/messages.ts';
+import type { Peer } from '../world.ts';
 import { signedNonsense } from './agreement.ts';
 import type { Liar, Lie } from './liar.ts';
 
 const anyone = (liar: Liar) => liar.others[Math.floor(liar.random() * liar.others.length)];
 const bytesOf = (liar: Liar, length: number) =>
   Uint8Array.from({ length }, () => Math.floor(liar.random() * 256));
+
+/** What a restarted member was told, in the name of each other member, without anything in it. */
+function emptyMemories(liar: Liar, to: Peer, { packet }: Extract<Frame, { type: 'recalled' }>): Frame[] {
+  const memory = decode(memorySchema, packet.body);
+  return liar.others.flatMap(({ index: by }) => {
+    const said = by === to.index ? null : liar.sign({ ...memory, by, packets: hashOfRecalled([]) });
+    return said === null ? [] : [{ type: 'recalled' as const, packet: said, packets: [] }];
+  });
+}
 
 let overLong: Uint8Array | null = null;
 
@@ -24,7 +35,7 @@ export const floodLies = {
     act: (liar) => {
       const epoch = liar.state?.durable.own.head ?? 0;
       for (const to of liar.others) {
-        liar.send(to, { type: 'recall', epoch: epoch + 1 });
+        liar.send(to, { type: 'recall', epoch: epoch + 1, nonce: bytesOf(liar, 32) });
         liar.send(to, {
           type: 'summary',
           epoch,
@@ -59,9 +70,24 @@ export const floodLies = {
   'false-memories': {
     frame: (liar, to, frame) => {
       if (frame.type !== 'recalled') return null;
-      const vote = { type: 'prevote', by: to.index, epoch: frame.epoch, round: 1, instance: null };
-      const packet = liar.sign({ ...vote, value: bytesOf(liar, 32) });
-      return packet && [{ ...frame, packets: [...frame.packets, packet] }];
+      const memory = decode(memorySchema, frame.packet.body);
+      const vote = { type: 'prevote', by: to.index, epoch: memory.epoch, round: 1, instance: null };
+      const said = liar.sign({ ...vote, value: bytesOf(liar, 32) });
+      const packets = said === null ? frame.packets : [...frame.packets, said];
+      const packet = liar.sign({ ...memory, packets: hashOfRecalled(packets) });
+      return packet && [{ type: 'recalled', packet, packets }];
+    },
+  },
+  /** A restarted member is told in everybody's name that nobody remembers anything. */
+  'memories-in-others-names': {
+    frame: (liar, to, frame) => (frame.type === 'recalled' ? emptyMemories(liar, to, frame) : null),
+  },
+  /** The same by gossip, as one does who has stolen an identity without its epoch key. */
+  'published-memories': {
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recalled') return null;
+      for (const lie of emptyMemories(liar, to, frame)) liar.publish(lie);
+      return [];
     },
   },
   replay: {

@@ -6,11 +6,13 @@ import {
   type Frame,
   frameSchema,
   hashOfEvidence,
+  hashOfRecalled,
   type Message,
+  memorySchema,
   messageSchema,
 } from '../../../src/protocol/messages.ts';
 import { type Packet, signPacket } from '../../../src/protocol/packet.ts';
-import { selfIn } from '../../../src/protocol/queries.ts';
+import { listedSecret, selfIn } from '../../../src/protocol/queries.ts';
 import type { CoreState } from '../../../src/protocol/state.ts';
 import type { Peer, World } from '../world.ts';
 
@@ -99,6 +101,12 @@ export class Liar {
     this.#injecting = false;
   }
 
+  publish(frame: Frame): void {
+    this.#injecting = true;
+    this.peer.transport?.publish(encode(frame));
+    this.#injecting = false;
+  }
+
   get others(): Peer[] {
     return this.world.peers.filter((peer) => peer !== this.peer);
   }
@@ -126,11 +134,21 @@ export class Liar {
     this.#hear(bytes);
     const frame = frameIn(bytes);
     if (frame === null) return null; // noise of another liar
-    if (frame.type === 'recalled') return encode({ ...frame, packets: [] });
+    if (frame.type === 'recalled') return this.#forgets(frame);
     const message = frame.type === 'message' ? messageIn(frame.message) : null;
     if (message === null) return bytes;
     if (this.lying && this.#lies.some(([, lie]) => lie.misses?.(message))) return null;
     return message.by === this.peer.index ? null : bytes;
+  }
+
+  /** The same answer without what the liar said itself: here everybody's keys are at hand. */
+  #forgets({ packet }: Extract<Frame, { type: 'recalled' }>): Uint8Array | null {
+    const memory = decode(memorySchema, packet.body);
+    const { state } = this.world.peerAt(memory.by).driver ?? {};
+    const secret = state && listedSecret(state);
+    if (!state || !secret) return null;
+    const emptied = signPacket(state.clusterId, secret, encode({ ...memory, packets: hashOfRecalled([]) }));
+    return encode({ type: 'recalled', packet: emptied, packets: [] });
   }
 
   job(job: Job, run: (job: Job) => JobResult): JobResult {
