@@ -2,10 +2,12 @@
 
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
+import { attendanceOf, lastingSuspensions } from './attendance.ts';
 import { hex, sameBytes } from './codec.ts';
 import { compareWithShown } from './contradiction.ts';
 import { type Draft, draftOf, planOf } from './draft.ts';
 import { ProtocolError } from './errors.ts';
+import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
 import type { Attend, Carried } from './messages.ts';
 import { checkOrder, forcedEvictionIn, type Order, orderId } from './order.ts';
@@ -28,7 +30,7 @@ import {
 import { beginRecall } from './recall.ts';
 import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
-import { ancestorsAfter } from './value.ts';
+import { ancestorsAfter, type Value } from './value.ts';
 import type { Work } from './work.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
@@ -227,13 +229,22 @@ function checkFollows(view: View, before: readonly Order[], order: Order): void 
       together = [...together, next];
     } catch (error) {
       if (!(error instanceof ProtocolError) || together.length === 0) throw error;
-      const { roster, threshold, keys, clients, lastOrder } = draftOf(genesis, clusterId, parent, together);
-      const after = { epoch: parent.epoch + 1, ancestors: ancestorsAfter(parent) };
-      parent = { ...parent, ...after, roster, threshold, keys, clients, lastOrder };
+      parent = valueAtBest(genesis, parent, draftOf(genesis, clusterId, parent, together));
       draftOf(genesis, clusterId, parent, [next]);
       together = [next];
     }
   }
+}
+
+/** What a draft makes of the value before if everybody attends who may, for judging what comes after it. */
+function valueAtBest(genesis: Genesis, parent: Value, draft: Draft): Value {
+  const { threshold, keys, clients, lastOrder } = draft;
+  const epoch = parent.epoch + 1;
+  const { able } = attendanceOf(genesis, parent);
+  const roster = draft.roster.map((one) => (able.includes(one) ? { ...one, keyEpoch: epoch } : one));
+  const suspended = lastingSuspensions(parent, roster);
+  const ancestors = ancestorsAfter(parent);
+  return { ...parent, epoch, ancestors, roster, threshold, keys, clients, suspended, lastOrder };
 }
 
 /**

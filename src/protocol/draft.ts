@@ -4,12 +4,13 @@
  */
 import { hashOf } from '../crypto/hash.ts';
 import { checkKeyPublic } from '../crypto/rsa-sharing.ts';
+import { checkAttendance } from './attendance.ts';
 import { encode, numberOf, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
 import { type Action, type CreateKey, checkOrder, hashOfOrder, type Order } from './order.ts';
-import { faultsOf, type Member, memberAt, quorumOf, sleeps } from './roster.ts';
+import { faultsOf, type Member, memberAt } from './roster.ts';
 import { type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
 
 /** Actions whose key's public values were found true under a genesis: they are immutable, one check is enough. */
@@ -66,8 +67,11 @@ export function draftOf(
     draft.lastOrder = order.body.sequence;
     for (const action of order.body.actions) applyAction({ genesis, clusterId, parent }, draft, action);
   }
+  // The plan without orders changes nothing that its members could be too few for: it must always be there.
+  if (orders.length === 0) return draft;
   if (draft.forced === null) checkRosterChange(genesis, parent, draft);
-  else checkForced(genesis, parent, draft.forced, orders);
+  else checkForced(parent, orders);
+  checkAttendance(genesis, parent, draft);
   return draft;
 }
 
@@ -186,29 +190,13 @@ function applyAction(
 }
 
 /** A forced eviction stands alone in its plan and names the very value that it follows: it is no order for another day. */
-function checkForced(
-  genesis: Genesis,
-  parent: Value,
-  remaining: readonly number[],
-  orders: readonly Order[],
-): void {
+function checkForced(parent: Value, orders: readonly Order[]): void {
   const [order] = orders;
   const alone = orders.length === 1 && order?.body.actions.length === 1;
   if (!alone || order.body.ancestorEpoch !== parent.epoch)
     throw new ProtocolError(
       'bad-order',
       'a forced eviction must be the only action of the only order, on the newest value',
-    );
-  // The Attend of a suspended member counts for nobody, nor does a sleeper's.
-  const attending = remaining.filter((index) => {
-    const member = memberAt(parent.roster, index);
-    const asleep = member !== undefined && sleeps(member, parent.epoch, genesis.absentEpochsMax);
-    return !asleep && !parent.suspended.some((each) => each.index === index);
-  }).length;
-  if (attending < quorumOf(remaining.length, parent.threshold, genesis.faultModel))
-    throw new ProtocolError(
-      'bad-order',
-      'too many of those who would remain are suspended or were away too long: they could not decide it; evict those too',
     );
 }
 

@@ -1,5 +1,7 @@
 /** §4.3 the leader's part: the set of dealings that it may accept, and the value that it proposes. */
+
 import { validProposalOf, votesPackets } from './agree.ts';
+import { lastingSuspensions } from './attendance.ts';
 import { fromHex, hex } from './codec.ts';
 import type { Draft } from './draft.ts';
 import { largestHeldWhole } from './held-whole.ts';
@@ -21,14 +23,7 @@ import {
 import { leaderOf, memberAt } from './roster.ts';
 import { say } from './say.ts';
 import type { Hex } from './state.ts';
-import {
-  assembleValue,
-  decodePublic,
-  holdersNeededFor,
-  isPublicOf,
-  lastingSuspensions,
-  sortAccepted,
-} from './validity.ts';
+import { assembleValue, decodePublic, holdersNeededFor, isPublicOf, sortAccepted } from './validity.ts';
 import type { Accepted, Suspension } from './value.ts';
 import type { Work } from './work.ts';
 
@@ -106,7 +101,7 @@ export function acceptable(
 /** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan (§4.1). */
 function suspensionsOf(view: View, draft: Draft): Suspension[] {
   const { roster } = headOf(view);
-  const byIndex = new Map(lastingSuspensions(view, draft).map((one) => [one.index, one]));
+  const byIndex = new Map(lastingSuspensions(headOf(view), draft.roster).map((one) => [one.index, one]));
   for (const [key, { first, second }] of Object.entries(view.durable.contradictions)) {
     const index = Number(key.slice(key.indexOf('/') + 1));
     const member = memberAt(roster, index);

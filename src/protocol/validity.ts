@@ -3,6 +3,7 @@
  * is objective and nobody needs a sub-share to judge it.
  */
 import { combineCommitments } from '../crypto/dealing.ts';
+import { lastingSuspensions } from './attendance.ts';
 import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from './codec.ts';
 import { contradicts } from './contradiction.ts';
 import { type Draft, draftOf, planOf } from './draft.ts';
@@ -226,19 +227,13 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   return { verdict: 'valid', commitments: assembled.commitments };
 }
 
-/** Suspensions that stay: those of members that the next roster still lists. */
-export const lastingSuspensions = (view: View, draft: Draft): Suspension[] =>
-  headOf(view).suspended.filter(
-    ({ index }) => memberAt(draft.roster, index)?.peer === memberAt(headOf(view).roster, index)?.peer,
-  );
-
 /** Every suspension lasts, and every new one shows two different Attends of a listed member for one plan. */
 function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspension[]): void {
   const parent = headOf(view);
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);
   };
-  const lasting = lastingSuspensions(view, draft);
+  const lasting = lastingSuspensions(parent, draft.roster);
   if (suspended.some(({ index }, at) => at > 0 && index <= (suspended[at - 1] as Suspension).index))
     bad('its suspensions are not sorted');
   for (const old of lasting)

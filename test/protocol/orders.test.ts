@@ -247,7 +247,7 @@ describe('orders in a plan', () => {
     const parent: Value = { ...head, epoch: 101, roster: [...present, c].sort((x, y) => x.index - y.index) };
     const leave = (remaining: number[]): Action[] => [{ type: 'force-evict', remaining }];
     expect(draft(leave([1, 2, 4]), paper, parent).forced).toEqual([1, 2, 4]);
-    expect(() => draft(leave([1, 2, 3]), paper, parent)).toThrow('were away too long');
+    expect(() => draft(leave([1, 2, 3]), paper, parent)).toThrow('p3 was away too long');
     expect(draft(leave([1, 2, 3]), paper, { ...parent, epoch: 100 }).forced).toEqual([1, 2, 3]);
   });
 

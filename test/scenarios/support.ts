@@ -119,3 +119,20 @@ export function smallerProposal(view: CoreState, { value, ...proposal }: Proposa
     value: assembleValue(view, fromHex(plan), draft, attends, accepted, halves, []).value,
   };
 }
+
+/**
+ * Somebody else has the epoch key of the member at `place` too and signs a second Attend for the plan of the change that
+ * gathers at p1: the value of that change suspends the member.
+ */
+export async function contradict(group: Group, place: number): Promise<void> {
+  const { name, peer } = group.node(place);
+  const { index: by } = selfIn(group.state(place)) ?? {};
+  const attend = () =>
+    Object.keys(group.state(1).durable.plans)
+      .flatMap((plan) => attendsOf(group.state(1), plan))
+      .find(({ message }) => message.by === by)?.message;
+  await group.until(() => attend() !== undefined, 10_000, `the Attend of ${name}`);
+  const frame = encode(forge(group.state(place), { ...attend(), epochKey: group.random(32) }));
+  for (const node of group.nodes)
+    if (node.peer !== peer) void node.driver?.dispatch({ type: 'gossip', from: peer, frame });
+}
