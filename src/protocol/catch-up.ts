@@ -32,6 +32,12 @@ function saidOfSelf(view: View): Pick<Summary, 'holds' | 'signs'> {
   return { holds: held.length === 0 ? null : Math.max(...held), signs: signsIn(view) };
 }
 
+/** To everybody, when what this member can do has changed without a message of its own that shows it. */
+export function tellOfSelf(work: Work): void {
+  for (const peer of Object.keys(work.volatile.authenticated))
+    work.emit({ type: 'send', to: peer, frame: summaryOf(work, false) });
+}
+
 export function summaryOf(view: View, reply: boolean): Summary {
   const names = [
     ...heldMessages(view).map(({ packet }) => nameOf(packet)),

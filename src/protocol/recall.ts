@@ -3,7 +3,7 @@
  * itself included, has answered from durable records what it had signed. If its store lacks any of it, the store went back
  * in time, and the peer signs nothing until the next certificate.
  */
-import { summaryOf } from './catch-up.ts';
+import { tellOfSelf } from './catch-up.ts';
 import { decode, encode, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
@@ -38,8 +38,7 @@ export function recall(work: Work): boolean {
   if (Object.keys(waiting.answered).length >= changeQuorum(work) - 1) {
     work.volatile.recall = null;
     work.rule('recalled', { epoch: waiting.epoch, answers: Object.keys(waiting.answered).length });
-    for (const peer of Object.keys(authenticated))
-      work.emit({ type: 'send', to: peer, frame: summaryOf(work, false) }); // the others' people are told that it takes part
+    tellOfSelf(work);
     return true;
   }
   if (work.nowMs < waiting.askAtMs) return false;

@@ -4,6 +4,7 @@
  */
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
+import { tellOfSelf } from '../catch-up.ts';
 import { encode, fromHex, hex, sameBytes } from '../codec.ts';
 import type { JobResult } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
@@ -365,5 +366,6 @@ export function recovered(work: Work, about: string, result: Extract<JobResult, 
   work.putShares(value, result.shares);
   patch(work, { asking: null });
   endPauses(work, ({ index }) => index === selfIn(work)?.index);
+  tellOfSelf(work); // its Ready may be an old one, from before its store lost the share
   work.rule('recovered', { epoch: value.epoch });
 }
