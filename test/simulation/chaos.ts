@@ -128,7 +128,6 @@ export class Chaos {
 
   #order(): void {
     const peer = this.#anyone();
-    const what = peer && this.#operator.order(peer);
-    if (what) this.#tally.count(`order: ${what}`);
+    for (const what of (peer && this.#operator.order(peer)) ?? []) this.#tally.count(`order: ${what}`);
   }
 }

@@ -30,6 +30,8 @@ export class Operator {
   readonly #world: World;
   readonly #random: (length: number) => Uint8Array;
   readonly #chance: () => number;
+  /** For what an order has besides: a stream of its own. */
+  readonly #more: () => number;
   readonly #creating: Creating[] = [];
   /** Peers that may be admitted, with their first epoch keys; those whose admission took effect are taken out. */
   readonly #waiting: Array<{ peer: string; seed: Uint8Array }>;
@@ -39,15 +41,16 @@ export class Operator {
     this.#world = world;
     this.#random = seededBytes(`${world.options.seed}/operator`);
     this.#chance = seededRandom(world.options.seed + 5);
+    this.#more = seededRandom(world.options.seed + 11);
     this.#waiting = ['peer-0901', 'peer-0902'].map((peer) => ({ peer, seed: this.#random(32) }));
   }
 
-  /** Orders something at the member `by` and says what; null when it is down or has an order in hand already. */
-  order(by: Peer): Action['type'] | null {
+  /** Orders something at the member `by` and says what: nothing when it is down or has an order in hand already. */
+  order(by: Peer): string[] {
     const state = by.driver?.state;
-    if (state === undefined) return null;
+    if (state === undefined) return [];
     const head = headOf(state);
-    if (state.durable.orders[head.lastOrder + 1] !== undefined) return null;
+    if (state.durable.orders[head.lastOrder + 1] !== undefined) return [];
     this.#names += 1;
     const name = `n${this.#names}`;
     const drawn = this.#chance();
@@ -56,26 +59,54 @@ export class Operator {
       creation !== null
         ? keyAction(name, drawn < 0.15 ? 'decrypt' : 'sign', creation)
         : ((drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name));
-    this.#give(by, head, action, creation);
-    return action.type;
+    const [actions, isWrong] = this.#among(action, head, name);
+    this.#give(by, head, actions, creation);
+    const said = actions.map(({ type }) => type);
+    return isWrong ? ['must be refused'] : [...said, ...(actions.length > 1 ? ['several actions'] : [])];
+  }
+
+  /** Often an order has more actions, in either place; at times one that does not fit, so that none of it may be done. */
+  #among(action: Action, head: Value, name: string): [actions: Action[], isWrong: boolean] {
+    const stops = this.#stopping(head);
+    if (stops !== null && this.#more() < 0.3) return [[stops], true];
+    if (this.#more() < 0.5) return [[action], false];
+    const [client] = head.clients;
+    const other: Action =
+      client !== undefined && this.#more() < 0.4
+        ? { type: 'remove-client', name: client.name }
+        : this.#newClient(`${name}-too`);
+    const isWrong = this.#more() < 0.3;
+    const wrong: Action[] = isWrong ? [{ type: 'evict', index: 64 }] : [];
+    return [this.#more() < 0.5 ? [action, other, ...wrong] : [other, ...wrong, action], isWrong];
+  }
+
+  /** An eviction after which fewer than a quorum may attend, for others are suspended; null when there is none. */
+  #stopping({ roster, threshold, suspended }: Value): Action | null {
+    const served = roster.filter(({ index }) => !suspended.some((each) => each.index === index));
+    const [leaver] = served;
+    const quorum = roster.length - 1 - faultsOf(roster.length - 1, threshold, this.#world.options.faultModel);
+    return leaver !== undefined && roster.length > threshold && served.length - 1 < quorum
+      ? { type: 'evict', index: leaver.index }
+      : null;
   }
 
   /** Those who remain decide alone (§5). */
   forceEviction(by: Peer, remaining: number[]): void {
     const state = by.driver?.state;
-    if (state !== undefined) this.#give(by, headOf(state), { type: 'force-evict', remaining }, null);
+    if (state !== undefined) this.#give(by, headOf(state), [{ type: 'force-evict', remaining }], null);
   }
 
-  #give(by: Peer, head: Value, action: Action, creation: KeyCreation | null): void {
+  #give(by: Peer, head: Value, actions: Action[], creation: KeyCreation | null): void {
     const cluster = clusterIdOf(this.#world.genesis);
     const order = signOrder(this.#world.genesis, this.#world.operatorSeed, {
       cluster,
       ancestor: hashOfValue(head),
       ancestorEpoch: head.epoch,
       sequence: head.lastOrder + 1,
-      actions: [action],
+      actions,
     });
-    if (creation !== null && action.type === 'create-key')
+    const action = actions.find(({ type }) => type === 'create-key');
+    if (creation !== null && action?.type === 'create-key')
       this.#creating.push({
         order,
         creation,

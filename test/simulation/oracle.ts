@@ -34,6 +34,7 @@ import type { CoreState, Durable } from '../../src/protocol/state.ts';
 import { hashOfValue, publicOf, type Value } from '../../src/protocol/value.ts';
 import { Memories } from './memories.ts';
 import { tooManyLie } from './options.ts';
+import { ableAfter, unexplained } from './orders-done.ts';
 import type { Peer, World } from './world.ts';
 
 type Said = Exclude<Message, { type: 'dealing' }>;
@@ -181,6 +182,7 @@ export class Oracle {
     if (voted.size < this.#quorumOf({ roster: deciders, threshold: parent.threshold }))
       this.fail('1', `${peer.name} took up epoch ${value.epoch} on ${voted.size} votes`);
     this.#checkAncestry(value, parent);
+    this.#checkOrders(value, parent);
     const dealers = new Set(value.accepted.map(({ dealer }) => dealer).filter((dealer) => dealer !== 0));
     if (dealers.size < value.threshold)
       this.fail(
@@ -201,6 +203,20 @@ export class Oracle {
       if (epoch !== value.epoch || !sameBytes(plan, value.plan))
         this.fail('3', `epoch ${value.epoch} accepts a dealing that ${dealer} made for another plan`);
     }
+  }
+
+  /** Each order was carried out whole, nothing besides, and the next change finds enough members. */
+  #checkOrders(value: Value, parent: Value): void {
+    const orders = this.#plans.get(hex(value.plan));
+    if (orders === undefined) return;
+    const wrong = unexplained(parent, orders, value);
+    if (wrong !== null) this.fail('7', `epoch ${value.epoch} ${wrong}`);
+    const able = ableAfter(parent, value, this.#world.genesis.absentEpochsMax);
+    if (orders.length > 0 && able < this.#quorumOf(value))
+      this.fail(
+        '5',
+        `orders left epoch ${value.epoch} with ${able} of ${value.roster.length} that may attend`,
+      );
   }
 
   /** A value names those before it, and its orders were signed on one of them; each was new. */

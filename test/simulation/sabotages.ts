@@ -414,4 +414,26 @@ export const sabotages: readonly Sabotage[] = [
     statements: ['7'],
     seedsMax: 5,
   },
+  {
+    name: 'half an order applied',
+    file: 'protocol/draft.ts',
+    rule: 'for (const action of order.body.actions) applyAction({ genesis, clusterId, parent }, draft, action);',
+    broken: `try {
+      for (const action of order.body.actions) applyAction({ genesis, clusterId, parent }, draft, action);
+    } catch {
+      // what was done before the action that does not fit stays done
+    }`,
+    options: { ...calm, orders: 3 },
+    statements: ['7'],
+    seedsMax: 20,
+  },
+  {
+    name: 'orders may leave too few that attend',
+    file: 'protocol/draft.ts',
+    rule: 'checkAttendance(genesis, parent, draft);',
+    broken: '',
+    options: { ...lying, lies: ['two-attends'], orders: 3, livenessMs: 30_000 },
+    statements: ['5'],
+    seedsMax: 20,
+  },
 ];
