@@ -17,7 +17,7 @@ export type Resource = (typeof resources)[number];
 const answers: Readonly<Record<Resource, (daemon: DaemonApi) => unknown>> = {
   status: (daemon) => daemon.status(),
   peers: (daemon) => daemon.peers(),
-  epochs: (daemon) => daemon.epochs(),
+  epochs: (daemon) => daemon.newestEpochs(),
   keys: (daemon) => daemon.keys(),
   creation: (daemon) => daemon.plans(),
 };

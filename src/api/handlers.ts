@@ -39,7 +39,7 @@ export function handlersOf(daemon: DaemonApi): Handlers {
     openapi: () => document,
     status: () => daemon.status(),
     peers: () => ({ peers: daemon.peers() }),
-    epochs: ({ query: { limit } }) => ({ epochs: daemon.epochs(limit) }),
+    epochs: async ({ query: { limit } }) => ({ epochs: await daemon.epochs(limit) }),
     epoch: ({ params: { epoch } }) => daemon.epoch(epoch),
     keys: () => ({ keys: daemon.keys() }),
     key: ({ params }) => keyNamed(params.name),

@@ -32,7 +32,7 @@ import { Newcomer } from './newcomer.ts';
 import type { Settings } from './settings.ts';
 import { FileStore } from './store/file-store.ts';
 import { StoreError } from './store/store-error.ts';
-import { creationView, epochViews, keyViews, planViews, statusView } from './views/daemon-views.ts';
+import { creationView, keyViews, newestEpochViews, planViews, statusView } from './views/daemon-views.ts';
 import { MachineTroubles } from './views/machine-troubles.ts';
 import {
   type CreationView,
@@ -332,8 +332,12 @@ class HoldfastDaemon implements Daemon {
     return [...listed, ...this.#lobby.waiting().map(waitingPeerView)];
   }
 
-  epochs(limit?: number): EpochView[] {
-    return epochViews(this.#core(), systemClock.wallMs(), limit);
+  async epochs(limit?: number): Promise<EpochView[]> {
+    return this.#membership().epochs(limit);
+  }
+
+  newestEpochs(): EpochView[] {
+    return newestEpochViews(this.#core(), systemClock.wallMs());
   }
 
   async epoch(epoch: number): Promise<EpochView> {

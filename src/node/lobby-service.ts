@@ -46,7 +46,7 @@ export interface LobbyServiceOptions {
   admitted: () => {
     roster: readonly Member[];
     epoch: number;
-    handOut: (peer: string) => HandOut | null;
+    handOut: (peer: string) => Promise<HandOut | null>;
     /** Whether somebody may wait under this member's name, to be reinstated in its place: it is suspended, or away. */
     isVacant: (member: Member) => boolean;
   } | null;
@@ -71,7 +71,7 @@ export class LobbyService {
       identity: options.identity,
       listen: options.listen,
       log: options.log,
-      handler: async (peer, request) => encode(this.#answer(peer, request)),
+      handler: async (peer, request) => encode(await this.#answer(peer, request)),
     });
   }
 
@@ -113,7 +113,7 @@ export class LobbyService {
     return [...this.#waiting.values()].sort((a, b) => (a.body.name < b.body.name ? -1 : 1));
   }
 
-  #answer(peer: string, bytes: Uint8Array): LobbyAnswer {
+  async #answer(peer: string, bytes: Uint8Array): Promise<LobbyAnswer> {
     const admission = decode(admissionSchema, bytes, lobbyLimits.requestBytesMax);
     const { body } = admission;
     const refused = (reason: string): LobbyAnswer => ({ status: 'refused', reason });
@@ -124,7 +124,7 @@ export class LobbyService {
     if (admitted?.roster.some((member) => member.peer === peer)) {
       // Once evicted, it must not be offered for admission by what it asked before.
       this.#waiting.delete(peer);
-      const handOut = admitted.handOut(peer);
+      const handOut = await admitted.handOut(peer);
       if (handOut === null)
         return refused('the admission is too old; let the operator admit this peer again');
       return { status: 'admitted', genesis: this.#options.genesis, ...handOut };

@@ -1,5 +1,4 @@
 /** A peer that is a member: core and driver, network, and the use of keys, and what can be read from them. */
-import { linksFrom } from '../protocol/catch-up.ts';
 import { encode, hex } from '../protocol/codec.ts';
 import { createCore } from '../protocol/create.ts';
 import type { Link } from '../protocol/link.ts';
@@ -153,9 +152,9 @@ export class Membership {
    * What the lobby hands to a listed peer: founders get the chain from epoch 0, later joiners from the value that their
    * admission names; null when that is too long ago.
    */
-  handOut(peer: string): HandOut | null {
+  async handOut(peer: string): Promise<HandOut | null> {
     const order = this.core.durable.admissions[peer] ?? null;
-    const links = this.linksFrom(order?.body.ancestorEpoch ?? 0);
+    const links = await this.driver.archive.linksFrom(order?.body.ancestorEpoch ?? 0);
     if (!links.some(({ value }) => value.roster.some((member) => member.peer === peer))) return null;
     const learned = this.transport.memberAddresses();
     const own = { peer: this.transport.peerId, addresses: this.ownAddresses() };
@@ -168,21 +167,51 @@ export class Membership {
     return isSuspended(this.core, index) || !this.transport.authenticated().includes(peer);
   }
 
-  /** A bounded piece of the chain. */
-  linksFrom(first: number): Link[] {
-    return linksFrom(this.core, first);
+  /**
+   * A bounded piece of the chain. Rejects with `DaemonError('unknown')` when this peer has it no longer, and names who
+   * says that it has.
+   */
+  async linksFrom(first: number): Promise<Link[]> {
+    const { head, oldest } = this.core.durable.own;
+    const links = await this.driver.archive.linksFrom(first);
+    if (links.length > 0 || first > head) return links;
+    const { chains } = this.core.volatile;
+    const others = headOf(this.core)
+      .roster.filter(({ peer }) => (chains[peer]?.oldest ?? Number.POSITIVE_INFINITY) <= first)
+      .map(({ name }) => name);
+    const here =
+      first < oldest
+        ? `this peer keeps the values since epoch ${oldest} only`
+        : `the value of epoch ${first} is missing or damaged in this peer’s archive`;
+    throw new DaemonError(
+      'unknown',
+      `${here}; ${others.length === 0 ? 'no member that can be reached says that it has' : `${others.join(', ')} can show`} epoch ${first}${others.length === 0 ? '' : ': use the API of one of them'}`,
+    );
+  }
+
+  /** The last ones that are known here, newest first. */
+  async epochs(limit = 20): Promise<EpochView[]> {
+    const views: EpochView[] = [];
+    const { head, oldest } = this.core.durable.own;
+    for (let epoch = head; epoch >= oldest && views.length < limit; epoch -= 1) {
+      const records = await this.driver.archive.records(epoch);
+      if (records !== null) views.push(epochView(this.core, records, systemClock.wallMs()));
+    }
+    return views;
   }
 
   /** One epoch with its verification keys. Rejects with `DaemonError('unknown')` when this peer knows nothing of it. */
   async epoch(epoch: number): Promise<EpochView> {
-    const view = epochView(this.core, epoch, systemClock.wallMs());
-    const { links, own } = this.core.durable;
-    if (view === null)
+    const records = await this.driver.archive.records(epoch);
+    if (records === null)
       throw new DaemonError(
         'unknown',
-        `this peer knows nothing of epoch ${epoch}; the newest is ${own.head}`,
+        `this peer knows nothing of epoch ${epoch}; the newest is ${this.core.durable.own.head}`,
       );
-    return { ...view, verificationKeys: await this.#verificationKeys.of(links[epoch] as Link) };
+    return {
+      ...epochView(this.core, records, systemClock.wallMs()),
+      verificationKeys: await this.#verificationKeys.of(records.link),
+    };
   }
 
   /** The newest roster, and how each member can be reached. */

@@ -9,6 +9,7 @@ import { limits } from './limits.ts';
 import { type Packet, signPacket, verifyPacket } from './packet.ts';
 import { headOf, signingSecret, type View, valueFaults } from './queries.ts';
 import { memberAt } from './roster.ts';
+import type { Value } from './value.ts';
 import type { Work } from './work.ts';
 
 /** The dealing with this digest, made by `dealer` for the change to `epoch`, holds a false number for `by`. */
@@ -53,6 +54,9 @@ function record(work: Work, accusation: Accusation, packet: Packet): boolean {
   const { epoch, dealer } = accusation;
   if (work.durable.accusations[keyOf(accusation)] !== undefined) return false;
   work.put('accusations', keyOf(accusation), { packet });
+  work.keepNewest('accusations', (key) => key.endsWith(`/${accusation.by}`), {
+    countMax: limits.accusationsPerMemberMax,
+  });
   if (isCertain(work, epoch, dealer)) work.blame({ epoch, by: dealer, kind: 'false-sub-share' });
   return true;
 }
@@ -64,8 +68,12 @@ export const accusersOf = (view: View, epoch: number, dealer: number): number[] 
     .map((key) => Number(key.split('/')[2]));
 
 /** More than `faults` members say so: one of them at least is honest. */
-export function isCertain(view: View, epoch: number, dealer: number): boolean {
-  const parent = view.durable.links[epoch - 1]?.value;
+export function isCertain(
+  view: View,
+  epoch: number,
+  dealer: number,
+  parent: Value | undefined = view.durable.links[epoch - 1]?.value,
+): boolean {
   return parent !== undefined && accusersOf(view, epoch, dealer).length > valueFaults(view, parent);
 }
 
@@ -76,9 +84,3 @@ export const openAccusations = (view: View): Packet[] => {
     .filter(([key]) => key.startsWith(prefix))
     .map(([, { packet }]) => packet);
 };
-
-/** At the decision: what is too old to be shown. */
-export function dropOldAccusations(work: Work): void {
-  const oldest = headOf(work).epoch - limits.accusationEpochsKept;
-  work.retain('accusations', (key) => Number(key.split('/')[0]) >= oldest);
-}

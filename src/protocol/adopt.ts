@@ -1,7 +1,7 @@
 /** Taking up a certified value, decided here or pulled from others: the one place where the newest epoch moves. */
-import { dropOldAccusations } from './accusation.ts';
 import { hex } from './codec.ts';
 import { keepOpenContradictions } from './contradiction.ts';
+import { forgetOld, noteDestroyed } from './kept.ts';
 import { checkLink, type Link } from './link.ts';
 import { admittedBy } from './order.ts';
 import { headOf, selfIn } from './queries.ts';
@@ -26,7 +26,8 @@ export function adopt(work: Work, link: Link): void {
     .filter((blame) => blame.epoch === epoch && blame.kind === 'contradiction')
     .map((blame) => blame.by);
   work.put('links', epoch, link);
-  work.put('notes', epoch, { decidedAtMs: work.volatile.wallMs, contradicted });
+  work.put('notes', epoch, { decidedAtMs: work.volatile.wallMs, value: hashOfValue(value), contradicted });
+  noteDestroyed(work, before, value);
   endPauses(work, (pause) => pause.epoch <= epoch);
   keepAdmissions(work, link);
   for (const section of ['attends', 'haves', 'proposals', 'votes', 'readys', 'plans'] as const)
@@ -34,7 +35,7 @@ export function adopt(work: Work, link: Link): void {
   keepOpenContradictions(work, before, value);
   work.retain('orders', (sequence) => Number(sequence) > value.lastOrder);
   work.own({ head: epoch, rounds: null, forced: null, muted: null });
-  dropOldAccusations(work);
+  forgetOld(work);
   // What is still unchecked and did not count belongs to a plan with, maybe, other keys or another threshold.
   const counts = new Set(value.accepted.map(({ digest }) => hex(digest)));
   work.volatile.inbox = Object.fromEntries(

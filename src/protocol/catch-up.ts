@@ -49,6 +49,7 @@ export function summaryOf(view: View, reply: boolean): Summary {
   return {
     type: 'summary',
     epoch: view.durable.own.head,
+    oldest: view.durable.own.oldest,
     retired: view.durable.own.retired,
     seen: fromHex(names.join('')),
     wanted: wantedPublics(view),
@@ -68,14 +69,20 @@ export function receiveSummary(work: Work, from: string, authenticated: boolean,
     const { epoch, holds, signs } = summary;
     work.volatile.saidOfSelf = { ...work.volatile.saidOfSelf, [from]: { epoch, holds, signs } };
   }
-  const { head } = work.durable.own;
+  if (work.volatile.connected[from])
+    work.volatile.chains = {
+      ...work.volatile.chains,
+      [from]: { head: summary.epoch, oldest: summary.oldest },
+    };
+  const { head, oldest } = work.durable.own;
   if (summary.epoch > head) {
     work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });
     return;
   }
   if (summary.epoch < head) {
-    const links = linksFrom(work, summary.epoch + 1);
-    if (links.length > 0) work.emit({ type: 'send', to: from, frame: { type: 'links', links } });
+    // Whoever keeps fewer epochs than the sender missed says so in its own summary.
+    if (summary.epoch + 1 >= oldest) work.emit({ type: 'send-links', to: from, first: summary.epoch + 1 });
+    else if (summary.reply) work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });
     return;
   }
   const proof = work.durable.retires[head];
@@ -102,16 +109,9 @@ export function receiveSummary(work: Work, from: string, authenticated: boolean,
   if (summary.reply) work.emit({ type: 'send', to: from, frame: summaryOf(work, false) });
 }
 
-/** A piece of the chain that fits into one frame. */
-export function linksFrom(view: View, first: number): Link[] {
-  const links: Link[] = [];
-  for (let epoch = first; links.length < limits.linksPerFrameMax; epoch += 1) {
-    const link = view.durable.links[epoch];
-    if (link === undefined) break;
-    links.push(link);
-  }
-  return fitting(links, (link) => encode(link).length);
-}
+/** The links of one answer: as many as fit into one frame. */
+export const linksInFrame = (links: readonly Link[]): Link[] =>
+  fitting(links.slice(0, limits.linksPerFrameMax), (link) => encode(link).length);
 
 /** As many from the front as half a frame holds, and at least one: the next answer brings more. */
 function fitting<T>(items: readonly T[], bytesOf: (item: T) => number): T[] {

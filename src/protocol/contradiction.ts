@@ -5,6 +5,7 @@
  */
 import { decode, hex, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
+import { limits } from './limits.ts';
 import { type Attend, attendSchema, messageSchema } from './messages.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import { electors, headOf } from './queries.ts';
@@ -13,17 +14,17 @@ import { includesAll, instanceIn, type Said, slotOf } from './slots.ts';
 import type { Value } from './value.ts';
 import type { Work } from './work.ts';
 
-/** Two votes, Attends or Haves are shorter by far; the values of two proposals may be long, and are not kept for ever then. */
-const proofBytesMax = 16 * 1024;
-
-/** Blames a member for two messages that contradict each other, and keeps both as proof. */
+/**
+ * Blames a member for two messages that contradict each other, and keeps both as proof: two votes, Attends or Haves are
+ * short; the values of two proposals may be too long.
+ */
 export function blameBoth(
   work: Work,
   { epoch, by }: { epoch: number; by: number },
   first: Packet,
   second: Packet,
 ): void {
-  const short = first.body.length + second.body.length <= proofBytesMax;
+  const short = first.body.length + second.body.length <= limits.blameProofBytesMax;
   work.blame({ epoch, by, kind: 'contradiction', ...(short ? { proof: [first, second] } : {}) });
 }
 

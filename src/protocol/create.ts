@@ -56,7 +56,7 @@ export function foundDurable(
   return {
     ...emptyDurable(),
     links: { 0: link },
-    notes: { 0: { decidedAtMs: wallMs, contradicted: [] } },
+    notes: { 0: { decidedAtMs: wallMs, value: hashOfValue(link.value), contradicted: [] } },
     shares: { 0: {} },
     epochSecrets: { [hex(epochKey.publicKey)]: epochKey.seed },
   };
@@ -98,10 +98,15 @@ export function joinDurable(options: {
   return {
     ...durable,
     links: Object.fromEntries(links.map((link) => [link.value.epoch, link])),
-    notes: { [newest.epoch]: { decidedAtMs: wallMs, contradicted: [] } },
+    notes: { [newest.epoch]: { decidedAtMs: wallMs, value: hashOfValue(newest), contradicted: [] } },
     epochSecrets: { [hex(epochKey.publicKey)]: epochKey.seed },
     // It holds nothing older, and attends the next change once it knows that the group has retired what is older.
-    own: { ...durable.own, head: newest.epoch, retired: Math.max(0, newest.epoch - 1) },
+    own: {
+      ...durable.own,
+      head: newest.epoch,
+      oldest: first.value.epoch,
+      retired: Math.max(0, newest.epoch - 1),
+    },
   };
 }
 
@@ -111,7 +116,13 @@ export function createCore(options: {
   peer: string;
   timing: Timing;
   gate: number;
+  archiveEpochs?: number | null;
   durable: Durable;
 }): CoreState {
-  return { ...options, clusterId: clusterIdOf(options.genesis), volatile: emptyVolatile() };
+  return {
+    archiveEpochs: null,
+    ...options,
+    clusterId: clusterIdOf(options.genesis),
+    volatile: emptyVolatile(),
+  };
 }

@@ -9,20 +9,30 @@ const entrySections = ['attends', 'haves', 'proposals', 'votes', 'readys'] as co
 const isEntrySection = (section: string): section is (typeof entrySections)[number] =>
   (entrySections as readonly string[]).includes(section);
 
-const epochName = (epoch: string) => epoch.padStart(9, '0');
+const recordKey = (section: Section, key: string): string => `${section}/${key}`;
 
-/** The store key of an entry; links and retire proofs are public and lie beside the sealed records. */
-function recordKey(section: Section, key: string): string {
-  if (section === 'links') return `chain/${epochName(key)}`;
-  if (section === 'retires') return `chain/${epochName(key)}-retire`;
-  return `${section}/${key}`;
+/** What the archive keeps of an epoch: public records in plain files outside the sealed store. */
+const archiveSections = { links: '', retires: '-retire', notes: '-note' } as const;
+export type ArchiveSection = keyof typeof archiveSections;
+const isArchived = (section: Section): section is ArchiveSection => section in archiveSections;
+
+export const archiveKey = (section: ArchiveSection, epoch: number): string =>
+  `chain/${String(epoch).padStart(9, '0')}${archiveSections[section]}`;
+
+/** The epoch whose link this key names; null for every other key. */
+export function epochOfLink(key: string): number | null {
+  const digits = /^chain\/(\d{9,})$/.exec(key)?.[1];
+  return digits === undefined ? null : Number(digits);
 }
 
 function recordValue(section: Section, record: unknown): Uint8Array {
   return encode(isEntrySection(section) ? (record as Entry<Message>).carried : record);
 }
 
-/** What a step changed, by reference: entries are immutable. */
+/**
+ * What a step changed, by reference: entries are immutable. What belongs into the archive is written there with the same
+ * transaction; the sealed store drops its copy later, and the archive only what is older than `own.oldest`.
+ */
 export function durableDelta(
   before: Durable,
   after: Durable,
@@ -37,14 +47,22 @@ export function durableDelta(
     const old: Record<string, unknown> = before[section];
     const now: Record<string, unknown> = after[section];
     if (old === now) continue;
-    for (const [key, record] of Object.entries(now))
-      if (old[key] !== record) puts.push([recordKey(section, key), recordValue(section, record)]);
+    for (const [key, record] of Object.entries(now)) {
+      if (old[key] === record) continue;
+      const value = recordValue(section, record);
+      puts.push([recordKey(section, key), value]);
+      if (isArchived(section)) puts.push([archiveKey(section, Number(key)), value]);
+    }
     for (const key of Object.keys(old)) if (!(key in now)) deletes.push(recordKey(section, key));
   }
+  const hadLinks = Object.keys(before.links).length > 0;
+  for (let epoch = before.own.oldest; hadLinks && epoch < after.own.oldest; epoch += 1)
+    for (const section of Object.keys(archiveSections) as ArchiveSection[])
+      deletes.push(archiveKey(section, epoch));
   return { puts, deletes };
 }
 
-/** Rebuilds the durable state from the records of an opened store. */
+/** Rebuilds the durable state from the sealed records of an opened store. */
 export function durableFromRecords(records: ReadonlyMap<string, Uint8Array>): Durable {
   const durable = emptyDurable();
   for (const [name, bytes] of records) {
@@ -52,13 +70,11 @@ export function durableFromRecords(records: ReadonlyMap<string, Uint8Array>): Du
       durable.own = decode(bytes) as Durable['own'];
       continue;
     }
-    const chain = /^chain\/0*(\d+)(-retire)?$/.exec(name);
     const at = name.indexOf('/');
-    const section = (chain ? (chain[2] ? 'retires' : 'links') : name.slice(0, at)) as Section;
+    const section = name.slice(0, at) as Section;
     if (!(section in durable)) continue;
-    const key = chain ? (chain[1] as string) : name.slice(at + 1);
     const record = decode(bytes);
-    (durable[section] as Record<string, unknown>)[key] = isEntrySection(section)
+    (durable[section] as Record<string, unknown>)[name.slice(at + 1)] = isEntrySection(section)
       ? ({
           message: decodeStrict(messageSchema, (record as Carried).packet.body),
           carried: record as Carried,

@@ -132,6 +132,8 @@ export type Output =
   | { type: 'persist'; puts: Array<[key: string, value: Uint8Array]>; deletes: string[]; rotate: boolean }
   | { type: 'send'; to: string; frame: Frame }
   | { type: 'publish'; frame: Frame }
+  /** Links from this epoch on for a peer that is behind, as many as one frame holds: the archive has them. */
+  | { type: 'send-links'; to: string; first: number }
   | { type: 'compute'; tag: string; job: Job }
   /** The roster that may connect changed. */
   | { type: 'roster'; members: Member[] }

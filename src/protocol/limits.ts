@@ -27,6 +27,25 @@ export const limits = {
   earlyBytesMax: 128 * 1024,
   /** Changes of which accusations are kept, to be shown. */
   accusationEpochsKept: 16,
+  /** Of one accuser, the newest: of both changes of which accusations are taken it can accuse everybody once. */
+  accusationsPerMemberMax: 128,
+  /** Epochs of which blames, notes, holds and waits are kept, to be shown. */
+  historyEpochsKept: 100,
+  /** Blames of one member, the newest, with their proofs. */
+  blamesPerMemberMax: 64,
+  blameBytesPerMemberMax: 64 * 1024,
+  /** Two signed messages as a proof; longer ones are not kept. */
+  blameProofBytesMax: 16 * 1024,
+  /** Holds and waits of one member, the newest. */
+  pausesPerMemberMax: 32,
+  /** Destroyed keys of which somebody may still hold a share, to be shown. */
+  destroyedKeysKept: 64,
+  /** The newest links stay in the sealed store and in memory; the archive holds all. */
+  linksKept: 4,
+  /** Whoever keeps only the newest epochs in its archive keeps at least these: an admission may name a value so old. */
+  archiveEpochsMin: 128,
+  /** Epochs that leave the archive with one decision, so that a shorter setting is no one long write. */
+  archiveEpochsDroppedAtOnce: 64,
   nameBytesMax: 63,
   addressesPerMemberMax: 16,
   addressBytesMax: 256,
@@ -51,5 +70,12 @@ assert(limits.ordersPerPlanMax <= limits.ordersPendingMax);
 assert(limits.orderBodyBytesMax + limits.operatorsMax * 128 <= limits.requestBytesMax);
 assert(limits.ordersPerPlanMax * limits.requestBytesMax <= limits.frameBytesMax / 2);
 assert(limits.dealingsMax === limits.membersMax + limits.keysMax);
+assert(limits.accusationsPerMemberMax >= 2 * (limits.membersMax - 1));
+// Of one epoch a member is blamed at most once for each kind, of which there are five.
+assert(limits.blamesPerMemberMax >= 3 * 5);
+assert(limits.blameBytesPerMemberMax >= 2 * limits.blameProofBytesMax);
+assert(limits.archiveEpochsMin > limits.orderAgeEpochsMax + limits.linksPerFrameMax);
+// A blame or an accusation names a member by the roster of the change before.
+assert(limits.linksKept >= 3);
 // One more order at a time makes a plan each, and there is the plan without orders.
 assert(limits.plansPerMemberMax >= limits.ordersPerPlanMax + 2);

@@ -165,6 +165,8 @@ export const frameSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('summary'),
     epoch: shape.epoch,
+    /** Of the oldest link that the sender can send: who is further behind asks others. */
+    oldest: shape.epoch,
     retired: shape.epoch,
     /** Short hashes (8 bytes each, concatenated) of the messages that I hold, sorted. */
     seen: shape.bytes(256 * 1024),

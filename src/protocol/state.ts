@@ -3,7 +3,10 @@
  * it durable before anything of the same step leaves. `volatile` is rebuilt at start. Records are immutable: a step
  * replaces them (see `work.ts`), so that a step that fails half-way leaves nothing behind.
  */
+import { z } from 'zod';
+import { shape } from './codec.ts';
 import type { Genesis } from './genesis.ts';
+import { limits } from './limits.ts';
 import type { Link } from './link.ts';
 import type { Attend, Carried, Have, Message, Proposal, Ready, RetireProof, Vote } from './messages.ts';
 import type { Order } from './order.ts';
@@ -66,10 +69,14 @@ export interface Rounds {
   valid: { round: number; value: Hex } | null;
 }
 
-export interface Note {
-  decidedAtMs: number;
-  contradicted: number[];
-}
+/** Of one epoch, for people: when it was decided here, and who contradicted itself in the change to it. */
+export const noteSchema = z.strictObject({
+  decidedAtMs: z.number(),
+  /** Hash of the epoch's value. */
+  value: shape.hash,
+  contradicted: z.array(shape.index).max(limits.membersMax),
+});
+export type Note = z.infer<typeof noteSchema>;
 
 export interface Blame {
   epoch: number;
@@ -92,10 +99,22 @@ export interface Pause {
   untilMs: number;
 }
 
+/** A key that is gone, and who held a share of it: they may hold it still, until they show themselves again. */
+export interface DestroyedKey {
+  name: string;
+  /** The epoch that destroyed it. */
+  epoch: number;
+  /** Peer ids. */
+  holders: string[];
+}
+
 export interface Durable {
+  /** The newest ones, with a copy of each in the archive, which holds all (`kept.ts`). */
   links: Record<string, Link>;
   retires: Record<string, RetireProof>;
   notes: Record<string, Note>;
+  /** `epoch/key id`. */
+  destroyed: Record<string, DestroyedKey>;
   blames: Record<string, Blame>;
   /** Signed accusations of false sub-shares, by `epoch/dealer/accuser`. */
   accusations: Record<string, { packet: Packet }>;
@@ -135,6 +154,8 @@ export interface Durable {
   own: {
     /** Epoch of the newest certified value that this member knows. */
     head: number;
+    /** Epoch of the oldest link in the archive: the first that this member had, or has kept. */
+    oldest: number;
     rounds: Rounds | null;
     /** A forced eviction that this member takes part in: its own instance, in which only those who remain decide (§5). */
     forced: { plan: Hex; remaining: number[] } | null;
@@ -162,6 +183,8 @@ export interface Volatile {
   clockAheadMs: Record<string, number>;
   /** What each connected member last said of itself in a summary of its `epoch`: it advises people, and decides nothing (§9). */
   saidOfSelf: Record<string, SaidOfSelf>;
+  /** What each connected peer last said of its chain: the newest epoch, and the oldest whose link it can send. */
+  chains: Record<string, { head: number; oldest: number }>;
   /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
   recall: { epoch: number; nonce: Uint8Array; answered: Record<string, true>; askAtMs: number } | null;
   /** When this member started, and when the first Attend of the undecided change came: what is shown as wrong waits a moment. */
@@ -201,6 +224,8 @@ export interface CoreState {
   readonly peer: string;
   readonly timing: Timing;
   readonly gate: number;
+  /** How many epochs the archive keeps; null: all. */
+  readonly archiveEpochs: number | null;
   readonly durable: Readonly<Durable>;
   readonly volatile: Readonly<Volatile>;
 }
@@ -209,6 +234,7 @@ export const emptyDurable = (): Durable => ({
   links: {},
   retires: {},
   notes: {},
+  destroyed: {},
   blames: {},
   accusations: {},
   pauses: {},
@@ -228,7 +254,7 @@ export const emptyDurable = (): Durable => ({
   votes: {},
   readys: {},
   admissions: {},
-  own: { head: 0, rounds: null, forced: null, retired: 0, drawn: null, muted: null },
+  own: { head: 0, oldest: 0, rounds: null, forced: null, retired: 0, drawn: null, muted: null },
 });
 
 export const emptyVolatile = (): Volatile => ({
@@ -238,6 +264,7 @@ export const emptyVolatile = (): Volatile => ({
   authenticated: {},
   clockAheadMs: {},
   saidOfSelf: {},
+  chains: {},
   recall: null,
   bootedAtMs: 0,
   gatheringSinceMs: null,

@@ -118,8 +118,10 @@ function take(work: Work, input: Input): void {
       const { [input.peer]: __, ...authenticated } = work.volatile.authenticated;
       const { [input.peer]: ___, ...clockAheadMs } = work.volatile.clockAheadMs;
       const { [input.peer]: ____, ...saidOfSelf } = work.volatile.saidOfSelf;
-      work.volatile.clockAheadMs = clockAheadMs;
       work.volatile.saidOfSelf = saidOfSelf;
+      const { [input.peer]: _____, ...chains } = work.volatile.chains;
+      work.volatile.clockAheadMs = clockAheadMs;
+      work.volatile.chains = chains;
       work.volatile.connected = connected;
       work.volatile.authenticated = authenticated;
       return;

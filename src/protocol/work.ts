@@ -3,8 +3,9 @@
  * away whole; the state it began with is untouched.
  */
 import { hkdfSync } from 'node:crypto';
-import { hex } from './codec.ts';
+import { encode, hex } from './codec.ts';
 import type { Output } from './io.ts';
+import { limits } from './limits.ts';
 import type { Blame, CoreState, Durable, Volatile } from './state.ts';
 import type { Value } from './value.ts';
 
@@ -74,7 +75,30 @@ export class Work {
   }
   blame(blame: Blame): void {
     const key = `${blame.epoch}/${blame.by}/${blame.kind}`;
-    if (!(key in this.durable.blames)) this.put('blames', key, blame);
+    if (key in this.durable.blames) return;
+    this.put('blames', key, blame);
+    this.keepNewest('blames', (other) => other.split('/')[1] === String(blame.by), {
+      countMax: limits.blamesPerMemberMax,
+      bytesMax: limits.blameBytesPerMemberMax,
+    });
+  }
+  /** Of the records whose keys pass and begin with an epoch, drops the oldest until the others are within the bounds. */
+  keepNewest(
+    section: Section,
+    passes: (key: string) => boolean,
+    { countMax, bytesMax = Number.POSITIVE_INFINITY }: { countMax: number; bytesMax?: number },
+  ): void {
+    const newestFirst = Object.entries(this.durable[section])
+      .filter(([key]) => passes(key))
+      .sort(([a], [b]) => Number(b.split('/')[0]) - Number(a.split('/')[0]));
+    let bytes = 0;
+    const dropped = newestFirst.filter(([, record], at) => {
+      if (bytesMax !== Number.POSITIVE_INFINITY) bytes += encode(record).length;
+      return at >= countMax || bytes > bytesMax;
+    });
+    if (dropped.length === 0) return;
+    const keys = new Set(dropped.map(([key]) => key));
+    this.retain(section, (key) => !keys.has(key));
   }
 
   /** Fresh secret bytes of this step, expanded from the input's entropy. */

@@ -189,7 +189,7 @@ export class FakeGroup implements DaemonApi {
   }
 
   async epoch(epoch: number): Promise<EpochView> {
-    const view = this.epochs().find((one) => one.epoch === epoch);
+    const view = this.newestEpochs().find((one) => one.epoch === epoch);
     if (view === undefined)
       throw new DaemonError(
         'unknown',
@@ -198,7 +198,11 @@ export class FakeGroup implements DaemonApi {
     return view;
   }
 
-  epochs(limit?: number): EpochView[] {
+  async epochs(limit?: number): Promise<EpochView[]> {
+    return this.newestEpochs().slice(0, limit);
+  }
+
+  newestEpochs(): EpochView[] {
     return this.chain
       .map(({ value }) => ({
         epoch: value.epoch,
@@ -221,8 +225,7 @@ export class FakeGroup implements DaemonApi {
             : { ready: value.roster.map(({ name }) => name), trials: value.keys.map(({ name }) => name) },
         verificationKeys: [],
       }))
-      .reverse()
-      .slice(0, limit);
+      .reverse();
   }
 
   audit(): AuditExtent {

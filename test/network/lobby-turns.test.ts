@@ -44,7 +44,7 @@ const lobbyOf = async (time: VirtualTime, isFounded = (): boolean => true): Prom
     clock: time.clock(),
     log: silentLog,
     admitted: () =>
-      isFounded() ? { roster: [], epoch: 0, handOut: () => null, isVacant: () => false } : null,
+      isFounded() ? { roster: [], epoch: 0, handOut: async () => null, isVacant: () => false } : null,
     onChange: () => {},
   });
 

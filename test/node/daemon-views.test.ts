@@ -1,6 +1,6 @@
 /** What `status` says is wrong, from the state of real cores in a simulated group. */
 import { expect, test } from 'vitest';
-import { changeView, epochView, statusView } from '../../src/node/views/daemon-views.ts';
+import { changeView, epochView, heldRecords, statusView } from '../../src/node/views/daemon-views.ts';
 import { goneAfterMs, noticeAfterMs, problemsOf } from '../../src/node/views/problems.ts';
 import { waitingProblem } from '../../src/node/views/waiting-views.ts';
 import { Group } from '../support/group.ts';
@@ -138,8 +138,10 @@ test('who holds the newest epoch, and the proof by which older ones were erased,
       ...{ name: `p${place}`, cipher: 'aes', fingerprint: null, reachable: new Set<string>() },
       ...{ nowMs: group.time.now(), wallMs: group.time.clock().wallMs() },
     });
-  const proof = (place: number, epoch: number) =>
-    epochView(group.state(place), epoch, group.time.clock().wallMs())?.retireProof;
+  const proof = (place: number, epoch: number) => {
+    const records = heldRecords(group.state(place), epoch);
+    return records && epochView(group.state(place), records, group.time.clock().wallMs()).retireProof;
+  };
   await group.start();
   expect([status(1).holders, proof(1, 0)]).toEqual([[], null]);
   await group.createKey();

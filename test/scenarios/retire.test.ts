@@ -31,7 +31,7 @@ test('after Retire a peer and its store hold the public chain, its history, and 
           left[section] ?? [],
         );
     expect(durable.own).toEqual({
-      ...{ head: 3, retired: 3 },
+      ...{ head: 3, oldest: 0, retired: 3 },
       ...{ rounds: null, forced: null, drawn: null, muted: null },
     });
     const chain = [0, 1, 2, 3].map((epoch) => `chain/00000000${epoch}`);
@@ -39,7 +39,9 @@ test('after Retire a peer and its store hold the public chain, its history, and 
       [
         ...chain,
         ...chain.slice(1).map((name) => `${name}-retire`),
-        ...[0, 1, 2, 3].map((epoch) => `notes/${epoch}`),
+        ...chain.map((name) => `${name}-note`),
+        ...[0, 1, 2, 3].flatMap((epoch) => [`notes/${epoch}`, `links/${epoch}`]),
+        ...[1, 2, 3].map((epoch) => `retires/${epoch}`),
         'shares/3',
         `epochSecrets/${epochKey}`,
         ...peers.map((index) => `readys/${index}`),

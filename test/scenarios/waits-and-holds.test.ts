@@ -1,7 +1,7 @@
 /** §5: a recovery that meets the next change holds it or waits for it; status and history show both, also after a restart. */
 import { expect, test } from 'vitest';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
-import { epochView, statusView } from '../../src/node/views/daemon-views.ts';
+import { epochView, heldRecords, statusView } from '../../src/node/views/daemon-views.ts';
 import type { PauseView } from '../../src/node/views/view.ts';
 import { holdsShare } from '../../src/protocol/queries.ts';
 import { type Group, groupWithKey } from '../support/group.ts';
@@ -16,8 +16,10 @@ const statusAt = (group: Group, place: number) =>
     nowMs: group.time.now(),
     wallMs: group.time.clock().wallMs(),
   });
-const historyAt = (group: Group, place: number, epoch: number): PauseView[] =>
-  epochView(group.state(place), epoch, group.time.clock().wallMs())?.pauses ?? [];
+const historyAt = (group: Group, place: number, epoch: number): PauseView[] => {
+  const records = heldRecords(group.state(place), epoch);
+  return records === null ? [] : epochView(group.state(place), records, group.time.clock().wallMs()).pauses;
+};
 
 test('a change that is held for a member shows for whom and how long, now and in the history', async () => {
   const group = await groupWithKey({ peers: 5, threshold: 3, timing: { recoveryHoldMs: 5_000 } });

@@ -2,6 +2,7 @@
 import { seal } from '../../src/cipher/envelope.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../src/crypto/key-creation.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import type { Driver } from '../../src/node/driver/driver.ts';
 import { envelopeContext, packNumber } from '../../src/node/driver/sealing.ts';
 import { encode, fromHex, numberBytes, sameBytes } from '../../src/protocol/codec.ts';
 import { joinDurable } from '../../src/protocol/create.ts';
@@ -14,6 +15,7 @@ import { attendsOf, headOf } from '../../src/protocol/queries.ts';
 import { faultsOf } from '../../src/protocol/roster.ts';
 import { hashOfValue, type KeyUse, type Value } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
+import { chainFrom } from '../support/group.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 import type { Peer, World } from './world.ts';
@@ -157,7 +159,7 @@ export class Operator {
   #letIn(by: Peer): void {
     const state = by.driver?.state;
     if (state === undefined || by.faulty !== null) return;
-    const { admissions, links, own } = state.durable;
+    const { admissions } = state.durable;
     for (const { peer, seed } of [...this.#waiting]) {
       const order = admissions[peer];
       const member = headOf(state).roster.find((listed) => listed.peer === peer);
@@ -166,18 +168,20 @@ export class Operator {
         this.#waiting.findIndex((waiting) => waiting.peer === peer),
         1,
       );
-      const durable = joinDurable({
-        genesis: this.#world.genesis,
-        peer,
-        order,
-        links: Object.values(links).filter(
-          ({ value: { epoch } }) => epoch >= order.body.ancestorEpoch && epoch <= own.head,
-        ),
-        epochKey: ed25519Pair(seed),
-        wallMs: this.#world.time.clock().wallMs(),
-      });
-      void this.#world.join(member.index, peer, durable);
+      void this.#join(by.driver as Driver, member.index, peer, order, seed);
     }
+  }
+
+  async #join(by: Driver, index: number, peer: string, order: Order, seed: Uint8Array): Promise<void> {
+    const durable = joinDurable({
+      genesis: this.#world.genesis,
+      peer,
+      order,
+      links: await chainFrom(by, order.body.ancestorEpoch),
+      epochKey: ed25519Pair(seed),
+      wallMs: this.#world.time.clock().wallMs(),
+    });
+    await this.#world.join(index, peer, durable);
   }
 
   /** Deals every ordered key to whoever attends a plan that creates it, as seen by the member `by`. */

@@ -237,7 +237,7 @@ export class Oracle {
   #checkShares(peer: Peer, state: CoreState): void {
     const index = peer.index;
     for (const [name, shares] of Object.entries(state.durable.shares)) {
-      const value = state.durable.links[name]?.value;
+      const value = this.values.get(Number(name))?.link.value;
       if (value === undefined || selfIn(state, value)?.index !== index) continue;
       for (const key of value.keys) {
         const bytes = shares[hex(key.id)];
@@ -273,7 +273,7 @@ export class Oracle {
         this.fail('3', `${peer.name} holds a sub-share of epoch ${held.epoch}, which it has retired`);
       if (held.dealer === 0) continue;
       const half = state.durable.publics[digest];
-      const parent = state.durable.links[held.epoch - 1]?.value;
+      const parent = this.values.get(held.epoch - 1)?.link.value;
       const dealer = parent?.roster.find((member) => member.index === held.dealer)?.peer;
       if (this.#world.peers.find((each) => each.peer === dealer)?.faulty !== 'lies') continue;
       if (half === undefined || parent === undefined) continue;
@@ -300,9 +300,9 @@ export class Oracle {
   #checkAccusations(peer: Peer, state: CoreState): void {
     for (const name of Object.keys(state.durable.accusations)) {
       const [epoch, dealer] = name.split('/').map(Number) as [number, number];
-      const accused = state.durable.links[epoch - 1]?.value.roster.find(
-        ({ index }) => index === dealer,
-      )?.peer;
+      const accused = this.values
+        .get(epoch - 1)
+        ?.link.value.roster.find(({ index }) => index === dealer)?.peer;
       const honest = this.#world.peers.some((each) => each.peer === accused && each.faulty === null);
       if (honest && isCertain(state, epoch, dealer))
         this.fail('4', `${peer.name} holds it for certain that honest member ${dealer} dealt falsely`);
@@ -312,7 +312,8 @@ export class Oracle {
   /** Nobody honest is ever blamed, whatever crashes, is lost or comes late. */
   #checkBlames(peer: Peer, state: CoreState): void {
     for (const { epoch, by, kind } of Object.values(state.durable.blames)) {
-      const blamed = state.durable.links[epoch - 1]?.value.roster.find(({ index }) => index === by)?.peer;
+      const { roster } = this.values.get(epoch - 1)?.link.value ?? { roster: [] };
+      const blamed = roster.find(({ index }) => index === by)?.peer;
       if (this.#world.peers.some((each) => each.peer === blamed && each.faulty === null))
         this.fail('4', `${peer.name} blames honest member ${by} for a ${kind} in epoch ${epoch}`);
     }

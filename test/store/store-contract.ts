@@ -27,6 +27,27 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
       expect(await contents(home)).toEqual({ share: hex('three'), 'chain/000000001': hex('value') });
     });
 
+    test('the archive is no part of what an open reads; a record that is not there is null', async () => {
+      const home = makeHome();
+      const store = home.store();
+      await store.open();
+      await store.commit({
+        puts: [
+          ['chain/000000002', bytes('two')],
+          ['chain/000000001', bytes('one')],
+        ],
+        deletes: [],
+      });
+      await store.close();
+      const again = home.store();
+      expect((await again.open()).size).toBe(0);
+      expect(await again.archivedKeys()).toEqual(['chain/000000001', 'chain/000000002']);
+      await again.commit({ puts: [], deletes: ['chain/000000001', 'chain/000000007'] });
+      expect(await again.archivedKeys()).toEqual(['chain/000000002']);
+      expect(await again.archived('chain/000000001')).toBeNull();
+      await again.close();
+    });
+
     test('a rotation keeps every record', async () => {
       const home = makeHome();
       const store = home.store();
@@ -113,9 +134,10 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
 
 async function contents(home: StoreHome): Promise<Record<string, string>> {
   const store = home.store();
-  const records = await store.open();
+  const records: Array<[string, Uint8Array | null]> = [...(await store.open())];
+  for (const key of await store.archivedKeys()) records.push([key, await store.archived(key)]);
   await store.close();
-  return Object.fromEntries([...records].map(([key, value]) => [key, toHex(value)]));
+  return Object.fromEntries(records.map(([key, value]) => [key, toHex(value ?? new Uint8Array())]));
 }
 
 function bytes(text: string): Uint8Array {

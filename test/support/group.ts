@@ -304,11 +304,8 @@ export class Group {
     const next = this.epochOf(by) + 1;
     await this.order(by, action({ peer, epochKey: publicKey }));
     await this.until(() => this.epochOf(by) >= next, 120_000, `the admission of ${name}`);
-    const { links, admissions, own } = this.state(by).durable;
-    const order = admissions[peer] as Order;
-    const chain = Object.values(links).filter(
-      ({ value }) => value.epoch >= order.body.ancestorEpoch && value.epoch <= own.head,
-    );
+    const order = this.state(by).durable.admissions[peer] as Order;
+    const chain = await chainFrom(this.node(by).driver as Driver, order.body.ancestorEpoch);
     const durable = joinDurable({
       genesis: this.genesis,
       peer,
@@ -442,6 +439,16 @@ export class Group {
   /** The names of the rules that a node's core fired, oldest first. */
   rules(index: number): string[] {
     return this.node(index).outputs.flatMap((output) => (output.type === 'rule' ? [output.rule] : []));
+  }
+}
+
+/** All links from this epoch on that a peer can show. */
+export async function chainFrom({ archive }: Driver, first: number): Promise<Link[]> {
+  const links: Link[] = [];
+  for (;;) {
+    const more = await archive.linksFrom(first + links.length);
+    if (more.length === 0) return links;
+    links.push(...more);
   }
 }
 

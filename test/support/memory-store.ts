@@ -1,4 +1,4 @@
-import type { Store, StoreTransaction } from '../../src/node/store/store.ts';
+import { isChainKey, type Store, type StoreTransaction } from '../../src/node/store/store.ts';
 import { StoreError } from '../../src/node/store/store-error.ts';
 
 /** What survives when a memory store is closed, or simply dropped with `crash`. */
@@ -23,7 +23,19 @@ export class MemoryStore implements Store {
   async open(): Promise<Map<string, Uint8Array>> {
     if (this.#home.holder) throw new StoreError('locked', 'another store has this home open');
     this.#home.holder = this;
-    return new Map([...this.#home.records].map(([key, value]) => [key, Uint8Array.from(value)]));
+    return new Map(
+      [...this.#home.records]
+        .filter(([key]) => !isChainKey(key))
+        .map(([key, value]) => [key, Uint8Array.from(value)]),
+    );
+  }
+
+  async archived(key: string): Promise<Uint8Array | null> {
+    return this.#home.records.get(key) ?? null;
+  }
+
+  async archivedKeys(): Promise<string[]> {
+    return [...this.#home.records.keys()].filter(isChainKey).sort();
   }
 
   async commit({ puts, deletes }: StoreTransaction): Promise<void> {

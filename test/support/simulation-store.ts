@@ -112,9 +112,21 @@ export class SimulationStore implements Store {
         await this.#files.commit({ puts: [...image], deletes: [] }, { rotate: true });
         records = image;
       }
-      this.#home.records = new Map(records);
+      this.#home.records = new Map([...records].filter(([key]) => !isChainKey(key)));
+      for (const key of await this.#files.archivedKeys())
+        this.#home.records.set(key, (await this.#files.archived(key)) as Uint8Array);
     }
-    return new Map(this.#home.records);
+    return new Map([...this.#home.records].filter(([key]) => !isChainKey(key)));
+  }
+
+  async archived(key: string): Promise<Uint8Array | null> {
+    this.#stopIfAbandoned();
+    if (this.#files !== null) return this.#files.archived(key);
+    return this.#home.records.get(key) ?? null;
+  }
+
+  async archivedKeys(): Promise<string[]> {
+    return [...this.#home.records.keys()].filter(isChainKey).sort();
   }
 
   async commit(transaction: StoreTransaction, options: { rotate?: boolean } = {}): Promise<void> {

@@ -3,7 +3,6 @@ import { hex } from '../../protocol/codec.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import { hashOfOrder, type Order } from '../../protocol/order.ts';
 import type { CoreState } from '../../protocol/state.ts';
-import { hashOfValue } from '../../protocol/value.ts';
 import { DaemonError } from '../views/view.ts';
 import type { AuditEntry } from './entry.ts';
 import type { Repeats } from './repeats.ts';
@@ -34,9 +33,8 @@ export class GroupAudit {
         this.#note(orderEntry(order, 'group', null));
     const reached = (phase: 'decided' | 'retired', from: number, to: number): void => {
       for (let epoch = from + 1; epoch <= to; epoch += 1) {
-        const value = durable.links[epoch]?.value;
-        if (value === undefined) continue;
-        this.#note({ event: 'epoch', phase, epoch, value: hex(hashOfValue(value)) });
+        const note = durable.notes[epoch];
+        if (note !== undefined) this.#note({ event: 'epoch', phase, epoch, value: hex(note.value) });
       }
     };
     reached('decided', seen.head, head);

@@ -16,6 +16,7 @@ import { headOf, listedSecret } from '../../protocol/queries.ts';
 import type { Member } from '../../protocol/roster.ts';
 import { type CoreState, emptyDurable } from '../../protocol/state.ts';
 import { nextTickAtMs, step } from '../../protocol/step.ts';
+import { Archive } from '../archive.ts';
 import type { Log } from '../log.ts';
 import type { EpochAuthenticator, Transport, TransportHandlers } from '../network/transport.ts';
 import type { Store } from '../store/store.ts';
@@ -49,6 +50,7 @@ const batchMax = 64;
 const leaveMs = 500;
 
 export class Driver {
+  readonly archive: Archive;
   /** What the next input is stepped from. */
   #state: CoreState;
   /** The newest state that is durable: all that anyone else sees. */
@@ -56,6 +58,7 @@ export class Driver {
   readonly #options: DriverOptions;
   readonly #inbox = new Inbox<{ input: Unstamped; done?: () => void }>();
   readonly #listeners = new Set<() => void>();
+  readonly #catchingUp = new Set<string>();
   #listed: readonly Member[] = [];
   #draining = false;
   #stopped = false;
@@ -66,6 +69,7 @@ export class Driver {
     this.#options = options;
     this.#state = options.state;
     this.#durableState = options.state;
+    this.archive = new Archive(options.store, () => this.#durableState);
   }
 
   get state(): CoreState {
@@ -189,6 +193,9 @@ export class Driver {
         return;
       case 'send':
         return transport.send(output.to, encode(output.frame));
+      case 'send-links':
+        void this.#sendLinks(output.to, output.first);
+        return;
       case 'publish':
         return transport.publish(encode(output.frame));
       case 'compute':
@@ -208,6 +215,16 @@ export class Driver {
         } else log.debug({ from: output.from, code: output.code, reason: output.why }, 'ignored');
         return;
     }
+  }
+
+  /** One answer at a time for each peer: whoever asks again and again makes this one read no faster. */
+  async #sendLinks(to: string, first: number): Promise<void> {
+    if (this.#catchingUp.has(to)) return;
+    this.#catchingUp.add(to);
+    const links = await this.archive.linksFrom(first);
+    this.#catchingUp.delete(to);
+    if (links.length > 0 && !this.#stopped)
+      this.#options.transport.send(to, encode({ type: 'links', links }));
   }
 
   #compute(tag: string, job: Job): void {
@@ -288,15 +305,9 @@ export class Driver {
           : null;
       },
       check: (peer, challenge, proof) => {
-        const value = this.#state.durable.links[proof.epoch]?.value;
-        const member = value?.roster.find((listed) => listed.peer === peer);
+        // A peer that is behind proves with the key of an older roster: it counts only while that is still its listed one.
         const now = headOf(this.#state).roster.find((listed) => listed.peer === peer);
-        if (member === undefined || now === undefined) return false;
-        // A peer that is behind proves an older key; it counts only while that key is still its listed one.
-        return (
-          Buffer.compare(member.epochKey, now.epochKey) === 0 &&
-          verify(now.epochKey, digest(challenge), proof.signature)
-        );
+        return now !== undefined && verify(now.epochKey, digest(challenge), proof.signature);
       },
     };
   }

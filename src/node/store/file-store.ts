@@ -72,12 +72,12 @@ export class FileStore implements Store {
     const release = await takeLock();
     try {
       const chain = new ChainFiles(disk, folder);
-      const records = await chain.open();
+      await chain.open();
       const vaultFolder = `${folder}/vault`;
       const vault = await Vault.open({ disk, folder: vaultFolder, cipher, randomBytes, journalBytesMax });
       this.#open = { chain, vault, release };
       this.#failure = undefined;
-      return new Map([...records, ...vault.records()]);
+      return vault.records();
     } catch (error) {
       await release();
       throw error;
@@ -86,12 +86,26 @@ export class FileStore implements Store {
 
   async commit(transaction: StoreTransaction, { rotate = false } = {}): Promise<void> {
     if (this.#failure) throw this.#failure;
-    if (!this.#open) throw new StoreError('closed', 'the store is not open: open it first');
+    if (!this.#open) throw closed();
     const changes = toChanges(transaction);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ changes, rotate, resolve, reject });
       this.#working ??= this.#work();
     });
+  }
+
+  archived(key: string): Promise<Uint8Array | null> {
+    return this.#chain().get(key);
+  }
+
+  archivedKeys(): Promise<string[]> {
+    return this.#chain().keys();
+  }
+
+  /** Reads its own files only, so it goes on when commits fail. */
+  #chain(): ChainFiles {
+    if (!this.#open) throw closed();
+    return this.#open.chain;
   }
 
   async close(): Promise<void> {
@@ -183,6 +197,8 @@ function toChanges({ puts, deletes }: StoreTransaction): Map<string, Uint8Array 
   for (const key of changes.keys()) if (isChainKey(key)) assertChainKey(key);
   return changes;
 }
+
+const closed = (): StoreError => new StoreError('closed', 'the store is not open: open it first');
 
 function stoppedBy(error: unknown): StoreError {
   const reason = error instanceof StoreError ? error.message : 'an unexpected error';

@@ -3,12 +3,18 @@ import { accusersOf, isCertain } from '../../protocol/accusation.ts';
 import { encode, hex } from '../../protocol/codec.ts';
 import { memberAt } from '../../protocol/roster.ts';
 import type { Blame, CoreState } from '../../protocol/state.ts';
+import type { Value } from '../../protocol/value.ts';
 import type { EpochView } from './view.ts';
 
 export type BlameView = EpochView['blamed'][number];
 
-export function blameViews(state: CoreState, epoch: number): BlameView[] {
-  const roster = (state.durable.links[epoch - 1] ?? state.durable.links[epoch])?.value.roster ?? [];
+/** `parent`: the value whose members made the change to this epoch. */
+export function blameViews(
+  state: CoreState,
+  epoch: number,
+  parent: Value | undefined = (state.durable.links[epoch - 1] ?? state.durable.links[epoch])?.value,
+): BlameView[] {
+  const roster = parent?.roster ?? [];
   const own = roster.find(({ peer }) => peer === state.peer)?.index;
   const nameOf = (index: number): string => memberAt(roster, index)?.name ?? `member ${index}`;
   const blames = Object.values(state.durable.blames).filter((blame) => blame.epoch === epoch);
@@ -29,7 +35,7 @@ export function blameViews(state: CoreState, epoch: number): BlameView[] {
       kind,
       evidence: signed ? 'own-signatures' : told ? 'accusations' : 'own-check',
       accusers: accusers.map(nameOf),
-      certain: signed || (dealt && isCertain(state, epoch, by)),
+      certain: signed || (dealt && isCertain(state, epoch, by, parent)),
       proof: (proof ?? []).map((packet) => hex(encode(packet))),
     };
   });

@@ -5,6 +5,7 @@ import { bitLength } from '../../crypto/integers.ts';
 import { verificationKey } from '../../crypto/rsa-sharing.ts';
 import { attendHeldBy } from '../../protocol/attend.ts';
 import { decode, fromHex, hex, numberOf, sameBytes } from '../../protocol/codec.ts';
+import { limits } from '../../protocol/limits.ts';
 import type { Link } from '../../protocol/link.ts';
 import { type RetireProof, readySchema } from '../../protocol/messages.ts';
 import { hashOfOrder } from '../../protocol/order.ts';
@@ -25,6 +26,7 @@ import {
 import { explainChoice, type Member, memberAt } from '../../protocol/roster.ts';
 import type { CoreState, Pause } from '../../protocol/state.ts';
 import { hashOfValue, publicOf, type Value } from '../../protocol/value.ts';
+import type { EpochRecords } from '../archive.ts';
 import { blameViews } from './blame-views.ts';
 import { leftoversIn } from './leftovers.ts';
 import { type Clocks, problemsOf } from './problems.ts';
@@ -123,7 +125,7 @@ export function statusView(state: CoreState, extras: StatusExtras): StatusView {
     nextRefreshAtMs:
       change !== null || atMs === null ? null : Math.round(extras.wallMs + (atMs - extras.nowMs)),
     change,
-    pauses: pauseViews(state, extras.wallMs, (pause) => pause.epoch > head.epoch),
+    pauses: pauseViews(state, head.roster, extras.wallMs, (pause) => pause.epoch > head.epoch),
     problems: problemsOf(state, change, extras.reachable, extras),
   };
 }
@@ -151,8 +153,8 @@ const readyIn = ({ readys }: RetireProof): number[] =>
 /** Retire proofs as they are shown: a proof never changes. */
 const proofViews = new WeakMap<RetireProof, NonNullable<EpochView['retireProof']>>();
 
-function proofView(proof: RetireProof | undefined, value: Value): EpochView['retireProof'] {
-  if (proof === undefined) return null;
+function proofView(proof: RetireProof | null, value: Value): EpochView['retireProof'] {
+  if (proof === null) return null;
   const known = proofViews.get(proof);
   if (known !== undefined) return known;
   const ready = new Set(readyIn(proof));
@@ -164,29 +166,48 @@ function proofView(proof: RetireProof | undefined, value: Value): EpochView['ret
   return view;
 }
 
-/** Holds and waits (§5) of the changes that `which` names, oldest first. */
-function pauseViews(state: CoreState, wallMs: number, which: (pause: Pause) => boolean): PauseView[] {
+/** Holds and waits (§5) of the changes that `which` names, oldest first; `roster`: of those who made them. */
+function pauseViews(
+  state: CoreState,
+  roster: readonly Member[],
+  wallMs: number,
+  which: (pause: Pause) => boolean,
+): PauseView[] {
   return Object.values(state.durable.pauses)
     .filter(which)
     .sort((a, b) => a.fromMs - b.fromMs || a.index - b.index)
-    .map(({ kind, epoch, index, fromMs, untilMs }) => {
-      const roster = state.durable.links[epoch - 1]?.value.roster ?? [];
-      return {
-        kind,
-        epoch,
-        member: memberAt(roster, index)?.name ?? `member ${index}`,
-        ms: Math.max(0, Math.round(Math.min(wallMs, untilMs)) - fromMs),
-        lasts: wallMs < untilMs,
-      };
-    });
+    .map(({ kind, epoch, index, fromMs, untilMs }) => ({
+      kind,
+      epoch,
+      member: memberAt(roster, index)?.name ?? `member ${index}`,
+      ms: Math.max(0, Math.round(Math.min(wallMs, untilMs)) - fromMs),
+      lasts: wallMs < untilMs,
+    }));
+}
+
+/** What the core still holds of an epoch; the archive has the same of all. */
+export function heldRecords(state: CoreState, epoch: number): EpochRecords | null {
+  const { links, notes, retires } = state.durable;
+  const link = links[epoch];
+  if (link === undefined) return null;
+  return {
+    link,
+    parent: links[epoch - 1] ?? null,
+    note: notes[epoch] ?? null,
+    proof: retires[epoch] ?? null,
+  };
 }
 
 /** One epoch of the history without its verification keys; everything but `decidedAtMs`, `blamed`, `pauses` and `retireProof` follows from the certified chain. */
-export function epochView(state: CoreState, epoch: number, wallMs: number): EpochView | null {
-  const link = state.durable.links[epoch];
-  if (link === undefined) return null;
+export function epochView(
+  state: CoreState,
+  { link, note, proof, ...records }: EpochRecords,
+  wallMs: number,
+): EpochView {
   const { value, certificate } = link;
-  const parent = state.durable.links[epoch - 1]?.value;
+  const { epoch } = value;
+  const parent = records.parent?.value;
+  const roster = parent?.roster ?? value.roster;
   const nameOf = (index: number) =>
     memberAt(parent?.roster ?? value.roster, index)?.name ??
     memberAt(value.roster, index)?.name ??
@@ -201,7 +222,6 @@ export function epochView(state: CoreState, epoch: number, wallMs: number): Epoc
       })
       .map(({ index }) => index),
   );
-  const note = state.durable.notes[epoch];
   return {
     epoch,
     value: hex(hashOfValue(value)),
@@ -214,25 +234,22 @@ export function epochView(state: CoreState, epoch: number, wallMs: number): Epoc
       .filter(({ index, peer }) => !attended.has(index) && memberAt(value.roster, index)?.peer === peer)
       .map(({ name }) => name),
     contradicted: (note?.contradicted ?? []).map(nameOf),
-    blamed: blameViews(state, epoch),
-    pauses: pauseViews(state, wallMs, (pause) => pause.epoch === epoch),
+    blamed: blameViews(state, epoch, parent ?? value),
+    pauses: pauseViews(state, roster, wallMs, (pause) => pause.epoch === epoch),
     round: certificate.type === 'precommits' ? certificate.round : null,
     decidedAtMs: note?.decidedAtMs ?? null,
     retired: state.durable.own.retired >= epoch,
-    retireProof: proofView(state.durable.retires[epoch], value),
+    retireProof: proofView(proof, value),
     verificationKeys: [],
   };
 }
 
-/** The last ones that are known here, newest first. */
-export function epochViews(state: CoreState, wallMs: number, limit = 20): EpochView[] {
-  const views: EpochView[] = [];
-  for (let epoch = state.durable.own.head; epoch >= 0 && views.length < limit; epoch -= 1) {
-    const view = epochView(state, epoch, wallMs);
-    if (view === null) break;
-    views.push(view);
-  }
-  return views;
+/** Those that the core still holds, newest first. */
+export function newestEpochViews(state: CoreState, wallMs: number): EpochView[] {
+  const { head } = state.durable.own;
+  return Array.from({ length: limits.linksKept }, (_, back) => heldRecords(state, head - back)).flatMap(
+    (records) => (records === null ? [] : [epochView(state, records, wallMs)]),
+  );
 }
 
 /** Exponentiations for every member and key: half a second for the largest group, and the same for ever. */

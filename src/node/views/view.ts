@@ -233,7 +233,10 @@ export interface DaemonApi {
   status(): StatusView;
   peers(): PeerView[];
   /** The last `limit` (20), newest first. */
-  epochs(limit?: number): EpochView[];
+  /** The last ones, newest first. */
+  epochs(limit?: number): Promise<EpochView[]>;
+  /** The newest of them, without a look at the disk: any other never changes. */
+  newestEpochs(): EpochView[];
   /** One epoch with its verification keys, which workers compute. Rejects with `DaemonError('unknown')`. */
   epoch(epoch: number): Promise<EpochView>;
   keys(): KeyView[];

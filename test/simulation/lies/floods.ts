@@ -39,6 +39,7 @@ export const floodLies = {
         liar.send(to, {
           type: 'summary',
           epoch,
+          oldest: 0,
           retired: 0,
           seen: new Uint8Array(),
           wanted: [],
