@@ -126,6 +126,7 @@ const kinds: Record<Frame['type'], { frame: Frame; taken: string }> = {
     frame: {
       type: 'summary',
       epoch: 0,
+      oldest: 0,
       retired: 0,
       seen: new Uint8Array(),
       wanted: [],
