@@ -9,7 +9,7 @@ import { auditExtentSchema } from '../node/audit/entry.ts';
 import { epochViewSchema, keyViewSchema, peerViewSchema, statusViewSchema } from '../node/views/view.ts';
 import { limits } from '../protocol/limits.ts';
 import { linkSchema } from '../protocol/link.ts';
-import { packetSchema } from '../protocol/packet.ts';
+import { packetUpTo, shortPacketSchema } from '../protocol/packet.ts';
 import { hashNameSchema } from '../protocol/use-request.ts';
 import { keyRecordSchema, schemeSchema } from '../protocol/value.ts';
 import { apiLimits, doorLimits } from './limits.ts';
@@ -302,7 +302,7 @@ export const routes = {
     answer: z.object({
       head: packed(linkSchema, limits.frameBytesMax),
       plan: hexBytes(32).nullable(),
-      attends: z.array(packed(packetSchema, limits.frameBytesMax)),
+      attends: z.array(packed(shortPacketSchema, limits.frameBytesMax)),
       orders: z.array(orderText),
     }),
     problems: ['unknown', 'not-a-member'],
@@ -313,7 +313,10 @@ export const routes = {
     summary: 'What the dealer of a key deals, one packet for each receiver',
     doors: 'socket',
     body: z.strictObject({
-      packets: z.array(packed(packetSchema, limits.frameBytesMax)).min(1).max(limits.membersMax),
+      packets: z
+        .array(packed(packetUpTo(limits.dealingBytesMax), limits.frameBytesMax))
+        .min(1)
+        .max(limits.membersMax),
     }),
     bodyBytesMax: apiLimits.frameBodyBytesMax,
     status: 202,

@@ -45,6 +45,7 @@ export function adopt(work: Work, link: Link): void {
     Object.entries(work.volatile.jobs).filter(([, state]) => state === 'under way'),
   );
   work.volatile.verdicts = {};
+  work.volatile.refutedProposals = {};
   work.volatile.gatheringSinceMs = null;
   work.volatile.windowEndsAtMs = null;
   work.volatile.timeoutsFromRound = 0;

@@ -3,31 +3,22 @@
  * the value of the next epoch. A quorum of precommits is the certificate.
  */
 import { decode, hex, sameBytes } from './codec.ts';
-import { compareShown } from './contradiction.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Link } from './link.ts';
-import {
-  type Carried,
-  type Evidence,
-  hashOfEvidence,
-  type Proposal,
-  prevoteSchema,
-  type Vote,
-} from './messages.ts';
+import { type Carried, type Evidence, type Proposal, prevoteSchema, type Vote } from './messages.ts';
 import type { Order } from './order.ts';
 import { verifyPacket } from './packet.ts';
 import {
   changeFaults,
   changeQuorum,
   electors,
-  headOf,
   instanceOf,
   signingSecret,
   type View,
   votesOf,
 } from './queries.ts';
-import { leaderOf, memberAt } from './roster.ts';
+import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
 import type { Entry, Hex, RoundStep, Rounds } from './state.ts';
 import { judge } from './validity.ts';
@@ -60,30 +51,22 @@ const timedOut = (work: Work, step: RoundStep): boolean => {
 
 // ── taking in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const aheadMax = (view: View) => (view.durable.own.rounds?.round ?? 0) + limits.roundsAheadMax;
+export const aheadMax = (view: View): number => (view.durable.own.rounds?.round ?? 0) + limits.roundsAheadMax;
 
-/** Keeps a verified proposal of its round's leader. Throws `bad-proposal` or `malformed`. */
-export function receiveProposal(work: Work, message: Proposal, carried: Carried): void {
-  const head = headOf(work);
-  if (message.round > aheadMax(work))
-    throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
-  if (leaderOf(electors(work), head.epoch, message.round).index !== message.by)
-    throw new ProtocolError('bad-proposal', `member ${message.by} does not lead round ${message.round}`, {
-      culprit: message.by,
-    });
-  if (
-    carried.evidence === undefined ||
-    !sameBytes(hashOfEvidence(carried.evidence), message.evidence) // whoever passes it on cannot spoil it
-  )
-    throw new ProtocolError('bad-proposal', 'a proposal came without its evidence');
-  for (const packet of carried.evidence.prevotes) decode(prevoteSchema, packet.body);
-  if (message.validRound >= message.round)
-    throw new ProtocolError('bad-proposal', 'a valid round must be an earlier one', { culprit: message.by });
-  keep(work, message, carried);
-  compareShown(work, carried.evidence.attends);
+/** Whether what was said in a round goes, when the present one and so many before it are kept, and the locked and valid ones. */
+export function isPast(view: View, round: number, roundsKept: number): boolean {
+  const { rounds } = view.durable.own;
+  return (
+    rounds !== null &&
+    round < rounds.round - roundsKept &&
+    round !== rounds.locked?.round &&
+    round !== rounds.valid?.round
+  );
 }
 
 export function receiveVote(work: Work, message: Vote, carried: Carried): void {
+  if (isPast(work, message.round, limits.roundsKept))
+    throw new ProtocolError('late', 'the round is too far back', { action: 'ignore' });
   if (message.round > aheadMax(work)) makeRoomAhead(work, message);
   keep(work, message, carried);
 }
@@ -143,8 +126,21 @@ export function prevotersOf(
   { message, carried }: Entry<Proposal>,
   hash: Uint8Array,
 ): Set<number> {
+  const { evidence } = carried;
+  const shown = evidence === undefined ? [] : shownPrevoters(view, message, evidence, hash);
+  const seen = votesFor(view, 'prevote', message.validRound, hex(hash)).map(({ by }) => by);
+  return new Set([...seen, ...shown]);
+}
+
+/** Whose prevotes for the value in the valid round a proposal shows truly, in the order in which it shows them. */
+export function shownPrevoters(
+  view: View,
+  message: Proposal,
+  evidence: Evidence,
+  hash: Uint8Array,
+): number[] {
   const instance = instanceOf(view);
-  const shown = (carried.evidence?.prevotes ?? []).flatMap((packet) => {
+  return evidence.prevotes.flatMap((packet) => {
     const said = decode(prevoteSchema, packet.body);
     const member = memberAt(electors(view), said.by);
     const fits =
@@ -159,8 +155,6 @@ export function prevotersOf(
       ? [said.by]
       : [];
   });
-  const seen = votesFor(view, 'prevote', message.validRound, hex(hash)).map(({ by }) => by);
-  return new Set([...seen, ...shown]);
 }
 
 /** The verdict on a proposal's value, remembered unless commitments are still missing. */
@@ -229,6 +223,7 @@ export function prevote(work: Work): boolean {
   startTimer(work, 'propose');
   const entry = work.durable.proposals[rounds.round];
   let choice: Uint8Array | null | undefined;
+  if (entry === undefined && work.volatile.refutedProposals[rounds.round] !== undefined) choice = null;
   if (entry !== undefined) {
     const hash = hashOfValue(entry.message.value);
     const { validRound } = entry.message;
@@ -294,10 +289,13 @@ export function precommit(work: Work): boolean {
 function enterRound(work: Work, round: number, why: string): void {
   const rounds = roundsOf(work) as Rounds;
   setRounds(work, { round, step: 'propose' });
-  const kept = (of: number) =>
-    of >= round - limits.roundsKept || of === rounds.locked?.round || of === rounds.valid?.round;
-  work.retain('votes', (key) => kept(Number(key.split('/')[1])));
-  work.retain('proposals', (key) => kept(Number(key)));
+  work.retain('votes', (key) => !isPast(work, Number(key.split('/')[1]), limits.roundsKept));
+  work.retain('proposals', (key) => !isPast(work, Number(key), limits.proposalRoundsKept));
+  work.volatile.refutedProposals = Object.fromEntries(
+    Object.entries(work.volatile.refutedProposals).filter(
+      ([key]) => !isPast(work, Number(key), limits.proposalRoundsKept),
+    ),
+  );
   work.volatile.timers = {};
   work.volatile.resendIntervalMs = work.timing.resendMs;
   work.rule('enter-round', { epoch: rounds.epoch, round, why });

@@ -110,6 +110,7 @@ export function enterForced(work: Work, plan: string, draft: Draft): void {
   work.own({ rounds: null, forced: { plan, remaining: draft.forced }, muted: null });
   beginRecall(work);
   work.volatile.verdicts = {};
+  work.volatile.refutedProposals = {};
   work.volatile.timers = {};
   work.volatile.gatheringSinceMs = null;
   work.volatile.windowEndsAtMs = null;
@@ -153,17 +154,20 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
     throw new ProtocolError('not-a-member', `member ${message.by} was away too long: it must be reinstated`, {
       action: 'ignore',
     });
-  if (work.durable.plans[plan] === undefined) {
+  const said = Object.values(work.durable.attends).filter((entry) => entry.message.by === message.by);
+  const known = said.some((entry) => sameBytes(entry.message.plan, message.plan));
+  const full = said.length >= limits.plansPerMemberMax && !known;
+  const tooMany = () =>
+    new ProtocolError('too-many', `member ${message.by} attends too many plans`, { culprit: message.by });
+  if (work.durable.plans[plan] !== undefined) {
+    if (full && work.durable.own.forced === null) throw tooMany();
+  } else {
     const orders: Order[] = carried.orders ?? [];
     const parent = headOf(work);
     const draft = draftOf(work.genesis, work.clusterId, parent, orders);
     if (!sameBytes(planOf(parent, draft, orders), message.plan))
       throw new ProtocolError('bad-plan', 'the orders do not make the plan', { culprit: message.by });
-    const of = Object.values(work.durable.attends).filter((entry) => entry.message.by === message.by).length;
-    if (of >= limits.plansPerMemberMax && draft.forced === null)
-      throw new ProtocolError('too-many', `member ${message.by} attends too many plans`, {
-        culprit: message.by,
-      });
+    if (full && draft.forced === null) throw tooMany();
     work.put('plans', plan, { orders });
     for (const order of orders) learnOrder(work, order);
     enterForced(work, plan, draft);
@@ -171,9 +175,7 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
   // Whom a forced eviction leaves out has no part in its instance, nor has what it evicts, though it may bring the order.
   if (draftOfPlan(work, plan)?.forced != null && work.durable.own.forced?.plan !== plan) return;
   if (memberAt(electors(work), message.by) === undefined) return;
-  // The plan names its orders: what else came beside the Attend is not passed on.
-  if (keep(work, message, { packet: carried.packet, orders: work.durable.plans[plan]?.orders ?? [] }))
-    compareWithShown(work);
+  if (keep(work, message, carried)) compareWithShown(work);
 }
 
 /**

@@ -19,11 +19,16 @@ type Summary = Extract<Frame, { type: 'summary' }>;
 /** Eight bytes of a packet's signature name it among the few hundred messages of one change. */
 const nameOf = (packet: Packet): string => hex(packet.signature.subarray(0, 8));
 
-/** Proposals come last, because they are long. */
-const heldMessages = (view: View): Carried[] =>
-  (['attends', 'haves', 'votes', 'readys', 'proposals'] as const).flatMap((section) =>
+/** Proposals come last, because they are long. An Attend's orders lie with its plan. */
+const heldMessages = (view: View): Carried[] => [
+  ...Object.values(view.durable.attends).map(({ message, carried }) => ({
+    ...carried,
+    orders: view.durable.plans[hex(message.plan)]?.orders ?? [],
+  })),
+  ...(['haves', 'votes', 'readys', 'proposals'] as const).flatMap((section) =>
     Object.values(view.durable[section]).map((entry) => entry.carried),
-  );
+  ),
+];
 
 /** What this member can do, told so that the others can advise their people (§9). */
 function saidOfSelf(view: View): Pick<Summary, 'holds' | 'signs'> {
@@ -114,7 +119,7 @@ export const linksInFrame = (links: readonly Link[]): Link[] =>
   fitting(links.slice(0, limits.linksPerFrameMax), (link) => encode(link).length);
 
 /** As many from the front as half a frame holds, and at least one: the next answer brings more. */
-function fitting<T>(items: readonly T[], bytesOf: (item: T) => number): T[] {
+export function fitting<T>(items: readonly T[], bytesOf: (item: T) => number): T[] {
   let bytes = 0;
   return items.filter((item, at) => {
     bytes += bytesOf(item);

@@ -180,6 +180,8 @@ function applyAction(
       if (draft.clients.length >= limits.clientsMax)
         refuse(`a cluster keeps at most ${limits.clientsMax} clients`);
       draft.clients.push(action.client);
+      if (encode(draft.clients).length > limits.clientsBytesMax)
+        refuse(`all clients with their rights take at most ${limits.clientsBytesMax} bytes`);
       return;
     case 'remove-client':
       if (!draft.clients.some((client) => client.name === action.name))

@@ -20,11 +20,14 @@ export const limits = {
   roundsAheadMax: 64,
   /** Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked since. */
   roundsKept: 64,
+  /** The same of proposals, which are long. Of rounds ahead one of each leader is kept, the latest. */
+  proposalRoundsKept: 16,
   /** Of one member in one undecided change: its Attends, Haves, proposals and votes. */
   recalledPacketsMax: 1024,
-  /** A message of the next epoch that waits for the decision of this one. */
-  earlyMessages: 256,
+  /** Messages of the next epoch that wait for the decision of this one: each, how many, and all together. */
   earlyBytesMax: 128 * 1024,
+  earlyMessages: 256,
+  earlyTotalBytesMax: 8 * 1024 * 1024,
   /** Changes of which accusations are kept, to be shown. */
   accusationEpochsKept: 16,
   /** Of one accuser, the newest: of both changes of which accusations are taken it can accuse everybody once. */
@@ -53,6 +56,21 @@ export const limits = {
   requestBytesMax: 64 * 1024,
   groupElementBytesMax: 512,
   envelopeBytesMax: 4096,
+  /** The proof beside a trial partial. */
+  proofBytesMax: 2048,
+  /** Signed bodies that hold nothing but numbers, hashes and keys: Attends, votes, Readys, accusations, grants, accepts. */
+  shortBodyBytesMax: 256,
+  haveBodyBytesMax: 4 * 1024,
+  /** All clients of a value with their rights. */
+  clientsBytesMax: 128 * 1024,
+  valueBytesMax: 384 * 1024,
+  /** What stands in a proposal beside its value. */
+  proposalBytesMax: 385 * 1024,
+  dealingPublicBytesMax: 1100 * 1024,
+  /** A dealing or a mask: its public half and one envelope a key. */
+  dealingBytesMax: 1250 * 1024,
+  /** Eight bytes a message that a summary lists. */
+  seenBytesMax: 256 * 1024,
   /** Links that one catch-up answer carries. */
   linksPerFrameMax: 16,
   absentEpochsDefault: 100,
@@ -79,3 +97,56 @@ assert(limits.archiveEpochsMin > limits.orderAgeEpochsMax + limits.linksPerFrame
 assert(limits.linksKept >= 3);
 // One more order at a time makes a plan each, and there is the plan without orders.
 assert(limits.plansPerMemberMax >= limits.ordersPerPlanMax + 2);
+
+// What a thing of the largest group takes, in canonical CBOR with its field names.
+const named = (bytes: number): number => bytes + 24;
+/** With all its signatures. */
+const orderBytes = limits.orderBodyBytesMax + limits.operatorsMax * 128;
+const packetOf = (body: number): number => named(body) + named(64) + 24;
+const memberBytes = 3 * named(9) + named(limits.nameBytesMax) + named(128) + named(32);
+const keyBytes = named(32) + named(limits.nameBytesMax) + named(7) + 4 * named(limits.groupElementBytesMax);
+const commitmentsBytes = limits.membersMax * (limits.groupElementBytesMax + 3) + named(32);
+const valueBytes =
+  limits.membersMax * memberBytes +
+  limits.keysMax * keyBytes +
+  limits.clientsBytesMax +
+  limits.membersMax * (2 * packetOf(limits.shortBodyBytesMax) + named(9)) +
+  limits.dealingsMax * (named(32) + named(9)) +
+  limits.orderAgeEpochsMax * 34 +
+  16 * named(32);
+const evidenceBytes =
+  2 * limits.membersMax * packetOf(limits.shortBodyBytesMax) +
+  limits.membersMax * packetOf(limits.haveBodyBytesMax) +
+  limits.ordersPerPlanMax * orderBytes;
+const linkBytes =
+  limits.valueBytesMax +
+  orderBytes +
+  limits.membersMax * (named(64) + named(9)) +
+  limits.keysMax * commitmentsBytes;
+
+assert(valueBytes <= limits.valueBytesMax);
+assert(limits.valueBytesMax < limits.proposalBytesMax);
+assert(limits.dealingsMax * 34 + 8 * named(32) <= limits.haveBodyBytesMax);
+// An order can create a key and list its first client.
+assert(commitmentsBytes + keyBytes + 8 * 1024 <= limits.orderBodyBytesMax);
+assert(limits.keysMax * commitmentsBytes + 8 * named(32) <= limits.dealingPublicBytesMax);
+assert(
+  limits.dealingPublicBytesMax + limits.keysMax * (limits.envelopeBytesMax + 3) + 8 * named(32) <=
+    limits.dealingBytesMax,
+);
+// Each travels in one frame.
+assert(limits.proposalBytesMax + evidenceBytes + 1024 <= limits.frameBytesMax);
+assert(
+  limits.dealingBytesMax + limits.membersMax * packetOf(limits.shortBodyBytesMax) <= limits.frameBytesMax,
+);
+assert(linkBytes <= limits.frameBytesMax / 2);
+// A summary names every vote, proposal, Attend, Have, Ready, contradiction, accusation, sub-share and dealing.
+const votesPerMember = 2 * (limits.roundsKept + limits.roundsAheadMax + 4);
+const namesPerMember = votesPerMember + 4 * limits.plansPerMemberMax + limits.membersMax + 8;
+assert(8 * (limits.membersMax * namesPerMember + limits.proposalRoundsKept + 4) <= limits.seenBytesMax);
+// What a restarted member said: it leads every round in the worst case, and votes twice in each.
+assert(
+  votesPerMember + 2 * limits.plansPerMemberMax + limits.proposalRoundsKept + 4 <= limits.recalledPacketsMax,
+);
+assert(limits.proposalRoundsKept <= limits.roundsKept);
+assert(limits.earlyBytesMax <= limits.earlyTotalBytesMax);

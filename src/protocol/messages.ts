@@ -5,7 +5,7 @@ import { encode, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
-import { type Packet, packetSchema } from './packet.ts';
+import { type Packet, packetUpTo, shortPacketSchema } from './packet.ts';
 import { valueSchema } from './value.ts';
 
 const digests = z.array(shape.hash).max(limits.dealingsMax);
@@ -39,7 +39,7 @@ export const dealingSchema = z.strictObject({
   type: z.literal('dealing'),
   by: z.number().int().min(0).max(limits.membersMax),
   receiver: shape.index,
-  public: shape.bytes(limits.frameBytesMax),
+  public: shape.bytes(limits.dealingPublicBytesMax),
   envelopes: z.array(shape.bytes(limits.envelopeBytesMax)).max(limits.keysMax),
 });
 export type Dealing = z.infer<typeof dealingSchema>;
@@ -102,22 +102,21 @@ export type Message = z.infer<typeof messageSchema>;
 
 /** A partial of the trial block under the new share, with its proof, for every key in the value's order. */
 export const trialsSchema = z
-  .array(z.strictObject({ partial: shape.number, proof: shape.bytes(2048) }))
+  .array(z.strictObject({ partial: shape.number, proof: shape.bytes(limits.proofBytesMax) }))
   .max(limits.keysMax);
 export type Trials = z.infer<typeof trialsSchema>;
 export const hashOfTrials = (trials: Trials): Uint8Array => hashOf('holdfast/trials/1', encode(trials));
 
-/** Packets in evidence are short: else one leader that lies could have megabytes kept and sent again by everybody. */
-const shortPackets = (bodyBytesMax: number) =>
-  z.array(packetSchema.extend({ body: shape.bytes(bodyBytesMax) })).max(limits.membersMax);
+/** Packets in evidence are short: else one leader that lies could have megabytes a round kept and sent again by everybody. */
+const shortPackets = z.array(shortPacketSchema).max(limits.membersMax);
 
 /** §4.3: what lets anyone judge a proposal without holding a sub-share; not part of the value's hash. */
 export const evidenceSchema = z.strictObject({
-  attends: shortPackets(512),
-  haves: shortPackets(8 * 1024),
+  attends: shortPackets,
+  haves: z.array(packetUpTo(limits.haveBodyBytesMax)).max(limits.membersMax),
   orders: z.array(orderSchema).max(limits.ordersPerPlanMax),
   /** Prevotes of `validRound`, when a valid value is proposed again. */
-  prevotes: shortPackets(512),
+  prevotes: shortPackets,
 });
 export type Evidence = z.infer<typeof evidenceSchema>;
 export const hashOfEvidence = (evidence: Evidence): Uint8Array =>
@@ -125,7 +124,7 @@ export const hashOfEvidence = (evidence: Evidence): Uint8Array =>
 
 /** A packet with what travels beside its signature: bound to it by a hash in the body, or checkable by itself. */
 export const carriedSchema = z.strictObject({
-  packet: packetSchema,
+  packet: packetUpTo(Math.max(limits.dealingBytesMax, limits.proposalBytesMax)),
   /** Of an attend: the plan's orders. */
   orders: z.array(orderSchema).max(limits.ordersPerPlanMax).optional(),
   /** Of a proposal. */
@@ -135,15 +134,38 @@ export const carriedSchema = z.strictObject({
 });
 export type Carried = z.infer<typeof carriedSchema>;
 
+/**
+ * Whether a message carries what belongs to its kind and nothing else, and is no longer than that kind can be: what came
+ * beside it would be kept and passed on with it, whoever added it.
+ */
+export function carriesItsOwn(message: Message, { packet, orders, evidence, trials }: Carried): boolean {
+  const { type } = message;
+  return (
+    (orders === undefined || type === 'attend') &&
+    (evidence === undefined || type === 'proposal') &&
+    (trials === undefined || type === 'ready') &&
+    packet.body.length <= bodyBytesMax[type]
+  );
+}
+const bodyBytesMax: Record<Message['type'], number> = {
+  attend: limits.shortBodyBytesMax,
+  dealing: limits.dealingBytesMax,
+  have: limits.haveBodyBytesMax,
+  proposal: limits.proposalBytesMax,
+  prevote: limits.shortBodyBytesMax,
+  precommit: limits.shortBodyBytesMax,
+  ready: limits.shortBodyBytesMax,
+};
+
 /** §4.5: a quorum of the new roster's Readys and the combined trial signature of every key. */
 export const retireProofSchema = z.strictObject({
   epoch: shape.epoch,
-  readys: z.array(packetSchema).max(limits.membersMax),
+  readys: shortPackets,
   signatures: z.array(shape.number).max(limits.keysMax),
 });
 export type RetireProof = z.infer<typeof retireProofSchema>;
 
-const recalledSchema = z.array(packetSchema).max(limits.recalledPacketsMax);
+const recalledSchema = z.array(packetUpTo(limits.proposalBytesMax)).max(limits.recalledPacketsMax);
 
 /** Restart rule: these are all the messages of `to` that I hold of the undecided change; for the wait with this nonce only. */
 export const memorySchema = z.strictObject({
@@ -169,7 +191,7 @@ export const frameSchema = z.discriminatedUnion('type', [
     oldest: shape.epoch,
     retired: shape.epoch,
     /** Short hashes (8 bytes each, concatenated) of the messages that I hold, sorted. */
-    seen: shape.bytes(256 * 1024),
+    seen: shape.bytes(limits.seenBytesMax),
     /** Digests of dealings of the undecided change whose public part I miss. */
     wanted: digests,
     /** The sender's wall clock, Unix milliseconds: only to name clocks that are wrong (§8). */
@@ -183,22 +205,22 @@ export const frameSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),
   z.strictObject({ type: z.literal('retire'), proof: retireProofSchema }),
   /** §4.1: two different Attends of one member for one plan: proof for anyone. */
-  z.strictObject({ type: z.literal('contradiction'), first: packetSchema, second: packetSchema }),
+  z.strictObject({ type: z.literal('contradiction'), first: shortPacketSchema, second: shortPacketSchema }),
   /** §4.2: this dealing is false for me. */
-  z.strictObject({ type: z.literal('accusation'), packet: packetSchema }),
+  z.strictObject({ type: z.literal('accusation'), packet: shortPacketSchema }),
   /** §5: a recovery message; beside a run, the signed grants of its helpers; beside a choice, their accepts. */
   z.strictObject({
     type: z.literal('recovery'),
-    packet: packetSchema,
-    beside: z.array(packetSchema).max(limits.membersMax),
+    packet: packetUpTo(limits.dealingBytesMax),
+    beside: shortPackets,
   }),
   /** Restart rule: what of mine do you hold of the undecided change to `epoch`? The nonce is of this wait only. */
   z.strictObject({ type: z.literal('recall'), epoch: shape.epoch, nonce: shape.hash }),
   /** The answer: `packet` holds a `Memory`, and `packets` are the messages whose hash it signs. */
-  z.strictObject({ type: z.literal('recalled'), packet: packetSchema, packets: recalledSchema }),
+  z.strictObject({ type: z.literal('recalled'), packet: shortPacketSchema, packets: recalledSchema }),
   z.strictObject({
     type: z.literal('publics'),
-    publics: z.array(shape.bytes(limits.frameBytesMax)).max(limits.dealingsMax),
+    publics: z.array(shape.bytes(limits.dealingPublicBytesMax)).max(limits.dealingsMax),
   }),
 ]);
 export type Frame = z.infer<typeof frameSchema>;

@@ -5,11 +5,12 @@ import { sign, verify } from '../crypto/signature.ts';
 import { shape } from './codec.ts';
 import { limits } from './limits.ts';
 
-export const packetSchema = z.strictObject({
-  body: shape.bytes(limits.frameBytesMax),
-  signature: shape.signature,
-});
-export type Packet = z.infer<typeof packetSchema>;
+/** A packet whose body is at most so long: what nobody has decoded yet is kept and passed on by its length alone. */
+export const packetUpTo = (bodyBytesMax: number) =>
+  z.strictObject({ body: shape.bytes(bodyBytesMax), signature: shape.signature });
+/** Of an Attend, a vote, a Ready, an accusation, a grant or an accept. */
+export const shortPacketSchema = packetUpTo(limits.shortBodyBytesMax);
+export type Packet = z.infer<typeof shortPacketSchema>;
 
 /** What is signed: domain ‖ cluster id ‖ canonical CBOR (§4). */
 const signedBytes = (clusterId: Uint8Array, body: Uint8Array): Uint8Array =>

@@ -3,7 +3,8 @@
  * itself included, has answered from durable records what it had signed. If its store lacks any of it, the store went back
  * in time, and the peer signs nothing until the next certificate.
  */
-import { tellOfSelf } from './catch-up.ts';
+import { isPast } from './agree.ts';
+import { fitting, tellOfSelf } from './catch-up.ts';
 import { decode, encode, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
@@ -64,11 +65,13 @@ export function answerRecall(work: Work, from: string, epoch: number, nonce: Uin
   const secret = listedSecret(work);
   // With another head, one of us is behind: catch-up comes first, and then it asks again.
   if (asker === undefined || self === undefined || secret === null || epoch !== head.epoch + 1) return;
-  const packets = (['attends', 'haves', 'proposals', 'votes'] as const).flatMap((section) =>
+  const said = (['attends', 'haves', 'votes', 'proposals'] as const).flatMap((section) =>
     Object.values(work.durable[section] as Record<string, Entry<Message>>)
       .filter(({ message }) => message.by === asker.index)
       .map(({ carried }) => carried.packet),
   );
+  // Proposals are long and come last: of a round in which it proposed, the vote tells the same.
+  const packets = fitting(said, ({ body }) => body.length).slice(0, limits.recalledPacketsMax);
   const memory: Memory = {
     type: 'memory',
     by: self.index,
@@ -122,8 +125,8 @@ export function receiveOwn(work: Work, message: Said, packet: Packet): void {
 }
 
 function holds(view: View, message: Said, packet: Packet): boolean {
-  const dropped = (view.durable.own.rounds?.round ?? 0) - limits.roundsKept;
-  if ('round' in message && message.round < dropped) return true; // long held, and gone with its round
+  const roundsKept = message.type === 'proposal' ? limits.proposalRoundsKept : limits.roundsKept;
+  if ('round' in message && isPast(view, message.round, roundsKept)) return true; // long held, and gone with its round
   const { section, key } = slotOf(message);
   const held = (view.durable[section] as Record<string, Entry<Message>>)[key];
   if (held === undefined) return false;

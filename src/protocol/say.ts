@@ -10,7 +10,7 @@ import type { Work } from './work.ts';
 
 /**
  * Keeps a verified message in its slot. A second, different one for the slot is a contradiction (§4): the first stays
- * and its author is blamed, except for a Have, which may grow.
+ * and its author is blamed, except for a Have, which may grow. The orders of an Attend lie with its plan, once for all.
  * @returns whether the state changed.
  */
 export function keep(work: Work, message: Said, carried: Carried): boolean {
@@ -33,7 +33,7 @@ export function keep(work: Work, message: Said, carried: Carried): boolean {
   if (message.type === 'attend') work.volatile.gatheringSinceMs ??= work.nowMs;
   (work.put as (section: keyof Durable, key: string, entry: unknown) => void).call(work, section, key, {
     message,
-    carried,
+    carried: message.type === 'attend' ? { packet: carried.packet } : carried,
   });
   return true;
 }

@@ -60,6 +60,15 @@ export interface SubShare {
   numbers: Uint8Array[];
 }
 
+/** What is left of a proposal that was refuted: enough to tell a second one, and for proof where it is short. */
+export interface RefutedProposal {
+  /** Hash of its signed body. */
+  name: Hex;
+  packet: Packet | null;
+  /** Its leader has proposed something else, too: no third one is looked at. */
+  contradicted: boolean;
+}
+
 export type RoundStep = 'propose' | 'prevote' | 'precommit';
 export interface Rounds {
   epoch: number;
@@ -213,7 +222,9 @@ export interface Volatile {
   /** Heavy arithmetic by tag: under way, or `vain`: the same job would give the same again in this epoch. */
   jobs: Record<string, 'under way' | 'vain'>;
   /** Messages of the next epoch that came before its decision. */
-  early: Array<{ from: string; carried: Carried }>;
+  early: Array<{ from: string; carried: Carried; bytes: number }>;
+  /** By round: a proposal that its own evidence refutes. It is kept nowhere else, and nobody is sent it. */
+  refutedProposals: Record<string, RefutedProposal>;
   recovery: RecoveryState;
 }
 
@@ -284,5 +295,6 @@ export const emptyVolatile = (): Volatile => ({
   refusedDealings: {},
   jobs: {},
   early: [],
+  refutedProposals: {},
   recovery: noRecovery(),
 });

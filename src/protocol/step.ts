@@ -5,7 +5,7 @@
 import { strict as assert } from 'node:assert';
 import { receiveAccusation } from './accusation.ts';
 import { nextRefreshAtMs, receiveLinks } from './adopt.ts';
-import { receiveProposal, receiveVote } from './agree.ts';
+import { receiveVote } from './agree.ts';
 import { applied, combined, receiveReady, receiveRetireProof, tried } from './apply.ts';
 import { narrows, receiveAttend, takeOrder } from './attend.ts';
 import { receivePublics, receiveSummary, summaryOf } from './catch-up.ts';
@@ -16,11 +16,19 @@ import { durableDelta } from './durable-records.ts';
 import { ProtocolError } from './errors.ts';
 import type { Input, JobResult, Output } from './io.ts';
 import { limits } from './limits.ts';
-import { type Carried, frameSchema, type Have, type Message, messageSchema } from './messages.ts';
+import {
+  type Carried,
+  carriesItsOwn,
+  frameSchema,
+  type Have,
+  type Message,
+  messageSchema,
+} from './messages.ts';
 import { forcedEvictionIn } from './order.ts';
 import { type Packet, verifyPacket } from './packet.ts';
 import { isTaken, type Path } from './paths.ts';
-import { headOf, isOfOtherInstance, type View } from './queries.ts';
+import { receiveProposal } from './proposal.ts';
+import { draftOfPlan, headOf, isOfOtherInstance, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
 import {
   receiveAccept,
@@ -228,13 +236,16 @@ function takeRecovery(work: Work, from: string, packet: Packet, beside: readonly
 /** A signed message: of the undecided change, or a Ready of the newest epoch; later ones wait, older ones are dropped. */
 function takeMessage(work: Work, from: string, carried: Carried): void {
   const message = decode(messageSchema, carried.packet.body);
+  if (!carriesItsOwn(message, carried))
+    throw new ProtocolError('malformed', `what comes with a ${message.type} does not belong to it`);
   if (message.type === 'dealing') return receiveDealing(work, message, carried.packet);
   const head = headOf(work);
   const current = message.type === 'ready' ? head.epoch : head.epoch + 1;
   if (message.epoch > current) {
-    const small = carried.evidence === undefined && encode(carried).length <= limits.earlyBytesMax;
+    const bytes = encode(carried).length;
+    const small = carried.evidence === undefined && bytes <= limits.earlyBytesMax;
     if (message.epoch === current + 1) {
-      if (small) work.volatile.early = bounded([...work.volatile.early, { from, carried }]);
+      if (small) work.volatile.early = bounded([...work.volatile.early, { from, carried, bytes }]);
     } else work.emit({ type: 'send', to: from, frame: summaryOf(work, true) });
     return;
   }
@@ -262,10 +273,14 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
 
 /** Over the bound the oldest of whoever sent most gives way: nobody can push out what others sent. */
 function bounded(early: Volatile['early']): Volatile['early'] {
-  if (early.length <= limits.earlyMessages) return early;
+  const share = (some: Volatile['early'] = []) =>
+    some.length / limits.earlyMessages +
+    some.reduce((sum, { bytes }) => sum + bytes, 0) / limits.earlyTotalBytesMax;
+  const total = early.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (early.length <= limits.earlyMessages && total <= limits.earlyTotalBytesMax) return early;
   const senders = Object.groupBy(early, ({ from }) => from);
-  const [most] = Object.values(senders).sort((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
-  return early.filter((each) => each !== most?.[0]);
+  const [most] = Object.values(senders).sort((a, b) => share(b) - share(a));
+  return bounded(early.filter((each) => each !== most?.[0]));
 }
 
 /** An Attend for a forced eviction that leaves fewer than the present one takes whoever remains over into its instance. */
@@ -281,6 +296,11 @@ function receiveHave(work: Work, message: Have, carried: Carried): void {
     throw new ProtocolError('bad-have', 'a Have lists digests twice or unsorted', { culprit: message.by });
   if (work.durable.plans[hex(message.plan)] === undefined)
     throw new ProtocolError('early', 'a Have came before any Attend of its plan', { action: 'ignore' });
+  const created = draftOfPlan(work, hex(message.plan))?.created.length ?? 0;
+  if (names.length > headOf(work).roster.length + created)
+    throw new ProtocolError('bad-have', 'a Have lists more dealings than the plan can have', {
+      culprit: message.by,
+    });
   keep(work, message, carried);
 }
 

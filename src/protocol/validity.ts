@@ -38,6 +38,7 @@ import {
   follows,
   hashOfValue,
   type KeyCommitments,
+  type KeyRecord,
   publicOf,
   type Suspension,
   type Value,
@@ -76,8 +77,13 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
   half.parts.forEach((part, at) => {
     if (!sameBytes(part.key, (keys[at] as (typeof keys)[number]).id)) bad('it covers other keys');
     if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
+    if (longerThanKey(part.commitments, keys[at])) bad('a commitment is longer than the modulus');
   });
 }
+
+/** Units of a modulus are no longer than it is; what is longer is only there to be kept and sent again. */
+export const longerThanKey = (numbers: readonly Uint8Array[], key: KeyRecord | undefined): boolean =>
+  numbers.some((number) => number.length > (key?.modulus.length ?? 0));
 
 /** Whether a public half is one for this plan. */
 export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): boolean {
@@ -125,10 +131,23 @@ export function assembleValue(
   halves: readonly DealingPublic[],
   suspended: readonly Suspension[],
 ): { value: Value; commitments: KeyCommitments } {
+  const commitments = nextCommitments(view, draft, halves);
+  const digest = digestOfCommitments(commitments);
+  return { value: madeValue(view, plan, draft, attends, accepted, digest, suspended), commitments };
+}
+
+function madeValue(
+  view: View,
+  plan: Uint8Array,
+  draft: Draft,
+  attends: readonly Attend[],
+  accepted: readonly Accepted[],
+  commitments: Uint8Array,
+  suspended: readonly Suspension[],
+): Value {
   const parent = headOf(view);
   const fresh = new Map(attends.map((attend) => [attend.by, attend.epochKey]));
-  const commitments = nextCommitments(view, draft, halves);
-  const value: Value = {
+  return {
     epoch: parent.epoch + 1,
     ancestors: ancestorsAfter(parent),
     plan,
@@ -143,9 +162,8 @@ export function assembleValue(
     clients: draft.clients,
     suspended: [...suspended],
     lastOrder: draft.lastOrder,
-    commitments: digestOfCommitments(commitments),
+    commitments,
   };
-  return { value, commitments };
 }
 
 export type Verdict =
@@ -163,7 +181,15 @@ export function judge(view: View, value: Value, evidence: Evidence): Verdict {
   }
 }
 
-function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
+/**
+ * All of a judgement that needs no dealing: whether the value is, but for its new commitments, exactly what its evidence
+ * makes, and the evidence whole and nothing besides. What passes is no longer than its group makes it. Throws `ProtocolError`.
+ */
+export function checkShown(
+  view: View,
+  value: Value,
+  evidence: Evidence,
+): { draft: Draft; attends: Attend[] } {
   const parent = headOf(view);
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);
@@ -195,15 +221,29 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
     bad(`it accepts fewer than ${draft.threshold} dealings`);
 
   const holders = new Set<number>();
+  const shown = new Set<number>();
   for (const packet of evidence.haves) {
     const have = readEvidence(view, packet, 'have', value.plan);
+    if (shown.has(have.by)) bad('it shows two Haves of one member');
+    shown.add(have.by);
     const listed = new Set(have.digests.map(hex));
     const inBoth = memberAt(draft.roster, have.by)?.peer === memberAt(parent.roster, have.by)?.peer;
     if (inBoth && value.accepted.every(({ digest }) => listed.has(hex(digest)))) holders.add(have.by);
   }
   if (holders.size < holdersNeededFor(view, draft))
     bad('too few members show that they hold every accepted dealing');
+  checkSuspensions(view, draft, value.suspended);
+  const { plan, accepted, commitments, suspended } = value;
+  const made = madeValue(view, plan, draft, attends, accepted, commitments, suspended);
+  if (!sameBytes(hashOfValue(made), hashOfValue(value))) bad('it is not what its evidence makes');
+  return { draft, attends };
+}
 
+function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-proposal', why);
+  };
+  const { draft, attends } = checkShown(view, value, evidence);
   // What k honest members hold is worth asking for; a liar's digest of anything is not.
   const missing = value.accepted
     .filter(({ digest }) => view.durable.publics[hex(digest)] === undefined)
@@ -221,7 +261,6 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   if (created.length !== draft.created.length || new Set(created).size !== created.length)
     bad('a created key has no accepted dealing');
 
-  checkSuspensions(view, draft, value.suspended);
   const assembled = assembleValue(view, value.plan, draft, attends, value.accepted, halves, value.suspended);
   if (!sameBytes(hashOfValue(assembled.value), hashOfValue(value))) bad('it is not what its evidence makes');
   return { verdict: 'valid', commitments: assembled.commitments };

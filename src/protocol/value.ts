@@ -4,7 +4,7 @@ import { hashOf } from '../crypto/hash.ts';
 import type { KeyPublic } from '../crypto/rsa-sharing.ts';
 import { encode, numberOf, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
-import { packetSchema } from './packet.ts';
+import { shortPacketSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
 
 export const keyUseSchema = z.enum(['sign', 'decrypt']);
@@ -50,8 +50,8 @@ export type Accepted = z.infer<typeof acceptedSchema>;
 /** A member that signed two different Attends for one plan, with both: proof for anyone (§4.1). By index. */
 export const suspensionSchema = z.strictObject({
   index: shape.index,
-  first: packetSchema,
-  second: packetSchema,
+  first: shortPacketSchema,
+  second: shortPacketSchema,
 });
 export type Suspension = z.infer<typeof suspensionSchema>;
 

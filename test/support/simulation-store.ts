@@ -4,6 +4,7 @@
  */
 import type { CipherName } from '../../src/cipher/local-cipher.ts';
 import { FileStore } from '../../src/node/store/file-store.ts';
+import { sealerInPlace } from '../../src/node/store/sealing.ts';
 import { isChainKey, type Store, type StoreTransaction } from '../../src/node/store/store.ts';
 import { type CrashPoint, SimulatedCrash, SimulatedDisk } from './simulated-disk.ts';
 
@@ -88,6 +89,7 @@ export class SimulationStore implements Store {
             folder: '/store',
             ...files,
             disk: home.disk,
+            sealer: sealerInPlace,
             takeLock: async () => async () => {},
           });
   }

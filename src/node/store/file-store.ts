@@ -4,6 +4,7 @@ import { assertChainKey, ChainFiles } from './chain-files.ts';
 import type { Disk } from './disk.ts';
 import { pidFileLock, type TakeLock } from './lock.ts';
 import { realDisk } from './real-disk.ts';
+import { type Sealer, ThreadSealer } from './sealing.ts';
 import { isChainKey, type Store, type StoreTransaction } from './store.ts';
 import { mayPass, StoreError } from './store-error.ts';
 import { Vault } from './vault.ts';
@@ -23,6 +24,7 @@ export interface FileStoreOptions {
   readonly takeLock?: TakeLock;
   readonly journalBytesMax?: number;
   readonly patience?: Patience;
+  readonly sealer?: Sealer;
 }
 
 /** Waiting for a trouble of the machine to pass, instead of failing: commits take as long as it lasts. */
@@ -62,19 +64,27 @@ export class FileStore implements Store {
       disk: realDisk,
       takeLock: pidFileLock(options.folder),
       journalBytesMax: journalBytesMaxDefault,
+      sealer: new ThreadSealer(),
       ...options,
     };
   }
 
   async open(): Promise<Map<string, Uint8Array>> {
-    const { disk, folder, cipher, randomBytes, takeLock, journalBytesMax } = this.#options;
+    const { disk, folder, cipher, randomBytes, takeLock, journalBytesMax, sealer } = this.#options;
     await disk.makeFolder(folder);
     const release = await takeLock();
     try {
       const chain = new ChainFiles(disk, folder);
       await chain.open();
       const vaultFolder = `${folder}/vault`;
-      const vault = await Vault.open({ disk, folder: vaultFolder, cipher, randomBytes, journalBytesMax });
+      const vault = await Vault.open({
+        disk,
+        folder: vaultFolder,
+        cipher,
+        randomBytes,
+        sealer,
+        journalBytesMax,
+      });
       this.#open = { chain, vault, release };
       this.#failure = undefined;
       return vault.records();
@@ -114,6 +124,7 @@ export class FileStore implements Store {
     this.#open = undefined;
     await this.#working;
     opened.vault.forget();
+    await this.#options.sealer.close();
     await opened.release();
   }
 

@@ -1,13 +1,9 @@
-import { decode, encode } from 'cborg';
-import { atRestPlaintextBytesMax } from '../../cipher/at-rest.ts';
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import type { Disk } from './disk.ts';
-import { damaged, type Generation, hasFrameAfter, openFrame, readFrame, writeFrame } from './frame.ts';
+import { damaged, type Generation, hasFrameAfter, openFrame, readFrame } from './frame.ts';
 import { readSlot, type SlotName, slotNames, writeSlot } from './key-slot.ts';
-import { StoreError } from './store-error.ts';
-
-/** New values by key; `null` deletes. */
-export type Changes = ReadonlyMap<string, Uint8Array | null>;
+import { bytesOf, type Changes, decodeRecords } from './records.ts';
+import type { Sealer } from './sealing.ts';
 
 export interface VaultOptions {
   readonly disk: Disk;
@@ -16,6 +12,7 @@ export interface VaultOptions {
   readonly cipher: CipherName;
   /** That many uniformly random bytes; makes store keys. */
   readonly randomBytes: (length: number) => Uint8Array;
+  readonly sealer: Sealer;
   /** A longer journal is folded into a new snapshot. */
   readonly journalBytesMax: number;
 }
@@ -74,8 +71,10 @@ export class Vault {
 
   /** Applies the changes as one, durably. The vault keeps the values: nobody else may change them. */
   async apply(changes: Changes): Promise<void> {
-    const { disk, cipher, journalBytesMax } = this.#options;
-    const frame = writeFrame(this.#current.generation, this.#nextFrame, cipher, encodeRecords(changes));
+    const { disk, cipher, sealer, journalBytesMax } = this.#options;
+    const { generation } = this.#current;
+    if (this.#journalBytes + bytesOf(changes) > journalBytesMax) return this.rotate(changes);
+    const frame = await sealer.seal({ generation, number: this.#nextFrame, cipher, changes });
     if (this.#journalBytes + frame.length > journalBytesMax) return this.rotate(changes);
     await disk.append(this.#path(journalName(this.#current.generation)), frame);
     this.#journalBytes += frame.length;
@@ -172,7 +171,7 @@ async function assertNothingIsLost({ disk, folder }: VaultOptions): Promise<void
 
 /** Writes the next generation in whole and makes it the one that counts. The old one still lies beside it. */
 async function beginGeneration(
-  { disk, folder, cipher, randomBytes }: VaultOptions,
+  { disk, folder, cipher, randomBytes, sealer }: VaultOptions,
   old: Current | undefined,
   records: ReadonlyMap<string, Uint8Array>,
 ): Promise<Current> {
@@ -181,7 +180,7 @@ async function beginGeneration(
   const temporary = `${folder}/${temporaryName(slot)}`;
   await disk.write(
     `${folder}/${snapshotName(generation)}`,
-    writeFrame(generation, 0, cipher, encodeRecords(records)),
+    await sealer.seal({ generation, number: 0, cipher, changes: records }),
   );
   await disk.write(`${folder}/${journalName(generation)}`, new Uint8Array());
   await disk.write(temporary, writeSlot(generation));
@@ -216,20 +215,6 @@ function applyTo(records: Map<string, Uint8Array>, changes: Changes): void {
     if (value === null) records.delete(key);
     else records.set(key, value);
   }
-}
-
-function encodeRecords(changes: Changes): Uint8Array {
-  const plaintext = encode([...changes]);
-  if (plaintext.length > atRestPlaintextBytesMax) {
-    throw new StoreError('too-large', `the store holds at most ${atRestPlaintextBytesMax} bytes of records`);
-  }
-  return plaintext;
-}
-
-function decodeRecords(plaintext: Uint8Array): Changes {
-  // Authentic, so it is what `encodeRecords` wrote. The values are copies: they outlive the plaintext.
-  const entries = decode(plaintext) as Array<[string, Uint8Array | null]>;
-  return new Map(entries.map(([key, value]) => [key, value && Uint8Array.from(value)]));
 }
 
 function snapshotName({ number }: { readonly number: number }): string {

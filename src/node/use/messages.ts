@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { shape } from '../../protocol/codec.ts';
 import { limits } from '../../protocol/limits.ts';
 import { type UseRefusalCode, useRequestSchema } from '../../protocol/use-request.ts';
-import { proofBytesMax } from './sealing.ts';
 
 export const partialRequestSchema = z.strictObject({
   /** Whose shares: a peer can sign in either epoch until it has retired the older (§4.5). */
@@ -58,7 +57,7 @@ export const partialAnswerSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('partial'),
     partial: shape.number,
-    proof: shape.bytes(proofBytesMax).nullable(),
+    proof: shape.bytes(limits.proofBytesMax).nullable(),
   }),
   /** The partial of a decryption, sealed to the client. */
   z.strictObject({ type: z.literal('sealed-partial'), envelope: shape.bytes(limits.envelopeBytesMax) }),

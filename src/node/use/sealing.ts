@@ -11,8 +11,6 @@ import { ProtocolError } from '../../protocol/errors.ts';
 import { limits } from '../../protocol/limits.ts';
 import { type DecryptBody, hashOfUse } from '../../protocol/use-request.ts';
 
-export const proofBytesMax = 2048;
-
 /** What a sealed partial belongs to: the request with its one-time key, whose shares made it, and by whom. */
 export interface PartialTie {
   body: DecryptBody;
@@ -22,7 +20,7 @@ export interface PartialTie {
 
 const contentSchema = z.strictObject({
   partial: shape.bytes(limits.groupElementBytesMax),
-  proof: shape.bytes(proofBytesMax).nullable(),
+  proof: shape.bytes(limits.proofBytesMax).nullable(),
 });
 
 const contextOf = ({ body, epoch, index }: PartialTie): Uint8Array =>

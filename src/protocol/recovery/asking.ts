@@ -12,7 +12,7 @@ import type { Packet } from '../packet.ts';
 import { headLink, headOf, headSettings, holdsShare, selfIn, signingSecret, type View } from '../queries.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
-import { checkMaskPublic } from './helping.ts';
+import { checkEnvelopes, checkMaskPublic } from './helping.ts';
 import { type Chosen, hashOfRun, type Of } from './messages.ts';
 import { beginPause, endPauses } from './pauses.ts';
 import { patch, sendTo, signed } from './speak.ts';
@@ -299,6 +299,7 @@ export function receiveAccept(work: Work, message: Of<'recover-accept'>, packet:
 export function receiveSum(work: Work, message: Of<'recover-sum'>): void {
   const current = chosenIn(work, message);
   if (current === null || current.run.sums[message.by] !== undefined) return;
+  checkEnvelopes(work, message);
   const { asking, run } = current;
   setRun(work, asking, run, { sums: { ...run.sums, [message.by]: message.envelopes } });
 }

@@ -9,7 +9,7 @@ import type { JobResult, KeySetting } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import type { Packet } from '../packet.ts';
 import { headOf, headSettings, selfIn } from '../queries.ts';
-import { decodePublic } from '../validity.ts';
+import { decodePublic, longerThanKey } from '../validity.ts';
 import type { Work } from '../work.ts';
 import { canHelp, checkGrants } from './granting.ts';
 import { hashOfRun, type Of } from './messages.ts';
@@ -164,6 +164,7 @@ export function receiveMask(work: Work, message: Of<'recover-mask'>): boolean {
   )
     return true;
   checkMaskPublic(work, message, helping.run);
+  checkEnvelopes(work, message);
   change(work, helping, {
     inbox: {
       ...helping.inbox,
@@ -185,12 +186,19 @@ export function checkMaskPublic(work: Work, message: Of<'recover-mask'>, run: Ui
     half.parts.every(
       (part, at) =>
         sameBytes(part.key, (keys[at] as (typeof keys)[number]).id) &&
-        part.commitments.length === threshold - 1,
+        part.commitments.length === threshold - 1 &&
+        !longerThanKey(part.commitments, keys[at]),
     );
   if (!fits)
     throw new ProtocolError('bad-recovery', `the mask of ${message.by} is not one for this run`, {
       culprit: message.by,
     });
+}
+
+/** One envelope a key. Throws `bad-recovery`. */
+export function checkEnvelopes(work: Work, { by, envelopes }: { by: number; envelopes: Uint8Array[] }): void {
+  if (envelopes.length !== headOf(work).keys.length)
+    throw new ProtocolError('bad-recovery', `member ${by} sends envelopes for other keys`, { culprit: by });
 }
 
 /** Rule `recover-check`: checks the masks that came, together. */

@@ -43,7 +43,7 @@ export const maskSchema = z.strictObject({
   ...head,
   run: shape.hash,
   receiver: shape.index,
-  public: shape.bytes(limits.frameBytesMax),
+  public: shape.bytes(limits.dealingPublicBytesMax),
   envelopes,
 });
 const chosenSchema = z

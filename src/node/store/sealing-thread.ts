@@ -1,0 +1,18 @@
+/** The thread's entry: records in, a sealed frame out. The records and the key cross as copies, which are wiped here. */
+import { parentPort } from 'node:worker_threads';
+import { type FrameRequest, type Sealed, sealFrame } from './sealing.ts';
+import { StoreError } from './store-error.ts';
+
+function sealed(request: FrameRequest): Sealed {
+  try {
+    return { frame: sealFrame(request) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : 'an unexpected error';
+    return { code: error instanceof StoreError ? error.code : null, message };
+  } finally {
+    request.generation.storeKey.fill(0);
+    for (const value of request.changes.values()) value?.fill(0);
+  }
+}
+
+parentPort?.on('message', (request: FrameRequest) => parentPort?.postMessage(sealed(request)));
