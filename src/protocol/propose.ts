@@ -1,20 +1,16 @@
-/** §4.3 the leader's part: the set of dealings that it may accept, and the value that it proposes. */
-
+/** §4.3 the leader's part: the value that it proposes. */
+import { acceptable } from './acceptable-set.ts';
 import { validProposalOf, votesPackets } from './agree.ts';
 import { lastingSuspensions } from './attendance.ts';
 import { fromHex, hex } from './codec.ts';
 import type { Draft } from './draft.ts';
-import { largestHeldWhole } from './held-whole.ts';
 import { limits } from './limits.ts';
 import { type Evidence, hashOfEvidence } from './messages.ts';
 import {
   attendedPlans,
   attendsOf,
-  changeQuorum,
-  contradicting,
   draftOfPlan,
   electors,
-  havesOf,
   headOf,
   instanceOf,
   signingSecret,
@@ -23,80 +19,9 @@ import {
 import { leaderOf, memberAt } from './roster.ts';
 import { say } from './say.ts';
 import type { Hex } from './state.ts';
-import { assembleValue, decodePublic, holdersNeededFor, isPublicOf, sortAccepted } from './validity.ts';
-import type { Accepted, Suspension } from './value.ts';
+import { assembleValue, decodePublic } from './validity.ts';
+import type { Suspension } from './value.ts';
 import type { Work } from './work.ts';
-
-/**
- * The largest set of dealings, one per dealer, that enough members of both rosters hold whole, with what shows it; of a
- * dealer with two dealings the one with more holders is considered.
- */
-export function acceptable(
-  view: View,
-  plan: Hex,
-): { accepted: Accepted[]; evidence: Evidence; complete: boolean } | null {
-  const draft = draftOfPlan(view, plan);
-  const orders = view.durable.plans[plan]?.orders;
-  if (draft === null || orders === undefined) return null;
-  const head = headOf(view);
-  const left = contradicting(view);
-  const attends = attendsOf(view, plan).filter(({ message }) => !left.has(message.by));
-  if (attends.length < changeQuorum(view)) return null;
-  const attending = new Set(attends.map(({ message }) => message.by));
-  const haves = havesOf(view, plan)
-    .filter(
-      ({ message }) => memberAt(draft.roster, message.by)?.peer === memberAt(head.roster, message.by)?.peer,
-    )
-    .map((entry) => ({ entry, listed: new Set(entry.message.digests.map(hex)) }));
-
-  const holders = new Map<Hex, number>();
-  for (const { listed } of haves)
-    for (const digest of listed) holders.set(digest, (holders.get(digest) ?? 0) + 1);
-  const candidates: Array<{ dealer: number; digest: Hex; held: number; key: Hex }> = [];
-  for (const [digest, held] of holders) {
-    const half = view.durable.publics[digest];
-    if (half === undefined) continue;
-    const decoded = decodePublic(half.bytes);
-    // What a liar listed may be a half for anything; one of a key that is not created would be required, and held by nobody.
-    if (!isPublicOf(head.epoch + 1, fromHex(plan), draft, decoded)) continue;
-    const { dealer, parts } = decoded;
-    if (dealer !== 0 && !attending.has(dealer)) continue;
-    const key = dealer === 0 ? hex(parts[0]?.key ?? new Uint8Array()) : String(dealer);
-    candidates.push({ dealer, digest, held, key });
-  }
-  candidates.sort((a, b) => b.held - a.held || (a.digest < b.digest ? -1 : 1));
-  const single = candidates.filter(
-    (one, at) => candidates.findIndex((other) => other.key === one.key) === at,
-  );
-  if (!draft.created.every(({ key }) => single.some((one) => one.key === hex(key.id)))) return null;
-
-  const dealersOf = (list: typeof single) => list.filter(({ dealer }) => dealer !== 0).length;
-  const spareDealings = dealersOf(single) - Math.max(draft.threshold, head.threshold);
-  const spareHolders = haves.length - holdersNeededFor(view, draft);
-  if (spareDealings < 0 || spareHolders < 0) return null;
-  const names = largestHeldWhole({
-    dealings: single.map(({ digest, dealer }) => ({ name: digest, required: dealer === 0 })),
-    holders: haves.map(({ entry, listed }) => ({ name: String(entry.message.by), listed })),
-    spare: { dealings: spareDealings, holders: spareHolders },
-  });
-  if (names === null) return null;
-  const chosen = single.filter(({ digest }) => names.has(digest));
-  const whole = haves.filter(({ listed }) => chosen.every(({ digest }) => listed.has(digest)));
-  return {
-    accepted: sortAccepted(chosen.map(({ dealer, digest }) => ({ dealer, digest: fromHex(digest) }))),
-    evidence: {
-      attends: attends.map(({ carried }) => carried.packet),
-      haves: whole.map(({ entry }) => entry.carried.packet),
-      orders,
-      prevotes: [],
-    },
-    complete:
-      attends.length === electors(view).length &&
-      dealersOf(chosen) === attends.length &&
-      whole.length === haves.length &&
-      haves.length === attends.length,
-  };
-}
 
 /** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan (§4.1). */
 function suspensionsOf(view: View, draft: Draft): Suspension[] {

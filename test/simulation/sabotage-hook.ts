@@ -15,12 +15,13 @@ const breaks = [sabotage, ...(sabotage.also === undefined ? [] : [sabotage.also]
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
-    const found = breaks.find(({ target }) => target === url);
-    if (found === undefined) return loaded;
-    const { file, rule, broken } = found;
-    const source = String(loaded.source);
-    if (source.split(rule).length !== 2)
-      throw new Error(`src/${file} holds the sabotaged rule not once: ${rule}`);
-    return { ...loaded, source: source.replace(rule, () => broken) };
+    const found = breaks.filter(({ target }) => target === url);
+    if (found.length === 0) return loaded;
+    const source = found.reduce((text, { file, rule, broken }) => {
+      if (text.split(rule).length !== 2)
+        throw new Error(`src/${file} holds the sabotaged rule not once: ${rule}`);
+      return text.replace(rule, () => broken);
+    }, String(loaded.source));
+    return { ...loaded, source };
   },
 });

@@ -1,49 +1,15 @@
 /** Proof that the simulator can fail: rules broken one at a time, each by a small change where it is kept. */
-import type { RunOptions } from './options.ts';
-
-export interface Break {
-  /** Below `src/`. */
-  file: string;
-  rule: string;
-  broken: string;
-}
-
-export interface Sabotage extends Break {
-  /** What the code does now that it must not. */
-  name: string;
-  /** Where the same rule is kept once more. */
-  also?: Break;
-  /** What brings it out soonest. */
-  options: Partial<Omit<RunOptions, 'seed'>>;
-  /** The statements of protocol §7 that may fall first. */
-  statements: readonly string[];
-  /** Seeds within which it must be caught. */
-  seedsMax: number;
-}
-
-const small = {
-  peers: 4,
-  threshold: 2,
-  faultModel: 'byzantine',
-  files: false,
-  restores: 0,
-  gate: 0,
-  dying: false,
-} as const;
-const calm = { ...small, crashes: 0, partitions: 0, liars: 0 } as const;
-const lying = { ...small, crashes: 0, partitions: 0, lossRate: 0, liars: 1, liesLast: true } as const;
-const recovering = { ...lying, crashes: 6, orders: 0, safetyMs: 6_000 } as const;
-const unsettled = {
-  ...lying,
-  crashes: 3,
-  partitions: 3,
-  lossRate: 0.3,
-  safetyMs: 8_000,
-  livenessMs: 30_000,
-} as const;
-const seven = { ...lying, peers: 7, threshold: 3, liars: 2 } as const;
-/** Members start again all the time, and another one lies about what they said before. */
-const forgetful = { ...seven, liars: 1, crashes: 6, safetyMs: 6_000, livenessMs: 15_000 } as const;
+import {
+  calm,
+  forgetful,
+  lying,
+  recovering,
+  type Sabotage,
+  seven,
+  small,
+  unsettled,
+} from './sabotage-options.ts';
+import { recoverySabotages } from './sabotages-of-recovery.ts';
 
 export const sabotages: readonly Sabotage[] = [
   {
@@ -267,57 +233,7 @@ export const sabotages: readonly Sabotage[] = [
     statements: ['5'],
     seedsMax: 20,
   },
-  {
-    name: 'a helper gives its sum for whatever choice it is told',
-    file: 'protocol/recovery/summing.ts',
-    rule: '  if (accepts.length === 0) return accept(work, message);\n  checkAccepts(work, message, accepts);\n',
-    broken: '',
-    options: { ...lying, lies: ['two-choices'] },
-    statements: ['3'],
-    seedsMax: 5,
-  },
-  {
-    name: 'a mask is reused across runs',
-    file: 'protocol/recovery/helping.ts',
-    rule: '  if (helping === null || self === undefined) return;\n  const bytes = encode({',
-    broken:
-      '  if (helping === null || self === undefined) return;\n' +
-      '  const kept = (globalThis.masks ??= new Map());\n' +
-      '  const name = [work.peer, result.commitments.length, result.commitments[0]?.length].join();\n' +
-      '  result = kept.get(name) ?? result;\n' +
-      '  kept.set(name, result);\n' +
-      '  const bytes = encode({',
-    options: recovering,
-    statements: ['3'],
-    seedsMax: 20,
-  },
-  {
-    name: 'a grant serves two runs',
-    file: 'protocol/recovery/helping.ts',
-    rule: '  patch(work, { granted: rest });\n',
-    broken: '',
-    options: { ...recovering, lies: ['two-runs-under-one-grant'] },
-    statements: ['3'],
-    seedsMax: 20,
-  },
-  {
-    name: 'grants are not checked',
-    file: 'protocol/recovery/helping.ts',
-    rule: '  checkGrants(work, message, grants);\n',
-    broken: '',
-    options: { ...recovering, lies: ['run-with-keys-of-its-own'] },
-    statements: ['3'],
-    seedsMax: 10,
-  },
-  {
-    name: 'recovery messages are not signed',
-    file: 'protocol/step.ts',
-    rule: 'if (!verifyPacket(work.clusterId, member.epochKey, packet))',
-    broken: 'if (member.epochKey.length === 0)',
-    options: { ...recovering, lies: ['masks-in-others-names'] },
-    statements: ['3', '4', '5'],
-    seedsMax: 20,
-  },
+  ...recoverySabotages,
   {
     name: 'dealings are not signed',
     file: 'protocol/deal.ts',
@@ -435,5 +351,29 @@ export const sabotages: readonly Sabotage[] = [
     options: { ...lying, lies: ['two-attends'], orders: 3, livenessMs: 30_000 },
     statements: ['5'],
     seedsMax: 20,
+  },
+  {
+    name: 'the search for dealings has a cap',
+    file: 'protocol/acceptable-set.ts',
+    rule: 'const found = [agreeing(able), withFewestGaps(able)]',
+    broken: 'const found = [cappedSearch(able)]',
+    also: {
+      file: 'protocol/acceptable-set.ts',
+      rule: "import { fromHex, hex } from './codec.ts';",
+      broken:
+        "import { cappedSearch } from '../../test/simulation/capped-search.ts'; import { fromHex, hex } from './codec.ts';",
+    },
+    options: {
+      ...lying,
+      peers: 20,
+      threshold: 7,
+      liars: 6,
+      lies: ['a-gap-on-either-side'],
+      orders: 0,
+      safetyMs: 1_000,
+      livenessMs: 8_000,
+    },
+    statements: ['5'],
+    seedsMax: 2,
   },
 ];

@@ -9,7 +9,17 @@ import { encode, fromHex, hex, sameBytes } from '../codec.ts';
 import type { JobResult } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import type { Packet } from '../packet.ts';
-import { headLink, headOf, headSettings, holdsShare, selfIn, signingSecret, type View } from '../queries.ts';
+import {
+  headLink,
+  headOf,
+  headSettings,
+  holdsShare,
+  selfIn,
+  signingSecret,
+  type View,
+  valueFaults,
+} from '../queries.ts';
+import { quickCover, smallestCover } from '../smallest-cover.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
 import { checkEnvelopes, checkMaskPublic } from './helping.ts';
@@ -163,7 +173,10 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
     );
     const late = work.nowMs >= run.stageEndsAtMs;
     const halfway = work.nowMs >= run.stageEndsAtMs - stageMs(work) / 2;
-    const chosen = everybody || halfway ? chooseHelpers(run, headOf(work).threshold) : null;
+    const chosen =
+      everybody || halfway
+        ? chooseHelpers(run, { threshold: headOf(work).threshold, faults: valueFaults(work, headOf(work)) })
+        : null;
     if (chosen !== null) return choose(work, asking, run, chosen);
     if (late)
       return giveUp(
@@ -243,25 +256,24 @@ export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
 }
 
 /**
- * k helpers that hold each other's masks, of which r has the public halves: from all, whoever agrees with the fewest goes
- * until the rest agree pairwise. Null when fewer than k remain.
+ * k helpers that hold each other's masks, of which r has the public halves; null when fewer than k are left. Honest helpers
+ * agree pairwise, so leaving out a smallest set without which all agree leaves as many as are honest, if no more than
+ * `faults` lie. Whoever agrees with the fewest would be a worse choice to leave out: liars can make that an honest one.
  */
 export function chooseHelpers(
   run: Pick<Run, 'helpers' | 'held' | 'publics'>,
-  threshold: number,
+  { threshold, faults }: { threshold: number; faults: number },
 ): Chosen | null {
   const maskOf = new Map(Object.entries(run.publics).map(([digest, { dealer }]) => [dealer, digest]));
-  let left = run.helpers.filter((index) => maskOf.has(index) && run.held[index] !== undefined);
+  const told = run.helpers.filter((index) => maskOf.has(index) && run.held[index] !== undefined);
   const agree = (a: number, b: number): boolean =>
     run.held[a]?.[b] === maskOf.get(b) && run.held[b]?.[a] === maskOf.get(a);
-  for (;;) {
-    if (left.length < threshold) return null;
-    const degrees = left.map((a) => ({ a, degree: left.filter((b) => agree(a, b)).length }));
-    const worst = degrees.reduce((low, one) => (one.degree < low.degree ? one : low));
-    if (worst.degree === left.length) break;
-    left = left.filter((index) => index !== worst.a);
-  }
-  return left.slice(0, threshold).map((index) => ({ index, digest: fromHex(maskOf.get(index) as string) }));
+  const edges = told.map((a) => told.flatMap((b, at) => (a === b || agree(a, b) ? [] : [at])));
+  const left = smallestCover(edges, faults) ?? quickCover(edges) ?? [];
+  const agreeing = told.filter((_, at) => !left.includes(at));
+  return agreeing.length < threshold
+    ? null
+    : agreeing.slice(0, threshold).map((index) => ({ index, digest: fromHex(maskOf.get(index) as string) }));
 }
 
 function choose(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {

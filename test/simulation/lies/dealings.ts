@@ -3,10 +3,10 @@
 import { decodeSigned, encodeSigned } from '../../../src/crypto/integers.ts';
 import { coefficientBound } from '../../../src/crypto/rsa-sharing.ts';
 import { parametersOf } from '../../../src/node/driver/sealing.ts';
-import { decode, encode, numberBytes, numberOf } from '../../../src/protocol/codec.ts';
+import { decode, encode, hex, numberBytes, numberOf } from '../../../src/protocol/codec.ts';
 import type { Job, JobResult } from '../../../src/protocol/io.ts';
 import { dealingPublicSchema } from '../../../src/protocol/messages.ts';
-import type { Liar, Lie } from './liar.ts';
+import { honestVictim, type Liar, type Lie } from './liar.ts';
 
 type SealJob = Extract<Job, { kind: 'seal' }>;
 type DealResult = Extract<JobResult, { kind: 'deal' }>;
@@ -102,6 +102,20 @@ export const dealingLies = {
   },
   'withheld-dealing': {
     message: (liar, to, message) => (message.type === 'dealing' && liar.tells(to) ? [] : null),
+  },
+  /**
+   * Deals to all honest members but one, and lists all honest dealings but one: of another member for each liar. The
+   * liars' gaps are few, and far apart, so that many ways of leaving members out look alike.
+   */
+  'a-gap-on-either-side': {
+    message: (liar, to, message) => {
+      if (message.type === 'dealing') return to === honestVictim(liar) ? [] : null;
+      if (message.type !== 'have') return null;
+      const refused = honestVictim(liar, 1 + (liar.world.options.seed % 3)).index;
+      const held = liar.state?.durable.subShares;
+      const digests = message.digests.filter((digest) => held?.[hex(digest)]?.dealer !== refused);
+      return liar.forge({ ...message, digests });
+    },
   },
   'dealing-for-another-plan': {
     message: (liar, to, message, carried) => {

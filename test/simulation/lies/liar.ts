@@ -174,6 +174,12 @@ export class Liar {
   }
 }
 
+/** An honest member that each liar picks for itself; the n-th of a liar is another one. */
+export function honestVictim({ world, order }: Liar, n = 0): Peer {
+  const honest = world.peers.filter(({ faulty }) => faulty !== 'lies');
+  return honest[(order + n) % honest.length] as Peer;
+}
+
 const frameIn = (bytes: Uint8Array): Frame | null => {
   try {
     return decode(frameSchema, bytes);

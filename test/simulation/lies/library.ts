@@ -23,6 +23,7 @@ export const alliances = {
   'a value proposed again': ['false-valid-round', 'withheld-votes'],
   'a suspended member counts': ['two-attends', 'too-few-attends'],
   'dealings that nobody holds': ['withheld-dealing', 'false-have', 'dealings-that-nobody-holds'],
+  'gaps on either side': ['a-gap-on-either-side', 'a-gap-among-masks'],
   'two masks, two choices': ['two-choices', 'two-masks'],
   'one key': ['grants-with-one-key', 'no-accept'],
   'no sums': ['no-sum', 'false-sum', 'masks-for-some'],

@@ -15,7 +15,7 @@ import {
   recoveryMessageSchema,
 } from '../../../src/protocol/recovery/messages.ts';
 import type { Peer } from '../world.ts';
-import type { Liar, Lie } from './liar.ts';
+import { honestVictim, type Liar, type Lie } from './liar.ts';
 
 const typeOf = (frame: Frame): string | null =>
   frame.type === 'recovery' ? decode(recoveryMessageSchema, frame.packet.body).type : null;
@@ -112,6 +112,19 @@ export const recoveryLies = {
   'no-masks': { frame: (_liar, _to, frame) => (typeOf(frame) === 'recover-mask' ? [] : null) },
   'masks-for-some': {
     frame: (liar, to, frame) => (typeOf(frame) === 'recover-mask' && liar.tells(to) ? [] : null),
+  },
+  /** One honest helper lacks its mask, and it says that it lacks another's: of other members for each liar. */
+  'a-gap-among-masks': {
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recovery') return null;
+      const message = decode(recoveryMessageSchema, frame.packet.body);
+      if (message.type === 'recover-mask' && message.receiver === honestVictim(liar).index) return [];
+      if (message.type !== 'recover-held') return null;
+      const lacking = honestVictim(liar, 1).index;
+      const masks = message.masks.filter(({ index }) => index !== lacking);
+      const packet = liar.sign({ ...message, masks });
+      return packet === null || to.faulty === 'lies' ? null : [{ ...frame, packet }];
+    },
   },
   'two-masks': {
     frame: (liar, to, frame) => {
