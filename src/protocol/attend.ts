@@ -2,12 +2,10 @@
 
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
-import { attendanceOf, lastingSuspensions } from './attendance.ts';
 import { hex, sameBytes } from './codec.ts';
 import { compareWithShown } from './contradiction.ts';
-import { type Draft, draftOf, planOf } from './draft.ts';
+import { type Draft, draftOf, planOf, valueAtBest } from './draft.ts';
 import { ProtocolError } from './errors.ts';
-import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
 import type { Attend, Carried } from './messages.ts';
 import { checkOrder, forcedEvictionIn, type Order, orderId } from './order.ts';
@@ -30,7 +28,6 @@ import {
 import { beginRecall } from './recall.ts';
 import { memberAt } from './roster.ts';
 import { keep, say } from './say.ts';
-import { ancestorsAfter, type Value } from './value.ts';
 import type { Work } from './work.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
@@ -236,17 +233,6 @@ function checkFollows(view: View, before: readonly Order[], order: Order): void 
       together = [next];
     }
   }
-}
-
-/** What a draft makes of the value before if everybody attends who may, for judging what comes after it. */
-function valueAtBest(genesis: Genesis, parent: Value, draft: Draft): Value {
-  const { threshold, keys, clients, lastOrder } = draft;
-  const epoch = parent.epoch + 1;
-  const { able } = attendanceOf(genesis, parent);
-  const roster = draft.roster.map((one) => (able.includes(one) ? { ...one, keyEpoch: epoch } : one));
-  const suspended = lastingSuspensions(parent, roster);
-  const ancestors = ancestorsAfter(parent);
-  return { ...parent, epoch, ancestors, roster, threshold, keys, clients, suspended, lastOrder };
 }
 
 /**

@@ -4,14 +4,14 @@
  */
 import { hashOf } from '../crypto/hash.ts';
 import { checkKeyPublic } from '../crypto/rsa-sharing.ts';
-import { checkAttendance } from './attendance.ts';
+import { attendanceOf, checkAttendance, lastingSuspensions } from './attendance.ts';
 import { encode, numberOf, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
-import { type Action, type CreateKey, checkOrder, hashOfOrder, type Order } from './order.ts';
+import { type Action, type CreateKey, checkOrder, hashOfOrder, type Order, type OrderBody } from './order.ts';
 import { faultsOf, type Member, memberAt } from './roster.ts';
-import { type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
+import { ancestorsAfter, type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
 
 /** Actions whose key's public values were found true under a genesis: they are immutable, one check is enough. */
 const soundUnder = new WeakMap<CreateKey, Genesis>();
@@ -50,6 +50,34 @@ export function draftOf(
   parent: Value,
   orders: readonly Order[],
 ): Draft {
+  for (const order of orders) checkOrder(genesis, clusterId, parent, order);
+  return draftOfBodies(
+    genesis,
+    clusterId,
+    parent,
+    orders.map(({ body }) => body),
+  );
+}
+
+/** What one order of these actions would make of a value, before anybody signs it. Throws `bad-order` as `draftOf` does. */
+export function draftOfActions(
+  genesis: Genesis,
+  clusterId: Uint8Array,
+  parent: Value,
+  actions: readonly Action[],
+): Draft {
+  const next = { ancestor: hashOfValue(parent), sequence: parent.lastOrder + 1, actions };
+  return draftOfBodies(genesis, clusterId, parent, [next]);
+}
+
+type Body = Pick<OrderBody, 'ancestor' | 'sequence'> & { actions: readonly Action[] };
+
+function draftOfBodies(
+  genesis: Genesis,
+  clusterId: Uint8Array,
+  parent: Value,
+  bodies: readonly Body[],
+): Draft {
   const draft: Draft = {
     roster: [...parent.roster],
     threshold: parent.threshold,
@@ -60,19 +88,29 @@ export function draftOf(
     reinstated: [],
     forced: null,
   };
-  for (const order of orders) {
-    checkOrder(genesis, clusterId, parent, order);
-    if (order.body.sequence !== draft.lastOrder + 1)
-      throw new ProtocolError('bad-order', `order ${order.body.sequence} does not follow ${draft.lastOrder}`);
-    draft.lastOrder = order.body.sequence;
-    for (const action of order.body.actions) applyAction({ genesis, clusterId, parent }, draft, action);
+  for (const { sequence, actions } of bodies) {
+    if (sequence !== draft.lastOrder + 1)
+      throw new ProtocolError('bad-order', `order ${sequence} does not follow ${draft.lastOrder}`);
+    draft.lastOrder = sequence;
+    for (const action of actions) applyAction({ genesis, clusterId, parent }, draft, action);
   }
   // The plan without orders changes nothing that its members could be too few for: it must always be there.
-  if (orders.length === 0) return draft;
+  if (bodies.length === 0) return draft;
   if (draft.forced === null) checkRosterChange(genesis, parent, draft);
-  else checkForced(parent, orders);
+  else checkForced(parent, bodies);
   checkAttendance(genesis, parent, draft);
   return draft;
+}
+
+/** The value that a draft makes if everybody attends who may, for judging what is to come after it. */
+export function valueAtBest(genesis: Genesis, parent: Value, draft: Draft): Value {
+  const { threshold, keys, clients, lastOrder } = draft;
+  const epoch = parent.epoch + 1;
+  const { able } = attendanceOf(genesis, parent);
+  const roster = draft.roster.map((one) => (able.includes(one) ? { ...one, keyEpoch: epoch } : one));
+  const suspended = lastingSuspensions(parent, roster);
+  const ancestors = ancestorsAfter(parent);
+  return { ...parent, epoch, ancestors, roster, threshold, keys, clients, suspended, lastOrder };
 }
 
 function applyAction(
@@ -192,10 +230,10 @@ function applyAction(
 }
 
 /** A forced eviction stands alone in its plan and names the very value that it follows: it is no order for another day. */
-function checkForced(parent: Value, orders: readonly Order[]): void {
-  const [order] = orders;
-  const alone = orders.length === 1 && order?.body.actions.length === 1;
-  if (!alone || order.body.ancestorEpoch !== parent.epoch)
+function checkForced(parent: Value, bodies: readonly Body[]): void {
+  const [body] = bodies;
+  const alone = bodies.length === 1 && body?.actions.length === 1;
+  if (!alone || !sameBytes(body.ancestor, hashOfValue(parent)))
     throw new ProtocolError(
       'bad-order',
       'a forced eviction must be the only action of the only order, on the newest value',

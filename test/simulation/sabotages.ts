@@ -333,9 +333,9 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'half an order applied',
     file: 'protocol/draft.ts',
-    rule: 'for (const action of order.body.actions) applyAction({ genesis, clusterId, parent }, draft, action);',
+    rule: 'for (const action of actions) applyAction({ genesis, clusterId, parent }, draft, action);',
     broken: `try {
-      for (const action of order.body.actions) applyAction({ genesis, clusterId, parent }, draft, action);
+      for (const action of actions) applyAction({ genesis, clusterId, parent }, draft, action);
     } catch {
       // what was done before the action that does not fit stays done
     }`,
