@@ -10,6 +10,7 @@ import { mixKeystream } from '../cipher/mixing.ts';
 import { isSealingKey } from '../crypto/key-agreement.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation, type Primes } from '../crypto/key-creation.ts';
 import type { SharingParameters } from '../crypto/rsa-sharing.ts';
+import { ed25519FromSeed } from '../crypto/signature.ts';
 import { envelopeContext, packNumber } from '../node/driver/sealing.ts';
 import type { CreationView } from '../node/views/view.ts';
 import { decode, encode, hex, numberBytes, sameBytes } from '../protocol/codec.ts';
@@ -51,6 +52,8 @@ interface Sharing {
   parameters: SharingParameters;
   /** Secret. */
   creation: KeyCreation;
+  /** Secret: signs this sharing's packets and nothing else; the order names its public half. */
+  dealingSeed: Uint8Array;
   /** The change that its numbers were dealt in; null while none was. */
   epoch: number | null;
   /** One-time keys that were served already, as `plan/index/key`. */
@@ -85,12 +88,13 @@ export class KeyDealer {
   }
 
   /**
-   * Shares the key anew when its numbers were dealt in a change that was decided without it: an intruder who read some of
+   * Shares the key anew, under another dealing key, when its numbers were dealt in a change that was decided without it: an intruder who read some of
    * them then, and others in the next change, would hold more than t of one polynomial. True: there is a new action to order.
    */
   renew(head: Value): boolean {
     const { epoch } = this.known();
     if (epoch === null || head.epoch < epoch) return false;
+    this.known().dealingSeed.fill(0);
     this.sharing = this.share(head);
     return true;
   }
@@ -99,8 +103,9 @@ export class KeyDealer {
     if (this.key === null) throw forgotten();
     const { name, use, modulusBits, primes, exponent } = this.key;
     const parameters = { membersMax: this.genesis.membersMax, threshold: head.threshold, modulusBits };
-    const randomBytes = mixedRandom(this.cipher);
-    const creation = createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes });
+    const random = mixedRandom(this.cipher);
+    const creation = createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes: random });
+    const dealingSeed = random(32);
     const action: CreateKey = {
       type: 'create-key',
       name,
@@ -110,8 +115,9 @@ export class KeyDealer {
       base: numberBytes(creation.public.base),
       constant: numberBytes(creation.public.constant),
       commitments: creation.commitments.map(numberBytes),
+      dealingKey: ed25519FromSeed(dealingSeed).publicKey,
     };
-    return { action, parameters, creation, epoch: null, served: new Set() };
+    return { action, parameters, creation, dealingSeed, epoch: null, served: new Set() };
   }
 
   private known(): Sharing {
@@ -127,7 +133,6 @@ export class KeyDealer {
     head: Value,
     view: CreationView,
     order: Order,
-    operatorSeed: Uint8Array,
   ): { packets: Packet[]; attending: number; quorum: number } {
     const quorum = quorumOf(head.roster.length, head.threshold, this.genesis.faultModel);
     if (!view.orders.some((listed) => sameBytes(hashOfOrder(listed), hashOfOrder(order))))
@@ -143,13 +148,14 @@ export class KeyDealer {
       .filter(({ by }) => memberAt(draft.roster, by)?.peer === memberAt(head.roster, by)?.peer)
       .filter(({ sealingKey }) => isSealingKey(sealingKey)) // who attends with none gets no number, and stops nobody
       .filter(({ by, sealingKey }) => isNew(sharing.served, `${hex(plan)}/${by}/${hex(sealingKey)}`))
-      .map((attend) => this.packetFor(sharing, attend, plan, operatorSeed));
+      .map((attend) => this.packetFor(sharing, attend, plan));
     if (packets.length > 0) sharing.epoch = head.epoch + 1;
     return { packets, attending: attends.length, quorum };
   }
 
   /** Drops the key's secrets. Numbers of the runtime cannot be overwritten, only let go (§8). */
   forget(): void {
+    this.sharing?.dealingSeed.fill(0);
     this.key = null;
     this.sharing = null;
   }
@@ -171,14 +177,15 @@ export class KeyDealer {
     return [...byMember.values()].filter((attend) => attend !== 'contradicting');
   }
 
-  private packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array, operatorSeed: Uint8Array): Packet {
-    const { action, creation, parameters } = sharing;
+  private packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array): Packet {
+    const { action, creation, parameters, dealingSeed } = sharing;
     const { epoch, by: receiver, sealingKey } = attend;
     const key = keyIdOf(this.cluster, action);
     const half: DealingPublic = {
       epoch,
       plan,
       dealer: 0,
+      dealingKey: action.dealingKey,
       parts: [{ key, commitments: action.commitments }],
     };
     const publicBytes = encode(half);
@@ -190,7 +197,7 @@ export class KeyDealer {
     plaintext.fill(0);
     entropy.fill(0);
     const dealing: Dealing = { type: 'dealing', by: 0, receiver, public: publicBytes, envelopes: [envelope] };
-    return signPacket(this.cluster, operatorSeed, encode(dealing));
+    return signPacket(this.cluster, dealingSeed, encode(dealing));
   }
 }
 

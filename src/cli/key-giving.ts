@@ -80,7 +80,6 @@ async function dealUntilDecided(options: {
   timeoutMs: number | undefined;
 }): Promise<Value> {
   const { chain, daemon, home, dealer, keys, timeoutMs } = options;
-  const { seed } = keys[0] as SigningKey;
   let order: Order = makeOrder(home, await chain.head(), [dealer.action], keys);
   await daemon.submitOrder(order);
   let shown = '';
@@ -101,7 +100,7 @@ async function dealUntilDecided(options: {
     const view = await daemon.creation(order);
     // The daemon may have moved on between the two answers; the next event brings both together.
     if (view.head.value.epoch !== head.epoch) return null;
-    const { packets, attending, quorum } = dealer.dealings(head, view, order, seed);
+    const { packets, attending, quorum } = dealer.dealings(head, view, order);
     if (packets.length > 0) await daemon.submitDealings(packets);
     const line = `${attending} of ${head.roster.length} attend, ${quorum} needed`;
     if (line !== shown) progress(line);

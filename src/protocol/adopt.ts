@@ -39,7 +39,7 @@ export function adopt(work: Work, link: Link): void {
   // What is still unchecked and did not count belongs to a plan with, maybe, other keys or another threshold.
   const counts = new Set(value.accepted.map(({ digest }) => hex(digest)));
   work.volatile.inbox = Object.fromEntries(
-    Object.entries(work.volatile.inbox).filter(([digest]) => counts.has(digest)),
+    Object.entries(work.volatile.inbox).filter(([, { digest }]) => counts.has(digest)),
   );
   work.volatile.jobs = Object.fromEntries(
     Object.entries(work.volatile.jobs).filter(([, state]) => state === 'under way'),

@@ -49,7 +49,7 @@ export function summaryOf(view: View, reply: boolean): Summary {
     ...Object.values(view.durable.contradictions).flatMap(({ first, second }) => [first, second].map(nameOf)),
     ...openAccusations(view).map(nameOf),
     ...Object.keys(view.durable.subShares).map((digest) => digest.slice(0, 16)),
-    ...Object.keys(view.volatile.inbox).map((digest) => digest.slice(0, 16)),
+    ...Object.values(view.volatile.inbox).map(({ digest }) => digest.slice(0, 16)),
   ].sort();
   return {
     type: 'summary',

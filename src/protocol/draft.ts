@@ -146,7 +146,7 @@ function applyAction(
       } catch (error) {
         refuse(`the key's public values are wrong: ${(error as Error).message}`);
       }
-      const { commitments: _, type: __, ...rest } = action;
+      const { commitments: _, type: __, dealingKey: ___, ...rest } = action;
       const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest };
       draft.keys.push(key);
       draft.created.push({ key, action });

@@ -16,6 +16,8 @@ export const limits = {
   plansPerMemberMax: 18,
   /** Dealings that one value accepts: one of each member, and one of each key that is created. */
   dealingsMax: 64 + 32,
+  /** Packets of one new key's dealing that a member opens in one change though those before were false. */
+  falseCreationsMax: 8,
   roundMax: 2 ** 31,
   roundsAheadMax: 64,
   /** Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked since. */

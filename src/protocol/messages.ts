@@ -26,6 +26,8 @@ export const dealingPublicSchema = z.strictObject({
   epoch: shape.epoch,
   plan: shape.hash,
   dealer: z.number().int().min(0).max(limits.membersMax),
+  /** Of a key creation: what signs its packets, as the order says. Here, so that the digest binds it after the decision too. */
+  dealingKey: shape.key32.optional(),
   parts: z
     .array(z.strictObject({ key: shape.hash, commitments: z.array(shape.number).max(limits.membersMax) }))
     .max(limits.keysMax),
@@ -34,7 +36,7 @@ export type DealingPublic = z.infer<typeof dealingPublicSchema>;
 export const digestOfDealing = (publicBytes: Uint8Array): Uint8Array =>
   hashOf('holdfast/dealing/1', publicBytes);
 
-/** §4.2: one signed message per receiver: public part and one envelope per key. `by` 0 is the operator's command. */
+/** §4.2: one signed message per receiver: public part and one envelope per key. `by` 0 is the dealer of a new key. */
 export const dealingSchema = z.strictObject({
   type: z.literal('dealing'),
   by: z.number().int().min(0).max(limits.membersMax),

@@ -22,6 +22,8 @@ export const actionSchema = z.discriminatedUnion('type', [
     base: shape.number,
     constant: shape.number,
     commitments: z.array(shape.number).min(1).max(limits.membersMax),
+    /** §4 "Creation": the dealer's own key for this one sharing; what it signs is the key's dealing, and nothing else is. */
+    dealingKey: shape.key32,
   }),
   z.strictObject({ type: z.literal('destroy-key'), name: shape.name }),
   z.strictObject({ type: z.literal('admit'), name: shape.name, peer: shape.peer, epochKey: shape.key32 }),

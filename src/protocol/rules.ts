@@ -7,11 +7,12 @@ import { decisionOf, jumpRound, nextRound, precommit, prevote } from './agree.ts
 import { apply, combineTrial, ready, retire } from './apply.ts';
 import { attend, openRounds } from './attend.ts';
 import { resend } from './catch-up.ts';
-import { check, deal, have, seal } from './deal.ts';
+import { deal, seal } from './deal.ts';
 import { propose } from './propose.ts';
 import { recall } from './recall.ts';
 import { recover } from './recovery/asking.ts';
 import { checkMasks } from './recovery/helping.ts';
+import { check, have } from './sub-shares.ts';
 import type { Work } from './work.ts';
 
 function decide(work: Work): boolean {

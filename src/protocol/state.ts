@@ -215,10 +215,10 @@ export interface Volatile {
   resendIntervalMs: number;
   /** Final verdicts: a valid value by its hash, one found invalid by `hash/round`, because its evidence may come again. */
   verdicts: Record<string, 'valid' | 'invalid'>;
-  /** Dealings received but not yet checked, by digest. */
-  inbox: Record<Hex, { dealer: number; plan: Hex; envelopes: Uint8Array[] }>;
-  /** `plan/dealer` of dealings that failed their check; no other is taken from that dealer. */
-  refusedDealings: Record<Hex, true>;
+  /** Packets of dealings that are not checked yet, by the hash of each. `source` as below. */
+  inbox: Record<Hex, { digest: Hex; dealer: number; plan: Hex; source: string; envelopes: Uint8Array[] }>;
+  /** `plan/dealer`, of a new key `plan/0/key` → hashes of packets that failed their check. */
+  refusedDealings: Record<string, Hex[]>;
   /** Heavy arithmetic by tag: under way, or `vain`: the same job would give the same again in this epoch. */
   jobs: Record<string, 'under way' | 'vain'>;
   /** Messages of the next epoch that came before its decision. */

@@ -11,7 +11,7 @@ import { narrows, receiveAttend, takeOrder } from './attend.ts';
 import { receivePublics, receiveSummary, summaryOf } from './catch-up.ts';
 import { decode, encode, hex } from './codec.ts';
 import { receiveContradiction } from './contradiction.ts';
-import { checked, dealt, receiveDealing, sealed, takeOperatorDealings } from './deal.ts';
+import { dealt, sealed } from './deal.ts';
 import { durableDelta } from './durable-records.ts';
 import { ProtocolError } from './errors.ts';
 import type { Input, JobResult, Output } from './io.ts';
@@ -49,6 +49,7 @@ import { memberAt } from './roster.ts';
 import { rules } from './rules.ts';
 import { keep } from './say.ts';
 import type { CoreState, Volatile } from './state.ts';
+import { checked, receiveDealing, takeCreationDealings } from './sub-shares.ts';
 import { Work } from './work.ts';
 
 /** A fixpoint is reached in a few passes; more means that two rules undo each other, which is a bug. */
@@ -137,7 +138,7 @@ function take(work: Work, input: Input): void {
     case 'order':
       return takeOrder(work, input.order);
     case 'dealings':
-      takeOperatorDealings(work, input.packets);
+      takeCreationDealings(work, input.packets);
       return;
     case 'gossip':
     case 'frame':

@@ -54,7 +54,7 @@ export const dealtKeys = (draft: Draft) =>
  */
 export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): void {
   const bad = (why: string): never => {
-    throw new ProtocolError('bad-dealing', `dealing of ${half.dealer || 'the operator'}: ${why}`, {
+    throw new ProtocolError('bad-dealing', `dealing of ${half.dealer || 'the new key'}: ${why}`, {
       culprit: half.dealer,
     });
   };
@@ -70,8 +70,11 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
       ordered.some((c, m) => !sameBytes(c, part.commitments[m] as Uint8Array))
     )
       bad('its commitments are not those of the order');
+    if (half.dealingKey === undefined || !sameBytes(half.dealingKey, made.action.dealingKey))
+      bad('its dealer is not the one that the order names');
     return;
   }
+  if (half.dealingKey !== undefined) bad('only the dealer of a new key has a key of its own');
   const keys = dealtKeys(draft);
   if (half.parts.length !== keys.length) bad('it does not cover every key');
   half.parts.forEach((part, at) => {

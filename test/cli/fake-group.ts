@@ -404,15 +404,15 @@ export class FakeGroup implements DaemonApi {
 
   /** What a peer does with the operator's dealing: signature, envelope, range and commitments. */
   private receive(packet: Packet): void {
-    const { genesis, cluster } = this.home;
-    if (!genesis.operators.some((key) => verifyPacket(cluster, key, packet)))
-      throw new DaemonError('refused', 'the dealing is not the operator’s');
+    const { cluster } = this.home;
     const { receiver, public: publicBytes, envelopes } = decode(dealingSchema, packet.body);
     const half = decode(dealingPublicSchema, publicBytes);
     const part = half.parts[0] as (typeof half.parts)[number];
     const created = this.draft().created.find(({ key }) => sameBytes(key.id, part.key));
     if (created === undefined || !sameBytes(half.plan, this.plan()))
       throw new DaemonError('refused', 'another plan');
+    if (!verifyPacket(cluster, created.action.dealingKey, packet))
+      throw new DaemonError('refused', 'the dealing is not of the dealer that the order names');
     const key = publicOf(created.key);
     const parameters = this.parameters(key.modulus);
     const tie = {

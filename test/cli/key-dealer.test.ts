@@ -32,7 +32,7 @@ function dealtTo(sealingKeyOf: (index: number) => Uint8Array): number[] {
     ),
   );
   const view = { head: paper.founding, plan, attends, orders: [order] };
-  const { packets } = dealer.dealings(head, view, order, paper.operatorSeeds[0] as Uint8Array);
+  const { packets } = dealer.dealings(head, view, order);
   return packets.map(({ body }) => decode(dealingSchema, body).receiver);
 }
 

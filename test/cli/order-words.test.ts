@@ -73,6 +73,7 @@ describe('an order in words', () => {
         base: numberBytes(created.public.base),
         constant: numberBytes(created.public.constant),
         commitments: created.commitments.map(numberBytes),
+        dealingKey: key32,
       },
       'create key ca, RSA of 512 bits, to sign with; 3 peers must work together to use it',
     ],

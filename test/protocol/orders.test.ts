@@ -176,6 +176,7 @@ describe('an order with several actions', () => {
       ...{ type: 'create-key', name: 'big', use: 'sign', exponent: numberBytes(65537n) },
       ...{ modulus: numberBytes(3n), base: numberBytes(3n), constant: numberBytes(3n) },
       commitments: Array.from({ length: limits.membersMax }, () => new Uint8Array(512).fill(1)),
+      dealingKey: new Uint8Array(32),
     };
     expect(decoded([key])).toBeNull();
     expect(decoded([key, key])).toBe('malformed');
@@ -276,6 +277,7 @@ describe('orders in a plan', () => {
       base: numberBytes(made.public.base),
       constant: numberBytes(made.public.constant),
       commitments: made.commitments.map(numberBytes),
+      dealingKey: new Uint8Array(32),
     };
     test('with true public values', () => {
       const after = draft([create]);

@@ -167,6 +167,7 @@ test('what comes early for the next change is kept within a bound of messages an
     ...{ type: 'create-key', name: 'big', use: 'sign', modulus: new Uint8Array([1]) },
     ...{ exponent: new Uint8Array([1]), base: new Uint8Array([1]), constant: new Uint8Array([1]) },
     commitments: Array.from({ length: 64 }, () => new Uint8Array(512).fill(1)),
+    dealingKey: new Uint8Array(32),
   };
   const hash = new Uint8Array(32);
   const body = { cluster: hash, ancestor: hash, ancestorEpoch: 1, sequence: 1, actions: [action] };

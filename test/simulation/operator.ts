@@ -25,6 +25,7 @@ interface Creating {
   creation: KeyCreation;
   key: Uint8Array;
   commitments: Uint8Array[];
+  dealingSeed: Uint8Array;
   served: Set<string>;
 }
 
@@ -57,12 +58,13 @@ export class Operator {
     const name = `n${this.#names}`;
     const drawn = this.#chance();
     const creation = drawn < 0.3 && head.keys.length < 2 ? this.#create(head.threshold) : null;
+    const dealingSeed = this.#random(32);
     const action =
       creation !== null
-        ? keyAction(name, drawn < 0.15 ? 'decrypt' : 'sign', creation)
+        ? keyAction(name, drawn < 0.15 ? 'decrypt' : 'sign', creation, dealingSeed)
         : ((drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name));
     const [actions, isWrong] = this.#among(action, head, name);
-    this.#give(by, head, actions, creation);
+    this.#give(by, head, actions, creation && { creation, dealingSeed });
     const said = actions.map(({ type }) => type);
     return isWrong ? ['must be refused'] : [...said, ...(actions.length > 1 ? ['several actions'] : [])];
   }
@@ -98,7 +100,12 @@ export class Operator {
     if (state !== undefined) this.#give(by, headOf(state), [{ type: 'force-evict', remaining }], null);
   }
 
-  #give(by: Peer, head: Value, actions: Action[], creation: KeyCreation | null): void {
+  #give(
+    by: Peer,
+    head: Value,
+    actions: Action[],
+    sharing: { creation: KeyCreation; dealingSeed: Uint8Array } | null,
+  ): void {
     const cluster = clusterIdOf(this.#world.genesis);
     const order = signOrder(this.#world.genesis, this.#world.operatorSeed, {
       cluster,
@@ -108,10 +115,10 @@ export class Operator {
       actions,
     });
     const action = actions.find(({ type }) => type === 'create-key');
-    if (creation !== null && action?.type === 'create-key')
+    if (sharing !== null && action?.type === 'create-key')
       this.#creating.push({
         order,
-        creation,
+        ...sharing,
         key: keyIdOf(cluster, action),
         commitments: action.commitments,
         served: new Set(),
@@ -232,11 +239,14 @@ export class Operator {
   }
 
   #dealing(
-    { creation, key, commitments }: Creating,
+    { creation, key, commitments, dealingSeed }: Creating,
     tie: { epoch: number; plan: Uint8Array; receiver: number; sealingKey: Uint8Array },
   ): Packet {
     const { epoch, plan, receiver, sealingKey } = tie;
-    const half = encode({ epoch, plan, dealer: 0, parts: [{ key, commitments }] });
+    const half = encode({
+      ...{ epoch, plan, dealer: 0, dealingKey: ed25519FromSeed(dealingSeed).publicKey },
+      parts: [{ key, commitments }],
+    });
     const cluster = clusterIdOf(this.#world.genesis);
     const digest = digestOfDealing(half);
     const envelope = seal({
@@ -247,13 +257,18 @@ export class Operator {
       plaintext: packNumber(creationShare(creation, receiver), this.#parameters(commitments.length + 1)),
     });
     const body = encode({ type: 'dealing', by: 0, receiver, public: half, envelopes: [envelope] });
-    return signPacket(cluster, this.#world.operatorSeed, body);
+    return signPacket(cluster, dealingSeed, body);
   }
 }
 
 const ed25519Pair = (seed: Uint8Array) => ({ publicKey: ed25519FromSeed(seed).publicKey, seed });
 
-const keyAction = (name: string, use: KeyUse, { public: key, commitments }: KeyCreation): Action => ({
+const keyAction = (
+  name: string,
+  use: KeyUse,
+  { public: key, commitments }: KeyCreation,
+  dealingSeed: Uint8Array,
+): Action => ({
   type: 'create-key',
   name,
   use,
@@ -262,4 +277,5 @@ const keyAction = (name: string, use: KeyUse, { public: key, commitments }: KeyC
   base: numberBytes(key.base),
   constant: numberBytes(key.constant),
   commitments: commitments.map(numberBytes),
+  dealingKey: ed25519FromSeed(dealingSeed).publicKey,
 });

@@ -316,6 +316,7 @@ export class Oracle {
       const blamed = roster.find(({ index }) => index === by)?.peer;
       if (this.#world.peers.some((each) => each.peer === blamed && each.faulty === null))
         this.fail('4', `${peer.name} blames honest member ${by} for a ${kind} in epoch ${epoch}`);
+      if (by === 0) this.fail('4', `${peer.name} blames the honest dealer of a new key in epoch ${epoch}`);
     }
   }
 

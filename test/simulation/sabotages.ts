@@ -59,7 +59,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: 'a Have is sent without a share',
-    file: 'protocol/deal.ts',
+    file: 'protocol/sub-shares.ts',
     rule: '!holdsShare(work) ||\n      memberAt(draft.roster',
     broken: 'memberAt(draft.roster',
     options: { ...small, crashes: 6, partitions: 3, lossRate: 0.25, liars: 0, safetyMs: 8_000 },
@@ -68,7 +68,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: 'dealings are held for whatever plan',
-    file: 'protocol/deal.ts',
+    file: 'protocol/sub-shares.ts',
     rule: '.filter(([, held]) => hex(held.plan) === plan)',
     broken: '.filter(() => plan.length > 0)',
     also: {
@@ -236,9 +236,9 @@ export const sabotages: readonly Sabotage[] = [
   ...recoverySabotages,
   {
     name: 'dealings are not signed',
-    file: 'protocol/deal.ts',
-    rule: 'if (!signers.some((key) => verifyPacket(work.clusterId, key, packet)))',
-    broken: 'if (signers.length === 0)',
+    file: 'protocol/sub-shares.ts',
+    rule: 'if (signer === undefined || !verifyPacket(work.clusterId, signer, packet))',
+    broken: 'if (signer === undefined)',
     options: { ...lying, lies: ['dealings-in-others-names'] },
     statements: ['4'],
     seedsMax: 10,
@@ -375,5 +375,14 @@ export const sabotages: readonly Sabotage[] = [
     },
     statements: ['5'],
     seedsMax: 2,
+  },
+  {
+    name: 'dealing key unchecked',
+    file: 'protocol/validity.ts',
+    rule: 'if (half.dealingKey === undefined || !sameBytes(half.dealingKey, made.action.dealingKey))',
+    broken: 'if (half.dealingKey === undefined)',
+    options: { ...lying, lies: ['new-key-dealt-by-a-stranger'], orders: 6 },
+    statements: ['4'],
+    seedsMax: 20,
   },
 ];

@@ -89,6 +89,8 @@ export class Group {
   readonly nodes: Node[] = [];
   readonly genesis: Genesis;
   readonly operatorSeed: Uint8Array;
+  /** By key name: what the dealer of a new key signs with. */
+  readonly dealingSeeds = new Map<string, Uint8Array>();
   readonly founding: Link;
   readonly options: GroupOptions;
   readonly random: (length: number) => Uint8Array;
@@ -363,6 +365,7 @@ export class Group {
       modulusBits: 512,
     };
     const creation = createKeyFromPrimes({ ...primes, e: 65537n, parameters, randomBytes: this.random });
+    const dealingSeed = this.random(32);
     const action = {
       type: 'create-key' as const,
       name,
@@ -372,8 +375,10 @@ export class Group {
       base: numberBytes(creation.public.base),
       constant: numberBytes(creation.public.constant),
       commitments: creation.commitments.map(numberBytes),
+      dealingKey: ed25519FromSeed(dealingSeed).publicKey,
     };
-    return { action, creation, parameters };
+    this.dealingSeeds.set(name, dealingSeed);
+    return { action, creation, parameters, dealingSeed };
   }
 
   /** Creates a 512-bit key as the operator's command does: an order, then its dealing to everyone who attends. */
@@ -382,7 +387,7 @@ export class Group {
     by = 1,
     primes = samplePrimes(512, 2 * headOf(this.state(by)).keys.length),
   ): Promise<void> {
-    const { action, creation, parameters } = this.newKey(name, by, primes);
+    const { action, creation, parameters, dealingSeed } = this.newKey(name, by, primes);
     const next = this.epochOf(by) + 1;
     const order = await this.order(by, action);
     const id = keyIdOf(clusterIdOf(this.genesis), action);
@@ -396,6 +401,7 @@ export class Group {
           epoch: next,
           plan: Buffer.from(plan, 'hex'),
           dealer: 0,
+          dealingKey: action.dealingKey,
           parts: [{ key: id, commitments: action.commitments }],
         });
         const digest = digestOfDealing(half);
@@ -425,7 +431,7 @@ export class Group {
               public: half,
               envelopes: [envelope],
             });
-            return signPacket(state.clusterId, this.operatorSeed, body);
+            return signPacket(state.clusterId, dealingSeed, body);
           });
         if (packets.length > 0) void this.node(by).driver?.submitDealings(packets);
       }

@@ -16,7 +16,8 @@ export function blameViews(
 ): BlameView[] {
   const roster = parent?.roster ?? [];
   const own = roster.find(({ peer }) => peer === state.peer)?.index;
-  const nameOf = (index: number): string => memberAt(roster, index)?.name ?? `member ${index}`;
+  const nameOf = (index: number): string =>
+    index === 0 ? 'the dealer of a new key' : (memberAt(roster, index)?.name ?? `member ${index}`);
   const blames = Object.values(state.durable.blames).filter((blame) => blame.epoch === epoch);
   const blamed = new Set(blames.filter(({ kind }) => kind === 'false-sub-share').map(({ by }) => by));
   // One accusation alone blames nobody, but it is shown: either the one or the other lies.

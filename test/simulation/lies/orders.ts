@@ -1,8 +1,13 @@
 /** Lies about what the operators ordered (protocol §4.1, §6). */
+import { ed25519FromSeed } from '../../../src/crypto/signature.ts';
+import { encode, fromHex } from '../../../src/protocol/codec.ts';
 import { draftOf, planOf } from '../../../src/protocol/draft.ts';
+import type { Frame } from '../../../src/protocol/messages.ts';
 import { type Action, type Order, signOrder } from '../../../src/protocol/order.ts';
-import { headOf } from '../../../src/protocol/queries.ts';
+import { signPacket } from '../../../src/protocol/packet.ts';
+import { draftOfPlan, headOf } from '../../../src/protocol/queries.ts';
 import { hashAt, hashOfValue } from '../../../src/protocol/value.ts';
+import type { Peer } from '../world.ts';
 import type { Liar, Lie } from './liar.ts';
 
 /**
@@ -31,11 +36,45 @@ function strayOrder(liar: Liar): { plan: Uint8Array; order: Order } | null {
   return { order, plan: planOf(head, draftOf(world.genesis, state.clusterId, head, [twin]), [order]) };
 }
 
+function strangersDealings(liar: Liar, to: Peer): Frame[] {
+  const { state, world } = liar;
+  if (state === null) return [];
+  const seed = liar.chance(0.5) ? liar.randomBytes(32) : world.operatorSeed;
+  return Object.keys(state.durable.plans).flatMap((plan) =>
+    (draftOfPlan(state, plan)?.created ?? []).map(({ key, action }): Frame => {
+      const dealingKey = liar.chance(0.3) ? action.dealingKey : ed25519FromSeed(seed).publicKey;
+      const half = encode({
+        ...{ epoch: headOf(state).epoch + 1, plan: fromHex(plan), dealer: 0, dealingKey },
+        parts: [{ key: key.id, commitments: action.commitments }],
+      });
+      const envelopes = [liar.randomBytes(400)];
+      const body = encode({ type: 'dealing', by: 0, receiver: to.index, public: half, envelopes });
+      return { type: 'message', message: { packet: signPacket(state.clusterId, seed, body) } };
+    }),
+  );
+}
+
 export const orderLies = {
   'order-of-another-branch': {
     message: (liar, _to, message) => {
       const stray = message.type === 'attend' ? strayOrder(liar) : null;
       return stray && liar.forge({ ...message, plan: stray.plan }, { orders: [stray.order] });
+    },
+  },
+  /** Garbage as the dealing of an ordered key, before and beside the true one: under a key of the liar's, or one operator's. */
+  'new-key-dealt-by-a-stranger': {
+    message: (liar, to, message, carried) =>
+      message.type === 'attend' || message.type === 'have'
+        ? [...strangersDealings(liar, to), { type: 'message', message: carried }]
+        : null,
+    act: (liar) => {
+      let told = false;
+      for (const to of liar.others)
+        for (const frame of strangersDealings(liar, to)) {
+          liar.send(to, frame);
+          told = true;
+        }
+      return told;
     },
   },
 } satisfies Record<string, Lie>;
