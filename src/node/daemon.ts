@@ -311,7 +311,8 @@ class HoldfastDaemon implements Daemon {
       this.#member === null
         ? this.#newcomer.status(this.#lobby.waiting().length)
         : this.#memberStatus(this.#member);
-    return { ...status, problems: [...this.#troubles.problems(), ...status.problems] };
+    const first = [...(this.#member?.twins() ?? []), ...this.#troubles.problems()];
+    return { ...status, problems: [...first, ...status.problems] };
   }
 
   #memberStatus(member: Membership): StatusView {

@@ -22,6 +22,7 @@ import type { Store } from './store/store.ts';
 import { UseService } from './use/service.ts';
 import { epochView } from './views/daemon-views.ts';
 import { misconductProblems } from './views/misconduct.ts';
+import { twinProblems } from './views/twin-problems.ts';
 import { VerificationKeys } from './views/verification-keys.ts';
 import { DaemonError, type EpochView, type PeerView, type Problem } from './views/view.ts';
 
@@ -80,6 +81,7 @@ export class Membership {
       bootstrap,
       mdns,
       log,
+      onTwins: () => this.#noteTwins(),
     });
     this.driver = new Driver({
       state: createCore({
@@ -131,6 +133,19 @@ export class Membership {
   misconduct(): Problem[] {
     const { roster } = headOf(this.core);
     return misconductProblems(roster, this.transport.cutOffs(), this.use.doubts(), systemClock.wallMs());
+  }
+
+  /** Homes that run on two machines, this one's own first. */
+  twins(): Problem[] {
+    // What this peer's store lists as its key may be an old one: that others accept it tells.
+    const proven = this.transport.authenticated().length > 0;
+    return twinProblems(headOf(this.core).roster, this.transport.twins(), proven);
+  }
+
+  #noteTwins(): void {
+    const { audit, onChange } = this.#options;
+    audit.note({ event: 'two-machines', what: this.twins().map(({ what }) => what) });
+    onChange();
   }
 
   ownAddresses(): string[] {

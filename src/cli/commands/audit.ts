@@ -100,9 +100,13 @@ function inWords(line: AuditLine): string {
     case 'repeated':
       return `${text('count')} more like this since ${text('since')}: ${text('what')} for ${text('from')} ${text('outcome')}${refusal}`;
     case 'order':
-      return `order ${text('sequence')}, ${text('action')}, from the ${text('by')}: ${text('outcome')}${refusal}`;
+      return `order ${text('sequence')}, ${(line.actions as string[]).join(', ')}, from the ${text('by')}: ${text('outcome')}${refusal}`;
     case 'epoch':
       return `epoch ${text('epoch')} is ${text('phase')}`;
+    case 'two-machines': {
+      const what = line.what as string[];
+      return what.length === 0 ? 'every member runs on one machine again' : what.join(' ');
+    }
     case 'clock':
       return `the clock of this machine jumped by ${text('stepMs')} ms`;
     case 'torn':

@@ -65,6 +65,8 @@ export type AuditEntry =
   | { event: 'epoch'; phase: 'decided' | 'retired'; epoch: number; value: string }
   /** The machine's clock jumped. */
   | { event: 'clock'; stepMs: number }
+  /** Which members run on two machines, as this peer sees it now: `status` has the same sentences. None: no more. */
+  | { event: 'two-machines'; what: string[] }
   /** A line that a crash left half written; nobody was told of it. */
   | { event: 'torn'; bytes: number; text: string }
   /** Lines were changed or removed. */

@@ -7,6 +7,7 @@ export const protocolIds = {
   direct: '/holdfast/epoch/1',
   use: '/holdfast/use/1',
   addresses: '/holdfast/addresses/1',
+  instance: '/holdfast/instance/1',
   lobby: '/holdfast/lobby/1',
 } as const;
 
@@ -37,6 +38,12 @@ export const networkLimits = {
   handshakeTimeoutMs: 5_000,
   handshakeRetryMs: 1_000,
   streamOpenTimeoutMs: 5_000,
+
+  instanceBytesMax: 64,
+  /** How often two machines with one identity are asked whether both are still there … */
+  twinCheckMs: 10_000,
+  /** … and how long what a member told of another machine with ours holds without being told again. */
+  twinForgottenMs: 40_000,
 
   addressesPerMemberMax: limits.addressesPerMemberMax,
   addressRecordBytesMax: 8 * 1024,

@@ -35,6 +35,7 @@ import {
   TransportError,
   type TransportHandlers,
 } from './transport.ts';
+import { type Twin, Twins } from './twins.ts';
 
 export interface Libp2pTransportOptions {
   identity: Identity;
@@ -47,6 +48,8 @@ export interface Libp2pTransportOptions {
   /** Announce ourselves and look for members on the LAN; on by default. */
   mdns?: boolean;
   log?: Log;
+  /** What `twins` says is another. */
+  onTwins?: () => void;
   timings?: Partial<NetworkTimings>;
   queueBounds?: QueueBounds;
 }
@@ -61,6 +64,7 @@ interface Running {
   requests: Requests;
   gossip: Gossip;
   exchange: AddressExchange;
+  twins: Twins;
   reconnector: Reconnector;
 }
 
@@ -103,14 +107,14 @@ export class Libp2pTransport implements Transport {
     if (this.#running) throw new Error('the network is already running');
     const node = await this.#createNode();
     const running = this.#createServices(node, handlers, authenticator);
-    const { handshake, direct, requests, gossip, exchange, reconnector } = running;
+    const { handshake, direct, requests, gossip, exchange, twins, reconnector } = running;
     this.#handlers = handlers;
     this.#running = running;
     node.addEventListener('connection:open', this.#onOpen);
     node.addEventListener('connection:close', this.#onClose);
     node.addEventListener('peer:disconnect', this.#onPeerGone);
     // Every protocol is served before the first connection can be open.
-    await Promise.all([handshake.start(), direct.start(), requests.start(), exchange.start()]);
+    await Promise.all([handshake, direct, requests, exchange, twins].map((service) => service.start()));
     try {
       await node.start();
     } catch (cause) {
@@ -127,10 +131,10 @@ export class Libp2pTransport implements Transport {
     if (!running) return;
     this.#running = null;
     this.#handlers = null;
-    const { node, handshake, direct, requests, gossip, exchange, reconnector } = running;
+    const { node, handshake, direct, requests, gossip, exchange, twins, reconnector } = running;
     reconnector.stop();
     gossip.stop();
-    await Promise.all([handshake.stop(), direct.stop(), requests.stop(), exchange.stop()]);
+    await Promise.all([handshake, direct, requests, exchange, twins].map((service) => service.stop()));
     await node.stop();
     this.#links.clear();
   }
@@ -181,6 +185,12 @@ export class Libp2pTransport implements Transport {
 
   cutOffs(): CutOff[] {
     return this.#conduct.cutOffs();
+  }
+
+  /** Members of whom this peer meets two machines, and those that meet another machine with this peer's identity. */
+  twins(): { met: Twin[]; toldBy: string[] } {
+    const { twins } = this.#running ?? {};
+    return { met: twins?.met() ?? [], toldBy: twins?.toldBy() ?? [] };
   }
 
   /** Everyone about whom libp2p remembers anything: ourselves and members, never strangers. For tests and `doctor`. */
@@ -316,7 +326,14 @@ export class Libp2pTransport implements Transport {
       onFrame: (author, frame) => ifRunning(() => void handlers.onMessage(author, frame, 'gossip', true)),
       log,
     });
-    return { node, handshake, direct, requests, gossip, exchange, reconnector };
+    const twins = new Twins({
+      node,
+      links,
+      spend,
+      onChange: () => ifRunning(() => this.#options.onTwins?.()),
+      log,
+    });
+    return { node, handshake, direct, requests, gossip, exchange, twins, reconnector };
   }
 
   readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
@@ -340,7 +357,9 @@ export class Libp2pTransport implements Transport {
     });
     const { link, first } = this.#links.add(connection);
     if (first) this.#handlers?.onConnect(peer);
-    if (connection.direction === 'outbound') this.#running?.handshake.run(link);
+    if (connection.direction !== 'outbound') return;
+    this.#running?.handshake.run(link);
+    void this.#running?.twins.greet(link);
   };
 
   readonly #onClose = ({ detail: connection }: CustomEvent<Connection>): void => {

@@ -19,7 +19,10 @@ export const quotas = {
   connections: { atOnce: 32, perSecond: 1, excess: 'too many connections' },
   bytes: { atOnce: 128 * mebibyte, perSecond: 8 * mebibyte, excess: 'too many bytes' },
   streams: { atOnce: 1024, perSecond: 64, excess: 'too many streams' },
-  /** /holdfast/handshake: one per connection and per new roster, and one more a second while it fails. */
+  /**
+   * /holdfast/handshake: one per connection and per new roster, and one more a second while it fails; and /holdfast/instance:
+   * one per connection, and a few while two machines have one identity.
+   */
   handshakes: { atOnce: 64, perSecond: 4, excess: 'too many handshakes' },
   /** /holdfast/addresses: news of every member comes on a stream of its own. */
   addressNews: { atOnce: 512, perSecond: 16, excess: 'too many address records' },

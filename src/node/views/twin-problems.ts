@@ -1,0 +1,54 @@
+/** Two machines with one identity, as problems that `status` shows before all others: everything else may follow from it. */
+import type { Member } from '../../protocol/roster.ts';
+import type { Twin } from '../network/twins.ts';
+import type { Problem } from './view.ts';
+
+/** What the network knows of copied homes. */
+export interface TwinsSeen {
+  /** Other members of whom this peer meets two instances. */
+  met: readonly Twin[];
+  /** Peer ids of members that meet another instance of this peer. */
+  toldBy: readonly string[];
+}
+
+const code = 'two-machines';
+const never = 'and never start that copy of the home again';
+const why = 'Once both take part in a change the member is suspended, and needs a new home.';
+
+/** @param proven whether this peer has proven its newest epoch key to a member: a copy that is older cannot */
+export function twinProblems(
+  roster: readonly Member[],
+  { met, toldBy }: TwinsSeen,
+  proven: boolean,
+): Problem[] {
+  const nameOf = (peer: string): string => roster.find((member) => member.peer === peer)?.name ?? peer;
+  const own: Problem[] =
+    toldBy.length === 0
+      ? []
+      : [
+          {
+            code,
+            what: `This home runs on two machines: ${toldBy.map(nameOf).join(', ')} also ${toldBy.length === 1 ? 'meets' : 'meet'} another daemon with its identity.`,
+            remedy: proven
+              ? `This one holds the member's newest key: stop the other daemon, ${never}. ${why}`
+              : `This one lacks the member's newest key: stop this daemon, ${never}. ${why}`,
+          },
+        ];
+  return [...own, ...met.map((twin) => twinProblem(nameOf(twin.peer), twin))];
+}
+
+function twinProblem(name: string, { places }: Twin): Problem {
+  const copies = places.filter(({ authenticated }) => !authenticated);
+  const where = places.map(
+    ({ address, authenticated }) => `${address}${authenticated ? ', which has proven its newest key' : ''}`,
+  );
+  const end =
+    copies.length === 1
+      ? `Stop the daemon that connects from ${copies[0]?.address}, ${never}.`
+      : `Stop the one that runs on the copy, ${never}.`;
+  return {
+    code,
+    what: `Two machines run with the identity of ${name}: ${where.join('; ')}.`,
+    remedy: `${end} ${why}`,
+  };
+}
