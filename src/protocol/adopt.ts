@@ -44,6 +44,7 @@ export function adopt(work: Work, link: Link): void {
   work.volatile.jobs = Object.fromEntries(
     Object.entries(work.volatile.jobs).filter(([, state]) => state === 'under way'),
   );
+  work.volatile.failing = {};
   work.volatile.verdicts = {};
   work.volatile.refutedProposals = {};
   work.volatile.gatheringSinceMs = null;

@@ -3,6 +3,7 @@ import { trialBlock } from '../crypto/encoding.ts';
 import { modPow } from '../crypto/engine.ts';
 import { decode, hex, numberOf, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
+import { isGivenUp } from './failing-jobs.ts';
 import type { Job, JobResult, KeySetting } from './io.ts';
 import {
   type Carried,
@@ -151,10 +152,13 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
 export function combineTrial(work: Work): boolean {
   const { value, commitments } = headLink(work);
   if (value.epoch === 0 || work.durable.retires[value.epoch] !== undefined) return false;
-  const readys = Object.values(work.durable.readys);
+  const aloneTag = (by: number): string => `combine-trial/${value.epoch}/alone/${by}`;
+  const readys = Object.values(work.durable.readys).filter(
+    ({ message }) => !isGivenUp(work, aloneTag(message.by)),
+  );
   if (readys.length < valueQuorum(work, value)) return false;
   const settings = headSettings(work);
-  const job: Job = {
+  const job = (some: typeof readys): Job => ({
     kind: 'combine-trial',
     epoch: value.epoch,
     value: headHash(work),
@@ -162,12 +166,14 @@ export function combineTrial(work: Work): boolean {
       setting: settings[at] as KeySetting,
       commitments: commitments[at] as Uint8Array[],
     })),
-    trials: readys.map(({ message, carried }) => ({ by: message.by, trials: carried.trials as Trials })),
-  };
-  return work.compute(
-    `combine-trial/${value.epoch}/${readys.map(({ message }) => message.by).join('.')}`,
-    job,
-  );
+    trials: some.map(({ message, carried }) => ({ by: message.by, trials: carried.trials as Trials })),
+  });
+  const tag = `combine-trial/${value.epoch}/${readys.map(({ message }) => message.by).join('.')}`;
+  if (work.volatile.failing[tag] === undefined) return work.compute(tag, job(readys));
+  // The worker died: each trial is looked at alone, and then all are combined again without those on which it dies.
+  const untried = readys.filter(({ message }) => work.volatile.jobs[aloneTag(message.by)] !== 'vain');
+  if (untried.length === 0) return work.compute(tag, job(readys));
+  return untried.map((one) => work.compute(aloneTag(one.message.by), job([one]))).includes(true);
 }
 
 export function combined(

@@ -1,6 +1,7 @@
 /** §4.2 Deal, the dealer's part: fresh sub-shares with root 0 from every attending member that holds its share. */
 import { encode, fromHex, hex } from './codec.ts';
 import type { Draft } from './draft.ts';
+import { computeBatch, planOfTag } from './failing-jobs.ts';
 import type { Job, JobResult } from './io.ts';
 import { type Dealing, digestOfDealing } from './messages.ts';
 import { signPacket } from './packet.ts';
@@ -112,20 +113,26 @@ export function seal(work: Work): boolean {
       digest: own.digest,
       sender: self.index,
     };
-    const job: Job = {
-      kind: 'seal',
-      keys: settingsOf(work, draft),
-      coefficients: own.coefficients,
-      tie,
-      receivers: receivers.map(({ index, sealingKey }) => ({ index, sealingKey })),
+    const batch = {
+      tag: `seal/${plan}`,
+      items: receivers.map(({ index, sealingKey }) => ({ index, sealingKey })),
+      nameOf: ({ index }: { index: number }) => index,
+      job: (some: Array<{ index: number; sealingKey: Uint8Array }>): Job => ({
+        kind: 'seal',
+        keys: settingsOf(work, draft),
+        coefficients: own.coefficients,
+        tie,
+        receivers: some,
+      }),
     };
-    if (work.compute(`seal/${plan}`, job)) return true;
+    if (computeBatch(work, batch)) return true;
   }
   return false;
 }
 
 /** Envelopes are made: one signed message per receiver, durable before it leaves, the same bytes at every re-send. */
-export function sealed(work: Work, plan: Hex, result: Extract<JobResult, { kind: 'seal' }>): void {
+export function sealed(work: Work, about: string, result: Extract<JobResult, { kind: 'seal' }>): void {
+  const plan = planOfTag(about);
   const own = work.durable.dealt[plan];
   const signer = signingSecret(work);
   if (own === undefined || signer === null || draftOfPlan(work, plan) === null) return;

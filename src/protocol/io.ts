@@ -109,7 +109,7 @@ export type Job =
       /** §5 step 3: checks the sums, and interpolates when all are true. */
       kind: 'recover';
       index: number;
-      /** `masks`: by chosen helper its commitments for this key. */
+      /** `masks`: by chosen helper, in the order of `sums`, its commitments for this key; not checked yet. */
       keys: Array<{ setting: KeySetting; commitments: Uint8Array[]; masks: Uint8Array[][] }>;
       sealingSecret: Uint8Array;
       tie: Omit<EnvelopeTie, 'sender'>;
@@ -124,8 +124,10 @@ export type JobResult =
   | { kind: 'trial'; trials: Trials }
   | { kind: 'combine-trial'; signatures: Uint8Array[] | null; culprits: number[]; suspects: number[] }
   | { kind: 'sum'; envelopes: Uint8Array[] }
-  | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[] }
-  | { kind: 'failed' };
+  /** `culprits`: whose sums are false; `falseMasks`: whose masks are no dealings. */
+  | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[]; falseMasks: number[] }
+  /** It says nothing of what the job was about: no worker could do it. The cause is of a closed list, without a secret. */
+  | { kind: 'failed'; cause: string };
 
 export type Output =
   /** Always first: durable before anything else of the step leaves. `rotate` erases every older byte. */

@@ -18,6 +18,9 @@ export const limits = {
   dealingsMax: 64 + 32,
   /** Packets of one new key's dealing that a member opens in one change though those before were false. */
   falseCreationsMax: 8,
+  /** After so many failures of its own a job's item is given up, where the rest can do without it. */
+  jobAttemptsMax: 5,
+  failingJobsKept: 256,
   roundMax: 2 ** 31,
   roundsAheadMax: 64,
   /** Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked since. */

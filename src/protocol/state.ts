@@ -219,6 +219,8 @@ export interface Volatile {
   inbox: Record<Hex, { digest: Hex; dealer: number; plan: Hex; source: string; envelopes: Uint8Array[] }>;
   /** `plan/dealer`, of a new key `plan/0/key` → hashes of packets that failed their check. */
   refusedDealings: Record<string, Hex[]>;
+  /** Jobs that failed, by tag: since when, how often, why, and when each may start again. */
+  failing: Record<string, { failures: number; sinceMs: number; retryAtMs: number; cause: string }>;
   /** Heavy arithmetic by tag: under way, or `vain`: the same job would give the same again in this epoch. */
   jobs: Record<string, 'under way' | 'vain'>;
   /** Messages of the next epoch that came before its decision. */
@@ -294,6 +296,7 @@ export const emptyVolatile = (): Volatile => ({
   inbox: {},
   refusedDealings: {},
   jobs: {},
+  failing: {},
   early: [],
   refutedProposals: {},
   recovery: noRecovery(),

@@ -14,6 +14,7 @@ import { receiveContradiction } from './contradiction.ts';
 import { dealt, sealed } from './deal.ts';
 import { durableDelta } from './durable-records.ts';
 import { ProtocolError } from './errors.ts';
+import { jobDone, jobFailed } from './failing-jobs.ts';
 import type { Input, JobResult, Output } from './io.ts';
 import { limits } from './limits.ts';
 import {
@@ -31,6 +32,7 @@ import { receiveProposal } from './proposal.ts';
 import { draftOfPlan, headOf, isOfOtherInstance, type View } from './queries.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
 import {
+  isProbe,
   receiveAccept,
   receiveGrant,
   receiveHeld,
@@ -324,7 +326,8 @@ function replayEarly(work: Work): void {
 function takeResult(work: Work, tag: string, result: JobResult): void {
   const about = tag.slice(tag.indexOf('/') + 1);
   const { [tag]: _, ...others } = work.volatile.jobs;
-  work.volatile.jobs = isVain(result) ? { ...others, [tag]: 'vain' } : others;
+  work.volatile.jobs = isVain(tag, result) ? { ...others, [tag]: 'vain' } : others;
+  if (result.kind !== 'failed') jobDone(work, tag);
   switch (result.kind) {
     case 'deal':
       return tag.startsWith('mask/') ? masked(work, about, result) : dealt(work, about, result);
@@ -343,14 +346,13 @@ function takeResult(work: Work, tag: string, result: JobResult): void {
     case 'recover':
       return recovered(work, about, result);
     case 'failed':
-      work.rule('job-failed', { job: tag.slice(0, tag.indexOf('/')) });
-      return;
+      return jobFailed(work, tag, result.cause);
   }
 }
 
 /** Results that the same job would give again: its tag stays taken, so that no rule asks in a circle. */
-const isVain = (result: JobResult): boolean =>
-  result.kind === 'failed' ||
+const isVain = (tag: string, result: JobResult): boolean =>
+  (result.kind === 'recover' && isProbe(tag)) ||
   (result.kind === 'apply' && result.shares === null) ||
   (result.kind === 'combine-trial' && result.signatures === null && result.culprits.length === 0);
 
@@ -367,6 +369,7 @@ export function nextTickAtMs(view: View): number | null {
     volatile.resendAtMs,
     ...recoveryTimes(view),
     ...Object.values(volatile.timers).map((timer) => timer?.atMs ?? null),
+    ...Object.values(volatile.failing).map(({ retryAtMs }) => retryAtMs),
   ].filter((at): at is number => at !== null && at > volatile.nowMs);
   return times.length === 0 ? null : Math.min(...times);
 }

@@ -4,7 +4,8 @@ import { accuse } from './accusation.ts';
 import { decode, fromHex, hex, sameBytes } from './codec.ts';
 import type { Draft } from './draft.ts';
 import { ProtocolError } from './errors.ts';
-import type { CheckItem, JobResult } from './io.ts';
+import { computeBatch, isGivenUp, jobDone, planOfTag } from './failing-jobs.ts';
+import type { CheckItem, Job, JobResult } from './io.ts';
 import { limits } from './limits.ts';
 import { type Dealing, type DealingPublic, dealingSchema, digestOfDealing } from './messages.ts';
 import { type Packet, verifyPacket } from './packet.ts';
@@ -125,13 +126,15 @@ export function check(work: Work): boolean {
   for (const plan of new Set(Object.values(work.volatile.inbox).map((held) => held.plan))) {
     const keys = work.durable.attended[plan];
     const self = selfIn(work);
-    if (keys === undefined || self === undefined || work.volatile.jobs[`check/${plan}`]) continue;
+    const tag = `check/${plan}`;
+    if (keys === undefined || self === undefined || work.volatile.jobs[tag]) continue;
     const items: CheckItem[] = [];
     let epoch = 0;
-    for (const held of Object.values(work.volatile.inbox)) {
+    for (const [name, held] of Object.entries(work.volatile.inbox)) {
       const { digest } = held;
       // Of two packets of one dealing the second waits for what is found of the first.
       if (held.plan !== plan || items.some((item) => hex(item.digest) === digest)) continue;
+      if (isGivenUp(work, `${tag}/${digest}`)) return giveUpOn(work, name, `${tag}/${digest}`);
       const half = decodePublic((work.durable.publics[digest] as { bytes: Uint8Array }).bytes);
       epoch = half.epoch;
       const draft = draftAt(work, plan, half.epoch);
@@ -156,9 +159,31 @@ export function check(work: Work): boolean {
     }
     if (items.length === 0) continue;
     const tie = { cluster: work.clusterId, epoch, plan: fromHex(plan), receiver: self.index };
-    return work.compute(`check/${plan}`, { kind: 'check', tie, sealingSecret: keys.sealingSecret, items });
+    const { sealingSecret } = keys;
+    const job = (some: CheckItem[]): Job => ({ kind: 'check', tie, sealingSecret, items: some });
+    if (computeBatch(work, { tag, items, nameOf: ({ digest }) => hex(digest), job })) return true;
   }
   return false;
+}
+
+/**
+ * A dealing on which the worker died again and again, also alone: it is left out here. Its dealer is named in the log and
+ * blamed for nothing, because no arithmetic has found it false. If it counts, this member recovers its share (§5).
+ */
+function giveUpOn(work: Work, name: Hex, tag: string): true {
+  const { [name]: held, ...inbox } = work.volatile.inbox;
+  work.volatile.inbox = inbox;
+  if (held !== undefined) {
+    refuse(work, held.source, name);
+    work.rule('dealing-given-up', { dealer: held.dealer });
+  }
+  jobDone(work, tag); // another packet of the same dealing is tried for itself
+  return true;
+}
+
+function refuse(work: Work, source: string, name: Hex): void {
+  const refused = work.volatile.refusedDealings;
+  work.volatile.refusedDealings = { ...refused, [source]: [...(refused[source] ?? []), name] };
 }
 
 const draftAt = (view: View, plan: Hex, epoch: number): Pick<Draft, 'keys' | 'threshold'> | null => {
@@ -167,7 +192,8 @@ const draftAt = (view: View, plan: Hex, epoch: number): Pick<Draft, 'keys' | 'th
 };
 
 /** Checked: true numbers become durable sub-shares; a false one names its dealer. */
-export function checked(work: Work, plan: Hex, result: Extract<JobResult, { kind: 'check' }>): void {
+export function checked(work: Work, about: string, result: Extract<JobResult, { kind: 'check' }>): void {
+  const plan = planOfTag(about);
   for (const { digest, numbers } of result.results) {
     const found = Object.entries(work.volatile.inbox).find(([, { digest: of }]) => of === hex(digest));
     if (found === undefined) continue;
@@ -181,11 +207,7 @@ export function checked(work: Work, plan: Hex, result: Extract<JobResult, { kind
     if (half === undefined) continue;
     const { epoch } = decodePublic(half.bytes);
     if (numbers === null) {
-      const refused = work.volatile.refusedDealings;
-      work.volatile.refusedDealings = {
-        ...refused,
-        [held.source]: [...(refused[held.source] ?? []), name],
-      };
+      refuse(work, held.source, name);
       work.blame({ epoch, by: held.dealer, kind: 'false-sub-share' });
       accuse(work, { epoch, dealer: held.dealer, digest });
       work.rule('false-sub-share', { epoch, dealer: held.dealer });

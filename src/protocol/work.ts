@@ -109,9 +109,9 @@ export class Work {
     );
   }
 
-  /** Starts a job unless one with this tag is under way. */
+  /** Starts a job unless one with this tag is under way, or failed a moment ago. */
   compute(tag: string, job: Extract<Output, { type: 'compute' }>['job']): boolean {
-    if (this.volatile.jobs[tag]) return false;
+    if (this.volatile.jobs[tag] || this.nowMs < (this.volatile.failing[tag]?.retryAtMs ?? 0)) return false;
     this.volatile.jobs = { ...this.volatile.jobs, [tag]: 'under way' };
     this.emit({ type: 'compute', tag, job });
     return true;

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hex } from '../../src/protocol/codec.ts';
-import { chooseHelpers } from '../../src/protocol/recovery/asking.ts';
+import { chooseHelpers } from '../../src/protocol/recovery/choosing.ts';
 import { faultsOf } from '../../src/protocol/roster.ts';
 
 const digestOf = (dealer: number): string => String(dealer).padStart(64, '0');

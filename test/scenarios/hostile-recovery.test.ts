@@ -4,7 +4,7 @@ import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { decode, encode } from '../../src/protocol/codec.ts';
 import type { Frame } from '../../src/protocol/messages.ts';
 import { signPacket } from '../../src/protocol/packet.ts';
-import { holdsShare, signingSecret } from '../../src/protocol/queries.ts';
+import { signingSecret } from '../../src/protocol/queries.ts';
 import {
   hashOfRun,
   type RecoveryMessage,
@@ -92,19 +92,4 @@ test('a run that names a key which its helper did not grant gets no mask: else i
   await group.until(() => refusals(5) >= 4);
   await group.run(5_000);
   for (const index of [1, 2, 3, 4]) expect(group.rules(index)).not.toContain('recover-mask');
-});
-
-test('a computation that failed is tried again in the next change', async () => {
-  let broken = true;
-  const beforeJob = (node: string) =>
-    broken && node === 'p2' ? Promise.reject(new Error('no worker')) : undefined;
-  group = await groupWithKey({ peers: 4, threshold: 2 });
-  group.options.beforeJob = beforeJob;
-  group.node(1).driver?.refresh();
-  await group.until(() => group.rules(2).includes('job-failed'));
-  broken = false;
-  await group.until(() => group.epochOf(2) === 2);
-  expect(Object.values(group.state(2).volatile.jobs)).not.toContain('vain');
-  await group.refresh(3);
-  expect(holdsShare(group.state(2))).toBe(true);
 });

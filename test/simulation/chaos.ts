@@ -58,6 +58,14 @@ export class Chaos {
     return { laterMs: 1 + this.#world.random() * 10 * delayMsMax };
   }
 
+  workerDies({ faulty }: Peer): boolean {
+    const { workerDeaths } = this.#world.options;
+    if (this.#quiet || workerDeaths === 0 || faulty === 'lies' || this.#world.random() >= workerDeaths)
+      return false;
+    this.#tally.count('worker died');
+    return true;
+  }
+
   /** How many copies of a frame arrive. */
   copies(): number {
     if (this.#quiet || this.#world.random() >= this.#world.options.duplicateRate) return 1;

@@ -11,7 +11,7 @@ import type { Tally } from './tally.ts';
 const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [--keep-going] [--json] [--threads N]
        and any option of a run: --peers N --threshold K --fault-model byzantine|crash --liars N --lies A,B
        --crashes N --partitions N --restores N --orders N --loss-rate 0.1 --duplicate-rate 0.1 --reorder-rate 0.1
-       --delay-ms-max N --safety-ms N --liveness-ms N --gate 0.3 --dying true|false --files true|false
+       --delay-ms-max N --safety-ms N --liveness-ms N --gate 0.3 --worker-deaths 0.3 --dying true|false --files true|false
        --lies-last true|false --dead N --dead-in-mid-change true|false --alliance NAME
 `;
 
@@ -47,6 +47,7 @@ const { values } = parseArgs({
           'files',
           'lies-last',
           'gate',
+          'worker-deaths',
           'dying',
           'alliance',
           'dead',

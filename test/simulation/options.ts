@@ -27,6 +27,8 @@ export interface RunOptions {
   duplicateRate: number;
   reorderRate: number;
   delayMsMax: number;
+  /** Share of computations in the safety phase of which the worker dies; the driver starts each once more by itself. */
+  workerDeaths: number;
   /** Orders of the operator: clients, keys of either use, members that come and go, a raised threshold. */
   orders: number;
   /** The random gate (step 5) of every member. */
@@ -117,6 +119,7 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     duplicateRate: sometimes(0.5, 0.1),
     reorderRate: sometimes(0.5, 0.2),
     delayMsMax: between(5, 60),
+    workerDeaths: [0, 0, 0, 0.1, 0.3, 0.6][seed % 6] as number,
     orders: random() < 0.5 ? 0 : between(1, 3),
     gate: random() < 0.75 ? 0 : random() * 0.8,
     dead: 0,

@@ -69,6 +69,9 @@ const counted = new Set([
   'evicted',
   'gate-closed',
   'false-sub-share',
+  'job-failed',
+  'dealing-given-up',
+  'mask-given-up',
 ]);
 
 /** More than any run of so many peers needs: a group that goes round in circles ends here. */
@@ -118,6 +121,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
         return bytes === null ? [] : Array.from({ length: chaos.copies() }, () => ({ bytes, ...fate }));
       });
     },
+    workerDies: (peer) => chaos.workerDies(peer),
     runJob: (peer, job, run) => liars.get(peer.peer)?.job(job, run) ?? run(job),
   });
   const secrets = new Map(

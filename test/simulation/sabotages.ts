@@ -277,6 +277,15 @@ export const sabotages: readonly Sabotage[] = [
     seedsMax: 10,
   },
   {
+    name: 'a job that failed is not started again',
+    file: 'protocol/step.ts',
+    rule: 'return jobFailed(work, tag, result.cause);',
+    broken: "work.volatile.jobs = { ...work.volatile.jobs, [tag]: 'vain' };\n      return;",
+    options: { ...calm, workerDeaths: 0.6, orders: 0, livenessMs: 20_000 },
+    statements: ['5'],
+    seedsMax: 10,
+  },
+  {
     name: 'shown prevotes are not signed',
     file: 'protocol/agree.ts',
     rule: 'return fits && member !== undefined && verifyPacket(view.clusterId, member.epochKey, packet)',

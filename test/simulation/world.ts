@@ -74,6 +74,8 @@ export interface WorldHooks {
   onFailure: (peer: Peer, error: Error) => void;
   onCrash: (peer: Peer) => void;
   route: Route;
+  /** Whether the worker that has a job of this peer dies over it. */
+  workerDies: (peer: Peer) => boolean;
   /** Runs a peer's job; liars bend it. */
   runJob: (peer: Peer, job: Job, run: (job: Job) => JobResult) => JobResult;
 }
@@ -175,9 +177,12 @@ export class World {
       compute: (job) =>
         new Promise<void>((resolve) => {
           this.time.schedule(1 + this.random() * 5, resolve);
-        }).then(() =>
-          this.#hooks.runJob(peer, job, (given) => runJob(given, { cipher: peer.cipher, randomBytes })),
-        ),
+        }).then(() => {
+          if (this.#hooks.workerDies(peer)) throw new Error('Terminating worker thread');
+          return this.#hooks.runJob(peer, job, (given) =>
+            runJob(given, { cipher: peer.cipher, randomBytes }),
+          );
+        }),
       clock: this.time.clock(),
       randomBytes,
       log: {

@@ -22,6 +22,7 @@ import type { EpochAuthenticator, Transport, TransportHandlers } from '../networ
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { Inbox } from './inbox.ts';
+import { causeOf } from './job-failure.ts';
 import type { RandomBytes } from './jobs.ts';
 
 export interface DriverOptions {
@@ -231,11 +232,12 @@ export class Driver {
     const { compute, log } = this.#options;
     compute(job)
       .catch(() => compute(job)) // a worker that died takes its job along; the job itself is a pure function
-      .catch((error: Error) => {
-        log.error({ job: job.kind, err: error }, 'a job failed');
-        return { kind: 'failed' } as const;
-      })
-      .then((result) => this.dispatch({ type: 'computed', tag, result }));
+      .catch((error: unknown): JobResult => ({ kind: 'failed', cause: causeOf(error) }))
+      .then((result) => {
+        if (result.kind === 'failed')
+          log.warn({ job: job.kind, reason: result.cause }, 'a computation failed; it is tried again');
+        return this.dispatch({ type: 'computed', tag, result });
+      });
   }
 
   /** A newer roster may make a handshake possible that failed while one side was behind. */

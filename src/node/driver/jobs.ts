@@ -5,6 +5,7 @@
 import { open, seal } from '../../cipher/envelope.ts';
 import { type CipherName, localCipher } from '../../cipher/local-cipher.ts';
 import { mixKeystream } from '../../cipher/mixing.ts';
+import { SealError } from '../../cipher/seal-error.ts';
 import {
   applyDealings,
   checkMaskedShare,
@@ -17,7 +18,10 @@ import {
   subShare,
 } from '../../crypto/dealing.ts';
 import { trialBlock } from '../../crypto/encoding.ts';
+import { ArithmeticError, EncodingError } from '../../crypto/errors.ts';
+import { areUnits } from '../../crypto/group.ts';
 import { bytesToInteger, decodeSigned, encodeSigned } from '../../crypto/integers.ts';
+import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { checkCreationShare } from '../../crypto/key-creation.ts';
 import {
   coefficientBytes,
@@ -68,6 +72,12 @@ export function runJob(job: Job, context: JobContext): JobResult {
   }
 }
 
+/** Null for what no honest peer can have made. Whatever else goes wrong is no word about a peer: the job fails. */
+function falseOrThrow(error: unknown): null {
+  if (error instanceof SealError || error instanceof EncodingError) return null;
+  throw error;
+}
+
 const numbersOf = (list: readonly Uint8Array[]): bigint[] => list.map(numberOf);
 
 /** What proofs of partials are bound to besides their numbers: key id and epoch (§2). */
@@ -97,21 +107,19 @@ function runDeal(job: Extract<Job, { kind: 'deal' }>, context: JobContext): JobR
 
 function runSeal(job: Extract<Job, { kind: 'seal' }>, { cipher, randomBytes }: JobContext): JobResult {
   const sealed = job.receivers.map(({ index, sealingKey }) => {
-    try {
-      const envelopes = job.keys.map((setting, at) => {
-        const number = subShare((job.coefficients[at] as Uint8Array[]).map(decodeSigned), index);
-        return seal({
-          cipher,
-          receiverKey: sealingKey,
-          entropy: randomBytes(32),
-          context: envelopeContext({ ...job.tie, receiver: index, key: setting.key.id }),
-          plaintext: packNumber(number, parametersOf(setting)),
-        });
+    // Of a sealing key that protects nothing the owner gets nothing.
+    if (!isSealingKey(sealingKey)) return { receiver: index, envelopes: [] };
+    const envelopes = job.keys.map((setting, at) => {
+      const number = subShare((job.coefficients[at] as Uint8Array[]).map(decodeSigned), index);
+      return seal({
+        cipher,
+        receiverKey: sealingKey,
+        entropy: randomBytes(32),
+        context: envelopeContext({ ...job.tie, receiver: index, key: setting.key.id }),
+        plaintext: packNumber(number, parametersOf(setting)),
       });
-      return { receiver: index, envelopes };
-    } catch {
-      return { receiver: index, envelopes: [] }; // A sealing key that protects nothing: its owner gets nothing.
-    }
+    });
+    return { receiver: index, envelopes };
   });
   return { kind: 'seal', sealed };
 }
@@ -139,8 +147,8 @@ function openItem(job: Extract<Job, { kind: 'check' }>, item: CheckItem): bigint
       });
       return unpackNumber(plain, parametersOf(part.setting));
     });
-  } catch {
-    return null;
+  } catch (error) {
+    return falseOrThrow(error);
   }
 }
 
@@ -243,8 +251,8 @@ function runTrial(job: Extract<Job, { kind: 'trial' }>, { randomBytes }: JobCont
 export function proofFromBytes(bytes: Uint8Array): Proof | null {
   try {
     return decodeProof(bytes);
-  } catch {
-    return null;
+  } catch (error) {
+    return falseOrThrow(error);
   }
 }
 
@@ -303,6 +311,11 @@ function runSum(job: Extract<Job, { kind: 'sum' }>, { cipher, randomBytes }: Job
 /** §5 step 3: each sum against v_i and the masks' commitments; f(r) by exact interpolation; the result against v_r. */
 function runRecover(job: Extract<Job, { kind: 'recover' }>): JobResult {
   const culprits = new Set<number>();
+  // Helpers checked each other's masks, but all of those chosen may lie together.
+  const falseMasks = job.sums
+    .filter((_, position) => !job.keys.every(({ setting, masks }) => isMask(setting, masks[position])))
+    .map(({ by }) => by);
+  if (falseMasks.length > 0) return { kind: 'recover', shares: null, culprits: [], falseMasks };
   const shares = job.keys.map(({ setting, commitments, masks }, at) => {
     const key = publicOf(setting.key);
     const parameters = parametersOf(setting);
@@ -325,8 +338,12 @@ function runRecover(job: Extract<Job, { kind: 'recover' }>): JobResult {
     return culprits.size > 0 ? null : interpolateShare(common, sums, job.index);
   });
   const all = shares.every((share): share is Uint8Array => share !== null) ? shares : null;
-  return { kind: 'recover', shares: all, culprits: [...culprits] };
+  return { kind: 'recover', shares: all, culprits: [...culprits], falseMasks };
 }
+
+const isMask = (setting: KeySetting, commitments: Uint8Array[] | undefined): boolean =>
+  commitments?.length === coefficientCount(parametersOf(setting)) &&
+  areUnits(numbersOf(commitments), publicOf(setting.key).modulus);
 
 function interpolateShare(
   common: { key: KeyPublic; parameters: SharingParameters; commitments: bigint[] },
@@ -336,7 +353,8 @@ function interpolateShare(
   try {
     const share = interpolate(sums, index, common.parameters.membersMax);
     return checkShare({ ...common, index, share }) ? encodeSigned(share) : null;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof ArithmeticError)) throw error;
     return null; // the sums lie on no integer polynomial although each passed: another run, with other helpers, decides
   }
 }
@@ -351,7 +369,7 @@ function openSum(
   try {
     const context = envelopeContext({ ...job.tie, sender, key: setting.key.id });
     return unpackNumber(open({ secretKey: job.sealingSecret, context, envelope }), parametersOf(setting));
-  } catch {
-    return null;
+  } catch (error) {
+    return falseOrThrow(error);
   }
 }

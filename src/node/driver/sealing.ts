@@ -1,5 +1,6 @@
 /** Numbers in envelopes (protocol §3): plaintexts of one length a key setting, tied to where they belong. */
 
+import { EncodingError } from '../../crypto/errors.ts';
 import { bitLength, decodeSigned, encodeSigned } from '../../crypto/integers.ts';
 import { type SharingParameters, shareBits } from '../../crypto/rsa-sharing.ts';
 import { encode, numberOf } from '../../protocol/codec.ts';
@@ -28,14 +29,14 @@ export function packNumber(n: bigint, parameters: SharingParameters): Uint8Array
   return packed;
 }
 
-/** The number in an opened envelope; throws RangeError for anything that `packNumber` would not have made. */
+/** The number in an opened envelope; throws EncodingError for anything that `packNumber` would not have made. */
 export function unpackNumber(packed: Uint8Array, parameters: SharingParameters): bigint {
   if (packed.length !== sealedNumberBytes(parameters))
-    throw new RangeError('a sealed number has another length');
+    throw new EncodingError('a sealed number has another length');
   const length = new DataView(packed.buffer, packed.byteOffset).getUint16(0);
   const end = lengthBytes + length;
   if (length === 0 || end > packed.length || packed.subarray(end).some((byte) => byte !== 0))
-    throw new RangeError('a sealed number is not padded with zeros');
+    throw new EncodingError('a sealed number is not padded with zeros');
   return decodeSigned(packed.subarray(lengthBytes, end));
 }
 

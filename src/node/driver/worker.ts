@@ -6,6 +6,7 @@ import type { Link } from '../../protocol/link.ts';
 import { runUseJob, type UseJob, type UseJobResult } from '../use/jobs.ts';
 import { verificationKeysIn } from '../views/daemon-views.ts';
 import type { EpochView } from '../views/view.ts';
+import { causeOf } from './job-failure.ts';
 import { runJob } from './jobs.ts';
 
 export default function work({
@@ -17,7 +18,11 @@ export default function work({
 }): JobResult | UseJobResult | EpochView['verificationKeys'] {
   if (job.kind === 'verification-keys') return verificationKeysIn(job.link);
   const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
-  return job.kind === 'use-partial' || job.kind === 'use-combine'
-    ? runUseJob(job, { cipher, randomBytes: random })
-    : runJob(job, { cipher, randomBytes: random });
+  if (job.kind === 'use-partial' || job.kind === 'use-combine')
+    return runUseJob(job, { cipher, randomBytes: random });
+  try {
+    return runJob(job, { cipher, randomBytes: random });
+  } catch (error) {
+    return { kind: 'failed', cause: causeOf(error) }; // here an error still has its own name
+  }
 }

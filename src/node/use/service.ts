@@ -20,6 +20,7 @@ import {
   type UseRequest,
 } from '../../protocol/use-request.ts';
 import { type Clock, pause } from '../driver/clock.ts';
+import { causeOf } from '../driver/job-failure.ts';
 import type { Workers } from '../driver/workers.ts';
 import type { Log } from '../log.ts';
 import type { ReproachQuota } from '../network/quotas.ts';
@@ -28,7 +29,7 @@ import { DaemonError, type DecryptAnswer, type SignAnswer } from '../views/view.
 import { Attempt, type AttemptOptions, type Collected, type Given } from './attempt.ts';
 import { type Doubt, Doubts } from './doubts.ts';
 import { FairQueue } from './fair-queue.ts';
-import type { UseJob } from './jobs.ts';
+import type { UseJob, UseJobResult } from './jobs.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
@@ -141,7 +142,7 @@ export class UseService {
       const job: UseJob = { kind: 'use-partial', setting, share, index: self.index, epoch, body, prove };
       const question = hashHex(encode(asked));
       return await this.#answers.getOrCompute(question, () =>
-        this.#queue.run(from, () => this.#compute(job)).catch((error) => this.#failed(from, error)),
+        this.#queue.run(from, () => this.#computePartial(job)).catch((error) => this.#failed(from, error)),
       );
     } catch (error) {
       if (!(error instanceof UseRefusal)) throw error;
@@ -155,7 +156,7 @@ export class UseService {
 
   /** Kept like an answer: what no worker can compute is not tried again with every repeat. */
   #failed(from: string, error: unknown): PartialAnswer {
-    this.#options.log.error({ from, err: error }, 'a partial could not be computed');
+    this.#options.log.error({ from, reason: causeOf(error) }, 'a partial could not be computed');
     return {
       type: 'refused',
       code: 'failed',
@@ -163,8 +164,8 @@ export class UseService {
     };
   }
 
-  async #compute(job: UseJob): Promise<PartialAnswer> {
-    const result = await this.#options.workers.use(job);
+  async #computePartial(job: UseJob): Promise<PartialAnswer> {
+    const result = await this.#compute(job);
     switch (result.kind) {
       case 'use-partial':
         return { type: 'partial', partial: result.partial, proof: result.proof };
@@ -323,7 +324,7 @@ export class UseService {
       some.flatMap(({ by, answer }) =>
         answer.type === 'partial' ? [{ by: by.index, partial: answer.partial, proof: answer.proof }] : [],
       );
-    const result = await this.#options.workers.use({
+    const result = await this.#combined({
       kind: 'use-combine',
       setting,
       commitments,
@@ -332,6 +333,8 @@ export class UseService {
       partials: partialsIn(given),
       failed: partialsIn(failed),
     });
+    // No worker could do it, which is no word about anybody: these are asked last from now on, and others instead.
+    if (result === null) return { answer: null, culprits: [], suspects: given.map(({ by }) => by.index) };
     if (result.kind !== 'use-combine') throw new Error('unreachable: a combination was asked for');
     const { signature, culprits, suspects, spoilers } = result;
     const signers = given
@@ -340,6 +343,21 @@ export class UseService {
       .map(({ by }) => by.name);
     const answer = signature === null ? null : { signature, epoch: value.epoch, signers };
     return { answer, culprits: [...culprits, ...spoilers], suspects };
+  }
+
+  async #combined(job: UseJob): Promise<UseJobResult | null> {
+    try {
+      return await this.#compute(job);
+    } catch (error) {
+      this.#options.log.error({ reason: causeOf(error) }, 'partials could not be combined');
+      return null;
+    }
+  }
+
+  /** Once more when it fails: a worker that died takes its job along. */
+  async #compute(job: UseJob): Promise<UseJobResult> {
+    const { workers } = this.#options;
+    return workers.use(job).catch(() => workers.use(job));
   }
 
   /** Resolves at the next change of the daemon's state, after a short while, or when `signal` aborts. */

@@ -14,6 +14,7 @@ import { type Member, memberAt } from '../../protocol/roster.ts';
 import type { CoreState } from '../../protocol/state.ts';
 import { blameInWords, blameViews } from './blame-views.ts';
 import { destroyedKeysHeld } from './destroyed-keys.ts';
+import { failingJobProblems } from './failing-jobs.ts';
 import type { ChangeView, Problem } from './view.ts';
 
 /** The daemon's monotonic clock, which the core's timers are on, and the wall clock. */
@@ -50,6 +51,7 @@ export function problemsOf(
     ...shareProblems(state, self, away, clocks),
     ...changeProblems(state, change, away, clocks),
     ...recallProblems(state, reachable),
+    ...failingJobProblems(state),
     ...seenProblems(state),
   ];
 }

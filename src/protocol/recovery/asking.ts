@@ -5,8 +5,9 @@
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { tellOfSelf } from '../catch-up.ts';
-import { encode, fromHex, hex, sameBytes } from '../codec.ts';
-import type { JobResult } from '../io.ts';
+import { encode, hex, sameBytes } from '../codec.ts';
+import { isGivenUp } from '../failing-jobs.ts';
+import type { Job, JobResult } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import type { Packet } from '../packet.ts';
 import {
@@ -19,9 +20,9 @@ import {
   type View,
   valueFaults,
 } from '../queries.ts';
-import { quickCover, smallestCover } from '../smallest-cover.ts';
 import { decodePublic } from '../validity.ts';
 import type { Work } from '../work.ts';
+import { chooseHelpers } from './choosing.ts';
 import { checkEnvelopes, checkMaskPublic } from './helping.ts';
 import { type Chosen, hashOfRun, type Of } from './messages.ts';
 import { beginPause, endPauses } from './pauses.ts';
@@ -173,10 +174,10 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
     );
     const late = work.nowMs >= run.stageEndsAtMs;
     const halfway = work.nowMs >= run.stageEndsAtMs - stageMs(work) / 2;
+    const { threshold } = headOf(work);
+    const faults = valueFaults(work, headOf(work));
     const chosen =
-      everybody || halfway
-        ? chooseHelpers(run, { threshold: headOf(work).threshold, faults: valueFaults(work, headOf(work)) })
-        : null;
+      everybody || halfway ? chooseHelpers(run, { threshold, faults, failed: asking.failed }) : null;
     if (chosen !== null) return choose(work, asking, run, chosen);
     if (late)
       return giveUp(
@@ -255,27 +256,6 @@ export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
   setRun(work, asking, run, { held: { ...run.held, [message.by]: held } });
 }
 
-/**
- * k helpers that hold each other's masks, of which r has the public halves; null when fewer than k are left. Honest helpers
- * agree pairwise, so leaving out a smallest set without which all agree leaves as many as are honest, if no more than
- * `faults` lie. Whoever agrees with the fewest would be a worse choice to leave out: liars can make that an honest one.
- */
-export function chooseHelpers(
-  run: Pick<Run, 'helpers' | 'held' | 'publics'>,
-  { threshold, faults }: { threshold: number; faults: number },
-): Chosen | null {
-  const maskOf = new Map(Object.entries(run.publics).map(([digest, { dealer }]) => [dealer, digest]));
-  const told = run.helpers.filter((index) => maskOf.has(index) && run.held[index] !== undefined);
-  const agree = (a: number, b: number): boolean =>
-    run.held[a]?.[b] === maskOf.get(b) && run.held[b]?.[a] === maskOf.get(a);
-  const edges = told.map((a) => told.flatMap((b, at) => (a === b || agree(a, b) ? [] : [at])));
-  const left = smallestCover(edges, faults) ?? quickCover(edges) ?? [];
-  const agreeing = told.filter((_, at) => !left.includes(at));
-  return agreeing.length < threshold
-    ? null
-    : agreeing.slice(0, threshold).map((index) => ({ index, digest: fromHex(maskOf.get(index) as string) }));
-}
-
 function choose(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
   const packet = signed(work, (by) => ({
     type: 'recover-choice',
@@ -336,16 +316,19 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
   const self = selfIn(work);
   const { commitments } = headLink(work);
   if (self === undefined) return false;
-  const halves = chosen.map(({ digest }) =>
-    decodePublic((run.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+  const halfOf = new Map(
+    chosen.map(({ index, digest }) => [
+      index,
+      decodePublic((run.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+    ]),
   );
-  return work.compute(`recover/${asking.epoch}/${hex(run.run)}`, {
+  const jobOver = (some: Chosen): Job => ({
     kind: 'recover',
     index: self.index,
     keys: headSettings(work).map((setting, at) => ({
       setting,
       commitments: commitments[at] as Uint8Array[],
-      masks: halves.map((half) => (half.parts[at] as { commitments: Uint8Array[] }).commitments),
+      masks: some.map(({ index }) => halfOf.get(index)?.parts[at]?.commitments ?? []),
     })),
     sealingSecret: run.sealingSecret,
     tie: {
@@ -355,28 +338,50 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
       digest: choiceName({ helpers: chosen }),
       receiver: self.index,
     },
-    sums: chosen.map(({ index }) => ({ by: index, envelopes: run.sums[index] as Uint8Array[] })),
+    sums: some.map(({ index }) => ({ by: index, envelopes: run.sums[index] as Uint8Array[] })),
   });
+  const tag = `recover/${asking.epoch}/${hex(run.run)}`;
+  if (work.volatile.failing[tag] === undefined) return work.compute(tag, jobOver(chosen));
+  // The worker died: what each helper sent is looked at alone, and a run that cannot be computed makes room for another.
+  const spoilt = chosen.filter(({ index }) => isGivenUp(work, `${tag}/${index}`));
+  const untried = chosen.filter(
+    (one) => !spoilt.includes(one) && work.volatile.jobs[`${tag}/${one.index}`] !== 'vain',
+  );
+  if (untried.length > 0)
+    return untried.map((one) => work.compute(`${tag}/${one.index}`, jobOver([one]))).includes(true);
+  if (spoilt.length > 0 || isGivenUp(work, tag))
+    return giveUp(
+      work,
+      asking,
+      spoilt.map(({ index }) => index),
+    );
+  return work.compute(tag, jobOver(chosen));
 }
+
+/** A job over what one helper sent, only to see whether a worker survives it: what it finds means nothing. */
+export const isProbe = (tag: string): boolean => tag.startsWith('recover/') && tag.split('/').length > 3;
 
 /** The share is back: durable, and its Ready follows; or false sums are named and another run begins. */
 export function recovered(work: Work, about: string, result: Extract<JobResult, { kind: 'recover' }>): void {
   const { asking } = work.volatile.recovery;
-  const [epoch, run] = about.split('/');
+  const [epoch, run, probed] = about.split('/');
   if (
+    probed !== undefined ||
     asking?.run == null ||
     String(asking.epoch) !== epoch ||
     hex(asking.run.run) !== run ||
     asking.epoch !== headOf(work).epoch
   )
     return;
-  for (const by of result.culprits) work.blame({ epoch: asking.epoch, by, kind: 'false-sum' });
-  if (result.shares === null) {
-    giveUp(work, asking, result.culprits);
+  const { shares, culprits, falseMasks } = result;
+  for (const by of falseMasks) work.blame({ epoch: asking.epoch, by, kind: 'false-mask' });
+  for (const by of culprits) work.blame({ epoch: asking.epoch, by, kind: 'false-sum' });
+  if (shares === null) {
+    giveUp(work, asking, [...falseMasks, ...culprits]);
     return;
   }
   const { value } = headLink(work);
-  work.putShares(value, result.shares);
+  work.putShares(value, shares);
   patch(work, { asking: null });
   endPauses(work, ({ index }) => index === selfIn(work)?.index);
   tellOfSelf(work); // its Ready may be an old one, from before its store lost the share

@@ -5,7 +5,8 @@
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { encode, fromHex, hex, sameBytes } from '../codec.ts';
 import { ProtocolError } from '../errors.ts';
-import type { JobResult, KeySetting } from '../io.ts';
+import { computeBatch, isGivenUp } from '../failing-jobs.ts';
+import type { CheckItem, Job, JobResult, KeySetting } from '../io.ts';
 import { digestOfDealing } from '../messages.ts';
 import type { Packet } from '../packet.ts';
 import { headOf, headSettings, selfIn } from '../queries.ts';
@@ -71,13 +72,12 @@ export function receiveRun(work: Work, message: Of<'recover-run'>, grants: reado
   };
   patch(work, { granted: rest });
   change(work, helping, {});
-  work.compute(`mask/${message.by}/${hex(run)}`, {
-    kind: 'deal',
-    keys: headSettings(work),
-    dealer: self.index,
-  });
+  dealMask(work, helping, self.index);
   work.rule('recover-mask', { epoch: message.epoch, for: message.by });
 }
+
+const dealMask = (work: Work, { recoverer, run }: Helping, dealer: number): boolean =>
+  work.compute(`mask/${recoverer}/${hex(run)}`, { kind: 'deal', keys: headSettings(work), dealer });
 
 /** The mask's polynomial is dealt: its public half goes to r, and sealed numbers to the other helpers. */
 export function masked(work: Work, about: string, result: Extract<JobResult, { kind: 'deal' }>): void {
@@ -95,21 +95,22 @@ export function masked(work: Work, about: string, result: Extract<JobResult, { k
     own: { digest, public: bytes, coefficients: result.coefficients, numbers: result.own },
     masks: { ...helping.masks, [self.index]: { digest: hex(digest), numbers: result.own } },
   });
-  const tie = {
-    cluster: work.clusterId,
-    epoch: helping.epoch,
-    plan: helping.run,
-    digest,
-    sender: self.index,
-  };
-  work.compute(`mask-seal/${about}`, {
-    kind: 'seal',
-    keys: headSettings(work),
-    coefficients: result.coefficients,
-    tie,
-    receivers: helping.helpers,
-  });
+  sealMask(work, next);
   sendPublic(work, next);
+}
+
+/** Seals the mask's numbers for the helpers that have none yet. */
+function sealMask(work: Work, { own, epoch, run, recoverer, helpers, outbox }: Helping): boolean {
+  const self = selfIn(work);
+  if (own === null || self === undefined) return false;
+  const { digest, coefficients } = own;
+  const tie = { cluster: work.clusterId, epoch, plan: run, digest, sender: self.index };
+  return computeBatch(work, {
+    tag: `mask-seal/${recoverer}/${hex(run)}`,
+    items: helpers.filter(({ index }) => outbox[index] === undefined),
+    nameOf: ({ index }) => index,
+    job: (receivers) => ({ kind: 'seal', keys: headSettings(work), coefficients, tie, receivers }),
+  });
 }
 
 function sendPublic(work: Work, helping: Helping): void {
@@ -131,7 +132,7 @@ export function maskSealed(work: Work, about: string, result: Extract<JobResult,
   const helping = helpingOf(work, about);
   if (helping?.own == null) return;
   const { own, run, epoch } = helping;
-  const outbox: Record<string, Packet> = {};
+  const outbox: Record<string, Packet> = { ...helping.outbox };
   for (const { receiver, envelopes } of result.sealed) {
     const packet = signed(work, (by) => ({
       type: 'recover-mask',
@@ -217,17 +218,22 @@ export function checkMasks(work: Work): boolean {
     });
     if (items.length === 0) continue;
     const tie = { cluster: work.clusterId, epoch: helping.epoch, plan: helping.run, receiver: self.index };
-    if (
-      work.compute(`mask-check/${helping.recoverer}/${hex(helping.run)}`, {
-        kind: 'check',
-        tie,
-        sealingSecret: helping.sealingSecret,
-        items,
-      })
-    )
-      return true;
+    const tag = `mask-check/${helping.recoverer}/${hex(helping.run)}`;
+    const { sealingSecret } = helping;
+    const spoilt = items.find(({ dealer }) => isGivenUp(work, `${tag}/${dealer}`));
+    if (spoilt !== undefined) return giveUpOn(work, helping, spoilt.dealer);
+    const job = (some: CheckItem[]): Job => ({ kind: 'check', tie, sealingSecret, items: some });
+    if (computeBatch(work, { tag, items, nameOf: ({ dealer }) => dealer, job })) return true;
   }
   return false;
+}
+
+/** A mask on which the worker died again and again, also alone: left out here, and its dealer blamed for nothing. */
+function giveUpOn(work: Work, helping: Helping, dealer: number): true {
+  const { [dealer]: _, ...inbox } = helping.inbox;
+  change(work, helping, { inbox, refused: { ...helping.refused, [dealer]: true } });
+  work.rule('mask-given-up', { dealer });
+  return true;
 }
 
 /** Masks are checked: r is told whose this member holds; a false one is left out, and its dealer named. */
@@ -266,6 +272,9 @@ function sendHeld(work: Work, helping: Helping): void {
 
 /** The run came again: whatever it asked for may have been lost. */
 function repeat(work: Work, helping: Helping): void {
+  const self = selfIn(work);
+  if (helping.own === null && self !== undefined) dealMask(work, helping, self.index);
+  else sealMask(work, helping);
   sendPublic(work, helping);
   for (const [receiver, packet] of Object.entries(helping.outbox)) sendTo(work, Number(receiver), packet);
   if (Object.keys(helping.masks).length > 0) sendHeld(work, helping);

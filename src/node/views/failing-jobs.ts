@@ -1,0 +1,23 @@
+/** Computations that fail again and again on this machine, as `status` and `doctor` say it. */
+import type { CoreState } from '../../protocol/state.ts';
+import type { Problem } from './view.ts';
+
+/** A worker that dies once is no problem. */
+const noticeAfterFailures = 3;
+
+export function failingJobProblems({ volatile }: Pick<CoreState, 'volatile'>): Problem[] {
+  const lasting = Object.entries(volatile.failing).filter(
+    ([, { failures }]) => failures >= noticeAfterFailures,
+  );
+  const [worst] = lasting.toSorted(([, one], [, other]) => other.failures - one.failures);
+  if (worst === undefined) return [];
+  const [tag, { failures, cause }] = worst;
+  return [
+    {
+      code: 'computations-fail',
+      what: `A computation (${tag.slice(0, tag.indexOf('/'))}) has failed ${failures} times on this machine: ${cause}. Until it succeeds this peer may be without its part in the change.`,
+      remedy:
+        'It is tried again by itself. See whether the machine has memory left, and whether its log names a reason.',
+    },
+  ];
+}
