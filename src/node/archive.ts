@@ -19,9 +19,14 @@ export interface EpochRecords {
   proof: RetireProof | null;
 }
 
+/** More are not counted. */
+const unreadableMax = 1000;
+
 export class Archive {
   readonly #store: Pick<Store, 'archived' | 'archivedKeys'>;
   readonly #state: () => CoreState;
+  /** Epochs of whose link a reader found no true file. */
+  readonly #unreadable = new Set<number>();
 
   constructor(store: Pick<Store, 'archived' | 'archivedKeys'>, state: () => CoreState) {
     this.#store = store;
@@ -32,7 +37,14 @@ export class Archive {
     const { links, own } = this.#state().durable;
     if (epoch < own.oldest || epoch > own.head) return null;
     const link = links[epoch] ?? (await this.#read('links', epoch, (bytes) => decode(linkSchema, bytes)));
-    return link?.value.epoch === epoch ? link : null;
+    if (link?.value.epoch === epoch) return link;
+    if (this.#unreadable.size < unreadableMax) this.#unreadable.add(epoch);
+    return null;
+  }
+
+  /** Epochs that are missing or damaged, as far as was noticed; in order. */
+  get unreadable(): number[] {
+    return [...this.#unreadable].sort((a, b) => a - b);
   }
 
   /** As many from this epoch on as one frame holds. */
@@ -59,13 +71,12 @@ export class Archive {
     };
   }
 
-  /** Epochs whose links should be there and are not, by the names of the files alone. */
-  async missing(): Promise<number[]> {
+  /** Looks for epochs whose links should be there and are not, by the names of the files alone. */
+  async look(): Promise<void> {
     const { oldest, head } = this.#state().durable.own;
     const present = new Set((await this.#store.archivedKeys()).map(epochOfLink));
-    const missing: number[] = [];
-    for (let epoch = oldest; epoch <= head; epoch += 1) if (!present.has(epoch)) missing.push(epoch);
-    return missing;
+    for (let epoch = oldest; epoch <= head && this.#unreadable.size < unreadableMax; epoch += 1)
+      if (!present.has(epoch)) this.#unreadable.add(epoch);
   }
 
   /** Null also for what is no such record: the file was changed, and whole. */

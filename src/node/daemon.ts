@@ -33,6 +33,7 @@ import type { Settings } from './settings.ts';
 import { FileStore } from './store/file-store.ts';
 import { StoreError } from './store/store-error.ts';
 import { creationView, keyViews, newestEpochViews, planViews, statusView } from './views/daemon-views.ts';
+import { isLarge, keepingProblems } from './views/keeping-problems.ts';
 import { MachineTroubles } from './views/machine-troubles.ts';
 import {
   type CreationView,
@@ -95,6 +96,7 @@ class HoldfastDaemon implements Daemon {
   #fail: (error: Error) => void = () => {};
   readonly #troubles: MachineTroubles;
   #storeOpen = false;
+  #storeLarge = false;
   #audit: Audit | null = null;
   #member: Membership | null = null;
   #addresses: MemberAddress[] = [];
@@ -244,6 +246,7 @@ class HoldfastDaemon implements Daemon {
       durable,
       addresses: this.#addresses,
       onChange: () => {
+        this.#watchStore();
         if (this.#member !== null) this.#openedAudit().look(this.#member.core);
         this.#changed();
       },
@@ -265,6 +268,14 @@ class HoldfastDaemon implements Daemon {
     this.#openedAudit().look(member.core);
     this.#changed();
     return member;
+  }
+
+  /** The log says it once, long before the bound. */
+  #watchStore(): void {
+    const fill = this.#store.fill();
+    if (isLarge(fill) && !this.#storeLarge)
+      this.#log.warn(fill, 'the sealed store is large; see holdfast status');
+    this.#storeLarge = isLarge(fill);
   }
 
   /** The newest roster for the lobby, and what it hands to a peer that the roster lists. */
@@ -325,7 +336,11 @@ class HoldfastDaemon implements Daemon {
       nowMs: systemClock.nowMs(),
       wallMs: systemClock.wallMs(),
     });
-    return { ...status, problems: [...status.problems, ...member.misconduct()] };
+    const keeping = keepingProblems(member.core, {
+      fill: this.#store.fill(),
+      missing: member.driver.archive.unreadable,
+    });
+    return { ...status, problems: [...status.problems, ...keeping, ...member.misconduct()] };
   }
 
   peers(): PeerView[] {

@@ -89,6 +89,7 @@ export class Membership {
         peer: this.transport.peerId,
         timing: timingOf(settings),
         gate: settings.gate,
+        archiveEpochs: settings.archiveEpochsKept === 0 ? null : settings.archiveEpochsKept,
         durable,
       }),
       store,
@@ -119,8 +120,13 @@ export class Membership {
   }
 
   /** `fresh`: the state was never stored. */
-  start(options: { fresh: boolean }): Promise<void> {
-    return this.driver.start(options);
+  async start(options: { fresh: boolean }): Promise<void> {
+    await this.driver.start(options);
+    const { log } = this.#options;
+    await this.driver.archive.look();
+    const { unreadable } = this.driver.archive;
+    if (unreadable.length > 0)
+      log.warn({ epoch: unreadable[0], count: unreadable.length }, 'the archive lacks values');
   }
 
   async stop(): Promise<void> {

@@ -9,6 +9,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, str
 import { z } from 'zod';
 import { cipherNames } from '../cipher/local-cipher.ts';
 import { shape } from '../protocol/codec.ts';
+import { limits } from '../protocol/limits.ts';
 import { hostAndPort, isLoopback } from './addresses.ts';
 
 export class SettingsError extends Error {
@@ -128,6 +129,13 @@ const table = {
     dayMs,
   ),
   refreshJitter: setting('Each period is longer or shorter by up to this fraction.', fraction, 0.1),
+  archiveEpochsKept: setting(
+    `Epochs of public values and certificates that this peer keeps in store/chain. 0: all of them, so that the history can\nbe checked here, and who was away for long finds what it missed. Else at least ${limits.archiveEpochsMin}.`,
+    wholeNumber(0, 1_000_000_000).refine((kept) => kept === 0 || kept >= limits.archiveEpochsMin, {
+      error: `must be 0 (all) or at least ${limits.archiveEpochsMin}`,
+    }),
+    0,
+  ),
   minimumIntervalMs: setting(
     'No refresh begins while the last epoch is younger than this (orders of the operator excepted).',
     milliseconds(0, 30 * dayMs),

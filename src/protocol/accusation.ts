@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { decode, encode, shape } from './codec.ts';
 import { ProtocolError } from './errors.ts';
-import { limits } from './limits.ts';
+import { keepOfMember } from './kept.ts';
 import { type Packet, signPacket, verifyPacket } from './packet.ts';
 import { headOf, signingSecret, type View, valueFaults } from './queries.ts';
 import { memberAt } from './roster.ts';
@@ -54,9 +54,7 @@ function record(work: Work, accusation: Accusation, packet: Packet): boolean {
   const { epoch, dealer } = accusation;
   if (work.durable.accusations[keyOf(accusation)] !== undefined) return false;
   work.put('accusations', keyOf(accusation), { packet });
-  work.keepNewest('accusations', (key) => key.endsWith(`/${accusation.by}`), {
-    countMax: limits.accusationsPerMemberMax,
-  });
+  keepOfMember(work, 'accusations', String(accusation.by));
   if (isCertain(work, epoch, dealer)) work.blame({ epoch, by: dealer, kind: 'false-sub-share' });
   return true;
 }

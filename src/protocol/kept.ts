@@ -9,7 +9,51 @@ import { limits } from './limits.ts';
 import type { Value } from './value.ts';
 import type { Work } from './work.ts';
 
+/**
+ * The most that all of this comes to, where a link has at most `linkBytes` and a retire proof `proofBytes`: a test holds a
+ * flooding liar to it.
+ */
+export const keptBytesMax = (members: number, linkBytes: number, proofBytes: number): number =>
+  members *
+    (limits.blameBytesPerMemberMax +
+      limits.accusationsPerMemberMax * recordBytes.accusation +
+      limits.pausesPerMemberMax * recordBytes.pause) +
+  limits.historyEpochsKept * (recordBytes.note + 2 * members) +
+  limits.destroyedKeysKept * (recordBytes.destroyed + 130 * members) +
+  // The epochs of the shares held: the last one retired, the newest, and at most one between.
+  (limits.linksKept + 2) * linkBytes +
+  limits.linksKept * proofBytes;
+
+/** With its key, each without what grows with the members. */
+const recordBytes = { accusation: 320, pause: 160, note: 160, destroyed: 300 } as const;
+
 const epochIn = (key: string): number => Number(key.split('/')[0]);
+
+/** At a start: what another version, or another setting, kept beyond the bounds goes. */
+export function keepWithinBounds(work: Work): void {
+  forgetOld(work);
+  for (const section of ['blames', 'accusations', 'pauses'] as const) {
+    const { part } = bounds[section];
+    const members = new Set(Object.keys(work.durable[section]).map((key) => key.split('/')[part] ?? ''));
+    for (const member of members) keepOfMember(work, section, member);
+  }
+  work.keepNewest('destroyed', () => true, { countMax: limits.destroyedKeysKept });
+}
+
+const bounds = {
+  /** `epoch/by/kind`. */
+  blames: { part: 1, countMax: limits.blamesPerMemberMax, bytesMax: limits.blameBytesPerMemberMax },
+  /** `epoch/dealer/accuser`. */
+  accusations: { part: 2, countMax: limits.accusationsPerMemberMax },
+  /** `epoch/kind/index`. */
+  pauses: { part: 2, countMax: limits.pausesPerMemberMax },
+} as const;
+
+/** After a record of a member was added: of all of that member in the section only the newest stay. */
+export function keepOfMember(work: Work, section: keyof typeof bounds, member: string): void {
+  const { part, ...max } = bounds[section];
+  work.keepNewest(section, (key) => key.split('/')[part] === member, max);
+}
 
 /** At the decision: everything that is too old goes. */
 export function forgetOld(work: Work): void {

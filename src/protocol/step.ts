@@ -16,6 +16,7 @@ import { durableDelta } from './durable-records.ts';
 import { ProtocolError } from './errors.ts';
 import { jobDone, jobFailed } from './failing-jobs.ts';
 import type { Input, JobResult, Output } from './io.ts';
+import { keepWithinBounds } from './kept.ts';
 import { limits } from './limits.ts';
 import {
   type Carried,
@@ -159,6 +160,7 @@ function boot(work: Work): void {
   work.volatile.lastChangeAtMs = head.epoch === 0 ? null : work.nowMs - agoMs;
   work.volatile.bootedAtMs = work.nowMs;
   if (Object.keys(work.durable.attends).length > 0) work.volatile.gatheringSinceMs = work.nowMs;
+  keepWithinBounds(work);
   endPauses(work, () => true); // a hold ends with the process that held
   if (work.durable.own.rounds?.round === 0)
     work.volatile.windowEndsAtMs = work.nowMs + work.timing.dealingWindowMs;

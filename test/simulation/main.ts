@@ -4,11 +4,14 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { lieNames } from './lies/library.ts';
 import { type Summary, simulateMany } from './many.ts';
+import { manyEpochs } from './many-epochs.ts';
 import { optionsOf, type RunOptions } from './options.ts';
 import { type RunReport, reportOf, simulate } from './run.ts';
 import type { Tally } from './tally.ts';
 
 const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [--keep-going] [--json] [--threads N]
+       scripts/simulate --epochs N [--liar]     N epochs of one group of three, and how large a store gets; --liar: a
+       fourth member adds to it at will
        and any option of a run: --peers N --threshold K --fault-model byzantine|crash --liars N --lies A,B
        --crashes N --partitions N --restores N --orders N --loss-rate 0.1 --duplicate-rate 0.1 --reorder-rate 0.1
        --delay-ms-max N --safety-ms N --liveness-ms N --gate 0.3 --worker-deaths 0.3 --dying true|false --files true|false
@@ -24,6 +27,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
+    epochs: { type: 'string' },
+    liar: { type: 'boolean', default: false },
     ...Object.fromEntries(
       [
         ...[
@@ -89,6 +94,10 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return 0;
   }
+  if (typeof values.epochs === 'string') {
+    await tellManyEpochs(Number(values.epochs), values.liar);
+    return 0;
+  }
   const fixed = fixedOptions();
   if (values.replay !== undefined) {
     const result = await simulate(optionsOf(Number(values.replay), fixed), (atMs, peer, what) =>
@@ -118,6 +127,20 @@ async function main(): Promise<number> {
   });
   process.stdout.write(values.json ? `${JSON.stringify(jsonOf(summary))}\n` : textOf(summary));
   return summary.failures.length > 0 ? 1 : 0;
+}
+
+/** The sizes at every power of ten and at the end. */
+async function tellManyEpochs(epochs: number, liar: boolean): Promise<void> {
+  const began = Date.now();
+  await manyEpochs({
+    ...{ epochs, liar },
+    reportAt: (done) => done === epochs || /^10+$/.test(String(done)),
+    onReport: ({ epoch, sealedBytes, byKind, linksInMemory }) =>
+      process.stdout.write(
+        `epoch ${epoch}: ${sealedBytes} bytes sealed, ${linksInMemory} links and proofs in memory, after ` +
+          `${((Date.now() - began) / 1000).toFixed(0)} s  ${JSON.stringify(byKind)}\n`,
+      ),
+  });
 }
 
 const jsonOf = (summary: Summary) => ({

@@ -3,6 +3,7 @@
  * at will.
  */
 import { decode, encode, hex } from '../../src/protocol/codec.ts';
+import { limits } from '../../src/protocol/limits.ts';
 import { type Frame, messageSchema } from '../../src/protocol/messages.ts';
 import { type Packet, signPacket } from '../../src/protocol/packet.ts';
 import { selfIn } from '../../src/protocol/queries.ts';
@@ -12,8 +13,7 @@ export interface ManyEpochs {
   epochs: number;
   /** A fourth member says everything twice and accuses everybody, in every change. */
   liar: boolean;
-  /** Called after each of these many epochs. */
-  every: number;
+  reportAt: (done: number) => boolean;
   onReport: (report: Report) => void;
 }
 
@@ -27,8 +27,12 @@ export interface Report {
   linksInMemory: number;
 }
 
-export async function manyEpochs({ epochs, liar, every, onReport }: ManyEpochs): Promise<void> {
-  const group = await groupWithKey({ peers: liar ? 4 : 3, threshold: 2, timing: { refreshJitter: 0 } });
+export async function manyEpochs({ epochs, liar, reportAt, onReport }: ManyEpochs): Promise<void> {
+  const group = await groupWithKey({
+    ...{ peers: liar ? 4 : 3, threshold: 2, timing: { refreshJitter: 0 } },
+    // The plain files lie in memory here.
+    archiveEpochs: limits.archiveEpochsMin,
+  });
   if (liar) group.intercept = (link, frame) => lies(group, link.from, frame);
   const first = group.epochOf(1);
   const honest = group.nodes.slice(0, 3);
@@ -38,7 +42,7 @@ export async function manyEpochs({ epochs, liar, every, onReport }: ManyEpochs):
     await group.until(() => honest.every(({ driver }) => driver?.state.durable.own.retired === settledAt));
     group.trace.length = 0;
     for (const node of group.nodes) node.outputs.length = 0;
-    if (done % every === 0) onReport(reportOf(settledAt, honest));
+    if (reportAt(done)) onReport(reportOf(settledAt, honest));
   }
   await group.stopAll();
 }

@@ -60,6 +60,8 @@ export interface GroupOptions {
   membersMax?: number;
   absentEpochsMax?: number;
   gate?: number;
+  /** How many epochs each peer keeps in its archive; all when not given. */
+  archiveEpochs?: number;
   timing?: Partial<Timing>;
   network?: Partial<SimulatedNetworkOptions>;
   clients?: Client[];
@@ -156,6 +158,7 @@ export class Group {
       peer: node.peer,
       timing: { ...testTiming, ...this.options.timing },
       gate: this.options.gate ?? 0,
+      archiveEpochs: this.options.archiveEpochs ?? null,
       durable,
     });
   }

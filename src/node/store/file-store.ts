@@ -12,6 +12,8 @@ import { Vault } from './vault.ts';
 /** Above every message and state of the protocol; more is an error, not a slow disk. */
 export const recordBytesMax = 16 * 1024 * 1024;
 const journalBytesMaxDefault = 4 * 1024 * 1024;
+/** With room for the encoding around them, below what one frame can hold. */
+const recordsBytesMaxDefault = 192 * 1024 * 1024;
 
 export interface FileStoreOptions {
   /** The store's own folder; made when it does not exist. */
@@ -23,6 +25,8 @@ export interface FileStoreOptions {
   readonly disk?: Disk;
   readonly takeLock?: TakeLock;
   readonly journalBytesMax?: number;
+  /** Of all sealed records together. */
+  readonly recordsBytesMax?: number;
   readonly patience?: Patience;
   readonly sealer?: Sealer;
 }
@@ -65,12 +69,14 @@ export class FileStore implements Store {
       takeLock: pidFileLock(options.folder),
       journalBytesMax: journalBytesMaxDefault,
       sealer: new ThreadSealer(),
+      recordsBytesMax: recordsBytesMaxDefault,
       ...options,
     };
   }
 
   async open(): Promise<Map<string, Uint8Array>> {
-    const { disk, folder, cipher, randomBytes, takeLock, journalBytesMax, sealer } = this.#options;
+    const { disk, folder, cipher, randomBytes, takeLock, journalBytesMax, recordsBytesMax, sealer } =
+      this.#options;
     await disk.makeFolder(folder);
     const release = await takeLock();
     try {
@@ -84,6 +90,7 @@ export class FileStore implements Store {
         randomBytes,
         sealer,
         journalBytesMax,
+        recordsBytesMax,
       });
       this.#open = { chain, vault, release };
       this.#failure = undefined;
@@ -102,6 +109,14 @@ export class FileStore implements Store {
       this.#waiting.push({ changes, rotate, resolve, reject });
       this.#working ??= this.#work();
     });
+  }
+
+  /** How much of its bound the sealed part fills. */
+  fill(): { bytes: number; bytesMax: number } {
+    return {
+      bytes: this.#open?.vault.recordBytes ?? 0,
+      bytesMax: this.#options.recordsBytesMax,
+    };
   }
 
   archived(key: string): Promise<Uint8Array | null> {
@@ -185,6 +200,7 @@ async function applyBatch(
     else if (value === null) chainDeletes.push(key);
     else chainPuts.push([key, value]);
   }
+  vault.assertRoomFor(sealed);
   await chain.put(chainPuts);
   if (anew) await vault.rewrite(sealed);
   else if (batch.some(({ rotate }) => rotate)) await vault.rotate(sealed);

@@ -15,6 +15,8 @@ export interface VaultOptions {
   readonly sealer: Sealer;
   /** A longer journal is folded into a new snapshot. */
   readonly journalBytesMax: number;
+  /** All records with their keys: what would make them more is refused before a byte of it is written. */
+  readonly recordsBytesMax: number;
 }
 
 /** Which files are the vault now. */
@@ -67,6 +69,29 @@ export class Vault {
   /** Copies of all records: the vault's own are wiped when they are replaced. */
   records(): Map<string, Uint8Array> {
     return new Map([...this.#records].map(([key, value]) => [key, Uint8Array.from(value)]));
+  }
+
+  /** Of all records with their keys. */
+  get recordBytes(): number {
+    let bytes = 0;
+    for (const [key, value] of this.#records) bytes += key.length + value.length + entryBytes;
+    return bytes;
+  }
+
+  /**
+   * Whatever is refused here could be written and never be folded into a snapshot again, so a start after it would fail.
+   * A vault that is over its bound already, from another version, takes everything that makes it smaller.
+   */
+  assertRoomFor(changes: Changes): void {
+    let grown = 0;
+    for (const [key, value] of changes) {
+      const old = this.#records.get(key);
+      if (old !== undefined) grown -= key.length + old.length + entryBytes;
+      if (value !== null) grown += key.length + value.length + entryBytes;
+    }
+    const { recordsBytesMax } = this.#options;
+    if (grown > 0 && this.recordBytes + grown > recordsBytesMax)
+      throw new StoreError('too-large', `the store holds at most ${recordsBytesMax} bytes of records`);
   }
 
   /** Applies the changes as one, durably. The vault keeps the values: nobody else may change them. */
@@ -207,6 +232,9 @@ async function wipeAllBut({ disk, folder }: VaultOptions, { generation, slot }: 
   for (const name of others) await disk.unlink(`${folder}/${name}`);
   if (others.length > 0) await disk.syncFolder(folder);
 }
+
+/** CBOR around a key and a value. */
+const entryBytes = 16;
 
 function applyTo(records: Map<string, Uint8Array>, changes: Changes): void {
   for (const [key, value] of changes) {

@@ -1,0 +1,51 @@
+/** What is wrong with what this peer keeps: a store near its bound, holes in the archive, links that only others have. */
+import { headOf } from '../../protocol/queries.ts';
+import type { CoreState } from '../../protocol/state.ts';
+import type { Problem } from './view.ts';
+
+/** Honest groups stay far below this part of the bound: long before it something is wrong. */
+export const storeLargeFrom = 0.5;
+
+export interface Keeping {
+  /** Of the sealed store. */
+  fill: { bytes: number; bytesMax: number };
+  /** Epochs that are missing or damaged in the archive. */
+  missing: readonly number[];
+}
+
+export function keepingProblems(state: CoreState, { fill, missing }: Keeping): Problem[] {
+  const problems: Problem[] = [];
+  if (isLarge(fill))
+    problems.push({
+      code: 'store-large',
+      what: `The sealed store holds ${megabytes(fill.bytes)} of at most ${megabytes(fill.bytesMax)} MB: far more than a group needs. At the bound this peer would take no more part in epoch changes.`,
+      remedy:
+        'Restart the daemon: a start drops what is kept only to be shown. If it grows again, look in the log for the member that is refused or blamed most, and evict it.',
+    });
+  const [first] = missing;
+  if (first !== undefined)
+    problems.push({
+      code: 'archive-incomplete',
+      what: `The archive lacks ${missing.length === 1 ? `the value of epoch ${first}` : `the values of ${missing.length} epochs, the first of them ${first}`}, or they are damaged: history only, no share depends on it.`,
+      remedy: `Copy store/chain/${String(first).padStart(9, '0')}* ${missing.length === 1 ? '' : 'and the others '}from another member's home; the files are public.`,
+    });
+  return [...problems, ...behindProblems(state)];
+}
+
+export const isLarge = ({ bytes, bytesMax }: Keeping['fill']): boolean => bytes > bytesMax * storeLargeFrom;
+const megabytes = (bytes: number): string => String(Math.round(bytes / 2 ** 20));
+
+/** This peer is behind, and nobody whom it reaches keeps the links that it lacks. */
+function behindProblems(state: CoreState): Problem[] {
+  const { head } = state.durable.own;
+  const ahead = Object.values(state.volatile.chains).filter((chain) => chain.head > head);
+  if (ahead.length === 0 || ahead.some(({ oldest }) => oldest <= head + 1)) return [];
+  const self = headOf(state).roster.find(({ peer }) => peer === state.peer)?.name;
+  return [
+    {
+      code: 'links-gone',
+      what: `This peer knows epoch ${head}, and the members that it reaches keep only newer ones, since epoch ${Math.min(...ahead.map(({ oldest }) => oldest))}: it cannot follow them.`,
+      remedy: `Start a member that keeps all epochs (archiveEpochsKept: 0). If there is none, let this peer join with a new home${self === undefined ? '' : ` under the name ${self}, and the operator run: holdfast reinstate ${self}`}.`,
+    },
+  ];
+}

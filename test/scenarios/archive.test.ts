@@ -1,0 +1,61 @@
+/** §9 "The archive": who is far behind gets the links from the plain files of a member that keeps them, checked as ever. */
+import { expect, test } from 'vitest';
+import { keepingProblems } from '../../src/node/views/keeping-problems.ts';
+import { limits } from '../../src/protocol/limits.ts';
+import { type Group, groupWithKey } from '../support/group.ts';
+
+/** 2-of-4: three refresh while the fourth is away for longer than any core remembers, and than one frame brings. */
+async function fourthFarBehind(): Promise<Group> {
+  const group = await groupWithKey({ peers: 4, threshold: 2 });
+  await group.stop(4);
+  for (let epoch = 0; epoch < limits.linksPerFrameMax + limits.linksKept; epoch += 1) await group.refresh();
+  return group;
+}
+
+test('who was away for longer than the cores remember follows the chain from the archives, and recovers', async () => {
+  const group = await fourthFarBehind();
+  expect(Object.keys(group.state(1).durable.links)).toHaveLength(limits.linksKept);
+  await group.restart(4);
+  await group.until(() => group.settledAt(group.epochOf(1)));
+  expect(group.epochOf(4)).toBe(group.epochOf(1));
+  await group.stopAll();
+});
+
+test('a damaged file costs its own piece of history: no start, and nobody whom another can serve', async () => {
+  const group = await fourthFarBehind();
+  group.node(1).home.records.delete('chain/000000010');
+  group.node(2).home.records.set('chain/000000010', new Uint8Array([1]));
+  await group.stop(1);
+  await group.restart(1);
+  const { archive } = group.node(1).driver ?? {};
+  await archive?.look();
+  expect(archive?.unreadable).toEqual([10]);
+  const [problem] = keepingProblems(group.state(1), {
+    fill: { bytes: 0, bytesMax: 1 },
+    missing: archive?.unreadable ?? [],
+  });
+  expect(problem).toMatchObject({ code: 'archive-incomplete' });
+  expect(problem?.what).toContain('the value of epoch 10');
+  await group.restart(4);
+  await group.until(() => group.settledAt(group.epochOf(3)));
+  await group.stopAll();
+});
+
+test('who is behind what everybody keeps is told so, with the next step', async () => {
+  const group = await groupWithKey({ peers: 4, threshold: 2 });
+  await group.stop(4);
+  await group.refresh();
+  await group.refresh();
+  // As if they kept only the newest.
+  group.intercept = ({ from, to }, frame) => {
+    if (to !== 'p4') return [frame];
+    if (frame.type === 'summary') return [{ ...frame, oldest: group.epochOf(Number(from.slice(1))) }];
+    return frame.type === 'links' ? [] : [frame];
+  };
+  await group.restart(4);
+  const problems = () => keepingProblems(group.state(4), { fill: { bytes: 0, bytesMax: 1 }, missing: [] });
+  await group.until(() => problems().length > 0);
+  expect(problems()[0]).toMatchObject({ code: 'links-gone' });
+  expect(problems()[0]?.remedy).toContain('holdfast reinstate p4');
+  await group.stopAll();
+});
