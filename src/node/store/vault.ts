@@ -4,6 +4,7 @@ import { damaged, type Generation, hasFrameAfter, openFrame, readFrame } from '.
 import { readSlot, type SlotName, slotNames, writeSlot } from './key-slot.ts';
 import { bytesOf, type Changes, decodeRecords } from './records.ts';
 import type { Sealer } from './sealing.ts';
+import { StoreError } from './store-error.ts';
 
 export interface VaultOptions {
   readonly disk: Disk;
