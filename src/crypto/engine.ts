@@ -6,7 +6,7 @@
 import { strict as assert } from 'node:assert';
 import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
 import { BoundedCache } from './bounded-cache.ts';
-import { bitLength, mod, modInverse } from './integers.ts';
+import { bitLength, bytesToInteger, mod, modInverse } from './integers.ts';
 
 export type EngineName = 'openssl' | 'bigint';
 
@@ -113,6 +113,21 @@ export const modPow = (base: bigint, exponent: bigint, modulus: bigint): bigint 
     }
   }
   return windowPow(residue, exponent, modulus);
+};
+
+/** How many secret random bytes a blinded power takes. */
+export const blindingBytes = 16;
+
+/**
+ * The same for a secret exponent that is used again and again, as s = q·r + m with a fresh secret 128-bit r (Ciet and
+ * Joye 2003, Euclid's splitting): no two runs raise to the same exponent, so that nothing can be averaged over many.
+ */
+export const blindedPow = (base: bigint, exponent: bigint, modulus: bigint, blinding: Uint8Array): bigint => {
+  assert(blinding.length === blindingBytes, 'a blinding has its full length');
+  if (exponent < 0n) return modInverse(blindedPow(base, -exponent, modulus, blinding), modulus);
+  const divisor = bytesToInteger(blinding) | (1n << BigInt(8 * blindingBytes - 1));
+  const high = modPow(modPow(base, divisor, modulus), exponent / divisor, modulus);
+  return (high * modPow(base, exponent % divisor, modulus)) % modulus;
 };
 
 /**

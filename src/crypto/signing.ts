@@ -3,7 +3,7 @@
  * and the proofs that name a liar. The same arithmetic decrypts.
  */
 import { strict as assert } from 'node:assert';
-import { modPow, modPowProduct } from './engine.ts';
+import { blindedPow, modPow, modPowProduct } from './engine.ts';
 import { ArithmeticError, EncodingError } from './errors.ts';
 import { areUnits, fold, isUnit } from './group.ts';
 import { hashOf } from './hash.ts';
@@ -34,10 +34,13 @@ export const partial = (request: {
   parameters: SharingParameters;
   share: bigint;
   block: bigint;
+  /** `blindingBytes` secret random bytes. */
+  blinding: Uint8Array;
 }): bigint => {
-  const { key, parameters, share, block } = request;
+  const { key, parameters, share, block, blinding } = request;
   if (!isUnit(block, key.modulus)) throw new ArithmeticError('the block is no unit modulo the key');
-  return fold(modPow(block, 2n * delta(parameters.membersMax) * share, key.modulus), key.modulus);
+  const exponent = 2n * delta(parameters.membersMax) * share;
+  return fold(blindedPow(block, exponent, key.modulus, blinding), key.modulus);
 };
 
 /**
@@ -118,9 +121,12 @@ const basesOf = ({ key, parameters, block }: Statement): { base: bigint; block: 
  * Proves log_{v²} v_i² = log_{x^4Δ} x_i² (Shoup 2000 §3.1, "share correctness"), by Fiat–Shamir.
  * @param proving.nonceBytes `nonceBytes(parameters)` bytes, secret, uniform and never used twice: a repeated nonce
  *   gives the share away
+ * @param proving.blinding `blindingBytes` secret random bytes
  */
-export const prove = (proving: Statement & { share: bigint; nonceBytes: Uint8Array }): Proof => {
-  const { key, parameters, share } = proving;
+export const prove = (
+  proving: Statement & { share: bigint; nonceBytes: Uint8Array; blinding: Uint8Array },
+): Proof => {
+  const { key, parameters, share, blinding } = proving;
   assert(proving.nonceBytes.length === nonceBytes(parameters), 'a nonce has its full length');
   const nonce = bytesToInteger(proving.nonceBytes) & ((1n << BigInt(nonceBits(parameters))) - 1n);
   const bases = basesOf(proving);
@@ -128,7 +134,7 @@ export const prove = (proving: Statement & { share: bigint; nonceBytes: Uint8Arr
     base: modPow(bases.base, nonce, key.modulus),
     block: modPow(bases.block, nonce, key.modulus),
   };
-  const verification = fold(modPow(key.base, share, key.modulus), key.modulus);
+  const verification = fold(blindedPow(key.base, share, key.modulus, blinding), key.modulus);
   const challenge = challengeOf(proving, verification, announcement);
   return { challenge, response: nonce + challenge * share };
 };

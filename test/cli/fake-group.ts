@@ -49,6 +49,9 @@ import {
   type Value,
 } from '../../src/protocol/value.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 interface FakePeer {
   name: string;
   peer: string;
@@ -372,7 +375,7 @@ export class FakeGroup implements DaemonApi {
     const partials = new Map(
       signers.map(({ index }) => {
         const share = this.shares.get(hex(key.id))?.get(index) as bigint;
-        return [index, partial({ key: publicKey, parameters, share, block })];
+        return [index, partial({ key: publicKey, parameters, share, block, blinding })];
       }),
     );
     return { key, parameters, block, signers, partials };

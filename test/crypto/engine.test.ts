@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { engineName, modPow, modPowProduct, windowPow } from '../../src/crypto/engine.ts';
+import {
+  blindedPow,
+  blindingBytes,
+  engineName,
+  modPow,
+  modPowProduct,
+  windowPow,
+} from '../../src/crypto/engine.ts';
 import { ArithmeticError } from '../../src/crypto/errors.ts';
 import { gcd, mod } from '../../src/crypto/integers.ts';
 import { naivePow, samplePrimes } from './sample.ts';
@@ -37,6 +44,30 @@ describe('engine', () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('gives the very same power whatever blinds it: exponents of either sign, below and above the divisor', () => {
+    const blindings = fc.uint8Array({ minLength: blindingBytes, maxLength: blindingBytes });
+    fc.assert(
+      fc.property(
+        ofBits(2, 1100),
+        ofBits(1, 1400),
+        blindings,
+        fc.boolean(),
+        (base, size, blinding, negative) => {
+          fc.pre(gcd(base, safeModulus) === 1n);
+          const exponent = negative ? -size : size;
+          expect(blindedPow(base, exponent, safeModulus, blinding)).toBe(modPow(base, exponent, safeModulus));
+        },
+      ),
+      { numRuns: 100 },
+    );
+    const divisor = 2n ** 127n;
+    for (const blinding of [new Uint8Array(blindingBytes), new Uint8Array(blindingBytes).fill(0xff)])
+      for (const exponent of [0n, 1n, divisor - 1n, divisor, divisor + 1n, 2n * divisor - 1n, divisor ** 2n])
+        for (const base of [1n, 7n, safeModulus - 1n])
+          expect(blindedPow(base, exponent, safeModulus, blinding)).toBe(modPow(base, exponent, safeModulus));
+    expect(() => blindedPow(7n, 5n, safeModulus, new Uint8Array(blindingBytes - 1))).toThrow();
   });
 
   it('gives the results that OpenSSL refuses: bases 0, 1 and −1, exponent 0, results 1 and −1', () => {

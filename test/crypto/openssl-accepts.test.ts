@@ -17,6 +17,9 @@ import {
 import { combine, partial } from '../../src/crypto/signing.ts';
 import { bytesFrom, randomCoefficients, refreshed, sampleCreation, sharingOf } from './sample.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 const parameters = { membersMax: 20, threshold: 3, modulusBits: 2048 } as const;
 const random = bytesFrom('openssl');
 const creation = sampleCreation(parameters, 'openssl');
@@ -30,7 +33,10 @@ const sharing = refreshed(sharingOf(creation, parameters, [1, 3, 20]), [
 
 const signedBy = (block: bigint): Uint8Array => {
   const partials = new Map(
-    [...sharing.shares].map(([index, share]) => [index, partial({ key, parameters, share, block })]),
+    [...sharing.shares].map(([index, share]) => [
+      index,
+      partial({ key, parameters, share, block, blinding }),
+    ]),
   );
   const signature = combine({ key, parameters, block, partials });
   expect(signature).not.toBeNull();

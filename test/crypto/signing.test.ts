@@ -27,6 +27,9 @@ import {
   subsetsOf,
 } from './sample.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 const parameters = { membersMax: 8, threshold: 3, modulusBits: 512 } as const;
 const { p, q } = samplePrimes(512);
 const key = sampleCreation(parameters).public;
@@ -43,7 +46,7 @@ const d = modInverse(65537n, (p - 1n) * (q - 1n));
 const expected = naivePow(block, d, key.modulus);
 
 const partialOf = (epoch: number, index: number, of = block): bigint =>
-  partial({ key, parameters, share: epochs[epoch]!.shares.get(index)!, block: of });
+  partial({ key, parameters, share: epochs[epoch]!.shares.get(index)!, block: of, blinding });
 const combineOf = (entries: ReadonlyArray<readonly [epoch: number, index: number]>): bigint | null => {
   const partials = new Map(entries.map(([epoch, index]) => [index, partialOf(epoch, index)]));
   return combine({ key, parameters, block, partials });
@@ -103,7 +106,7 @@ describe('threshold signing (Shoup 2000)', () => {
     const partials = new Map(
       [2, 5, 8].map((i) => [
         i,
-        partial({ key, parameters, share: negative(epochs[3]!.shares.get(i)!), block }),
+        partial({ key, parameters, share: negative(epochs[3]!.shares.get(i)!), block, blinding }),
       ]),
     );
     expect(combine({ key, parameters, block, partials })).toBe(expected);
@@ -127,7 +130,7 @@ describe('threshold signing (Shoup 2000)', () => {
 
   it('a block that is no unit is refused before a share touches it', () => {
     for (const bad of [0n, p, q, key.modulus])
-      expect(() => partial({ key, parameters, share: 5n, block: bad })).toThrow(ArithmeticError);
+      expect(() => partial({ key, parameters, share: 5n, block: bad, blinding })).toThrow(ArithmeticError);
   });
 
   it('PSS blocks are signed the same way', () => {
@@ -142,9 +145,19 @@ describe('proofs of partials', () => {
   const { commitments } = epochs[epoch]!;
   const context = new TextEncoder().encode('key 1, epoch 3');
   const proofOf = (index: number, share = epochs[epoch]!.shares.get(index)!) => {
-    const value = partial({ key, parameters, share, block });
+    const value = partial({ key, parameters, share, block, blinding });
     const nonce = random(nonceBytes(parameters));
-    const proof = prove({ key, parameters, share, index, block, partial: value, nonceBytes: nonce, context });
+    const proof = prove({
+      key,
+      parameters,
+      share,
+      index,
+      block,
+      partial: value,
+      nonceBytes: nonce,
+      context,
+      blinding,
+    });
     return { partial: value, proof };
   };
   const statement = { key, parameters, commitments, index: 5, block, context, ...proofOf(5) };
@@ -220,13 +233,13 @@ describe('proofs of partials', () => {
     const partials = new Map(
       members.map((index) => {
         const share = weak.shares.get(index)!;
-        let value = partial({ key: weak.key, parameters, share, block });
+        let value = partial({ key: weak.key, parameters, share, block, blinding });
         if (index === 2) value = (value * root) % weak.key.modulus;
         // The challenge is a multiple of 11 for every eleventh nonce.
         for (;;) {
           const nonce = random(nonceBytes(parameters));
           const made = { key: weak.key, parameters, index, block, partial: value, context };
-          const proof = prove({ ...made, share, nonceBytes: nonce });
+          const proof = prove({ ...made, share, nonceBytes: nonce, blinding });
           if (verifyProof({ ...made, commitments: weak.commitments, proof }))
             return [index, { partial: value, proof }];
         }

@@ -8,6 +8,9 @@ import { parametersOf } from '../../src/node/driver/sealing.ts';
 import { publicOf } from '../../src/protocol/value.ts';
 import { readyPrimes, refresh, stolenShares } from '../system/support.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 const message = 'signed by who came back';
 const patienceMs = 180_000;
 
@@ -92,7 +95,7 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
       const share = (await stolenShares(lab, home, key.id)).get(epoch);
       const { index } = await lab.api(home).status();
       if (share === undefined || index === null) throw new Error(`${home} has a share`);
-      return [index, partial({ key: shared, parameters, share, block })];
+      return [index, partial({ key: shared, parameters, share, block, blinding })];
     };
     const combined = (...pairs: Array<[number, bigint]>) =>
       combine({ key: shared, parameters, block, partials: new Map(pairs) });

@@ -9,6 +9,9 @@ import { publicOf } from '../../src/protocol/value.ts';
 import type { Group } from '../support/group.ts';
 import { dealersOf, fired, fivePeers, linkOf } from './support.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 const three = { peers: 3, threshold: 2 };
 const block = numberOf(new Uint8Array(60).fill(7));
 
@@ -21,7 +24,7 @@ function signatureOf(group: Group, members: readonly number[]): bigint | null {
   const partials = members.map((index): [number, bigint] => {
     const { shares, own } = group.state(index).durable;
     const share = decodeSigned(shares[own.head]?.[hex(record.id)] as Uint8Array);
-    return [index, partial({ key, parameters, share, block })];
+    return [index, partial({ key, parameters, share, block, blinding })];
   });
   return combine({ key, parameters, block, partials: new Map(partials) });
 }

@@ -10,6 +10,9 @@ import { subsetsOf } from '../crypto/sample.ts';
 import type { Group } from '../support/group.ts';
 import { fivePeers } from './support.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 const peers = [1, 2, 3, 4, 5];
 
 /** Every peer's share of the only key in the newest epoch. */
@@ -39,7 +42,8 @@ test('any three shares of epoch 5 or of epoch 6 sign for the same public key, an
   const parameters = parametersOf({ key: record, threshold: 3, membersMax: group.genesis.membersMax });
   const block = numberOf(new Uint8Array(60).fill(7));
   const partials = [fifth, sixth].map(
-    (shares) => new Map([...shares].map(([i, share]) => [i, partial({ key, parameters, share, block })])),
+    (shares) =>
+      new Map([...shares].map(([i, share]) => [i, partial({ key, parameters, share, block, blinding })])),
   );
   const signatures = new Set<bigint>();
   for (const members of subsetsOf(peers, 3))

@@ -11,6 +11,9 @@ import { hashOfValue, publicOf } from '../../src/protocol/value.ts';
 import { Group, groupWithKey } from '../support/group.ts';
 import { fifthAwayInMidChange, fired } from './support.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 /** A signature of one fixed block by the shares of these peers, which are taken from their state. */
 function signatureBy(group: Group, places: readonly number[], epochs?: readonly number[]): bigint | null {
   const value = headOf(group.state(places[0] as number));
@@ -22,7 +25,7 @@ function signatureBy(group: Group, places: readonly number[], epochs?: readonly 
     places.map((place, at) => {
       const state = group.state(place);
       const share = decodeSigned(state.durable.shares[epochs?.[at] ?? value.epoch]![hex(record.id)]!);
-      return [selfIn(state)!.index, partial({ key, parameters, share, block })] as const;
+      return [selfIn(state)!.index, partial({ key, parameters, share, block, blinding })] as const;
     }),
   );
   return combine({ key, parameters, block, partials });
@@ -82,7 +85,7 @@ test('a raised threshold needs more shares from then on, and the key stays', asy
   const partials = new Map(
     [1, 2].map((place) => {
       const share = decodeSigned(group.state(place).durable.shares[2]![hex(value.keys[0]!.id)]!);
-      return [place, partial({ key, parameters: old, share, block })] as const;
+      return [place, partial({ key, parameters: old, share, block, blinding })] as const;
     }),
   );
   expect(combine({ key, parameters: old, block, partials })).toBeNull();

@@ -22,6 +22,9 @@ import { Oracle, type Violation } from './oracle.ts';
 import { Tally } from './tally.ts';
 import { type Peer, World } from './world.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 export interface RunResult {
   options: RunOptions;
   violation: Violation | null;
@@ -312,7 +315,7 @@ function checkSignatures(world: World, oracle: Oracle): void {
     const partials = new Map(
       chosen.map(({ index, shares }) => {
         const share = decodeSigned(shares[hex(record.id)] as Uint8Array);
-        return [index, partial({ key, parameters, share, block })];
+        return [index, partial({ key, parameters, share, block, blinding })];
       }),
     );
     if (partials.size < value.threshold || combine({ key, parameters, block, partials }) === null)

@@ -12,6 +12,9 @@ import { durableFromRecords } from '../../src/protocol/durable-records.ts';
 import type { Durable } from '../../src/protocol/state.ts';
 import { type KeyRecord, publicOf } from '../../src/protocol/value.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 /** Of a daemon that rotates its store all the time; each copy takes milliseconds. */
 const copiesMax = 200;
 
@@ -80,7 +83,10 @@ export function sharesSign(key: KeyRecord, membersMax: number, shares: ReadonlyM
   const parameters = { membersMax, threshold: shares.size, modulusBits: bitLength(shared.modulus) };
   const block = trialBlock(new Uint8Array(32), key.id, shared.modulus);
   const partials = new Map(
-    [...shares].map(([index, share]) => [index, partial({ key: shared, parameters, share, block })]),
+    [...shares].map(([index, share]) => [
+      index,
+      partial({ key: shared, parameters, share, block, blinding }),
+    ]),
   );
   return combine({ key: shared, parameters, block, partials }) !== null;
 }

@@ -26,6 +26,9 @@ import { publicOf } from '../../src/protocol/value.ts';
 import { runOnTerminal } from '../support/terminal.ts';
 import { readyPrimes, refresh, stolenShares, subsets } from './support.ts';
 
+/** Any will do where nobody measures. */
+const blinding = new Uint8Array(16);
+
 const message = 'Signed by whoever is there.\n';
 const patienceMs = 180_000;
 /** Of each of two clients. */
@@ -297,9 +300,9 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     for (const name of remaining) {
       const share = await shareOf(name, last + 1);
       const at = (await lab.api(name).status()).index ?? 0;
-      partials.set(at, partial({ key: shared, parameters, share, block }));
+      partials.set(at, partial({ key: shared, parameters, share, block, blinding }));
     }
-    const old = partial({ key: shared, parameters, share: stolen, block });
+    const old = partial({ key: shared, parameters, share: stolen, block, blinding });
     const combined = (pairs: Array<readonly [number, bigint]>): bigint | null =>
       combine({ key: shared, parameters, block, partials: new Map(pairs) });
     for (const pair of subsets([...partials], 2)) expect(combined(pair)).not.toBeNull();

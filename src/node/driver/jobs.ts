@@ -2,6 +2,7 @@
  * Heavy arithmetic as pure functions of a job, the local cipher and a source of random bytes: run by the worker pool in
  * the daemon and in place by the simulator.
  */
+
 import { open, seal } from '../../cipher/envelope.ts';
 import { type CipherName, localCipher } from '../../cipher/local-cipher.ts';
 import { mixKeystream } from '../../cipher/mixing.ts';
@@ -18,6 +19,7 @@ import {
   subShare,
 } from '../../crypto/dealing.ts';
 import { trialBlock } from '../../crypto/encoding.ts';
+import { blindingBytes } from '../../crypto/engine.ts';
 import { ArithmeticError, EncodingError } from '../../crypto/errors.ts';
 import { areUnits } from '../../crypto/group.ts';
 import { bytesToInteger, decodeSigned, encodeSigned } from '../../crypto/integers.ts';
@@ -232,7 +234,7 @@ function runTrial(job: Extract<Job, { kind: 'trial' }>, { randomBytes }: JobCont
     const parameters = parametersOf(setting);
     const share = decodeSigned(bytes);
     const block = trialBlock(job.value, setting.key.id, key.modulus);
-    const made = partial({ key, parameters, share, block });
+    const made = partial({ key, parameters, share, block, blinding: randomBytes(blindingBytes) });
     const proof = prove({
       key,
       parameters,
@@ -242,6 +244,7 @@ function runTrial(job: Extract<Job, { kind: 'trial' }>, { randomBytes }: JobCont
       partial: made,
       context: proofContext(setting.key.id, job.epoch),
       nonceBytes: randomBytes(nonceBytes(parameters)),
+      blinding: randomBytes(blindingBytes),
     });
     return { partial: numberBytes(made), proof: encodeProof(proof) };
   });

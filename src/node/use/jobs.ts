@@ -1,5 +1,7 @@
 /** The arithmetic of using a key (protocol §2 "Use"), as pure functions for the worker pool. */
+
 import { encodePkcs1, encodePss } from '../../crypto/encoding.ts';
+import { blindingBytes } from '../../crypto/engine.ts';
 import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../../crypto/integers.ts';
 import { combineRobust, encodeProof, nonceBytes, type Proof, partial, prove } from '../../crypto/signing.ts';
 import { numberBytes, numberOf } from '../../protocol/codec.ts';
@@ -81,7 +83,7 @@ function runPartial(
   const parameters = parametersOf(setting);
   const share = decodeSigned(shareBytes);
   const block = blockOf(setting, body);
-  const made = partial({ key, parameters, share, block });
+  const made = partial({ key, parameters, share, block, blinding: randomBytes(blindingBytes) });
   const proof = proving
     ? encodeProof(
         prove({
@@ -93,6 +95,7 @@ function runPartial(
           partial: made,
           context: proofContext(setting.key.id, epoch),
           nonceBytes: randomBytes(nonceBytes(parameters)),
+          blinding: randomBytes(blindingBytes),
         }),
       )
     : null;
