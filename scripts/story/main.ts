@@ -179,10 +179,9 @@ async function story(): Promise<void> {
 
   await step('a third one is stopped', async () => {
     await lab.stop('c');
-    const clientFile = file('a/clients/operator.key');
     const { code, stdout, stderr } = await lab.run(
       'a',
-      ['sign', '--key', 'ca', '--client', clientFile, '--timeout', '4s'],
+      ['sign', '--key', 'ca', '--client', lab.clientFile('ca'), '--timeout', '4s'],
       message,
     );
     check(code === 4 && stdout.length === 0, 'nothing is signed by fewer than three');

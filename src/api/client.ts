@@ -27,11 +27,18 @@ export type ApiErrorCode = ProblemCode | 'not-running' | 'untrusted';
 export class ApiError extends Error {
   readonly code: ApiErrorCode;
   readonly details: Record<string, string>;
-  constructor(code: ApiErrorCode, message: string, details: Record<string, string> = {}) {
+  /** Nobody has answered in full, and yet the daemon may have done what was asked of it. */
+  readonly unanswered: boolean;
+  constructor(
+    code: ApiErrorCode,
+    message: string,
+    { details = {}, unanswered = false }: { details?: Record<string, string>; unanswered?: boolean } = {},
+  ) {
     super(message);
     this.name = 'ApiError';
     this.code = code;
     this.details = details;
+    this.unanswered = unanswered;
   }
 }
 
@@ -110,7 +117,7 @@ export function connectApi(target: string): ApiClient {
       signal?.throwIfAborted();
       throw error instanceof ApiError ? error : noAnswer(error, target);
     }
-    throw new ApiError('not-running', 'the daemon has stopped');
+    throw new ApiError('not-running', 'the daemon has stopped', { unanswered: true });
   };
 
   return {
@@ -164,24 +171,29 @@ function answerOf(route: Route, text: string): unknown {
 function errorOf(text: string): ApiError {
   try {
     const { code, detail, details } = problemSchema.parse(JSON.parse(text));
-    return new ApiError(code, detail, details);
+    // What failed inside may be done all the same.
+    return new ApiError(code, detail, { details, unanswered: code === 'internal' });
   } catch {
     return notUnderstood();
   }
 }
 
 const notUnderstood = (): ApiError =>
-  new ApiError('internal', 'the daemon gave an answer that this command does not understand');
+  new ApiError('internal', 'the daemon gave an answer that this command does not understand', {
+    unanswered: true,
+  });
 
 /** Why nobody answered. */
 function noAnswer(error: unknown, target: string): ApiError {
   const { code } = error as { code?: unknown };
-  if (typeof code !== 'string') return new ApiError('internal', 'the daemon did not answer (unknown reason)');
+  if (typeof code !== 'string')
+    return new ApiError('internal', 'the daemon did not answer (unknown reason)', { unanswered: true });
   const gone = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED'];
   if (['ENOENT', 'ECONNREFUSED', ...gone].includes(code))
     return new ApiError(
       'not-running',
       onTcp(target) ? `nothing answers at ${target}` : 'the daemon is not running',
+      { unanswered: gone.includes(code) },
     );
   if (code === 'EACCES') return new ApiError('not-running', 'the daemon’s socket belongs to another user');
   if (/CERT|SIGNATURE|ALTNAME/.test(code))
@@ -189,5 +201,5 @@ function noAnswer(error: unknown, target: string): ApiError {
       'untrusted',
       `the certificate of ${target} is not trusted (${code}); name its authority's file in NODE_EXTRA_CA_CERTS`,
     );
-  return new ApiError('internal', `the daemon did not answer (${code})`);
+  return new ApiError('internal', `the daemon did not answer (${code})`, { unanswered: true });
 }

@@ -77,10 +77,14 @@ async function orHowToStart<T>(command: Command, result: Promise<T>): Promise<T>
     return await result;
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== 'not-running') throw error;
-    const given = command.getOptionValueSourceWithGlobals('home') === 'cli';
-    const where = given ? ` --home ${optionsOf(command).home}` : '';
-    throw new CommandError('not-running', `${error.message}; start it with: holdfast start${where}`);
+    throw new CommandError('not-running', `${error.message}; start it with: ${howToStart(command)}`);
   }
+}
+
+/** The command that starts the daemon which this one asks. */
+export function howToStart(command: Command): string {
+  const given = command.getOptionValueSourceWithGlobals('home') === 'cli';
+  return `holdfast start${given ? ` --home ${optionsOf(command).home}` : ''}`;
 }
 
 /** Lends a connection to the daemon of the home to `use`; null when none runs. */
@@ -111,11 +115,11 @@ async function lend<T>(target: string, use: (daemon: ApiClient) => Promise<T>): 
 }
 
 /** Aborts with `Stopped` and this line when the person interrupts the command, and when the time is over. */
-export function interruption(timeoutMs?: number, stopped = 'stopped'): AbortSignal {
+export function interruption(timeoutMs?: number, stopped: () => string = () => 'stopped'): AbortSignal {
   const controller = new AbortController();
   process.once('SIGINT', () => {
     if (process.stderr.isTTY) progress(''); // What follows is not to stand behind the terminal's own ^C.
-    controller.abort(new Stopped(stopped));
+    controller.abort(new Stopped(stopped()));
   });
   return timeoutMs === undefined
     ? controller.signal

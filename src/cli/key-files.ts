@@ -1,11 +1,18 @@
-/** The file of an operator's key, sealed with a passphrase. (A client's is `api/client-file.ts`.) */
+/** Key files that a passphrase seals: an operator's, and a client's (`api/client-file.ts`) unless it was made open. */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { newSigningKey, type SigningKey } from '../api/client-file.ts';
+import {
+  type ClientFile,
+  clientFileText,
+  newSigningKey,
+  readClientFile,
+  type SigningKey,
+} from '../api/client-file.ts';
 import { openWithPassphrase, sealWithPassphrase } from '../cipher/passphrase.ts';
 import { SealError } from '../cipher/seal-error.ts';
+import { ed25519FromSeed } from '../crypto/signature.ts';
 import { readPrivateFile } from '../node/home.ts';
-import { fromHex, hex } from '../protocol/codec.ts';
+import { fromHex, hex, sameBytes } from '../protocol/codec.ts';
 import { CommandError } from './terminal.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -25,20 +32,43 @@ function readKeyFile<T>(schema: z.ZodType<T>, file: string, what: string): T {
   }
 }
 
+/** `log2N`: passphrase work, lower only in tests. */
+async function sealSeed(seed: Uint8Array, passphrase: string, log2N: number | undefined): Promise<string> {
+  const work = log2N === undefined ? {} : { log2N };
+  const sealed = await sealWithPassphrase(passphrase, seed, new Uint8Array(randomBytes(32)), work);
+  return Buffer.from(sealed).toString('base64url');
+}
+
+/** Throws `CommandError`: `refused` for a wrong passphrase, `failed` for a seed of another key than the file says. */
+async function openSeed(
+  file: string,
+  { sealed, publicKey }: { sealed: string; publicKey: Uint8Array },
+  passphrase: string,
+): Promise<SigningKey> {
+  const seed = await openWithPassphrase(passphrase, new Uint8Array(Buffer.from(sealed, 'base64url'))).catch(
+    (error: unknown) => {
+      if (error instanceof SealError && error.code === 'not-authentic')
+        throw new CommandError(
+          'refused',
+          `the passphrase does not open ${file}; try again with the right one`,
+        );
+      throw error;
+    },
+  );
+  if (seed.length !== 32 || !sameBytes(ed25519FromSeed(seed).publicKey, publicKey))
+    throw new CommandError('failed', `${file} is damaged: its two halves are of different keys`);
+  return { publicKey, seed };
+}
+
 /** A new operator key: its public part, and the text of its file. `log2N`: passphrase work, lower only in tests. */
 export async function newOperatorKey(
   passphrase: string,
   log2N?: number,
 ): Promise<{ publicKey: Uint8Array; fileText: string }> {
   const { seed, publicKey } = newSigningKey();
-  const work = log2N === undefined ? {} : { log2N };
-  const sealed = await sealWithPassphrase(passphrase, seed, new Uint8Array(randomBytes(32)), work);
+  const sealed = await sealSeed(seed, passphrase, log2N);
   seed.fill(0);
-  const content = {
-    holdfast: 'operator-key',
-    publicKey: hex(publicKey),
-    sealed: Buffer.from(sealed).toString('base64url'),
-  };
+  const content = { holdfast: 'operator-key', publicKey: hex(publicKey), sealed };
   return { publicKey, fileText: `${JSON.stringify(content)}\n` };
 }
 
@@ -49,12 +79,30 @@ export const operatorPublicKey = (file: string): Uint8Array =>
 /** Opens an operator key. Throws `CommandError('refused')` for a wrong passphrase. */
 export async function openOperatorFile(file: string, passphrase: string): Promise<SigningKey> {
   const { publicKey, sealed } = readKeyFile(operatorFileSchema, file, 'an operator key');
-  try {
-    const seed = await openWithPassphrase(passphrase, new Uint8Array(Buffer.from(sealed, 'base64url')));
-    return { publicKey: fromHex(publicKey), seed };
-  } catch (error) {
-    if (error instanceof SealError && error.code === 'not-authentic')
-      throw new CommandError('refused', `the passphrase does not open ${file}; try again with the right one`);
-    throw error;
-  }
+  return openSeed(file, { publicKey: fromHex(publicKey), sealed }, passphrase);
+}
+
+/** A new client key: its public part, and the text of its file, sealed unless `passphrase` is null. */
+export async function newClientKey(client: {
+  name: string;
+  order: number;
+  passphrase: string | null;
+  log2N?: number | undefined;
+}): Promise<{ publicKey: Uint8Array; fileText: string }> {
+  const { name, order, passphrase, log2N } = client;
+  const { seed, publicKey } = newSigningKey();
+  const secret = passphrase === null ? { seed } : { sealed: await sealSeed(seed, passphrase, log2N) };
+  const fileText = clientFileText({ name, publicKey, order, secret });
+  seed.fill(0);
+  return { publicKey, fileText };
+}
+
+/** Opens a client key; `passphraseFor` is asked only for a sealed one. Throws `CommandError` and `HomeError`. */
+export async function openClientKey(
+  file: string,
+  passphraseFor: (file: string) => Promise<string>,
+): Promise<SigningKey> {
+  const { publicKey, secret }: ClientFile = readClientFile(file);
+  if ('seed' in secret) return { publicKey, seed: secret.seed };
+  return openSeed(file, { publicKey, sealed: secret.sealed }, await passphraseFor(file));
 }

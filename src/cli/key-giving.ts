@@ -1,31 +1,54 @@
 /**
- * Giving a group a key, made here or imported: this command is its dealer, from the order to the decision, and forgets
- * the key then (protocol §4 "Creation").
+ * Giving a group a key, made here or imported, and its first client with it: this command is the key's dealer, from the
+ * order to the decision, and forgets it then (protocol §4 "Creation").
  */
 import type { Command } from 'commander';
-import type { ApiClient } from '../api/client.ts';
+import { type ApiClient, ApiError } from '../api/client.ts';
 import type { SigningKey } from '../api/client-file.ts';
+import { bitLength } from '../crypto/integers.ts';
 import type { Primes } from '../crypto/key-creation.ts';
 import type { Home } from '../node/home.ts';
-import type { Order } from '../protocol/order.ts';
+import { hex, numberOf } from '../protocol/codec.ts';
+import { keyIdOf } from '../protocol/draft.ts';
+import type { Action, Order } from '../protocol/order.ts';
+import type { Packet } from '../protocol/packet.ts';
 import type { KeyUse, Value } from '../protocol/value.ts';
+import { type NewClientOptions, type PlannedClient, planClient, withNewClient } from './clients.ts';
 import { checkName, type GlobalOptions, withDaemon } from './context.ts';
+import { createdSince, type DoneAlready, listedSince } from './done-already.ts';
+import { HandingIn } from './handing-in.ts';
 import { KeyDealer } from './key-dealer.ts';
 import { type OperatorOptions, openOperators, wipe } from './operators.ts';
-import { checkEnoughOperators, makeOrder, tookEffect } from './orders.ts';
+import { checkEnoughOperators, makeOrder } from './orders.ts';
 import { CommandError, progress, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
-import { untilDone } from './waiting.ts';
 
-export interface GiveOptions extends OperatorOptions {
+export interface GiveOptions extends OperatorOptions, NewClientOptions {
   timeout?: number;
+  client?: string;
+}
+
+/** Adds the options for the key's first client. */
+export const withFirstClient = (command: Command): Command =>
+  withNewClient(
+    command.option(
+      '--client <name>',
+      "make the key's first client too, limited to it: its key goes to clients/NAME.key in the home",
+    ),
+  );
+
+interface Secret {
+  primes: Primes;
+  exponent: bigint;
 }
 
 export interface KeyToGive {
   name: string;
   use: KeyUse;
-  /** The secret key, made when it is clear that the group may have it; `home` is where the operator is. */
-  make: (home: Home) => Promise<{ primes: Primes; exponent: bigint }>;
+  /** The secret key where it is there already; else it is made when it is clear that the group may have it. */
+  secret: Secret | (() => Promise<Secret>);
+  /** Throws for a key that this group cannot have. */
+  check?: (secret: Secret, home: Home) => void;
   /** Added to what is reported: facts for --json, and lines for people. */
   report?: { facts: Record<string, unknown>; lines: readonly string[] };
 }
@@ -38,80 +61,202 @@ export async function giveKey(
 ): Promise<void> {
   await withDaemon(command, async (daemon, home) => {
     const chain = new VerifiedChain(home, daemon);
-    checkNewName(await chain.head(), key.name);
+    const head = await chain.head();
+    checkName('key', key.name);
+    if (typeof key.secret !== 'function') key.check?.(key.secret, home);
+    const rights = [{ key: key.name, operations: [key.use] }];
+    const client =
+      options.client === undefined ? null : planClient(head, home, { name: options.client, rights, options });
+    const already = await givenSince(head, daemon, key, client);
+    if (already !== null) return sayGiven(already.value, key, client, { ...options, already: true });
     checkEnoughOperators(home, options, '; all of them here, for only this command can deal the key');
     const keys = await openOperators(home, options);
-    const secret = await key.make(home);
-    const modulusBits = (secret.primes.p * secret.primes.q).toString(2).length;
-    const dealer = new KeyDealer({
-      genesis: home.genesis,
-      cluster: home.cluster,
-      cipher: home.readSettings().cipher,
-      head: await chain.head(),
-      key: { name: key.name, use: key.use, modulusBits, ...secret },
-    });
+    let gift: Gift | null = null;
     try {
-      const value = await dealUntilDecided({ chain, daemon, home, dealer, keys, timeoutMs: options.timeout });
-      const { epoch, threshold, roster } = value;
-      if (options.json) return sayJson({ name: key.name, bits: modulusBits, epoch, ...key.report?.facts });
-      say(`epoch ${epoch}: key ${key.name}, ${modulusBits} bits, shared ${threshold} of ${roster.length}`);
-      for (const line of key.report?.lines ?? []) say(line);
+      await client?.ask();
+      const secret = typeof key.secret === 'function' ? await key.secret() : key.secret;
+      key.check?.(secret, home);
+      gift = new Gift(
+        { command, chain, daemon, home, keys, client, timeoutMs: options.timeout },
+        key,
+        secret,
+        await chain.head(),
+      );
+      sayGiven(await gift.give(), key, client, { ...options, already: false });
+    } catch (error) {
+      if (gift?.sent !== true) client?.undo();
+      throw error;
     } finally {
-      dealer.forget();
+      gift?.forget();
       wipe(keys);
       progress('the dealer’s memory of the key is dropped; nothing of it was written to disk here');
     }
   });
 }
 
-function checkNewName(head: Value, name: string): void {
-  checkName('key', name);
-  if (head.keys.some((key) => key.name === name))
-    throw new CommandError('refused', `a key named ${name} exists already; choose another name`);
+/**
+ * Since when the group has this key, by an earlier try of the same command: known by its modulus where that is known here,
+ * and else by its client, whose key only that try can have left here, and which the same order listed. Throws
+ * `CommandError('refused')` when another key has the name.
+ */
+async function givenSince(
+  head: Value,
+  daemon: ApiClient,
+  { name, use, secret }: KeyToGive,
+  client: PlannedClient | null,
+): Promise<DoneAlready | null> {
+  const found = head.keys.find((one) => one.name === name);
+  if (found === undefined) return null;
+  const since = await createdSince(head, daemon, name, found.modulus);
+  if (since === null) return null;
+  const { epoch } = since.value;
+  const meant = typeof secret === 'function' ? null : secret.primes.p * secret.primes.q;
+  const withClient =
+    client?.listed === true && (await listedSince(head, daemon, client.name)).value.epoch === epoch;
+  const sameKey = meant === null ? withClient : meant === numberOf(found.modulus);
+  if (found.use === use && sameKey && (client === null || withClient)) return since;
+  throw new CommandError(
+    'refused',
+    `a key named ${name} exists already: to ${found.use} with, ${bitLength(numberOf(found.modulus))} bits, id ${hex(found.id).slice(0, 16)}…, made in epoch ${epoch}; choose another name, unless it is the one that an earlier try named by this id`,
+  );
 }
 
-/** Hands in the order and deals to whoever attends its plan, until a certified value has the key. */
-async function dealUntilDecided(options: {
+function sayGiven(
+  { epoch, threshold, roster, keys, clients }: Value,
+  { name, use, report }: KeyToGive,
+  client: PlannedClient | null,
+  { json, already }: { json: boolean; already: boolean },
+): void {
+  const key = keys.find((one) => one.name === name);
+  const bits = key === undefined ? 0 : bitLength(numberOf(key.modulus));
+  if (json) {
+    const made = client === null ? null : { name: client.name, file: client.file };
+    return sayJson({ name, bits, epoch, client: made, already, ...report?.facts });
+  }
+  const again = already ? '; this was done already' : '';
+  say(`epoch ${epoch}: key ${name}, ${bits} bits, shared ${threshold} of ${roster.length}${again}`);
+  for (const line of report?.lines ?? []) say(line);
+  if (client !== null) return say(client.words());
+  const served = clients.some(({ rights }) =>
+    rights.some((right) => (right.key === '*' || right.key === name) && right.operations.includes(use)),
+  );
+  if (!served)
+    progress(`no client may use it yet; list one with: holdfast client add NAME --key ${name} --may ${use}`);
+}
+
+interface Giving {
+  command: Command;
   chain: VerifiedChain;
   daemon: ApiClient;
   home: Home;
-  dealer: KeyDealer;
   keys: readonly SigningKey[];
+  client: PlannedClient | null;
   timeoutMs: number | undefined;
-}): Promise<Value> {
-  const { chain, daemon, home, dealer, keys, timeoutMs } = options;
-  let order: Order = makeOrder(home, await chain.head(), [dealer.action], keys);
-  await daemon.submitOrder(order);
-  let shown = '';
-  const step = async (): Promise<Value | null> => {
+}
+
+/** One key on its way to the group: its dealer, and the order that creates it and lists its client. */
+class Gift {
+  private readonly of: Giving;
+  private readonly dealer: KeyDealer;
+  private readonly handing: HandingIn;
+  private listing: Action[] = [];
+  /** Dealings that the daemon has not confirmed: it is given them again, the same ones, when it comes back. */
+  private due: Packet[] = [];
+  private shown = '';
+  /** The epoch in which the daemon refused the order, because another one with its number is pending. */
+  private blockedIn: number | null = null;
+
+  constructor(of: Giving, { name, use }: KeyToGive, secret: Secret, head: Value) {
+    this.of = of;
+    const { genesis, cluster } = of.home;
+    const modulusBits = bitLength(secret.primes.p * secret.primes.q);
+    this.dealer = new KeyDealer({
+      ...{ genesis, cluster, cipher: of.home.readSettings().cipher, head },
+      key: { name, use, modulusBits, ...secret },
+    });
+    const id = hex(keyIdOf(cluster, this.dealer.action)).slice(0, 16);
+    const note = `, by the id ${id}…; the key is dropped here, so where that id does not show, create the key again: that waits until the group has gone on without this order`;
+    this.handing = new HandingIn(this.orderOn(head), { ...of, note });
+  }
+
+  /** Whether the group may have it. */
+  get sent(): boolean {
+    return this.handing.sent;
+  }
+
+  forget(): void {
+    this.dealer.forget();
+  }
+
+  /** Hands in the order and deals to whoever attends its plan, until a certified value has the key. */
+  async give(): Promise<Value> {
+    await this.listClient();
+    return this.handing.wait(() => this.step(), {
+      timeoutMs: this.of.timeoutMs,
+      begins: null,
+      late: (missing) => `the group has not decided yet: ${this.shown || 'nobody attends'}${missing}`,
+    });
+  }
+
+  private orderOn(head: Value): Order {
+    return makeOrder(this.of.home, head, [this.dealer.action, ...this.listing], this.of.keys);
+  }
+
+  /** The client's key is on the disk, under the number of its order, before anybody else hears of it. */
+  private async listClient(): Promise<void> {
+    const { client, chain } = this.of;
     const head = await chain.head();
-    if (head.lastOrder >= order.body.sequence) {
-      if (tookEffect(order, head)) return head;
-      throw new CommandError(
-        'failed',
-        `another order with number ${order.body.sequence} was carried out instead; run this again`,
-      );
-    }
-    if (dealer.renew(head)) {
+    if (client !== null)
+      this.listing = [{ type: 'add-client', client: await client.make(head.lastOrder + 1) }];
+    this.handing.replace(this.orderOn(head));
+  }
+
+  private async step(): Promise<Value | null> {
+    const { chain, daemon } = this.of;
+    const decided = this.handing.sent ? await this.handing.decision() : null;
+    if (decided !== null) return decided;
+    const head = await chain.head();
+    if (this.dealer.renew(head)) {
       progress(`epoch ${head.epoch} was decided without the key; its shares are made and dealt anew`);
-      order = makeOrder(home, head, [dealer.action], keys); // in the place of the first, on a later value
-      await daemon.submitOrder(order);
+      this.due = [];
+      this.handing.replace(this.orderOn(head)); // In the place of the first, on a later value.
     }
+    if (!(await this.isHandedIn(head))) return null;
+    const order = this.handing.current;
     const view = await daemon.creation(order);
     // The daemon may have moved on between the two answers; the next event brings both together.
     if (view.head.value.epoch !== head.epoch) return null;
-    const { packets, attending, quorum } = dealer.dealings(head, view, order);
-    if (packets.length > 0) await daemon.submitDealings(packets);
+    const { packets, attending, quorum } = this.dealer.dealings(head, view, order);
+    this.due.push(...packets);
+    if (this.due.length > 0) await daemon.submitDealings(this.due);
+    this.due = [];
     const line = `${attending} of ${head.roster.length} attend, ${quorum} needed`;
-    if (line !== shown) progress(line);
-    shown = line;
+    if (line !== this.shown) progress(line);
+    this.shown = line;
     return null;
-  };
-  return untilDone(daemon, step, {
-    timeoutMs,
-    begins: `order ${order.body.sequence} is handed in; keep this command running until the group has decided`,
-    stopped: 'stopped; the key is dropped here, and the group has it only if holdfast key list shows it',
-    late: (missing) =>
-      `the group has not decided yet: ${shown || 'nobody attends'}${missing}; the key is dropped, create it again when more peers are up`,
-  });
+  }
+
+  /** False while another order has the number: an earlier try's, say, whose dealing never comes. */
+  private async isHandedIn({ epoch }: Value): Promise<boolean> {
+    if (this.blockedIn === epoch) return false;
+    if (this.blockedIn !== null) {
+      this.of.client?.undo(); // Made for an order of another number, and never handed in.
+      await this.listClient();
+    }
+    const { sequence } = this.handing.current.body;
+    try {
+      if (await this.handing.submit())
+        progress(`order ${sequence} is handed in; keep this command running until the group has decided`);
+      this.blockedIn = null;
+      return true;
+    } catch (error) {
+      if (this.handing.sent || !(error instanceof ApiError) || error.details.rule !== 'order-pending')
+        throw error;
+      progress(
+        `another order ${sequence} is pending; waiting until the group has carried it out, or goes on without it…`,
+      );
+      this.blockedIn = epoch;
+      return false;
+    }
+  }
 }

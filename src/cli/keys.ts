@@ -1,9 +1,6 @@
 /** What commands that use a key share: keys by name, how something is signed, and who is missing when nothing is. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { ApiClient, ApiError } from '../api/client.ts';
-import { openClientFile, type SigningKey } from '../api/client-file.ts';
 import type { HashName } from '../crypto/encoding.ts';
 import { EncodingError } from '../crypto/errors.ts';
 import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../crypto/public-key-formats.ts';
@@ -12,6 +9,7 @@ import { type KeyView, publicKeyOf } from '../node/views/view.ts';
 import { fromHex, hex } from '../protocol/codec.ts';
 import { keyIdOf } from '../protocol/draft.ts';
 import { limits } from '../protocol/limits.ts';
+import type { KeyUse } from '../protocol/value.ts';
 import { durationText, durationWithin, optionsOf } from './context.ts';
 import { CommandError, readInput } from './terminal.ts';
 
@@ -46,6 +44,18 @@ export async function findKey(daemon: ApiClient, cluster: Uint8Array, name: stri
       'refused',
       `what the daemon says of key ${name} does not fit its id; ask another peer`,
     );
+  return found;
+}
+
+/** The same, of a key that is for this operation. */
+export async function findKeyFor(
+  daemon: ApiClient,
+  cluster: Uint8Array,
+  name: string,
+  operation: KeyUse,
+): Promise<KeyView> {
+  const found = await findKey(daemon, cluster, name);
+  if (found.use !== operation) throw new CommandError('refused', `key ${name} is for ${found.use} only`);
   return found;
 }
 
@@ -92,21 +102,6 @@ export const timeoutOption = (): Option =>
   new Option('--timeout <time>', 'how long to wait for enough peers')
     .argParser(durationWithin(1, limits.useRequestLifetimeMs))
     .default(standardTimeoutMs, durationText(standardTimeoutMs));
-
-export const clientOption = (): Option =>
-  new Option('--client <file>', "client key (default: the home's clients/operator.key)");
-
-/** The client's key; its seed is the caller's to erase. Throws `CommandError` where there is none. */
-export function openClient(command: Command): SigningKey {
-  const { client, home } = optionsOf<{ client?: string }>(command);
-  const file = client ?? join(openHome(home).clientsDir, 'operator.key');
-  if (!existsSync(file))
-    throw new CommandError(
-      'failed',
-      `there is no client key ${file}; name one with --client FILE, or make one with: holdfast client add`,
-    );
-  return openClientFile(file);
-}
 
 /** The cluster that the home pins; of a daemon at `--api`, the one that it names: a key's id exists in one only. */
 export async function clusterOf(command: Command, daemon: ApiClient): Promise<Uint8Array> {

@@ -33,6 +33,10 @@ export async function waitingPeers(
   });
 }
 
+/** Whether somebody waits in the lobby under this name. */
+export const isAwaited = async (daemon: ApiClient, name: string): Promise<boolean> =>
+  (await daemon.peers()).some((peer) => peer.state === 'waiting' && !peer.self && peer.name === name);
+
 function checkedMember(peer: PeerView, home: Home): Newcomer {
   const epochKey = fromHex(peer.epochKey);
   const fingerprint = fingerprintOf({ cluster: home.cluster, peer: peer.peer, epochKey });

@@ -68,7 +68,7 @@ export const rightsInWords = ({ rights }: Pick<Client, 'rights'>): string =>
     )
     .join(', ');
 
-const rateInWords = (perMinute: number): string =>
+export const rateInWords = (perMinute: number): string =>
   perMinute === 0 ? 'no bound on its requests' : `${perMinute} requests a minute at each peer`;
 
 /** Numbers, from 1 in the order of the genesis, of those who signed. Throws `CommandError` for a false signature. */

@@ -5,11 +5,12 @@ import type { ApiClient } from '../api/client.ts';
 import type { SigningKey } from '../api/client-file.ts';
 import { orderText } from '../api/wire.ts';
 import { type Home, writePrivateFile } from '../node/home.ts';
-import { sameBytes } from '../protocol/codec.ts';
 import { type Action, hashOfOrder, type Order } from '../protocol/order.ts';
 import type { Member } from '../protocol/roster.ts';
 import { hashOfValue, type Value } from '../protocol/value.ts';
 import { duration, optionsOf, withDaemon } from './context.ts';
+import { DoneAlready } from './done-already.ts';
+import { HandingIn } from './handing-in.ts';
 import {
   type OperatorOptions,
   openOperators,
@@ -19,9 +20,8 @@ import {
   withOperator,
 } from './operators.ts';
 import { actionsInWords, factsOf, signaturesInWords } from './order-words.ts';
-import { CommandError, readInput, say, sayJson } from './terminal.ts';
+import { CommandError, progress, readInput, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
-import { untilDone } from './waiting.ts';
 
 export interface WaitOptions {
   wait: boolean;
@@ -69,32 +69,6 @@ export function memberNamed({ roster }: Value, name: string): Member {
   return member;
 }
 
-/** Whether `value` shows that every action of the order was carried out. */
-export const tookEffect = ({ body }: Order, value: Value): boolean =>
-  body.actions.every((action) => shows(value, action));
-
-function shows(value: Value, action: Action): boolean {
-  switch (action.type) {
-    case 'create-key':
-      return value.keys.some((key) => key.name === action.name && sameBytes(key.modulus, action.modulus));
-    case 'destroy-key':
-      return !value.keys.some((key) => key.name === action.name);
-    case 'admit':
-    case 'reinstate':
-      return value.roster.some((member) => member.peer === action.peer);
-    case 'evict':
-      return !value.roster.some((member) => member.index === action.index);
-    case 'force-evict':
-      return value.roster.every(({ index }) => action.remaining.includes(index));
-    case 'raise-threshold':
-      return value.threshold === action.threshold;
-    case 'add-client':
-      return value.clients.some((client) => sameBytes(client.publicKey, action.client.publicKey));
-    case 'remove-client':
-      return !value.clients.some((client) => client.name === action.name);
-  }
-}
-
 export const orderLine = (order: Order): string => `${z.encode(orderText, order)}\n`;
 
 export async function readOrderFile(file: string): Promise<Order> {
@@ -107,33 +81,6 @@ export async function readOrderFile(file: string): Promise<Order> {
 }
 export const writeOrderFile = (file: string, order: Order): void => writePrivateFile(file, orderLine(order));
 
-/** Waits until the group has decided on `order`; the value it took effect in. */
-function waitForOrder(
-  chain: VerifiedChain,
-  daemon: ApiClient,
-  order: Order,
-  timeoutMs: number | undefined,
-): Promise<Value> {
-  const { sequence } = order.body;
-  const carriedOut = async (): Promise<Value | null> => {
-    const head = await chain.head();
-    if (head.lastOrder < sequence) return null;
-    if (!tookEffect(order, head))
-      throw new CommandError(
-        'failed',
-        `another order with number ${sequence} was carried out instead; run this again`,
-      );
-    return head;
-  };
-  const stays = `order ${sequence} stays handed in, and is carried out when enough members take part; see holdfast status`;
-  return untilDone(daemon, carriedOut, {
-    timeoutMs,
-    begins: 'waiting for the group to carry it out (stopping this command does not stop it)…',
-    stopped: `stopped waiting; ${stays}`,
-    late: (missing) => `the group has not carried it out yet${missing}; ${stays}`,
-  });
-}
-
 /** Throws `CommandError` when too few operators sign here and nothing lets others sign. */
 export function checkEnoughOperators(home: Home, options: OperatorOptions, otherwise: string): void {
   const { operatorsNeeded, operators } = home.genesis;
@@ -144,13 +91,19 @@ export function checkEnoughOperators(home: Home, options: OperatorOptions, other
     );
 }
 
-/**
- * The whole of a command that is one order, whatever it names: sign, hand in, wait, say so. When `decide` gives a function,
- * that is called once the operators' keys are open: what it makes is not left behind by a wrong passphrase.
- */
+export interface Planned {
+  /** Called once the operators' keys are open: what it makes is not left behind by a wrong passphrase. */
+  make: () => Promise<Action[]>;
+  /** Called when the order can never take effect. */
+  undo: () => void;
+}
+
+export type Decided = Action[] | Planned | DoneAlready;
+
+/** The whole of a command that is one order, whatever it names: sign, hand in, wait, say so. */
 export async function runOrder(
   command: Command,
-  decide: (head: Value, daemon: ApiClient, home: Home) => Promise<Action[] | (() => Action[])>,
+  decide: (head: Value, daemon: ApiClient, home: Home) => Promise<Decided>,
   done: (value: Value, home: Home, daemon: ApiClient) => string | Promise<string>,
 ): Promise<void> {
   const options = optionsOf<OrderOptions>(command);
@@ -165,13 +118,25 @@ export async function runOrder(
     const chain = new VerifiedChain(home, daemon);
     const head = await chain.head();
     const decided = await decide(head, daemon, home);
+    if (decided instanceof DoneAlready)
+      return sayDoneAlready(decided, options.json, await done(decided.value, home, daemon));
+    const { make, undo }: Planned = Array.isArray(decided)
+      ? { make: async () => decided, undo: () => {} }
+      : decided;
     const keys = await openOperators(home, options);
-    const actions = typeof decided === 'function' ? decided() : decided;
-    const order = makeOrder(home, head, actions, keys);
-    wipe(keys);
-    if (options.orderFile !== undefined)
-      return keepForOthers(options.orderFile, order, home, head, options.json);
-    await handIn(order, chain, daemon, options, (value) => done(value, home, daemon));
+    let handing: HandingIn | null = null;
+    try {
+      const order = makeOrder(home, head, await make(), keys);
+      if (options.orderFile !== undefined)
+        return keepForOthers(options.orderFile, order, home, head, options.json);
+      handing = new HandingIn(order, { command, chain, daemon });
+      await handIn(handing, options, (value) => done(value, home, daemon));
+    } catch (error) {
+      if (handing?.sent !== true) undo();
+      throw error;
+    } finally {
+      wipe(keys);
+    }
   });
 }
 
@@ -182,22 +147,36 @@ function keepForOthers(file: string, order: Order, home: Home, head: Value, json
   else say(`${file}: ${actionsInWords(facts)}\norder ${facts.sequence}, ${signaturesInWords(facts)}`);
 }
 
+/** What a command says when the group has done it before. */
+export function sayDoneAlready({ value }: DoneAlready, json: boolean, words: string): void {
+  if (json) sayJson({ order: null, decided: true, epoch: value.epoch, already: true });
+  else say(`epoch ${value.epoch}: ${words}; this was done already`);
+}
+
 /** Hands an order in and, unless told otherwise, waits until it is carried out. */
 export async function handIn(
-  order: Order,
-  chain: VerifiedChain,
-  daemon: ApiClient,
-  options: WaitOptions & { json: boolean },
+  handing: HandingIn,
+  { wait, timeout, json }: WaitOptions & { json: boolean },
   done: (value: Value) => string | Promise<string>,
 ): Promise<void> {
-  const { sequence } = order.body;
-  await daemon.submitOrder(order);
-  if (!options.wait) {
-    if (options.json) sayJson({ order: sequence, decided: false });
+  const { sequence } = handing.current.body;
+  const carriedOut = async (): Promise<Value | 'handed in' | null> => {
+    const value = handing.sent ? await handing.decision() : null;
+    if (value !== null) return value;
+    if ((await handing.submit()) && wait)
+      progress('waiting for the group to carry it out (stopping this command does not stop it)…');
+    return wait ? handing.decision() : 'handed in';
+  };
+  const value = await handing.wait(carriedOut, {
+    timeoutMs: timeout,
+    begins: null,
+    late: (missing) => `the group has not carried it out yet${missing}`,
+  });
+  if (value === 'handed in') {
+    if (json) sayJson({ order: sequence, decided: false });
     else say(`order ${sequence} is handed in; see holdfast status`);
     return;
   }
-  const value = await waitForOrder(chain, daemon, order, options.timeout);
-  if (options.json) sayJson({ order: sequence, decided: true, epoch: value.epoch });
-  else say(`epoch ${value.epoch}: ${await done(value)}`);
+  if (json) return sayJson({ order: sequence, decided: true, epoch: value.epoch, already: false });
+  say(`epoch ${value.epoch}: ${await handing.afterwards(value, async () => done(value))}`);
 }

@@ -223,7 +223,7 @@ const apiOutcomes: Partial<Record<ApiError['code'], Outcome>> = {
 };
 
 /** What a person is told about an error, and the exit code; null for a bug. */
-function explain(error: unknown): { line: string; outcome: Outcome } | null {
+export function explain(error: unknown): { line: string; outcome: Outcome } | null {
   if (error instanceof CommandError) return { line: error.message, outcome: error.outcome };
   if (error instanceof ApiError) {
     const next = error.code === 'not-running' ? '; start it with: holdfast start' : named(error.details);

@@ -25,13 +25,13 @@ export class Client {
     this.ids = ids;
   }
 
-  /** The operator's client, which the first peer's home holds, for the key of this name. */
+  /** The client that was made with the key of this name. */
   static async of(lab: Lab, keyName: string): Promise<Client> {
     const [first = ''] = lab.names;
     const pem = (await lab.must(first, ['key', 'public', keyName])).toString('utf8');
     const id = (await lab.api(first).keys()).find(({ name }) => name === keyName)?.id ?? '';
     const { cluster } = await lab.api(first).status();
-    const key = openClientFile(join(lab.peer(first).home, 'clients', 'operator.key'));
+    const key = openClientFile(lab.clientFile(keyName));
     return new Client(lab, pem, key, { key: fromHex(id), cluster: fromHex(cluster) });
   }
 

@@ -229,10 +229,10 @@ export class Lab {
     return join(this.dir, peerName(0), 'operator.key');
   }
 
-  /** Creates a key; `source`: ready-made primes, or bits to search for. */
+  /** Creates a key, and its client of the same name; `source`: ready-made primes, or bits to search for. */
   async createKey(name: string, source: SafePrimes | number): Promise<void> {
     const [first = ''] = this.names;
-    const args = ['key', 'create', name, '--use', 'sign'];
+    const args = ['key', 'create', name, '--use', 'sign', ...clientArguments(name)];
     if (typeof source === 'number') {
       await this.must(first, [...args, '--bits', String(source)]);
       return;
@@ -246,15 +246,19 @@ export class Lab {
     }
   }
 
-  /** A raw signature of `data`, asked for at `name` as the operator's client, on however busy a machine. */
+  /** The file of the client that was made with a key. */
+  clientFile(key: string): string {
+    return join(this.dir, peerName(0), 'clients', `${key}.key`);
+  }
+
+  /** A raw signature of `data`, asked for at `name` as the key's client, on however busy a machine. */
   async sign(
     name: string,
     key: string,
     data: string | Uint8Array,
     args: readonly string[] = [],
   ): Promise<Buffer> {
-    const [first = ''] = this.names;
-    const client = join(this.dir, first, 'clients', 'operator.key');
+    const client = this.clientFile(key);
     return this.must(name, ['sign', '--key', key, '--client', client, '--timeout', '1m', ...args], data);
   }
 
@@ -344,6 +348,15 @@ export class Lab {
     ];
   }
 }
+
+/** A lab's clients sign unattended, and without pause. */
+export const clientArguments = (name: string): string[] => [
+  '--client',
+  name,
+  '--open',
+  '--rate',
+  '100000/min',
+];
 
 /** a, b, …, z, a1, b1, … */
 const peerName = (at: number): string =>

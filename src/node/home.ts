@@ -9,7 +9,7 @@
  *     first-epoch-key     seed of the first epoch key, until the daemon has it in its store
  *     store/              the sealed store
  *     audit/              what this peer did, and for whom, as hash-chained lines
- *     clients/NAME.key    client keys
+ *     clients/NAME.key    client keys, each sealed with a passphrase unless it was made open
  *     operator.key        the operator's key, sealed with a passphrase (of the first peer, unless kept elsewhere)
  *     seen-chain          newest value that the operator's commands have checked
  *     api.sock            where the daemon answers while it runs
@@ -231,6 +231,7 @@ export function writePrivateFile(path: string, content: string | Uint8Array): vo
     throw new HomeError('unreadable', `${path} cannot be written (${code})`);
   }
   writeAndClose(handle, typeof content === 'string' ? Buffer.from(content) : content);
+  syncFolder(dirname(path));
 }
 
 /** Replaces a private file at once: a reader sees the old content or the new. */
@@ -239,6 +240,17 @@ export function replacePrivateFile(path: string, content: Uint8Array): void {
   rmSync(temporary, { force: true });
   writePrivateFile(temporary, content);
   renameSync(temporary, path);
+  syncFolder(dirname(path));
+}
+
+/** A new name in a folder is on the disk only when the folder is. */
+function syncFolder(dir: string): void {
+  const handle = openSync(dir, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** Reads a file that only its owner may read. Throws `HomeError`: `no-file`, `permissions`, `unreadable`. */

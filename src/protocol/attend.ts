@@ -211,7 +211,7 @@ export function checkFits(view: View, order: Order): void {
     ancestorEpoch <= held.body.ancestorEpoch
   )
     throw new ProtocolError(
-      'bad-order',
+      'order-pending',
       `another order ${sequence} is pending; wait until it is carried out`,
     );
   checkFollows(view, before, order);

@@ -10,6 +10,8 @@ export type ProtocolErrorCode =
   | 'bad-signature'
   | 'bad-plan'
   | 'bad-order'
+  /** Another order with its number is pending. */
+  | 'order-pending'
   | 'bad-dealing'
   | 'bad-have'
   | 'bad-proposal'

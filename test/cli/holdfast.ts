@@ -1,19 +1,29 @@
 /** Runs the real command line against homes in a temporary folder and a group in memory. */
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
-import { type CommandOptions, type CommandResult, runCommand } from '../../src/lab/command.ts';
+import { type CommandOptions, type CommandResult, compileCache, runCommand } from '../../src/lab/command.ts';
 import { openHome } from '../../src/node/home.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { FakeGroup } from './fake-group.ts';
 
 export const passphrase = 'correct horse';
 
+export interface ManyResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
 export class Bench {
   readonly dir = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
   readonly credentials = this.path('credentials');
   private server: ApiServer | null = null;
+  private group: FakeGroup | null = null;
 
   constructor() {
     mkdirSync(this.credentials);
@@ -36,6 +46,18 @@ export class Bench {
     return stdout.toString('utf8');
   }
 
+  /** Runs commands one after the other in one process, which saves half a second for each. */
+  async runMany(commands: ReadonlyArray<readonly string[]>): Promise<ManyResult[]> {
+    const program = fileURLToPath(new URL('./many-commands.ts', import.meta.url));
+    const own = { HOLDFAST_HOME: this.path('A'), CREDENTIALS_DIRECTORY: this.credentials };
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
+      env: { ...process.env, ...compileCache, NO_COLOR: '1', ...own },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.stdin.end(JSON.stringify(commands));
+    return JSON.parse(await text(child.stdout));
+  }
+
   /** A new cluster whose first peer has its home in A; what is said about it. */
   async init(args: readonly string[] = []): Promise<{ stdout: string; stderr: string }> {
     const listen = '/ip4/127.0.0.1/tcp/0';
@@ -49,9 +71,16 @@ export class Bench {
   /** Serves a group in memory as the daemon of home A. */
   async serve(newcomers: readonly string[]): Promise<FakeGroup> {
     const home = openHome(this.path('A'));
-    const group = await FakeGroup.create(home, newcomers);
-    this.server = await serveApi({ daemon: group, socketFile: home.socketFile, log: silentLog });
-    return group;
+    this.group = await FakeGroup.create(home, newcomers);
+    await this.serveAgain();
+    return this.group;
+  }
+
+  /** The daemon is back after `stopServing`. */
+  async serveAgain(): Promise<void> {
+    if (this.group === null) throw new Error('nothing was served before');
+    const { socketFile } = this.group.home;
+    this.server = await serveApi({ daemon: this.group, socketFile, log: silentLog });
   }
 
   async stopServing(): Promise<void> {

@@ -1,13 +1,10 @@
 /** With `--json` every command that reports says one document, whatever it says to people. */
-import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compileCache, spawnCommand } from '../../src/lab/command.ts';
+import { spawnCommand } from '../../src/lab/command.ts';
 import type { FakeGroup } from './fake-group.ts';
-import { Bench } from './holdfast.ts';
+import { Bench, type ManyResult } from './holdfast.ts';
 
 const fixture = JSON.parse(
   readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
@@ -23,15 +20,9 @@ describe('with --json', () => {
   async function documents(
     commands: ReadonlyArray<{ words: string[]; codes?: number[] }>,
   ): Promise<unknown[]> {
-    const program = fileURLToPath(new URL('./many-commands.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
-      env: { ...process.env, ...compileCache, NO_COLOR: '1', ...env },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    child.stdin.end(JSON.stringify(commands.map(({ words }) => [...words, '--json'])));
-    const results = JSON.parse(await text(child.stdout));
+    const results = await bench.runMany(commands.map(({ words }) => [...words, '--json']));
     return commands.map(({ words, codes = [0] }, index) => {
-      const { code, stdout, stderr } = results[index];
+      const { code, stdout, stderr } = results[index] as ManyResult;
       expect(codes, `${words.join(' ')}: ${stderr}`).toContain(code);
       try {
         return JSON.parse(stdout);
@@ -54,14 +45,18 @@ describe('with --json', () => {
 
   it('each command is one document', async () => {
     const confirmed = ['b', 'c'].map((name) => group.fingerprint(name));
-    const create = ['key', 'create', 'ca', '--use', 'sign', '--primes-file', at('primes')];
+    const primes = ['--primes-file', at('primes')];
+    const create = ['key', 'create', 'ca', '--use', 'sign', ...primes, '--client', 'web', '--open'];
     const [founded, created, signed] = await documents([
       { words: ['admit', 'b', 'c', '--yes', ...confirmed] },
       { words: create },
       { words: ['sign', '--key', 'ca', at('message')] },
     ]);
     expect(founded).toMatchObject({ epoch: 0, members: ['a', 'b', 'c'] });
-    expect(created).toMatchObject({ name: 'ca', bits: 2048, epoch: 1 });
+    expect(created).toMatchObject({
+      ...{ name: 'ca', bits: 2048, epoch: 1, already: false },
+      client: { name: 'web', file: at('A/clients/web.key') },
+    });
     expect(signed).toMatchObject({ scheme: 'pkcs1', hash: 'sha256', epoch: 1, signers: ['a', 'b'] });
     const { signature } = signed as { signature: string };
     writeFileSync(at('sig'), Buffer.from(signature, 'base64'));
@@ -77,7 +72,7 @@ describe('with --json', () => {
       [['epochs', '1'], { epoch: 1 }],
       [['key', 'list'], { keys: [{ name: 'ca' }] }],
       [['key', 'public', 'ca'], { name: 'ca', bits: 2048, jwk: { kty: 'RSA' }, pem: expect.any(String) }],
-      [['client', 'list'], { clients: [{ name: 'operator' }] }],
+      [['client', 'list'], { clients: [{ name: 'web' }] }],
       [['client', 'sign-request', '--key', 'ca', at('message')], { request: expect.anything() }],
       [[...verify, at('sig'), at('message')], { valid: true }],
       [[...verify, at('primes'), at('message')], { valid: false }, [3]],
@@ -88,7 +83,7 @@ describe('with --json', () => {
       // What it finds on this machine, a swap file say, is not the test's.
       [['doctor'], { healthy: expect.any(Boolean), problems: expect.any(Array) }, [0, 1]],
       [['lab', 'run'], { scenarios: expect.arrayContaining([expect.objectContaining({ name: 'liar' })]) }],
-      [['client', 'remove', 'operator', '--order-file', at('order')], { file: at('order') }],
+      [['client', 'remove', 'web', '--order-file', at('order')], { file: at('order') }],
       [['order', 'sign', at('order'), '--yes'], { file: at('order') }],
       [['order', 'submit', at('order')], { decided: true, epoch: 2 }],
       [['evict', 'c', '--no-wait'], { decided: false }],

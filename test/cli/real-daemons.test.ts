@@ -36,7 +36,7 @@ describe('real daemons in their own processes', () => {
   it('a client generated from the OpenAPI document signs over TCP, once for a repeated request, and hands in an order', async () => {
     const log = readFileSync(lab.peer('b').logFile, 'utf8');
     const url = /the API listens on (http:\S+)/.exec(log)?.[1] as string;
-    const args = ['client', 'add', 'build', '--key', 'ca', '--may', 'sign', '--rate', '1/min'];
+    const args = ['client', 'add', 'build', '--key', 'ca', '--may', 'sign', '--rate', '1/min', '--open'];
     await lab.must('a', args);
     const client = join(lab.peer('a').home, 'clients', 'build.key');
     const request = async (of: string) => {

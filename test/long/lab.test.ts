@@ -55,9 +55,9 @@ const untilStatus = async (name: string, check: (status: StatusView) => boolean)
 const untilConnected = (name: string, others: readonly string[]): Promise<void> =>
   untilStatus(name, ({ connected }) => [...connected].sort().join() === [...others].sort().join());
 
-/** A signature of the operator's client, asked for at a peer. */
+/** A signature of the key's client, asked for at a peer. */
 async function sign(name: string): Promise<string> {
-  const words = ['sign', '--key', 'ca', '--client', join(dir, 'a', 'clients', 'operator.key')];
+  const words = ['sign', '--key', 'ca', '--client', join(dir, 'a', 'clients', 'ca.key')];
   const { code, stdout, stderr } = await holdfast(words, { HOLDFAST_HOME: join(dir, name) });
   expect(code, stderr).toBe(0);
   return stdout.toString('hex');

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openClientFile } from '../../src/api/client-file.ts';
-import { openOperatorFile } from '../../src/cli/key-files.ts';
+import { openClientKey, openOperatorFile } from '../../src/cli/key-files.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { fromHex } from '../../src/protocol/codec.ts';
@@ -116,8 +116,24 @@ it('no secret of a whole run is in anything that it let out', async () => {
   secrets.text('passphrase', lab.passphrase);
   const operatorFile = join(lab.peer('a').home, 'operator.key');
   secrets.bytes('operator key', 'a', (await openOperatorFile(operatorFile, lab.passphrase)).seed);
-  const clientFile = join(lab.peer('a').home, 'clients', 'operator.key');
-  secrets.bytes('client key', 'the operator', openClientFile(clientFile).seed);
+  const uses = ['--key', '*', '--may', 'sign,decrypt', '--open'];
+  await holdfast('a', ['client', 'add', 'program', ...uses]);
+  const clientFile = join(lab.peer('a').home, 'clients', 'program.key');
+  secrets.bytes('client key', 'program', openClientFile(clientFile).seed);
+  // A sealed one lets out neither its seed nor its passphrase.
+  const clientPassphrase = randomBytes(16).toString('hex');
+  secrets.text('passphrase of a client', clientPassphrase);
+  const seals = join(lab.dir, 'client-passphrase');
+  writeFileSync(seals, clientPassphrase, { mode: 0o600 });
+  const sealing = ['--key', 'ca', '--may', 'sign', '--client-passphrase-file', seals];
+  await holdfast('a', ['client', 'add', 'sealed', ...sealing]);
+  const sealed = join(lab.peer('a').home, 'clients', 'sealed.key');
+  secrets.bytes('client key', 'sealed', (await openClientKey(sealed, async () => clientPassphrase)).seed);
+  await holdfast(
+    'b',
+    ['sign', '--key', 'ca', '--client', sealed, '--client-passphrase-file', seals],
+    'message',
+  );
 
   // A key that was somewhere else before.
   const pemPassphrase = randomBytes(16).toString('hex');
@@ -150,7 +166,7 @@ it('no secret of a whole run is in anything that it let out', async () => {
   await holdfast('a', ['sign', '--key', 'vault', ...client], 'message');
   await holdfast('a', ['sign', '--key', 'nothing', ...client], 'message');
   await holdfast('a', ['decrypt', '--key', 'vault', ...client], Buffer.alloc(256, 1));
-  await holdfast('a', ['client', 'add', 'reader', '--key', 'vault', '--may', 'decrypt']);
+  await holdfast('a', ['client', 'add', 'reader', '--key', 'vault', '--may', 'decrypt', '--open']);
   const reader = join(lab.peer('a').home, 'clients', 'reader.key');
   secrets.bytes('client key', 'reader', openClientFile(reader).seed);
   await holdfast('b', ['sign', '--key', 'ca', '--client', reader], 'message');
@@ -165,7 +181,7 @@ it('no secret of a whole run is in anything that it let out', async () => {
   const asking = ['client', 'sign-request', '--key', 'vault', '--decrypt', oneTimeFile, ...client];
   const made = await holdfast('b', asking, second.ciphertext);
   const saved: { secretKey: string } = JSON.parse(readFileSync(oneTimeFile, 'utf8'));
-  secrets.bytes('one-time key of a decryption', 'the operator', fromHex(saved.secretKey));
+  secrets.bytes('one-time key of a decryption', 'program', fromHex(saved.secretKey));
   const answer = await asked('c', 'decrypt', made.stdout);
   expect(await plaintextOf('b', ['client', 'open', '--secret', oneTimeFile], answer)).toEqual(second.plain);
 

@@ -3,7 +3,6 @@
  * member, and with none, flood them in every way that the network layer knows of.
  */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Connection } from '@libp2p/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openClientFile } from '../../src/api/client-file.ts';
@@ -63,7 +62,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
 
   /** Rightly signed, but not for what this group has. */
   const foreignRequests = () => {
-    const { seed } = openClientFile(join(lab.peer('a').home, 'clients', 'operator.key'));
+    const { seed } = openClientFile(lab.clientFile('ca'));
     const { body } = client.request(message);
     const other = new Uint8Array(randomBytes(32));
     return {

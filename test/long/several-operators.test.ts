@@ -57,7 +57,7 @@ test('operators found a cluster, give it a key, and list a client with an order 
 
     const order = join(dir, 'order');
     const key = join(dir, 'ci.key');
-    const add = ['client', 'add', 'ci', '--key', 'ca', '--may', 'sign', '--out', key];
+    const add = ['client', 'add', 'ci', '--key', 'ca', '--may', 'sign', '--open', '--out', key];
     await must(a, [...add, '--order-file', order, ...as(x)]);
     const early = await runCommand(['order', 'submit', order], { env: { HOLDFAST_HOME: c.home } });
     expect([early.code, early.stderr]).toEqual([3, expect.stringContaining('holdfast order sign')]);
@@ -65,8 +65,7 @@ test('operators found a cluster, give it a key, and list a client with an order 
       '2 of 2 needed',
     );
     expect((await must(c, ['order', 'submit', order])).toString()).toContain('carried out: list client ci');
-    const again = await runCommand(['order', 'submit', order], { env: { HOLDFAST_HOME: a.home } });
-    expect([again.code, again.stderr]).toEqual([3, expect.stringContaining('was used already')]);
+    expect((await must(a, ['order', 'submit', order])).toString()).toContain('this was done already');
 
     const signed = await must(c, ['sign', '--key', 'ca', '--client', key, '--timeout', '60s'], 'message');
     expect(signed).toHaveLength(256);

@@ -4,17 +4,22 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newSigningKey, openClientFile } from '../../src/api/client-file.ts';
+import { clientFileText, newSigningKey, openClientFile } from '../../src/api/client-file.ts';
 import { SealError } from '../../src/cipher/seal-error.ts';
 import { Decryption } from '../../src/cli/decryption.ts';
-import { newOperatorKey, openOperatorFile, operatorPublicKey } from '../../src/cli/key-files.ts';
+import {
+  newClientKey,
+  newOperatorKey,
+  openClientKey,
+  openOperatorFile,
+  operatorPublicKey,
+} from '../../src/cli/key-files.ts';
 import { orderLine, readOrderFile } from '../../src/cli/orders.ts';
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { CommandError } from '../../src/cli/terminal.ts';
 import { emptyHead, nextLine, parseLine } from '../../src/node/audit/entry.ts';
 import { HomeError } from '../../src/node/home.ts';
 import { parseSettings, SettingsError, settingsText } from '../../src/node/settings.ts';
-import { hex } from '../../src/protocol/codec.ts';
 import type { Tally } from './fuzzing.ts';
 import { Mutator } from './mutations.ts';
 
@@ -32,6 +37,7 @@ interface Reader {
 async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader[]> {
   const client = newSigningKey();
   const { fileText } = await newOperatorKey(passphrase, 10);
+  const sealedClient = await newClientKey({ name: 'ci', order: 1, passphrase, log2N: 10 });
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = (secret: object): string =>
     privateKey.export({ type: 'pkcs8', format: 'pem', ...secret }).toString();
@@ -51,9 +57,20 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
     { where: 'settings', text: settingsText({ name: 'a' }), read: (_, text) => parseSettings(text), part: 1 },
     {
       where: 'client keys',
-      text: JSON.stringify({ holdfast: 'client-key', name: 'ci', seed: hex(client.seed) }),
+      text: clientFileText({
+        name: 'ci',
+        publicKey: client.publicKey,
+        order: 1,
+        secret: { seed: client.seed },
+      }),
       read: openClientFile,
       part: 1,
+    },
+    {
+      where: 'sealed client keys',
+      text: sealedClient.fileText,
+      read: (file) => openClientKey(file, async () => passphrase),
+      part: 0.1,
     },
     { where: 'operator keys, unopened', text: fileText, read: operatorPublicKey, part: 1 },
     {

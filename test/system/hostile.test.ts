@@ -48,10 +48,24 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     await lab.createKey('ca', readyPrimes(2048));
     older = await stealHome(lab, 'e');
     await lab.must('a', ['key', 'create', 'vault', '--use', 'decrypt', ...primesFile(lab)]);
+    await lab.must('a', ['client', 'add', 'operator', '--key', '*', '--may', 'sign,decrypt', '--open']);
     await lab.must('a', [
-      ...['client', 'add', 'slow', '--key', 'ca', '--may', 'sign', '--scheme', 'pkcs1', '--rate', '2/min'],
+      ...[
+        'client',
+        'add',
+        'slow',
+        '--key',
+        'ca',
+        '--may',
+        'sign',
+        '--scheme',
+        'pkcs1',
+        '--rate',
+        '2/min',
+        '--open',
+      ],
     ]);
-    await lab.untilEpoch(3);
+    await lab.untilEpoch(4);
     // With two frozen a change stands still, and its one-time keys lie in the home.
     const frozen = ['c', 'd'];
     frozen.forEach(lab.pause);
@@ -61,7 +75,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
       return thiefs.kinds.has('one-time sealing key') ? true : null;
     });
     frozen.forEach(lab.resume);
-    await lab.untilEpoch(4);
+    await lab.untilEpoch(5);
     await thiefs.peer(lab, 'e');
     client = await Client.of(lab, 'ca');
     const keyOf = (name: string) => openClientFile(join(lab.peer('a').home, 'clients', `${name}.key`));

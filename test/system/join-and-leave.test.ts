@@ -241,7 +241,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     const refusal = async (args: readonly string[], line: RegExp): Promise<void> => {
       expect(await outcome(args)).toEqual({ code: 3, lines: [expect.stringMatching(line)] });
     };
-    const addClient = ['client', 'add', 'other', '--key', 'ca', '--may', 'sign'];
+    const addClient = ['client', 'add', 'other', '--key', 'ca', '--may', 'sign', '--open'];
     const used = join(lab.dir, 'order');
     await lab.must('a', [...addClient, '--order-file', used]);
     await lab.must('a', ['order', 'submit', used]);

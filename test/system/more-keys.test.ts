@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Lab } from '../../src/lab/lab.ts';
+import { clientArguments, Lab } from '../../src/lab/lab.ts';
 import { fromHex } from '../../src/protocol/codec.ts';
 import { readyPrimes, refresh, stolenShares, untilProblem } from './support.ts';
 
@@ -19,7 +19,7 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
     if (content !== undefined) writeFileSync(path, content, { mode: 0o600 });
     return path;
   };
-  const client = (): string => join(lab.dir, 'a', 'clients', 'operator.key');
+  const client = (): string => lab.clientFile('vault');
   const decrypt = (name: string, key = 'vault') =>
     lab.run(name, [
       ...['decrypt', '--key', key, '--label', 'tape', '--client', client(), '--timeout', '1m', ciphertext],
@@ -34,7 +34,8 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
       settings: { dealingWindowMs: 500 },
     });
     const primes = file('vault.primes', JSON.stringify(readyPrimes(2048)));
-    await lab.must('a', ['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', primes]);
+    const creating = ['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', primes];
+    await lab.must('a', [...creating, ...clientArguments('vault')]);
     const pem = file('vault.pem', await lab.must('b', ['key', 'public', 'vault']));
     ciphertext = file('ciphertext');
     const padding = ['rsa_padding_mode:oaep', 'rsa_oaep_md:sha256', 'rsa_oaep_label:74617065'];
@@ -68,7 +69,7 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
       stdio: 'ignore',
     });
     const unlock = ['--pem', original, '--pem-passphrase-file', file('passphrase', 'rosebud\n')];
-    await lab.must('a', ['key', 'import', 'old', '--use', 'sign', ...unlock]);
+    await lab.must('a', ['key', 'import', 'old', '--use', 'sign', ...unlock, ...clientArguments('old')]);
     const args = ['dgst', '-sha256', '-sign', original, '-passin', 'pass:rosebud', file('message', message)];
     const expected = execFileSync('openssl', args);
     expect((await lab.sign('b', 'old', message)).equals(expected)).toBe(true);

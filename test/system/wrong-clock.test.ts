@@ -1,5 +1,4 @@
 /** §8: expiry needs clocks that agree; one that is wrong by minutes is named, and so is every refusal that it causes. */
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../../src/lab/command.ts';
 import { Lab } from '../../src/lab/lab.ts';
@@ -37,8 +36,7 @@ test(
 test(
   'a request is refused where a clock is wrong, and the refusal says so; elsewhere signing goes on',
   async () => {
-    const client = join(lab.peer('a').home, 'clients', 'operator.key');
-    const sign = ['sign', '--key', 'ca', '--client', client];
+    const sign = ['sign', '--key', 'ca', '--client', lab.clientFile('ca')];
     const { code, stderr } = await lab.run('c', sign, 'text');
     expect([code, stderr]).toEqual([
       3,

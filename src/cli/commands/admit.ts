@@ -1,18 +1,16 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import type { ApiClient } from '../../api/client.ts';
-import { openClientFile } from '../../api/client-file.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Home } from '../../node/home.ts';
 import { identityFromBytes, peerIdOf } from '../../node/network/identity.ts';
 import { foundingLink, foundingValue } from '../../protocol/create.ts';
 import { explainChoice } from '../../protocol/roster.ts';
-import { type Client, hashOfValue } from '../../protocol/value.ts';
+import { hashOfValue, type Value } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
-import { confirmAll, type Newcomer, waitingPeers } from '../newcomers.ts';
+import { type DoneAlready, enteredAs } from '../done-already.ts';
+import { confirmAll, isAwaited, type Newcomer, waitingPeers } from '../newcomers.ts';
 import { openOperators, signAsOperators, wipe } from '../operators.ts';
-import { checkEnoughOperators, type OrderOptions, runOrder, withOrder } from '../orders.ts';
+import { checkEnoughOperators, type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { CommandError, progress, say, sayJson, warn } from '../terminal.ts';
 
 /** A founder that begins at all connects within a few seconds. */
@@ -40,7 +38,9 @@ async function admit(command: Command, names: readonly string[]): Promise<void> 
     throw new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
   await runOrder(
     command,
-    async (head, daemon, home) => {
+    async (head, daemon, home): Promise<Decided> => {
+      const already = await admittedSince(head, daemon, home, names, yes);
+      if (already !== null) return already;
       for (const name of names)
         if (head.roster.some((member) => member.name === name))
           throw new CommandError(
@@ -54,6 +54,31 @@ async function admit(command: Command, names: readonly string[]): Promise<void> 
     (value, home) =>
       `${names.join(', ')} admitted; ${explainChoice(value.roster.length, value.threshold, home.genesis.faultModel)}`,
   );
+}
+
+/**
+ * Since when all of these are members, with the fingerprints that were given or are confirmed now; null when one is none, or
+ * another of its name.
+ */
+async function admittedSince(
+  head: Value,
+  daemon: ApiClient,
+  home: Home,
+  names: readonly string[],
+  yes: readonly string[] | undefined,
+): Promise<DoneAlready | null> {
+  const entered = await Promise.all(names.map((name) => enteredAs(head, daemon, home, name)));
+  const all = entered.flatMap((one) => (one === null || one.cameBack ? [] : [one]));
+  if (all.length < names.length) return null;
+  if (yes !== undefined && !all.every(({ fingerprint }) => yes.includes(fingerprint))) return null;
+  for (const name of names) if (yes === undefined && (await isAwaited(daemon, name))) return null;
+  if (yes === undefined)
+    await confirmAll(
+      all.map(({ newcomer }) => newcomer),
+      home,
+      yes,
+    );
+  return all.map(({ since }) => since).reduce((a, b) => (b.value.epoch > a.value.epoch ? b : a));
 }
 
 /** Epoch 0: the roster of this peer and the named ones, signed by the operators (§4 "Beginning"). */
@@ -93,10 +118,7 @@ async function found(
     );
   await confirmAll(newcomers, home, options.yes);
   const roster = [self, ...newcomers].map((member, at) => ({ index: at + 1, ...member }));
-  const clients = operatorClient(home);
-  if (clients.length === 0)
-    progress('no client may use keys yet; list one afterwards with: holdfast client add');
-  const value = foundingValue(genesis, roster, clients);
+  const value = foundingValue(genesis, roster, []);
   const keys = await openOperators(home, options);
   const operators = signAsOperators(home, keys, hashOfValue(value));
   wipe(keys);
@@ -109,6 +131,7 @@ async function found(
     warn(
       `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not up as a member yet: holdfast status says why there, and the daemon tries again by itself`,
     );
+  progress('next: a key and its first client, with: holdfast key create NAME --use sign --client NAME');
 }
 
 /** Founders that have not connected as members after a while. */
@@ -123,16 +146,6 @@ async function missingFounders(daemon: ApiClient): Promise<string[]> {
     if (!signal.aborted) throw error;
   });
   return missing();
-}
-
-/** The client that `cluster init` made for the operator, who may use every key; none if it was told to make none. */
-function operatorClient(home: Home): Client[] {
-  const file = join(home.clientsDir, 'operator.key');
-  if (!existsSync(file)) return [];
-  const { publicKey, seed } = openClientFile(file);
-  seed.fill(0);
-  const rights: Client['rights'] = [{ key: '*', operations: ['sign', 'decrypt'] }];
-  return [{ name: 'operator', publicKey, rights, ratePerMinute: 0 }];
 }
 
 /** This peer itself, from its own home: nobody needs to confirm it. */

@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
+import type { SigningKey } from '../../api/client-file.ts';
 import { routes } from '../../api/routes.ts';
 import { newSignRequest, requestLifetimeMs } from '../../api/sign-request.ts';
 import type { RsaPublicKey } from '../../crypto/public-key-formats.ts';
 import { writePrivateFile } from '../../node/home.ts';
 import { fromHex } from '../../protocol/codec.ts';
 import { limits } from '../../protocol/limits.ts';
+import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { duration, optionsOf, withApi } from '../context.ts';
 import { Decryption } from '../decryption.ts';
 import {
-  clientOption,
   clusterOf,
-  findKey,
-  openClient,
+  findKeyFor,
   pinnedKey,
   publicKeyOption,
   readPublicKey,
@@ -53,14 +53,14 @@ export const clientSignRequestCommand = (): Command =>
     )
     .option('--cluster <hex>', 'with the id of a key for --key: no daemon is asked for anything', hexDigits)
     .addOption(clientOption())
+    .addOption(clientPassphraseOption())
     .addOption(publicKeyOption())
     .action(async (file: string, _, command: Command) => {
       const options = optionsOf<SignRequestOptions>(command);
       const { scheme, hash, for: lifetimeMs } = options;
       if (lifetimeMs > limits.useRequestLifetimeMs)
         throw new CommandError('usage', 'peers take no request that is good for more than 5 minutes');
-      const { publicKey, ...ids } = await keyToUse(command, options);
-      const client = openClient(command);
+      const { publicKey, client, ...ids } = await keyToUse(command, options);
       const asked = { ...ids, client, expiresAtMs: Date.now() + lifetimeMs };
       if (options.decrypt === undefined) {
         const digest =
@@ -89,13 +89,15 @@ export const clientSignRequestCommand = (): Command =>
     });
 
 /**
- * By name from the daemon, which must know the key; by ids as they are given, and then no daemon says what the key is.
- * Throws `CommandError`.
+ * By name from the daemon, which must know the key; by ids as they are given, and then no daemon says what the key is; with
+ * the client that asks. Throws `CommandError`.
  */
 async function keyToUse(
   command: Command,
   { key, cluster, decrypt, publicKey: file }: SignRequestOptions,
-): Promise<{ cluster: Uint8Array; key: Uint8Array; publicKey: RsaPublicKey | null }> {
+): Promise<{ cluster: Uint8Array; key: Uint8Array; publicKey: RsaPublicKey | null; client: SigningKey }> {
+  const operation = decrypt === undefined ? 'sign' : 'decrypt';
+  const wanted = { key, operation } as const;
   if (cluster !== undefined) {
     if (!/^[0-9a-f]{64}$/.test(cluster) || !/^[0-9a-f]{64}$/.test(key))
       throw new CommandError(
@@ -108,13 +110,14 @@ async function keyToUse(
         'with --cluster no daemon says what the key is, so a signature has nothing to compare with --public-key',
       );
     const publicKey = file === undefined ? null : await readPublicKey(file);
-    return { cluster: fromHex(cluster), key: fromHex(key), publicKey };
+    const client = await openClient(command, wanted, null);
+    return { cluster: fromHex(cluster), key: fromHex(key), publicKey, client };
   }
   return withApi(command, async (daemon) => {
     const id = await clusterOf(command, daemon);
-    const found = await findKey(daemon, id, key);
-    const operation = decrypt === undefined ? 'sign' : 'decrypt';
-    if (found.use !== operation) throw new CommandError('refused', `key ${key} is for ${found.use} only`);
-    return { cluster: id, key: fromHex(found.id), publicKey: await pinnedKey(found, file) };
+    const found = await findKeyFor(daemon, id, key, operation);
+    const publicKey = await pinnedKey(found, file);
+    const client = await openClient(command, wanted, daemon);
+    return { cluster: id, key: fromHex(found.id), publicKey, client };
   });
 }

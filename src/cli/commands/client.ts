@@ -1,22 +1,20 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
-import { createClientFile } from '../../api/client-file.ts';
-import { operationSchema, schemeSchema } from '../../protocol/value.ts';
+import { operationSchema, schemeSchema, type Value } from '../../protocol/value.ts';
+import { type NewClientOptions, planClient, withNewClient } from '../clients.ts';
 import { checkName, collect, optionsOf, withDaemon } from '../context.ts';
+import { goneSince, listedSince } from '../done-already.ts';
 import { rightsInWords } from '../order-words.ts';
-import { runOrder, withOrder } from '../orders.ts';
-import { CommandError, faint, progress, say, sayJson, sayTable, warn } from '../terminal.ts';
+import { type Decided, runOrder, withOrder } from '../orders.ts';
+import { CommandError, faint, say, sayJson, sayTable, warn } from '../terminal.ts';
 import { VerifiedChain } from '../verified-chain.ts';
 import { clientOpenCommand } from './client-open.ts';
 import { clientSignRequestCommand } from './client-sign-request.ts';
 
-interface AddOptions {
+interface AddOptions extends NewClientOptions {
   key: string[];
   may: Operation[];
   scheme?: Scheme[];
-  rate: number;
   out?: string;
 }
 
@@ -34,55 +32,42 @@ const wordsOf =
 const operations = wordsOf(operationSchema, 'write it as sign, decrypt or sign,decrypt.');
 const schemes = wordsOf(schemeSchema, 'write it as pkcs1, pss or pkcs1,pss.');
 
-const ratePerMinute = (text: string): number => {
-  const [, count] = /^(\d{1,7})\/min$/.exec(text) ?? [];
-  if (count === undefined) throw new InvalidArgumentError('write it as 100/min.');
-  return Number(count);
-};
-
 const addCommand = (): Command =>
-  withOrder(new Command('add'))
-    .description('list a new client with its rights; its key is written to a file')
+  withNewClient(withOrder(new Command('add')))
+    .description('list a new client with its rights; its key is written to a file, sealed with a passphrase')
     .argument('<name>')
     .requiredOption('--key <name>', 'a key that it may use, or * for all (repeat for several)', collect)
     .requiredOption('--may <operation>', 'what it may do: sign, decrypt, or both as sign,decrypt', operations)
     .option('--scheme <scheme>', 'signatures of this kind only: pkcs1 or pss (default: both)', schemes)
-    .addOption(
-      new Option('--rate <rate>', 'requests that each peer serves, as 100/min')
-        .argParser(ratePerMinute)
-        .default(0, 'no bound'),
-    )
     .option('--out <file>', "where the client's key goes (default: the home's clients/NAME.key)")
     .action(async (name: string, _, command: Command) => {
-      const options = optionsOf<AddOptions>(command);
-      let file = options.out;
+      const { key: keys, may, scheme, out, ...options } = optionsOf<AddOptions>(command);
+      const limited = scheme === undefined ? {} : { schemes: scheme };
+      const rights = keys.map((key) => ({ key, operations: may, ...limited }));
+      let words = '';
       await runOrder(
         command,
-        async (head, _daemon, home) => {
+        async (head, daemon, home): Promise<Decided> => {
           checkName('client', name);
-          if (head.clients.some((client) => client.name === name))
-            throw new CommandError('refused', `a client named ${name} exists already; choose another name`);
-          for (const key of options.key) {
+          for (const key of keys) {
             const listed = head.keys.find((one) => one.name === key);
             if (key !== '*' && listed === undefined)
               throw new CommandError('refused', `there is no key named ${key}; see holdfast key list`);
-            if (listed !== undefined && !options.may.includes(listed.use))
+            if (listed !== undefined && !may.includes(listed.use))
               warn(`key ${key} is to ${listed.use} with only: this client will have no use for it`);
           }
-          const keyFile = resolve(options.out ?? join(home.clientsDir, `${name}.key`));
-          if (existsSync(keyFile))
-            throw new CommandError('failed', `${keyFile} exists already; name another with --out`);
-          return () => {
-            const publicKey = createClientFile(keyFile, name);
-            progress(`client key: ${keyFile}`);
-            file = keyFile;
-            const limited = options.scheme === undefined ? {} : { schemes: options.scheme };
-            const rights = options.key.map((key) => ({ key, operations: options.may, ...limited }));
-            return [{ type: 'add-client', client: { name, publicKey, rights, ratePerMinute: options.rate } }];
+          const client = planClient(head, home, { name, rights, out, options });
+          words = client.words();
+          if (client.listed) return listedSince(head, daemon, name);
+          return {
+            make: async () => {
+              await client.ask();
+              return [{ type: 'add-client', client: await client.make(head.lastOrder + 1) }];
+            },
+            undo: client.undo,
           };
         },
-        () =>
-          `client ${name} may ${options.may.join(' and ')} with ${options.key.join(', ')}; its key is ${file}`,
+        () => words,
       );
     });
 
@@ -93,10 +78,12 @@ const removeCommand = (): Command =>
     .action(async (name: string, _, command: Command) => {
       await runOrder(
         command,
-        async (head) => {
-          if (!head.clients.some((client) => client.name === name))
-            throw new CommandError('refused', `there is no client named ${name}; see holdfast client list`);
-          return [{ type: 'remove-client', name }];
+        async (head, daemon): Promise<Decided> => {
+          const listed = ({ clients }: Value): boolean => clients.some((client) => client.name === name);
+          if (listed(head)) return [{ type: 'remove-client', name }];
+          const gone = await goneSince(head, daemon, listed);
+          if (gone !== null) return gone;
+          throw new CommandError('refused', `there is no client named ${name}; see holdfast client list`);
         },
         () => `client ${name} is removed`,
       );
@@ -118,7 +105,7 @@ const listCommand = (): Command =>
       clients.map((client) => [
         client.name,
         rightsInWords(client),
-        client.ratePerMinute === 0 ? 'no bound' : `${client.ratePerMinute}/min`,
+        client.ratePerMinute === 0 ? 'unlimited' : `${client.ratePerMinute}/min`,
         client.publicKey,
       ]),
     );

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { createClientFile } from '../../api/client-file.ts';
 import { checkFree, writePrivateFile } from '../../node/home.ts';
 import { nameRule } from '../../node/settings.ts';
 import { invitationText } from '../../protocol/admission.ts';
@@ -23,7 +22,6 @@ interface InitOptions extends PeerOptions {
   operator?: string;
   operators?: string;
   passphraseFile?: string[];
-  operatorClient: boolean;
   membersMax: number;
   faults: FaultModel;
   passphraseWork?: number;
@@ -31,7 +29,7 @@ interface InitOptions extends PeerOptions {
 
 export const clusterInitCommand = (): Command =>
   withPeerOptions(new Command('init'))
-    .description('make a new cluster: operator key, first peer, one client; prints the invitation')
+    .description('make a new cluster: operator key and first peer; prints the invitation')
     .requiredOption('--name <name>', "the cluster's name")
     .requiredOption('--threshold <k>', 'how many peers must work together to use a key', wholeNumber)
     .option('--peer <name>', "the first peer's name", defaultPeerName())
@@ -42,7 +40,6 @@ export const clusterInitCommand = (): Command =>
       'file whose first line is the passphrase, mode 0600 (of all new operator keys; or repeat it, one for each)',
       collect,
     )
-    .option('--no-operator-client', 'make no client for the operator, who then may not use keys')
     .option('--members-max <n>', 'highest number of members, ever', wholeNumber, limits.membersDefault)
     .addOption(
       new Option('--faults <model>', 'what a bad peer may do: lie, or only fall silent')
@@ -68,7 +65,6 @@ export const clusterInitCommand = (): Command =>
         invitationFor: (lobby) => ({ genesis, lobby }),
       });
       for (const { file, fileText } of operators) if (fileText !== null) writePrivateFile(file, fileText);
-      if (options.operatorClient) createClientFile(join(home.clientsDir, 'operator.key'), 'operator');
       progress(`cluster ${genesis.name}, first peer ${options.peer} in ${options.home}`);
       progress(keptApart(files, needed));
       progress(

@@ -2,18 +2,10 @@ import { Command } from 'commander';
 import { type ApiClient, ApiError } from '../../api/client.ts';
 import { requestLifetimeMs } from '../../api/sign-request.ts';
 import { fromHex } from '../../protocol/codec.ts';
+import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { Decryption } from '../decryption.ts';
-import {
-  clientOption,
-  clusterOf,
-  findKey,
-  missingPeers,
-  openClient,
-  pinnedKey,
-  publicKeyOption,
-  timeoutOption,
-} from '../keys.ts';
+import { clusterOf, findKeyFor, missingPeers, pinnedKey, publicKeyOption, timeoutOption } from '../keys.ts';
 import { type PaddingOptions, sayPlaintext, withPadding } from '../plaintext.ts';
 import { CommandError, progress, readInput, refuseBytesOnTerminal, warn } from '../terminal.ts';
 
@@ -31,16 +23,16 @@ export const decryptCommand = (): Command =>
     .argument('[file]', 'the raw ciphertext; standard input when left out or -', '-')
     .requiredOption('--key <name>', 'which key')
     .addOption(clientOption())
+    .addOption(clientPassphraseOption())
     .addOption(publicKeyOption())
     .addOption(timeoutOption())
     .action(async (file: string, _, command: Command) => {
       const options = optionsOf<DecryptOptions>(command);
       refuseBytesOnTerminal(options);
       await withApi(command, async (daemon) => {
-        const client = openClient(command);
         const ciphertext = new Uint8Array(await readInput(file));
         const cluster = await clusterOf(command, daemon);
-        const key = await findKey(daemon, cluster, options.key);
+        const key = await findKeyFor(daemon, cluster, options.key, 'decrypt');
         const publicKey = await pinnedKey(key, options.publicKey);
         const modulusBytes = Math.ceil(key.bits / 8);
         if (ciphertext.length !== modulusBytes)
@@ -48,6 +40,7 @@ export const decryptCommand = (): Command =>
             'refused',
             `a ciphertext for ${options.key} has ${modulusBytes} bytes, and this has ${ciphertext.length}; larger data goes under a key of its own, and that key under this one`,
           );
+        const client = await openClient(command, { key: key.name, operation: 'decrypt' }, daemon);
         const expiresAtMs = Date.now() + requestLifetimeMs;
         const asked = { cluster, key: fromHex(key.id), publicKey, client, expiresAtMs };
         const decryption = Decryption.ask({ ...asked, ciphertext });

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import type { Action } from '../../protocol/order.ts';
 import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf } from '../context.ts';
+import { evictedSince } from '../done-already.ts';
 import { forcedRisk } from '../order-words.ts';
-import { memberNamed, type OrderOptions, runOrder, withOrder } from '../orders.ts';
+import { type Decided, memberNamed, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkForced } from '../reach.ts';
 import { CommandError, confirmTyped, warn } from '../terminal.ts';
 
@@ -26,7 +26,9 @@ export const evictCommand = (): Command =>
       const { forced, yes, orderFile } = optionsOf<EvictOptions>(command);
       await runOrder(
         command,
-        async (head, daemon, home): Promise<Action[]> => {
+        async (head, daemon, home): Promise<Decided> => {
+          const gone = await evictedSince(head, daemon, names);
+          if (gone !== null) return gone;
           const leaving = names.map((name) => memberNamed(head, name));
           if (!forced) return leaving.map(({ index }) => ({ type: 'evict', index }));
           const remaining = head.roster.filter((member) => !leaving.includes(member));

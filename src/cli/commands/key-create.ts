@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { generateSafePrimes, type Primes } from '../../crypto/key-creation.ts';
 import type { KeyUse } from '../../protocol/value.ts';
 import { duration, interruption, optionsOf, wholeNumber } from '../context.ts';
-import { type GiveOptions, giveKey } from '../key-giving.ts';
+import { type GiveOptions, giveKey, withFirstClient } from '../key-giving.ts';
 import { withOperator } from '../operators.ts';
 import { warnOfSwap } from '../own-memory.ts';
 import { checkKeySize, keySizes, readPrimes } from '../primes.ts';
@@ -17,7 +17,7 @@ interface CreateOptions extends GiveOptions {
 const publicExponent = 65537n;
 
 export const keyCreateCommand = (): Command =>
-  withOperator(new Command('create'))
+  withFirstClient(withOperator(new Command('create')))
     .description('make a shared RSA key; this command is its dealer and forgets it when the group has it')
     .argument('<name>')
     .addOption(
@@ -41,16 +41,16 @@ export const keyCreateCommand = (): Command =>
       await giveKey(command, options, {
         name,
         use: options.use,
-        make: async () => {
-          const primes = given ?? (await searchPrimes(options.bits));
-          return { primes, exponent: publicExponent };
-        },
+        secret:
+          given === null
+            ? async () => ({ primes: await searchPrimes(options.bits), exponent: publicExponent })
+            : { primes: given, exponent: publicExponent },
       });
     });
 
 /** Searches off the main thread and says how it goes. */
 async function searchPrimes(bits: number): Promise<Primes> {
-  const signal = interruption(undefined, 'stopped; no key was made and nothing is handed in');
+  const signal = interruption(undefined, () => 'stopped; no key was made and nothing is handed in');
   const startedAtMs = performance.now();
   progress(
     `searching two safe primes of ${bits / 2} bits: ${bits > 3072 ? 'up to minutes' : 'some seconds'}…`,

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import type { ApiClient } from '../../api/client.ts';
+import type { Value } from '../../protocol/value.ts';
 import { interruption, optionsOf } from '../context.ts';
-import { type OrderOptions, runOrder, withOrder } from '../orders.ts';
+import { goneSince } from '../done-already.ts';
+import { type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { CommandError, confirmTyped } from '../terminal.ts';
 
 /** How long the command waits for the erasure itself, which follows the decision. */
@@ -16,8 +18,11 @@ export const keyDestroyCommand = (): Command =>
       const { yes } = optionsOf<OrderOptions & { yes?: string }>(command);
       await runOrder(
         command,
-        async (head) => {
-          if (!head.keys.some((key) => key.name === name))
+        async (head, daemon): Promise<Decided> => {
+          const there = ({ keys }: Value): boolean => keys.some((key) => key.name === name);
+          const gone = there(head) ? null : await goneSince(head, daemon, there);
+          if (gone !== null) return gone;
+          if (!there(head))
             throw new CommandError('refused', `there is no key named ${name}; see holdfast key list`);
           const instead = `give --yes ${name}`;
           const typed =

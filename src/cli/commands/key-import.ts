@@ -3,7 +3,7 @@ import { checkSafePrimes } from '../../crypto/key-creation.ts';
 import { isPublicExponent } from '../../crypto/rsa-sharing.ts';
 import type { KeyUse } from '../../protocol/value.ts';
 import { duration, optionsOf } from '../context.ts';
-import { type GiveOptions, giveKey } from '../key-giving.ts';
+import { type GiveOptions, giveKey, withFirstClient } from '../key-giving.ts';
 import { withOperator } from '../operators.ts';
 import { warnOfSwap } from '../own-memory.ts';
 import { readPrivateKey } from '../private-key-file.ts';
@@ -16,7 +16,7 @@ interface ImportOptions extends GiveOptions {
 }
 
 export const keyImportCommand = (): Command =>
-  withOperator(new Command('import'))
+  withFirstClient(withOperator(new Command('import')))
     .description('share an RSA key that exists already; its original stays as dangerous as it is')
     .argument('<name>')
     .addOption(
@@ -39,13 +39,13 @@ export const keyImportCommand = (): Command =>
       await giveKey(command, options, {
         name,
         use: options.use,
-        make: async ({ genesis: { membersMax } }) => {
-          if (!isPublicExponent(secret.exponent, membersMax))
+        secret,
+        check: ({ exponent }, { genesis: { membersMax } }) => {
+          if (!isPublicExponent(exponent, membersMax))
             throw new CommandError(
               'refused',
-              `the public exponent ${secret.exponent} of this key must be a prime above ${membersMax}`,
+              `the public exponent ${exponent} of this key must be a prime above ${membersMax}`,
             );
-          return secret;
         },
         report: {
           facts: { safePrimes, original: 'still whole' },

@@ -6,6 +6,8 @@ import { limits } from '../../protocol/limits.ts';
 import { hashOfOrder } from '../../protocol/order.ts';
 import type { Value } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
+import { carriedOutIn } from '../done-already.ts';
+import { HandingIn } from '../handing-in.ts';
 import {
   type OperatorOptions,
   openOperators,
@@ -15,7 +17,7 @@ import {
   withOperator,
 } from '../operators.ts';
 import { actionsInWords, factsOf, orderInWords, signaturesInWords, signersOf } from '../order-words.ts';
-import { handIn, orderLine, readOrderFile, type WaitOptions, withWait } from '../orders.ts';
+import { handIn, orderLine, readOrderFile, sayDoneAlready, type WaitOptions, withWait } from '../orders.ts';
 import { checkForced, checkReach } from '../reach.ts';
 import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
 import { VerifiedChain } from '../verified-chain.ts';
@@ -94,13 +96,15 @@ const submitCommand = (): Command =>
           );
         const chain = new VerifiedChain(home, daemon);
         const head = await chain.head();
+        const words = `carried out: ${actionsInWords(factsOf(order, home, head))}`;
+        const already = await carriedOutIn(order, head, daemon);
+        if (already !== null) return sayDoneAlready(already, options.json, words);
         for (const action of actions) {
           if (action.type === 'raise-threshold' && action.threshold > head.threshold)
             await checkReach(action.threshold, head, daemon, home.genesis);
           if (action.type === 'force-evict') await checkForced(action.remaining, head, daemon, home.genesis);
         }
-        const words = actionsInWords(factsOf(order, home, head));
-        await handIn(order, chain, daemon, options, () => `carried out: ${words}`);
+        await handIn(new HandingIn(order, { command, chain, daemon }), options, () => words);
       });
     });
 

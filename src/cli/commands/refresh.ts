@@ -32,7 +32,7 @@ export const refreshCommand = (): Command =>
         const done = await untilDone(daemon, retired, {
           timeoutMs: timeout,
           begins: `waiting for the epoch after ${before}…`,
-          stopped: 'stopped waiting; the refresh goes on; see holdfast status',
+          stopped: () => 'stopped waiting; the refresh goes on; see holdfast status',
           late: (missing) => `epoch ${before} is still the newest${missing}; it goes on when they are back`,
         });
         if (json) sayJson({ from: before, epoch: done.epoch, done: true, dealt: done.dealt });

@@ -1,8 +1,12 @@
 import { Command } from 'commander';
+import type { ApiClient } from '../../api/client.ts';
+import type { Home } from '../../node/home.ts';
 import { explainChoice, quorumOf } from '../../protocol/roster.ts';
+import type { Value } from '../../protocol/value.ts';
 import { optionsOf } from '../context.ts';
-import { confirmAll, type Newcomer, waitingPeers } from '../newcomers.ts';
-import { memberNamed, runOrder, withOrder } from '../orders.ts';
+import { type DoneAlready, enteredAs } from '../done-already.ts';
+import { confirmAll, isAwaited, type Newcomer, waitingPeers } from '../newcomers.ts';
+import { type Decided, memberNamed, runOrder, withOrder } from '../orders.ts';
 import { warn } from '../terminal.ts';
 
 export const reinstateCommand = (): Command =>
@@ -14,10 +18,13 @@ export const reinstateCommand = (): Command =>
       const { yes } = optionsOf<{ yes?: string }>(command);
       await runOrder(
         command,
-        async (head, daemon, home) => {
+        async (head, daemon, home): Promise<Decided> => {
           const { index } = memberNamed(head, name);
+          const given = yes === undefined ? undefined : [yes];
+          const already = await reinstatedSince(head, daemon, home, name, given);
+          if (already !== null) return already;
           const newcomers = await waitingPeers(daemon, home, [name]);
-          await confirmAll(newcomers, home, yes === undefined ? undefined : [yes]);
+          await confirmAll(newcomers, home, given);
           const { roster, threshold } = head;
           if (quorumOf(roster.length, threshold, home.genesis.faultModel) === roster.length)
             warn(
@@ -30,3 +37,20 @@ export const reinstateCommand = (): Command =>
           `${name} has its place again; ${explainChoice(roster.length, threshold, genesis.faultModel)}`,
       );
     });
+
+/** Since when the member is back, with the new home that is meant; null when it is not, or when that is another one. */
+async function reinstatedSince(
+  head: Value,
+  daemon: ApiClient,
+  home: Home,
+  name: string,
+  yes: readonly string[] | undefined,
+): Promise<DoneAlready | null> {
+  const entered = await enteredAs(head, daemon, home, name);
+  // Whoever was there at the founding, or was admitted, has no place to come back to.
+  if (entered === null || !entered.cameBack) return null;
+  if (yes !== undefined) return yes.includes(entered.fingerprint) ? entered.since : null;
+  if (await isAwaited(daemon, name)) return null;
+  await confirmAll([entered.newcomer], home, yes);
+  return entered.since;
+}

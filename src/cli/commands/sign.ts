@@ -4,13 +4,12 @@ import { ApiError } from '../../api/client.ts';
 import { newSignRequest, requestLifetimeMs } from '../../api/sign-request.ts';
 import { verifySignature } from '../../crypto/public-key-formats.ts';
 import { fromHex } from '../../protocol/codec.ts';
+import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { optionsOf, withApi } from '../context.ts';
 import {
-  clientOption,
   clusterOf,
-  findKey,
+  findKeyFor,
   missingPeers,
-  openClient,
   pinnedKey,
   publicKeyOption,
   type SchemeOptions,
@@ -29,6 +28,7 @@ export const signCommand = (): Command =>
     .description('sign a file; the raw signature goes to standard output (with --json in base64)')
     .argument('[file]', 'standard input when left out or -', '-')
     .addOption(clientOption())
+    .addOption(clientPassphraseOption())
     .addOption(publicKeyOption())
     .addOption(timeoutOption())
     .action(async (file: string, _, command: Command) => {
@@ -36,15 +36,15 @@ export const signCommand = (): Command =>
       const { scheme, hash, timeout } = options;
       refuseBytesOnTerminal(options);
       await withApi(command, async (daemon) => {
-        const client = openClient(command);
         const digest = new Uint8Array(
           createHash(hash)
             .update(await readInput(file))
             .digest(),
         );
         const cluster = await clusterOf(command, daemon);
-        const key = await findKey(daemon, cluster, options.key);
+        const key = await findKeyFor(daemon, cluster, options.key, 'sign');
         const publicKey = await pinnedKey(key, options.publicKey);
+        const client = await openClient(command, { key: key.name, operation: 'sign' }, daemon);
         const expiresAtMs = Date.now() + requestLifetimeMs;
         const asked = { cluster, key: fromHex(key.id), client, expiresAtMs };
         const request = newSignRequest({ ...asked, scheme, hash, digest });

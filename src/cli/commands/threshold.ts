@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
-import { type OrderOptions, runOrder, withOrder } from '../orders.ts';
+import { raisedSince } from '../done-already.ts';
+import { type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkReach } from '../reach.ts';
 import { CommandError, confirm, progress } from '../terminal.ts';
 
@@ -14,8 +15,9 @@ const raiseCommand = (): Command =>
       const { yes, orderFile } = optionsOf<OrderOptions & { yes: boolean }>(command);
       await runOrder(
         command,
-        async (head, daemon, home) => {
-          if (threshold <= head.threshold)
+        async (head, daemon, home): Promise<Decided> => {
+          if (threshold === head.threshold) return raisedSince(head, daemon);
+          if (threshold < head.threshold)
             throw new CommandError('refused', `the threshold is ${head.threshold} and can only be raised`);
           if (threshold > head.roster.length)
             throw new CommandError(

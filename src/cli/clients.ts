@@ -1,0 +1,258 @@
+/**
+ * Clients of the commands: the options that make one, the file of its key, which is there before its order is handed in
+ * and is never written over, and the client that `sign` and `decrypt` ask as.
+ */
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ApiClient } from '../api/client.ts';
+import { type ClientFile, readClientFile, type SigningKey } from '../api/client-file.ts';
+import { type Home, HomeError, openHome, writePrivateFile } from '../node/home.ts';
+import { encode, sameBytes } from '../protocol/codec.ts';
+import type { Client, KeyUse, Value } from '../protocol/value.ts';
+import { checkName, optionsOf, wholeNumber } from './context.ts';
+import { newClientKey, openClientKey } from './key-files.ts';
+import { rateInWords } from './order-words.ts';
+import { clientPassphrase, passphraseSource } from './passphrases.ts';
+import { CommandError, progress, warn } from './terminal.ts';
+
+export interface NewClientOptions {
+  open: boolean;
+  rate: number;
+  clientPassphraseFile?: string;
+  passphraseWork?: number;
+}
+
+/** A client that nobody has given another rate. A stolen key of it does what it can do slowly. */
+const standardRate = 100;
+const rateMax = 1_000_000;
+
+const ratePerMinute = (text: string): number => {
+  if (text === 'unlimited') return 0;
+  const [, count] = /^(\d{1,7})\/min$/.exec(text) ?? [];
+  if (count === undefined || Number(count) < 1 || Number(count) > rateMax)
+    throw new InvalidArgumentError(`write it as 100/min (from 1 to ${rateMax}), or as unlimited.`);
+  return Number(count);
+};
+
+export const clientPassphraseOption = (): Option =>
+  new Option(
+    '--client-passphrase-file <file>',
+    "file whose first line is the passphrase of the client's key, mode 0600",
+  );
+
+/** Adds the options of commands that make a client. */
+export const withNewClient = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--rate <rate>', 'uses that each peer serves the client, as 100/min, or unlimited')
+        .argParser(ratePerMinute)
+        .default(standardRate, `${standardRate}/min`),
+    )
+    .option(
+      '--open',
+      "leave the client's key without a passphrase, for a program that starts unattended",
+      false,
+    )
+    .addOption(clientPassphraseOption())
+    .addOption(
+      new Option('--passphrase-work <log2N>', 'scrypt work, for tests').argParser(wholeNumber).hideHelp(),
+    );
+
+/** A client that an order is to list. */
+export interface PlannedClient {
+  name: string;
+  file: string;
+  /** The newest value lists this very client already: its key is in the file, and its rights are those. */
+  listed: boolean;
+  /** Asks for the passphrase that seals a new file; opens the one that an earlier try has left. */
+  ask: () => Promise<void>;
+  /** Writes the file, unless it is there; the client to list with the order of this number. */
+  make: (order: number) => Promise<Client>;
+  /** Removes what `make` wrote: the order can never take effect. */
+  undo: () => void;
+  /** What it may do, and where its key is. */
+  words: () => string;
+}
+
+/**
+ * What has to be done for a new client, checked before anything is made. Throws `CommandError` where its name or its file
+ * is another's.
+ */
+export function planClient(
+  head: Value,
+  home: Home,
+  wanted: { name: string; rights: Client['rights']; out?: string | undefined; options: NewClientOptions },
+): PlannedClient {
+  const { name, rights, options } = wanted;
+  checkName('client', name);
+  const file = resolve(wanted.out ?? join(home.clientsDir, `${name}.key`));
+  const kept = keptClient(file);
+  const clientOf = (publicKey: Uint8Array): Client => ({
+    name,
+    publicKey,
+    rights,
+    ratePerMinute: options.rate,
+  });
+  const known = head.clients.find((client) => client.name === name);
+  const listed =
+    known !== undefined && kept !== null && sameBytes(encode(known), encode(clientOf(kept.publicKey)));
+  if (known !== undefined && !listed) throw new CommandError('refused', takenName(known, kept, file));
+  if (!listed && kept !== null) checkResumable(file, kept, head, name, options);
+  const passphraseFor = newPassphrases(options);
+  let passphrase: string | null = null;
+  let written = false;
+  return {
+    name,
+    file,
+    listed,
+    ask: async () => {
+      if (options.rate === 0)
+        warn(`client ${name} is given no bound on its requests, nor is whoever steals its key`);
+      // Whoever can write here could have put a file of their own in its place, but not seal it.
+      if (kept !== null)
+        (await openClientKey(file, (of) => passphraseFor(0, { of, fresh: false }))).seed.fill(0);
+      else if (!options.open)
+        passphrase = await passphraseFor(0, { of: `the new client ${name}`, fresh: true });
+    },
+    make: async (order) => {
+      if (kept !== null) {
+        progress(`client key: ${file}, from an earlier try`);
+        return clientOf(kept.publicKey);
+      }
+      const key = await newClientKey({ name, order, passphrase, log2N: options.passphraseWork });
+      writePrivateFile(file, key.fileText);
+      written = true;
+      progress(`client key: ${file}${options.open ? ', open: whoever reads it is this client' : ''}`);
+      return clientOf(key.publicKey);
+    },
+    undo: () => {
+      if (!written) return;
+      rmSync(file, { force: true });
+      written = false;
+      progress(`${file} is removed again: its client is not listed`);
+    },
+    words: () =>
+      `client ${name} may ${rights.map(rightInWords).join(', ')}: ${rateInWords(options.rate)}; its key is ${file}${options.open ? '' : ', sealed'}`,
+  };
+}
+
+const rightInWords = ({ key, operations, schemes }: Client['rights'][number]): string =>
+  `${operations.join(' and ')} with ${key}${schemes === undefined ? '' : ` by ${schemes.join(' and ')}`}`;
+
+const newPassphrases = ({ clientPassphraseFile: file }: NewClientOptions) =>
+  passphraseSource(file === undefined ? [] : [file], 1, clientPassphrase);
+
+/** The client key in a file; null where there is no file. */
+function keptClient(file: string): ClientFile | null {
+  if (!existsSync(file)) return null;
+  try {
+    return readClientFile(file);
+  } catch (error) {
+    if (!(error instanceof HomeError) || error.code !== 'unreadable') throw error;
+    throw new CommandError('failed', `${file} exists already; name another with --out`);
+  }
+}
+
+function takenName(known: Client, kept: ClientFile | null, file: string): string {
+  if (kept === null) return `a client named ${known.name} exists already; choose another name`;
+  const why = sameBytes(known.publicKey, kept.publicKey)
+    ? `with the key in ${file}, but with other rights or another rate; remove it first, or choose another name`
+    : `with another key than the one in ${file}; choose another name`;
+  return `a client named ${known.name} exists already, ${why}`;
+}
+
+/** A file that lists nobody yet is used again while its order may still take effect, and only as it was meant. */
+function checkResumable(
+  file: string,
+  kept: ClientFile,
+  head: Value,
+  name: string,
+  { open }: NewClientOptions,
+): void {
+  if (kept.name !== name || kept.order <= head.lastOrder)
+    throw new CommandError(
+      'failed',
+      `${file} exists already, and its client ${kept.name} is not listed; remove it, or name another file or client`,
+    );
+  if ('seed' in kept.secret !== open)
+    throw new CommandError(
+      'failed',
+      `${file} exists already, from an earlier try, and ${open ? 'is sealed: leave out --open' : 'is open: give --open'}, or remove it first`,
+    );
+}
+
+export const clientOption = (): Option =>
+  new Option('--client <file>', "client key (default: the home's one client that may use the key)");
+
+/** What a client is to do. */
+export interface Wanted {
+  key: string;
+  operation: KeyUse;
+}
+
+/**
+ * The key of the client to ask as: the one in `--client`, or else that of the home's one client which may. Its seed is the
+ * caller's to erase. Throws `CommandError` for none and for several.
+ */
+export async function openClient(
+  command: Command,
+  wanted: Wanted,
+  daemon: ApiClient | null,
+): Promise<SigningKey> {
+  const { client, clientPassphraseFile } = optionsOf<{ client?: string; clientPassphraseFile?: string }>(
+    command,
+  );
+  const file = client ?? (await clientOfHome(command, wanted, daemon));
+  if (!existsSync(file))
+    throw new CommandError('failed', `there is no client key ${file}; make one with: ${howToMake(wanted)}`);
+  const passphraseOf = passphraseSource(
+    clientPassphraseFile === undefined ? [] : [clientPassphraseFile],
+    1,
+    clientPassphrase,
+  );
+  return openClientKey(file, (of) => passphraseOf(0, { of, fresh: false }));
+}
+
+const howToMake = ({ key, operation }: Wanted): string =>
+  `holdfast client add NAME --key ${key} --may ${operation}`;
+
+/** The one file of the home whose client the newest value lets do it, as the daemon shows it. */
+async function clientOfHome(command: Command, wanted: Wanted, daemon: ApiClient | null): Promise<string> {
+  const { key, operation } = wanted;
+  const { api, home } = optionsOf(command);
+  if (daemon === null || api !== undefined)
+    throw new CommandError('usage', 'name the client that asks, with --client FILE');
+  const { clientsDir } = openHome(home);
+  const { epoch } = await daemon.status();
+  const clients = epoch === null ? [] : ((await daemon.links(epoch)).at(-1)?.value.clients ?? []);
+  const files = readdirSync(clientsDir)
+    .filter((name) => name.endsWith('.key'))
+    .sort()
+    .map((name) => join(clientsDir, name))
+    .filter((file) => clients.some((client) => isOf(client, file) && may(client, wanted)));
+  const [file] = files;
+  if (file === undefined)
+    throw new CommandError(
+      'failed',
+      `no client of this home may ${operation} with ${key}; name the file of one with --client FILE, or make one with: ${howToMake(wanted)}`,
+    );
+  if (files.length > 1)
+    throw new CommandError(
+      'usage',
+      `${files.length} clients of this home may ${operation} with ${key}; name one of them: ${files.map((one) => `--client ${one}`).join(', ')}`,
+    );
+  return file;
+}
+
+function isOf(client: Client, file: string): boolean {
+  try {
+    return sameBytes(readClientFile(file).publicKey, client.publicKey);
+  } catch (error) {
+    if (error instanceof HomeError && error.code === 'unreadable') return false; // Something else of the owner's.
+    throw error;
+  }
+}
+
+const may = ({ rights }: Client, { key, operation }: Wanted): boolean =>
+  rights.some((right) => (right.key === '*' || right.key === key) && right.operations.includes(operation));

@@ -1,0 +1,194 @@
+/** What a command says of an order that it has handed in, when the daemon goes away, the time is over, or Ctrl-C is pressed. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { spawnCommand } from '../../src/lab/command.ts';
+import { DaemonError } from '../../src/node/views/view.ts';
+import { ProtocolError } from '../../src/protocol/errors.ts';
+import type { FakeGroup } from './fake-group.ts';
+import { Bench } from './holdfast.ts';
+
+const fixture = JSON.parse(
+  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+) as { 1024: string[] };
+
+describe('an order whose ending is unknown', () => {
+  const bench = new Bench();
+  let group: FakeGroup;
+  const env = { HOLDFAST_HOME: bench.path('A'), CREDENTIALS_DIRECTORY: bench.credentials };
+  const add = (name: string) => ['client', 'add', name, '--key', '*', '--may', 'sign', '--open'];
+  const keyOf = (name: string) => bench.path(`A/clients/${name}.key`);
+
+  /** A command under way; `says` waits for words on standard error. */
+  function start(args: readonly string[]) {
+    const child = spawnCommand(args, env, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let [stdout, stderr] = ['', ''];
+    const looks = new Set<() => void>();
+    child.stdout?.on('data', (chunk: Buffer) => {
+      stdout += String(chunk);
+    });
+    child.stderr?.on('data', (chunk: Buffer) => {
+      stderr += String(chunk);
+      for (const look of looks) look();
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    return {
+      says: (words: string) =>
+        new Promise<void>((resolve, reject) => {
+          const look = () => (stderr.includes(words) ? resolve() : undefined);
+          looks.add(look);
+          look();
+          void ended.then(() => reject(new Error(`it never said "${words}", but: ${stderr}`)));
+        }),
+      end: async () => ({ code: await ended, stdout, stderr }),
+      kill: (signal: NodeJS.Signals) => child.kill(signal),
+    };
+  }
+
+  beforeAll(async () => {
+    await bench.init();
+    group = await bench.serve(['b', 'c']);
+    await bench.must(['admit', '--yes', group.fingerprint('b'), group.fingerprint('c')]);
+  });
+  afterAll(() => bench.close());
+  afterEach(() => {
+    group.holds = false;
+  });
+
+  it('the daemon dies and comes back: the command goes on, and the order is carried out once', async () => {
+    group.holds = true;
+    const command = start(add('steady'));
+    await command.says('waiting for the group');
+    const key = readFileSync(keyOf('steady'));
+    await bench.stopServing();
+    await command.says('the daemon went away; waiting up to 60 s');
+    await bench.serveAgain();
+    await command.says('the daemon is back');
+    const { lastOrder } = group.head;
+    group.carryOut();
+    const { code, stdout } = await command.end();
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/client steady may sign with \*/)]);
+    expect(group.head.lastOrder).toBe(lastOrder + 1);
+    expect(readFileSync(keyOf('steady')).equals(key)).toBe(true);
+  });
+
+  it('the daemon stays away: exit code 5, the order may still take effect, and the same command then finds it done', async () => {
+    group.holds = true;
+    const command = start([...add('later'), '--timeout', '3s']);
+    await command.says('waiting for the group');
+    await bench.stopServing();
+    const { code, stderr } = await command.end();
+    const number = group.head.lastOrder + 1;
+    expect(code).toBe(5);
+    expect(stderr).toMatch(
+      new RegExp(
+        `\nholdfast: the daemon has stopped; order ${number} was handed in and may still take effect: holdfast client list shows whether it has; start it again with: holdfast start\n$`,
+      ),
+    );
+    const key = readFileSync(keyOf('later'));
+    await bench.serveAgain();
+    group.carryOut();
+    const again = await bench.must(add('later'));
+    expect(again).toMatch(
+      new RegExp(`^epoch ${group.head.epoch}: client later may .*; this was done already\n$`),
+    );
+    expect(readFileSync(keyOf('later')).equals(key)).toBe(true);
+  });
+
+  it('given again before it was carried out, it hands in the same client with the key that is there', async () => {
+    group.holds = true;
+    const { code, stderr } = await bench.run([...add('twice'), '--timeout', '100ms']);
+    expect([code, stderr]).toEqual([4, expect.stringContaining('was handed in and may still take effect')]);
+    const key = readFileSync(keyOf('twice'));
+    const other = await bench.run(add('twice').filter((word) => word !== '--open'));
+    expect([other.code, other.stderr]).toEqual([1, expect.stringContaining('is open: give --open')]);
+    group.holds = false;
+    expect(await bench.must(add('twice'))).toMatch(/client twice may sign/);
+    expect(readFileSync(keyOf('twice')).equals(key)).toBe(true);
+    // Of a client that was removed since, nobody uses the key again by accident.
+    await bench.must(['client', 'remove', 'twice']);
+    const stale = await bench.run(add('twice'));
+    expect([stale.code, stale.stderr]).toEqual([
+      1,
+      expect.stringContaining('is not listed; remove it, or name'),
+    ]);
+  });
+
+  it('a client whose order is refused leaves no key behind; one that may still be listed keeps it', async () => {
+    const refusing = vi
+      .spyOn(group, 'submitOrder')
+      .mockRejectedValue(new ProtocolError('bad-order', 'it does not fit'));
+    const refused = await bench.run(add('refused'));
+    expect([refused.code, refused.stderr]).toEqual([
+      3,
+      expect.stringMatching(/is removed again.*\n.*it does not fit\n$/),
+    ]);
+    expect(existsSync(keyOf('refused'))).toBe(false);
+    refusing.mockRejectedValue(new Error('a bug in the daemon'));
+    const broken = await bench.run(add('kept'));
+    refusing.mockRestore();
+    expect([broken.code, broken.stderr]).toEqual([1, expect.stringContaining('may still take effect')]);
+    expect(existsSync(keyOf('kept'))).toBe(true);
+  });
+
+  it('what follows an order that was carried out does not make it a failure', async () => {
+    const primes = bench.path('primes');
+    writeFileSync(primes, JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), { mode: 0o600 });
+    await bench.must(['key', 'create', 'ca', '--use', 'sign', '--primes-file', primes]);
+    const failing = vi.spyOn(group, 'epochs').mockImplementation(() => {
+      throw new DaemonError('unwritable', 'the disk is full');
+    });
+    const { code, stderr } = await bench.run(['key', 'destroy', 'ca', '--yes', 'ca']);
+    failing.mockRestore();
+    const { epoch, lastOrder } = group.head;
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining(`the disk is full; order ${lastOrder} was carried out in epoch ${epoch}\n`),
+    ]);
+  });
+
+  it('a key whose dealer is killed leaves an order without its dealing; created again, it waits until the group goes on', async () => {
+    const primes = bench.path('other-primes');
+    writeFileSync(primes, JSON.stringify({ p: fixture[1024][2], q: fixture[1024][3] }), { mode: 0o600 });
+    const create = [
+      'key',
+      'create',
+      'late',
+      '--use',
+      'sign',
+      '--primes-file',
+      primes,
+      '--client',
+      'late',
+      '--open',
+    ];
+    const pending = vi
+      .spyOn(group, 'submitOrder')
+      .mockRejectedValueOnce(new ProtocolError('order-pending', 'another order is pending'));
+    onTestFinished(() => pending.mockRestore());
+    const command = start(create);
+    await command.says('is pending; waiting until the group has carried it out, or goes on without it');
+    group.refresh();
+    const { code, stdout, stderr } = await command.end();
+    expect([code, stdout], stderr).toEqual([
+      0,
+      expect.stringMatching(/key late, 2048 bits.*\nclient late may sign/),
+    ]);
+  });
+
+  it('Ctrl-C while a key is created says by which id it is known, should the group have it', async () => {
+    const [p, , , s] = fixture[1024];
+    const primes = bench.path('third-primes');
+    writeFileSync(primes, JSON.stringify({ p, q: s }), { mode: 0o600 });
+    for (const name of ['b', 'c']) group.silent.add(name);
+    const command = start(['key', 'create', 'third', '--use', 'sign', '--primes-file', primes]);
+    await command.says('1 of 3 attend');
+    command.kill('SIGINT');
+    const { code, stderr } = await command.end();
+    group.silent.clear();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /\nholdfast: stopped waiting; order \d+ was handed in and may still take effect: holdfast key list shows whether it has, by the id [0-9a-f]{16}…; the key is dropped here, .*\n$/,
+    );
+  });
+});
