@@ -68,6 +68,8 @@ const instanceOf = (message: Said): string =>
 /** What one member may make another store, all messages of an undecided change included. */
 const sealedBytesMax = (members: number) => 400_000 + members * members * 40_000;
 const volatileEntriesMax = 2_000;
+/** The newest ones, and those of the shares that are held before Retire. */
+const linksMax = 8;
 
 /** What lets whoever reads it compute shares of a change (§4.5), and goes with the older shares. */
 const secretsOfAChange = new Set(['subShares', 'dealt', 'attended', 'outbox']);
@@ -142,6 +144,9 @@ export class Oracle {
     this.#seen.set(peer.name, { links, shares, subShares, accusations, blames, plans, head: own.head });
     if (seen?.accusations !== accusations) this.#checkAccusations(peer, state);
     if (seen?.blames !== blames) this.#checkBlames(peer, state);
+    // A joiner begins with the links since its admission.
+    if (own.oldest === 0 && Object.keys(links).length > linksMax)
+      this.fail('6', `${peer.name} keeps ${Object.keys(links).length} links outside its archive`);
     const { inbox, early } = state.volatile;
     if (Object.keys(inbox).length > volatileEntriesMax || early.length > volatileEntriesMax)
       this.fail('6', `${peer.name} keeps too much in memory`);

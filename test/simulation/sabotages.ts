@@ -394,4 +394,13 @@ export const sabotages: readonly Sabotage[] = [
     statements: ['4'],
     seedsMax: 20,
   },
+  {
+    name: 'what is old is never dropped',
+    file: 'protocol/adopt.ts',
+    rule: 'forgetOld(work);',
+    broken: '',
+    options: { ...calm, safetyMs: 40_000 },
+    statements: ['6'],
+    seedsMax: 5,
+  },
 ];
