@@ -2,11 +2,12 @@
 
 import { modInverse } from '../../src/crypto/integers.ts';
 import { delta } from '../../src/crypto/rsa-sharing.ts';
-import type { FaultModel, Genesis } from '../../src/protocol/genesis.ts';
+import type { Genesis } from '../../src/protocol/genesis.ts';
 import { headOf } from '../../src/protocol/queries.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { groupWithKey } from '../support/group.ts';
 import type { Records } from '../support/simulation-store.ts';
+import type { RunOptions } from './options.ts';
 
 export interface Fixture {
   genesis: Genesis;
@@ -23,15 +24,18 @@ export const secretConstant = (membersMax: number, first = 0): bigint => {
 
 const made = new Map<string, Promise<Fixture>>();
 
-export function fixtureOf(peers: number, threshold: number, faultModel: FaultModel): Promise<Fixture> {
-  const shape = `${peers}/${threshold}/${faultModel}`;
-  const known = made.get(shape) ?? make(peers, threshold, faultModel);
+type Shape = Pick<RunOptions, 'peers' | 'threshold' | 'faultModel' | 'absentEpochsMax'>;
+
+export function fixtureOf({ peers, threshold, faultModel, absentEpochsMax }: Shape): Promise<Fixture> {
+  const shape = `${peers}/${threshold}/${faultModel}/${absentEpochsMax}`;
+  const known = made.get(shape) ?? make({ peers, threshold, faultModel, absentEpochsMax });
   made.set(shape, known);
   return known;
 }
 
-async function make(peers: number, threshold: number, faultModel: FaultModel): Promise<Fixture> {
-  const group = await groupWithKey({ peers, threshold, faultModel, membersMax: Math.max(5, peers + 1) });
+async function make(shape: Shape): Promise<Fixture> {
+  const membersMax = Math.min(64, Math.max(5, shape.peers + 1));
+  const group = await groupWithKey({ ...shape, membersMax });
   const homes = group.nodes.map(({ peer, home }) => ({ peer, records: new Map(home.records) }));
   const keys = headOf(group.state(1)).keys.length;
   await group.stopAll();

@@ -29,7 +29,7 @@ export interface Summary {
   seconds: number;
   /** Runs by the number of peers. */
   peers: Tally;
-  /** Runs by fault model, and by how many lie. */
+  /** Runs by fault model, by how many lie, and by who was suspended, slept or was reinstated. */
   kinds: Tally;
   faults: Tally;
 }
@@ -71,6 +71,7 @@ export async function simulateMany(options: ManyOptions): Promise<Summary> {
       summary.peers.count(`${report.options.peers} peers`);
       summary.kinds.count(report.options.faultModel);
       summary.kinds.count(report.kind);
+      for (const what of report.absences) summary.kinds.count(what);
       summary.faults.add(report.faults);
       if (report.violation !== null) {
         summary.failures.push(report);

@@ -64,7 +64,7 @@ export class Operator {
         ? keyAction(name, drawn < 0.15 ? 'decrypt' : 'sign', creation, dealingSeed)
         : ((drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name));
     const [actions, isWrong] = this.#among(action, head, name);
-    this.#give(by, head, actions, creation && { creation, dealingSeed });
+    void this.#give(by, head, actions, creation && { creation, dealingSeed });
     const said = actions.map(({ type }) => type);
     return isWrong ? ['must be refused'] : [...said, ...(actions.length > 1 ? ['several actions'] : [])];
   }
@@ -94,18 +94,33 @@ export class Operator {
       : null;
   }
 
+  /** Gives the members at these indices their places again, under new identities; whether the member `by` took the order. */
+  async reinstate(by: Peer, indices: readonly number[]): Promise<boolean> {
+    const state = by.driver?.state;
+    if (state === undefined) return false;
+    const actions = indices.map((index): Action => {
+      this.#names += 1;
+      const newcomer = { peer: `peer-${9_100 + this.#names}`, seed: this.#random(32) };
+      this.#waiting.push(newcomer);
+      const { publicKey } = ed25519FromSeed(newcomer.seed);
+      return { type: 'reinstate', index, peer: newcomer.peer, epochKey: publicKey };
+    });
+    return this.#give(by, headOf(state), actions, null);
+  }
+
   /** Those who remain decide alone (§5). */
   forceEviction(by: Peer, remaining: number[]): void {
     const state = by.driver?.state;
-    if (state !== undefined) this.#give(by, headOf(state), [{ type: 'force-evict', remaining }], null);
+    if (state !== undefined) void this.#give(by, headOf(state), [{ type: 'force-evict', remaining }], null);
   }
 
-  #give(
+  /** Whether the member `by` took it: one that went ahead meanwhile refuses. */
+  async #give(
     by: Peer,
     head: Value,
     actions: Action[],
     sharing: { creation: KeyCreation; dealingSeed: Uint8Array } | null,
-  ): void {
+  ): Promise<boolean> {
     const cluster = clusterIdOf(this.#world.genesis);
     const order = signOrder(this.#world.genesis, this.#world.operatorSeed, {
       cluster,
@@ -123,7 +138,12 @@ export class Operator {
         commitments: action.commitments,
         served: new Set(),
       });
-    by.driver?.submitOrder(order).catch(() => {}); // A peer that went ahead meanwhile refuses it.
+    return (
+      by.driver?.submitOrder(order).then(
+        () => true,
+        () => false,
+      ) ?? false
+    );
   }
 
   /** A suspended member under a new identity, a member more or fewer, or a higher threshold, such that the faulty ones are still no more than `faults`. */

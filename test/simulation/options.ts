@@ -43,6 +43,12 @@ export interface RunOptions {
   deadInMidChange: boolean;
   /** Whether more than `faults` members die for good when the faults stop: only a forced eviction helps (§5). */
   dying: boolean;
+  /** After how many changes that it did not attend a member counts as a sleeper (§5); small where some are to sleep. */
+  absentEpochsMax: number;
+  /** Members that stay away until they sleep, once the faults have stopped; at most `faults` with the other faulty ones. */
+  sleepers: number;
+  /** Whether the operator reinstates, at the end, whoever is suspended or asleep. */
+  reinstates: boolean;
   /** The real file store on a simulated disk, instead of records in memory. */
   files: boolean;
   safetyMs: number;
@@ -70,7 +76,10 @@ const shapes: ReadonlyArray<readonly [peers: number, threshold: number, model: F
     [12, 4, 'byzantine', 0.2],
     [13, 5, 'byzantine', 0.2],
     [13, 5, 'crash', 0.2],
-    [31, 11, 'byzantine', 0.04],
+    [16, 6, 'byzantine', 0.3],
+    [20, 7, 'byzantine', 0.3],
+    [31, 11, 'byzantine', 0.4],
+    [64, 22, 'byzantine', 0.1],
   ];
 
 export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>> = {}): RunOptions {
@@ -100,7 +109,7 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
   const bad = tooMany
     ? between(faults + 1, threshold - 1)
     : faultModel === 'byzantine' && !dying
-      ? between(0, faults)
+      ? between(0, Math.min(faults, threshold - 1))
       : 0;
   const restores = bad > 0 && !tooMany && random() < 0.25 ? 1 : 0;
   const drawn: RunOptions = {
@@ -125,18 +134,39 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     dead: 0,
     deadInMidChange: false,
     dying,
+    absentEpochsMax: 100,
+    sleepers: 0,
+    reinstates: false,
     files: random() < 0.25,
     safetyMs: between(3, 10) * 500,
     livenessMs: tooMany ? 5_000 : 120_000,
+    ...(peers > 20 ? { crashes: between(0, 1), partitions: 0, orders: 0, files: false, safetyMs: 500 } : {}),
   };
   const given = { ...drawn, ...fixed };
   const together = given.liars > 1 && fixed.lies === undefined && random() < 0.25;
   const mortal = faultModel === 'crash' && !dying && given.orders === 0 && random() < 0.4;
+  const dead = mortal ? between(0, faults) : 0;
   return {
     ...given,
     alliance: together ? (allianceNames[between(0, allianceNames.length - 1)] ?? null) : null,
-    dead: mortal ? between(0, faults) : 0,
+    dead,
+    ...absences(given, faults - given.liars - given.restores - dead),
     ...fixed,
+  };
+}
+
+/** Who is suspended, who sleeps, and whether they get their place back; drawn apart, so that all else stays as it was. */
+function absences({ seed, peers, liars, dying, lies }: RunOptions, spare: number): Partial<RunOptions> {
+  const random = seededRandom(seed * 6007 + 3);
+  const asleep = random() < 0.12 && spare > 0 && !dying && peers <= 13;
+  const suspended = random() < 0.12 && liars > 0 && lies === lieNames;
+  const other = lies[Math.floor(random() * lies.length)] as LieName;
+  return {
+    ...(asleep
+      ? { absentEpochsMax: 2, sleepers: random() < 0.7 ? 1 : Math.min(2, spare), safetyMs: 1_500 }
+      : {}),
+    ...(suspended ? { lies: ['two-attends', other] } : {}),
+    reinstates: !dying && random() < 0.8,
   };
 }
 

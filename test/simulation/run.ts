@@ -12,6 +12,7 @@ import { hashOfValue, publicOf } from '../../src/protocol/value.ts';
 import { samplePrimes } from '../crypto/sample.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { settled } from '../support/virtual-time.ts';
+import { absencesIn, allReinstated, type Stage, someSleep } from './absences.ts';
 import { Chaos } from './chaos.ts';
 import { fixtureOf, secretConstant } from './fixture.ts';
 import { Liar } from './lies/liar.ts';
@@ -32,6 +33,8 @@ export interface RunResult {
   epochs: number;
   /** Faults by kind. */
   faults: Tally;
+  /** What else came of it that runs are counted for. */
+  absences: readonly string[];
   /** Hash of everything that any peer did, in order: the same for every run of the same options. */
   history: string;
   virtualMs: number;
@@ -44,6 +47,7 @@ export interface RunReport {
   /** How many of its members lie, as §8 tells them apart. */
   kind: 'nobody lies' | 'at most `faults` lie' | 'more than `faults` lie';
   epochs: number;
+  absences: readonly string[];
   faults: ReadonlyArray<readonly [string, number]>;
   history: string;
   virtualMs: number;
@@ -81,7 +85,7 @@ const counted = new Set([
 const eventsMax = (peers: number): number => 400_000 + 4_000 * peers ** 2;
 
 export async function simulate(options: RunOptions, trace: Trace = () => {}): Promise<RunResult> {
-  const fixture = await fixtureOf(options.peers, options.threshold, options.faultModel);
+  const fixture = await fixtureOf(options);
   const faults = new Tally();
   const history = createHash('sha256');
   const liars = new Map<string, Liar>();
@@ -146,6 +150,10 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
       violation: oracle.violation,
       epochs: oracle.latest - 1,
       faults,
+      absences: absencesIn(
+        [...oracle.values.values()].map(({ link }) => link.value).sort((a, b) => a.epoch - b.epoch),
+        options.absentEpochsMax,
+      ),
       history: history.digest('hex').slice(0, 16),
       virtualMs: Math.round(world.time.now()),
     };
@@ -197,6 +205,10 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   }
   if (finished && options.dying && moreDieThanFaults(world, oracle, operator, faults))
     finished = await finishes(oracle.latest + 1);
+  const honest = () => honestMembers(world, oracle);
+  const stage: Stage = { world, oracle, operator, tally: faults, honest, until, finishes };
+  if (finished && options.sleepers > 0) finished = await someSleep(stage);
+  if (finished && options.reinstates && !tooManyLie(options)) finished = await allReinstated(stage);
   if (finished) checkSignatures(world, oracle);
   oracle.checkMixedEpochs(world.random);
   oracle.checkLiarsShares();

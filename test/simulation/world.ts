@@ -60,8 +60,8 @@ export interface Peer {
   driver: Driver | null;
   transport: SimulatedTransport | null;
   cipher: CipherName;
-  /** Counts against `faults`: it lies, its store went back in time, or it never comes back. */
-  faulty: 'lies' | 'went-back' | 'dead' | null;
+  /** Counts against `faults`: it lies, its store went back in time, it never comes back, or it is away for long, or was. */
+  faulty: 'lies' | 'went-back' | 'dead' | 'away' | 'was-away' | null;
   starts: number;
 }
 
@@ -152,7 +152,7 @@ export class World {
 
   /** Starts a peer from what its store holds, and nothing else. */
   async start(peer: Peer): Promise<void> {
-    if (peer.driver !== null || peer.faulty === 'dead') return;
+    if (peer.driver !== null || peer.faulty === 'dead' || peer.faulty === 'away') return;
     peer.starts += 1;
     const store = peer.home.store();
     const driver = await store
