@@ -2,12 +2,12 @@
 import { expect, test } from 'vitest';
 import { KeyDealer } from '../../src/cli/key-dealer.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
-import { decode, encode } from '../../src/protocol/codec.ts';
+import { decode, encode, hex } from '../../src/protocol/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/draft.ts';
 import { dealingSchema } from '../../src/protocol/messages.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
+import { signPacket, verifyPacket } from '../../src/protocol/packet.ts';
 import { samplePrimes } from '../crypto/sample.ts';
-import { orderOn, paperCluster } from '../protocol/support.ts';
+import { nextLink, orderOn, paperCluster } from '../protocol/support.ts';
 import { seededBytes } from '../support/virtual-time.ts';
 
 const paper = paperCluster();
@@ -40,4 +40,27 @@ test('everybody who attends gets its number, but for one whose sealing key prote
   const honest = () => sealingKeyFromSeed(random(32)).publicKey;
   expect(dealtTo(honest)).toEqual([1, 2, 3, 4, 5]);
   expect(dealtTo((index) => (index === 2 ? new Uint8Array(32) : honest()))).toEqual([1, 3, 4, 5]);
+});
+
+test('every packet is signed by the key that the order names, another one for each sharing', () => {
+  const dealer = new KeyDealer({
+    ...{ genesis: paper.genesis, cluster: paper.clusterId, cipher: 'aes', head },
+    key: { name: 'key', use: 'sign', modulusBits: 512, primes: samplePrimes(512), exponent: 65537n },
+  });
+  const { action } = dealer;
+  const order = orderOn(paper, head, action);
+  const plan = planOf(head, draftOf(paper.genesis, paper.clusterId, head, [order]), [order]);
+  const attends = paper.epochSeeds.map((seed, at) => {
+    const { publicKey: sealingKey } = sealingKeyFromSeed(random(32));
+    const attend = { type: 'attend', by: at + 1, epoch: 1, plan, epochKey: random(32), sealingKey };
+    return signPacket(paper.clusterId, seed, encode(attend));
+  });
+  const { packets } = dealer.dealings(head, { head: paper.founding, plan, attends, orders: [order] }, order);
+  expect(packets).toHaveLength(5);
+  for (const packet of packets) {
+    expect(verifyPacket(paper.clusterId, action.dealingKey, packet)).toBe(true);
+    expect(paper.genesis.operators.some((key) => verifyPacket(paper.clusterId, key, packet))).toBe(false);
+  }
+  expect(dealer.renew(nextLink(paper, head, []).value)).toBe(true);
+  expect(hex(dealer.action.dealingKey)).not.toBe(hex(action.dealingKey));
 });
