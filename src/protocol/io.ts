@@ -19,7 +19,7 @@ export type Input = Stamp &
     | { type: 'tick' }
     | { type: 'frame'; from: string; authenticated: boolean; frame: Uint8Array }
     | { type: 'gossip'; from: string; frame: Uint8Array }
-    | { type: 'connected' | 'authenticated' | 'disconnected'; peer: string }
+    | { type: 'connected' | 'authenticated' | 'unauthenticated' | 'disconnected'; peer: string }
     | { type: 'order'; order: Order }
     | { type: 'dealings'; packets: Packet[] }
     | { type: 'refresh' }

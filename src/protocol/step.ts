@@ -125,6 +125,11 @@ function take(work: Work, input: Input): void {
         work.volatile.recall = { ...work.volatile.recall, askAtMs: work.nowMs };
       work.emit({ type: 'send', to: input.peer, frame: summaryOf(work, true) });
       return;
+    case 'unauthenticated': {
+      const { [input.peer]: _, ...authenticated } = work.volatile.authenticated;
+      work.volatile.authenticated = authenticated;
+      return;
+    }
     case 'disconnected': {
       const { [input.peer]: _, ...connected } = work.volatile.connected;
       const { [input.peer]: __, ...authenticated } = work.volatile.authenticated;

@@ -18,8 +18,11 @@ export async function loopbackTransport(
     listen: ['/ip4/127.0.0.1/tcp/0'],
     mdns: false,
     // A busy test machine must not look like a dead link.
-    timings: { smallerIdDelayMs: 400, pingTimeoutMsMin: 5_000, pingTimeoutMsMax: 10_000, redialMsMax: 500 },
     ...options,
+    timings: {
+      ...{ smallerIdDelayMs: 400, pingTimeoutMsMin: 5_000, pingTimeoutMsMax: 10_000, redialMsMax: 500 },
+      ...options.timings,
+    },
   });
 }
 

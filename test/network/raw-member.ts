@@ -50,6 +50,8 @@ export class RawMember {
         authenticator,
         spend: () => true,
         onAuthenticated() {},
+        onUnauthenticated() {},
+        reproofMs: 10_000,
         log: {
           ...silentLog,
           debug: (fields: { authenticated?: boolean }) => {

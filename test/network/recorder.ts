@@ -24,6 +24,8 @@ export class Recorder implements TransportHandlers, EpochAuthenticator {
   ) => request;
   /** false: this peer has no listed epoch key */
   keyed = true;
+  /** The key that it proves with, and the one that it accepts of others: another one after a change. */
+  key = 'test key';
   /** Peers whose proofs are not accepted. */
   readonly distrusted = new Set<string>();
   readonly #onChange: () => void;
@@ -42,6 +44,9 @@ export class Recorder implements TransportHandlers, EpochAuthenticator {
   onAuthenticated(peer: string): void {
     this.#event(`authenticated ${peer}`);
   }
+  onUnauthenticated(peer: string): void {
+    this.#event(`unauthenticated ${peer}`);
+  }
   onDisconnect(peer: string): void {
     this.#event(`disconnect ${peer}`);
   }
@@ -49,10 +54,10 @@ export class Recorder implements TransportHandlers, EpochAuthenticator {
     return this.respond(from, request, signal);
   }
   prove(challenge: Uint8Array): { epoch: number; signature: Uint8Array } | null {
-    return this.keyed ? { epoch: 7, signature: sha256('test key', challenge) } : null;
+    return this.keyed ? { epoch: 7, signature: sha256(this.key, challenge) } : null;
   }
   check(peer: string, challenge: Uint8Array, proof: { epoch: number; signature: Uint8Array }): boolean {
-    const expected = Buffer.from(sha256('test key', challenge));
+    const expected = Buffer.from(sha256(this.key, challenge));
     const accepted = !this.distrusted.has(peer) && proof.epoch === 7 && expected.equals(proof.signature);
     this.#event(`${accepted ? 'accepted' : 'refused'} ${peer}`);
     return accepted;

@@ -40,7 +40,12 @@ const noSettling = () => {};
 
 function openSimulated(): ContractNetwork {
   const scheduler = new VirtualScheduler();
-  const network = new SimulatedNetwork({ scheduler, seed: 1, queueBytesMax: 4 * 1024 * 1024 });
+  const network = new SimulatedNetwork({
+    scheduler,
+    seed: 1,
+    queueBytesMax: 4 * 1024 * 1024,
+    reproofMs: 300,
+  });
   return {
     create: async (index) => network.transport(`peer-${index}`),
     until: (condition) => scheduler.runUntil(condition),

@@ -66,6 +66,28 @@ export function transportContract(name: string, open: () => ContractNetwork): vo
       await Promise.all(group.map(({ transport }) => transport.setMembers(members)));
       return group;
     };
+    /** A request's end, also where time is virtual. */
+    const answered = async (request: Promise<Uint8Array>): Promise<Uint8Array> => {
+      let settled = false;
+      const done = () => {
+        settled = true;
+        network.changed();
+      };
+      request.then(done, done);
+      await network.until(() => settled);
+      return request;
+    };
+    /** Until a link elsewhere that was asked for a new proof and gives none is over: longer than those before may take. */
+    const waitLonger = async () => {
+      const [c, d] = [await start(7, []), await start(8, [])] as [Peer, Peer];
+      for (const { transport } of [c, d]) await transport.setMembers([memberOf(c), memberOf(d)]);
+      await allPairs(c, d);
+      c.recorder.key = 'never proven';
+      c.transport.reauthenticate(d.transport.peerId);
+      await network.until(() => c.recorder.count(`unauthenticated ${d.transport.peerId}`) === 1);
+    };
+    const allPairs = (c: Peer, d: Peer) =>
+      network.until(() => [c, d].every(({ transport }) => transport.authenticated().length === 1));
     const allAuthenticated = (group: Peer[]) =>
       network.until(() =>
         group.every(({ transport }) => transport.authenticated().length === group.length - 1),
@@ -241,6 +263,53 @@ export function transportContract(name: string, open: () => ContractNetwork): vo
       await network.until(() => a.recorder.received.length === 1);
       expect(a.recorder.received[0]!.authenticated).toBe(false);
       expect([...a.transport.authenticated(), ...b.transport.authenticated()]).toEqual([]);
+    });
+
+    test('when epoch keys are replaced the link proves the new ones, and what was proven counts meanwhile', async () => {
+      const [a, b] = (await startGroup(2)) as [Peer, Peer];
+      await allAuthenticated([a, b]);
+      const answer = a.transport.request(b.transport.peerId, bytes('under way'), { signal: signal() });
+      // One adopts first: neither can prove itself to the other, and nothing is taken back.
+      const refusedBefore = a.recorder.count(`refused ${b.transport.peerId}`);
+      a.recorder.key = 'the next key';
+      a.transport.reauthenticate(b.transport.peerId);
+      await network.until(() => a.recorder.count(`refused ${b.transport.peerId}`) > refusedBefore);
+      expect(a.transport.authenticated()).toEqual([b.transport.peerId]);
+      expect(b.transport.authenticated()).toEqual([a.transport.peerId]);
+      expect(text(await answered(answer))).toBe('under way');
+      b.transport.send(a.transport.peerId, bytes('still counted'));
+      await network.until(() => a.recorder.received.length === 1);
+      expect(a.recorder.received[0]!.authenticated).toBe(true);
+
+      const acceptedBefore = a.recorder.count(`accepted ${b.transport.peerId}`);
+      b.recorder.key = 'the next key';
+      b.transport.reauthenticate(a.transport.peerId);
+      await network.until(() => a.recorder.count(`accepted ${b.transport.peerId}`) > acceptedBefore);
+      await waitLonger();
+      for (const { recorder, transport } of [a, b]) {
+        expect(recorder.events.filter((event) => event.startsWith('unauthenticated'))).toEqual([]);
+        expect(transport.authenticated()).toHaveLength(1);
+      }
+    });
+
+    test('who does not prove its new epoch key within the bound counts as unauthenticated until it does', async () => {
+      const [a, b] = (await startGroup(2)) as [Peer, Peer];
+      await allAuthenticated([a, b]);
+      a.recorder.key = 'the next key';
+      a.transport.reauthenticate(b.transport.peerId);
+      await network.until(() => a.recorder.count(`unauthenticated ${b.transport.peerId}`) === 1);
+      expect(a.transport.authenticated()).toEqual([]);
+      b.transport.send(a.transport.peerId, bytes('with the old key'));
+      await network.until(() => a.recorder.received.length === 1);
+      expect(a.recorder.received[0]!.authenticated).toBe(false);
+      const asked = b.transport.request(a.transport.peerId, bytes('x'), { signal: signal() });
+      await expect(answered(asked)).rejects.toMatchObject({ code: 'refused' });
+      expect(a.transport.connected()).toEqual([b.transport.peerId]); // it may still catch up
+
+      b.recorder.key = 'the next key';
+      b.transport.reauthenticate(a.transport.peerId);
+      await allAuthenticated([a, b]);
+      expect(a.recorder.count(`authenticated ${b.transport.peerId}`)).toBe(2);
     });
 
     test('a removed member is disconnected, and connected again when it is listed again', async () => {

@@ -101,6 +101,7 @@ export class World {
       scheduler: this.time,
       seed: options.seed + 1,
       delayMsMax: options.delayMsMax,
+      reproofMs: 1_000,
       route: hooks.route,
     });
     this.peers = [];

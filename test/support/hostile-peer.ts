@@ -89,6 +89,7 @@ export class HostilePeer extends Watch {
         onConnect: changed,
         // What the event announces is visible only after the handler.
         onAuthenticated: () => queueMicrotask(changed),
+        onUnauthenticated: () => queueMicrotask(changed),
         onDisconnect: () => queueMicrotask(changed),
         onRequest: (from, asked) => {
           this.asked.push({ from, asked });

@@ -28,6 +28,8 @@ export interface SimulatedNetworkOptions {
   duplicateRate?: number;
   /** How long connecting takes at most, and noticing that a peer is gone. */
   connectMsMax?: number;
+  /** How long a proof counts once a new one is asked for. */
+  reproofMs?: number;
   /** Frames on their way from one peer to another; more are dropped and counted. */
   queueFramesMax?: number;
   queueBytesMax?: number;
@@ -62,7 +64,11 @@ interface Connection {
   readonly a: SimulatedTransport;
   readonly b: SimulatedTransport;
   open: boolean;
-  authenticated: boolean;
+  /** The sides at which the other one has proven its epoch key. */
+  readonly authenticated: Set<SimulatedTransport>;
+  /** How often each side asked for a new proof, and what ends its wait for it. */
+  readonly renewals: Map<SimulatedTransport, number>;
+  readonly waits: Map<SimulatedTransport, () => void>;
   readonly rejects: Set<() => void>;
   readonly directions: Map<SimulatedTransport, { frames: number; bytes: number; arrivesLast: number }>;
 }
@@ -77,7 +83,14 @@ export class SimulatedNetwork {
   readonly #cuts = new Set<string>();
 
   constructor(options: SimulatedNetworkOptions) {
-    const defaults = { delayMsMin: 1, delayMsMax: 20, lossRate: 0, duplicateRate: 0, connectMsMax: 50 };
+    const defaults = {
+      delayMsMin: 1,
+      delayMsMax: 20,
+      lossRate: 0,
+      duplicateRate: 0,
+      connectMsMax: 50,
+      reproofMs: 10_000,
+    };
     this.#options = {
       ...defaults,
       queueFramesMax: 4_096,
@@ -161,7 +174,7 @@ export class SimulatedNetwork {
   peersOf(transport: SimulatedTransport, authenticated: boolean): string[] {
     const mine = [...this.#connections.values()].filter(({ a, b }) => a === transport || b === transport);
     const usable = mine.filter(
-      (connection) => connection.open && (!authenticated || connection.authenticated),
+      (connection) => connection.open && (!authenticated || connection.authenticated.has(transport)),
     );
     return usable.map(({ a, b }) => (a === transport ? b.peerId : a.peerId)).sort();
   }
@@ -197,7 +210,8 @@ export class SimulatedNetwork {
         this.#later(at - this.#options.scheduler.now(), () => {
           queue.frames -= 1;
           queue.bytes -= arriving.length;
-          if (connection.open) receiver.receive(frame, via === 'gossip' || connection.authenticated);
+          if (connection.open)
+            receiver.receive(frame, via === 'gossip' || connection.authenticated.has(receiver));
         });
       }
     }
@@ -230,23 +244,53 @@ export class SimulatedNetwork {
       const back = (settle: () => void): void => this.#later(this.#delayMs(), () => finish(settle));
       this.#later(this.#delayMs(), () => {
         if (!connection.open || control.signal.aborted) return;
-        answerer.answer(asker.peerId, request.slice(), control.signal, connection.authenticated).then(
-          (answer) => back(() => resolve(answer.slice())),
-          () => back(() => fail('refused', 'the peer refused the request')),
-        );
+        answerer
+          .answer(asker.peerId, request.slice(), control.signal, connection.authenticated.has(answerer))
+          .then(
+            (answer) => back(() => resolve(answer.slice())),
+            () => back(() => fail('refused', 'the peer refused the request')),
+          );
       });
     });
   }
 
-  /** @internal Runs the handshake of a connection; its result replaces the last one. */
+  /** @internal One side asks for a new proof; the old one counts for a while more. */
+  renew(connection: Connection, side: SimulatedTransport): void {
+    const { authenticated, renewals } = connection;
+    renewals.set(side, (renewals.get(side) ?? 0) + 1);
+    if (authenticated.has(side)) this.#endsUnlessProven(connection, side);
+    this.authenticate(connection);
+  }
+
+  #endsUnlessProven({ a, b, authenticated, waits }: Connection, side: SimulatedTransport): void {
+    if (waits.has(side)) return;
+    const expire = (): void => {
+      waits.delete(side);
+      authenticated.delete(side);
+      side.handlers?.onUnauthenticated((side === a ? b : a).peerId);
+    };
+    waits.set(side, this.#options.scheduler.schedule(this.#options.reproofMs, expire));
+  }
+
+  /** @internal Runs the handshake of a connection; one that fails takes nothing back. */
   authenticate(connection: Connection): void {
+    const { a, b, authenticated, renewals, waits } = connection;
+    const began = new Map(renewals);
     this.#later(this.#delayMs(), () => {
-      if (!connection.open) return;
-      const { a, b } = connection;
-      connection.authenticated = b.proves(a, this.#nonce()) && a.proves(b, this.#nonce());
-      if (!connection.authenticated) return;
-      a.handlers?.onAuthenticated(b.peerId);
-      b.handlers?.onAuthenticated(a.peerId);
+      if (!connection.open || !b.proves(a, this.#nonce()) || !a.proves(b, this.#nonce())) return;
+      for (const [side, other] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        if (renewals.get(side) !== began.get(side)) this.#endsUnlessProven(connection, side);
+        else {
+          waits.get(side)?.();
+          waits.delete(side);
+        }
+        if (authenticated.has(side)) continue;
+        authenticated.add(side);
+        side.handlers?.onAuthenticated(other.peerId);
+      }
     });
   }
 
@@ -257,7 +301,9 @@ export class SimulatedNetwork {
       a,
       b,
       open: false,
-      authenticated: false,
+      authenticated: new Set(),
+      renewals: new Map(),
+      waits: new Map(),
       rejects: new Set(),
       directions,
     };
@@ -275,6 +321,7 @@ export class SimulatedNetwork {
   #close(pair: string, connection: Connection): void {
     const wasOpen = connection.open;
     connection.open = false;
+    for (const cancel of connection.waits.values()) cancel();
     this.#connections.delete(pair);
     for (const reject of [...connection.rejects]) reject();
     if (!wasOpen) return;
@@ -357,7 +404,7 @@ export class SimulatedTransport implements Transport {
     const connection = this.#network.connection(this, peer);
     if (options.signal.aborted) throw new TransportError('aborted', 'the request was aborted', peer);
     if (!connection) throw new TransportError('not-connected', 'the peer is not connected', peer);
-    if (!connection.authenticated) {
+    if (!connection.authenticated.has(this)) {
       throw new TransportError('not-authenticated', 'the peer has not proven its epoch key', peer);
     }
     return this.#network.ask(connection, this, request, options.signal);
@@ -373,7 +420,7 @@ export class SimulatedTransport implements Transport {
 
   reauthenticate(peer: string): void {
     const connection = this.#network.connection(this, peer);
-    if (connection) this.#network.authenticate(connection);
+    if (connection) this.#network.renew(connection, this);
   }
 
   dropped(): number {

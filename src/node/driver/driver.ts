@@ -6,7 +6,7 @@
 import { hashOf } from '../../crypto/hash.ts';
 import { sign, verify } from '../../crypto/signature.ts';
 import { checkFits } from '../../protocol/attend.ts';
-import { encode } from '../../protocol/codec.ts';
+import { encode, hex } from '../../protocol/codec.ts';
 import { durableDelta } from '../../protocol/durable-records.ts';
 import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/io.ts';
 import { limits } from '../../protocol/limits.ts';
@@ -207,7 +207,7 @@ export class Driver {
         );
         return;
       case 'rule':
-        if (output.rule === 'adopt') this.#reauthenticate();
+        if (output.rule === 'adopt') this.#reauthenticate(Number(output.detail.epoch));
         return log.debug({ rule: output.rule, ...output.detail }, output.rule);
       case 'refused':
         if (output.action === 'reject') {
@@ -240,11 +240,22 @@ export class Driver {
       });
   }
 
-  /** A newer roster may make a handshake possible that failed while one side was behind. */
-  #reauthenticate(): void {
+  /**
+   * After a change: whose epoch key was replaced proves the new one, on every link. And a newer roster may make a handshake
+   * possible that failed while one side was behind.
+   */
+  #reauthenticate(epoch: number): void {
     const { transport } = this.#options;
     const authenticated = new Set(transport.authenticated());
-    for (const peer of transport.connected()) if (!authenticated.has(peer)) transport.reauthenticate(peer);
+    const keysAt = (at: number): Map<string, string> =>
+      new Map(
+        this.#state.durable.links[at]?.value.roster.map(
+          ({ peer, epochKey }) => [peer, hex(epochKey)] as const,
+        ),
+      );
+    const [before, now] = [keysAt(epoch - 1), keysAt(epoch)];
+    for (const peer of transport.connected())
+      if (!authenticated.has(peer) || before.get(peer) !== now.get(peer)) transport.reauthenticate(peer);
   }
 
   #armTick(): void {
@@ -290,6 +301,7 @@ export class Driver {
       },
       onConnect: (peer) => void this.dispatch({ type: 'connected', peer }),
       onAuthenticated: (peer) => void this.dispatch({ type: 'authenticated', peer }),
+      onUnauthenticated: (peer) => void this.dispatch({ type: 'unauthenticated', peer }),
       onDisconnect: (peer) => void this.dispatch({ type: 'disconnected', peer }),
       onRequest: this.#options.onRequest,
     };

@@ -86,6 +86,8 @@ export interface NetworkTimings {
   redialMsMax: number;
   /** The larger peer id dials; the smaller one only when nothing has arrived for so long. */
   smallerIdDelayMs: number;
+  /** How long what a peer proved by an epoch key counts after that key was replaced (protocol §4). */
+  reproofMs: number;
 }
 
 /** A dead link is noticed within 0.5 to 1.5 s (measured). */
@@ -96,4 +98,5 @@ export const defaultTimings: NetworkTimings = {
   redialMsMin: 250,
   redialMsMax: 5_000,
   smallerIdDelayMs: 2_000,
+  reproofMs: 10_000,
 };

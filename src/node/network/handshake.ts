@@ -8,7 +8,9 @@
  *     proof              →
  *                        ←       verdict
  *
- * Either side may open one. A side that cannot prove itself sends null, and then neither is authenticated.
+ * Either side may open one. A side that cannot prove itself sends null, and then neither is authenticated. A handshake that
+ * fails takes nothing back: the other side may be behind, or ahead. What was proven by a key that was replaced since ends
+ * by itself, a bounded time after `renew`.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -50,6 +52,9 @@ export interface HandshakeComponents {
   /** false: the peer has opened too many. */
   spend(peer: string, quota: 'handshakes'): boolean;
   onAuthenticated(link: Link): void;
+  onUnauthenticated(link: Link): void;
+  /** How long an old proof counts once a new one is asked for. */
+  reproofMs: number;
   log: Log;
 }
 
@@ -73,6 +78,25 @@ export class Handshake {
     await this.#components.node.unhandle(protocolIds.handshake);
   }
 
+  /** Asks for a new proof: the old one counts for `reproofMs` more at most. */
+  renew(link: Link): void {
+    link.renewals += 1;
+    if (link.proven) this.#endsUnlessProven(link);
+    this.run(link);
+  }
+
+  #endsUnlessProven(link: Link): void {
+    link.endWait ??= this.#later(link, this.#components.reproofMs, () => this.#expire(link));
+  }
+
+  #expire(link: Link): void {
+    link.endWait = null;
+    link.proven = false;
+    link.authenticated = false;
+    this.#components.log.debug({ peer: link.peer }, 'the epoch key was replaced, and the new one not proven');
+    this.#components.onUnauthenticated(link);
+  }
+
   /** Opens a handshake; while one of ours is running, it is run once more afterwards. */
   run(link: Link): void {
     const running = this.#running.get(link);
@@ -86,22 +110,31 @@ export class Handshake {
       this.#running.delete(link);
       if (link.connection.status !== 'open' || this.#stopped.signal.aborted) return;
       if (state.again) this.run(link);
-      else if (!finished) this.#retryLater(link);
+      else if (!finished) this.#later(link, networkLimits.handshakeRetryMs, () => this.run(link)); // a busy machine, maybe
     });
   }
 
-  /** A busy machine can make a handshake time out on a connection that is otherwise fine. */
-  #retryLater(link: Link): void {
-    const timer = setTimeout(() => this.run(link), networkLimits.handshakeRetryMs);
-    const cancel = (): void => clearTimeout(timer);
-    link.connection.addEventListener('close', cancel, { once: true });
-    this.#stopped.signal.addEventListener('abort', cancel, { once: true });
+  /** Unless the connection closes before. @returns what cancels it */
+  #later(link: Link, delayMs: number, task: () => void): () => void {
+    const over = new AbortController();
+    const timer = setTimeout(() => {
+      over.abort();
+      task();
+    }, delayMs);
+    const cancel = (): void => {
+      clearTimeout(timer);
+      over.abort();
+    };
+    link.connection.addEventListener('close', cancel, { once: true, signal: over.signal });
+    this.#stopped.signal.addEventListener('abort', cancel, { once: true, signal: over.signal });
+    return cancel;
   }
 
   /** @returns whether both sides have said what they think of each other, whatever that is */
   async #open(link: Link): Promise<boolean> {
     const { clusterId, node, authenticator } = this.#components;
     const signal = this.#signal();
+    const { renewals } = link;
     let stream: Stream | undefined;
     try {
       stream = await link.connection.newStream(protocolIds.handshake, { signal });
@@ -121,10 +154,11 @@ export class Handshake {
         ? authenticator.prove(handshakeChallenge(clusterId, own, link.peer, peerNonce, ownNonce))
         : null;
       // Before the proof leaves: the peer may speak on other streams as soon as it has it.
-      link.proven = proven && proof !== null;
+      const mutual = proven && proof !== null;
+      if (mutual) link.proven = true;
       await frames.write(encode(encodeProof(proof)), { signal });
       const verdict = (await frames.read({ signal })).subarray();
-      this.#settle(link, link.proven && verdict.length === 1 && verdict[0] === 1);
+      this.#settle(link, mutual && verdict.length === 1 && verdict[0] === 1, renewals);
       await stream.close({ signal });
       return true;
     } catch (err) {
@@ -139,6 +173,7 @@ export class Handshake {
     if (!link || !this.#components.spend(link.peer, 'handshakes'))
       return stream.abort(new Error('the connection is not known, or no longer'));
     const signal = this.#signal();
+    const { renewals } = link;
     try {
       const frames: LengthPrefixedStream<Stream> = lpStream(stream, {
         maxDataLength: networkLimits.handshakeBytesMax,
@@ -159,7 +194,7 @@ export class Handshake {
         );
       // The peer has checked our proof before it sent its own, so both are proven here. Settled before the verdict
       // leaves: the peer may speak on other streams as soon as it has it.
-      this.#settle(link, accepted);
+      this.#settle(link, accepted, renewals);
       await frames.write(Uint8Array.of(accepted ? 1 : 0), { signal });
       await stream.close({ signal });
     } catch (err) {
@@ -167,12 +202,20 @@ export class Handshake {
     }
   }
 
-  #settle(link: Link, authenticated: boolean): void {
+  /** @param renewals when the handshake began */
+  #settle(link: Link, succeeded: boolean, renewals: number): void {
     if (link.connection.status !== 'open' || this.#stopped.signal.aborted) return;
-    link.proven = authenticated;
-    link.authenticated = authenticated;
-    this.#components.log.debug({ peer: link.peer, authenticated }, 'handshake');
-    if (authenticated) this.#components.onAuthenticated(link);
+    this.#components.log.debug({ peer: link.peer, authenticated: succeeded }, 'handshake');
+    const before = link.authenticated;
+    if (succeeded) link.authenticated = true;
+    link.proven = link.authenticated;
+    if (succeeded && renewals < link.renewals)
+      this.#endsUnlessProven(link); // maybe by the key before
+    else if (succeeded) {
+      link.endWait?.();
+      link.endWait = null;
+    }
+    if (succeeded && !before) this.#components.onAuthenticated(link);
   }
 
   /** A handshake that broke off says nothing about keys: what the last one proved stays. */

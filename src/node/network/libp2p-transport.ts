@@ -172,7 +172,7 @@ export class Libp2pTransport implements Transport {
   }
 
   reauthenticate(peer: string): void {
-    for (const link of this.#links.of(peer)) this.#running?.handshake.run(link);
+    for (const link of this.#links.of(peer)) this.#running?.handshake.renew(link);
   }
 
   dropped(): number {
@@ -295,6 +295,11 @@ export class Libp2pTransport implements Transport {
           void exchange.greet(link);
           handlers.onAuthenticated(link.peer);
         }),
+      onUnauthenticated: ({ peer }) =>
+        ifRunning(() => {
+          if (!links.best(peer)?.authenticated) handlers.onUnauthenticated(peer);
+        }),
+      reproofMs: this.#timings.reproofMs,
       log,
     });
     const direct = new Direct({

@@ -8,6 +8,10 @@ export interface Link {
   proven: boolean;
   /** Both sides have. */
   authenticated: boolean;
+  /** How often it was asked to prove itself anew; a handshake that began before the last time does not answer it. */
+  renewals: number;
+  /** Ends the wait for that proof; null while none is due. */
+  endWait: (() => void) | null;
 }
 
 export class Links {
@@ -17,7 +21,7 @@ export class Links {
   add(connection: Connection): { link: Link; first: boolean } {
     const peer = connection.remotePeer.toString();
     const first = this.of(peer).length === 0;
-    const link: Link = { peer, connection, proven: false, authenticated: false };
+    const link: Link = { peer, connection, proven: false, authenticated: false, renewals: 0, endWait: null };
     this.#links.set(connection.id, link);
     return { link, first };
   }

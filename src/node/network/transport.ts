@@ -19,8 +19,10 @@ export interface TransportHandlers {
   ): void | Promise<void>;
   /** A connection to `peer` is open; its handshake may still be running. */
   onConnect(peer: string): void;
-  /** Both sides have proven their epoch keys. Called again when a later handshake succeeds. */
+  /** Both sides have proven their epoch keys on a connection. */
   onAuthenticated(peer: string): void;
+  /** What the peer had proven counts no longer: its key was replaced, and it has not proven the new one in time. */
+  onUnauthenticated(peer: string): void;
   onDisconnect(peer: string): void;
   /** Answers a request of an authenticated peer. When it rejects, the peer learns only that it was refused. */
   onRequest(from: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
@@ -74,7 +76,11 @@ export interface Transport {
   request(peer: string, request: Uint8Array, options: { signal: AbortSignal }): Promise<Uint8Array>;
   connected(): string[];
   authenticated(): string[];
-  /** Runs the handshake again (after catch-up, or when keys changed). Its result replaces the last one. */
+  /**
+   * Runs the handshake again (after catch-up, or when keys changed). What was proven before counts for a bounded time more,
+   * whatever comes of it, so that no frame of an honest peer is refused while one side knows the new keys and the other
+   * does not yet; then only what was proven since.
+   */
   reauthenticate(peer: string): void;
   /** Frames that `send` and `publish` could not queue, since the start. */
   dropped(): number;

@@ -1,0 +1,40 @@
+/** §4, the handshake: an open link proves the new epoch key after each change, and nothing honest is refused meanwhile. */
+import { expect, test } from 'vitest';
+import type { Group } from '../support/group.ts';
+import { fired, fivePeers, messageIn } from './support.ts';
+
+const trusts = (group: Group, at: number): string[] =>
+  Object.keys(group.state(at).volatile.authenticated).sort();
+const reproofMs = 1_000;
+
+test('through three refreshes every link stays authenticated, and is proven by the keys of the newest value', async () => {
+  const group = await fivePeers({ network: { reproofMs } });
+  for (let count = 0; count < 3; count += 1) {
+    const next = group.epochOf(1) + 1;
+    group.node(1).driver?.refresh();
+    await group.until(() => {
+      for (const index of [1, 2, 3, 4, 5]) expect(trusts(group, index)).toHaveLength(4);
+      return group.settledAt(next);
+    });
+  }
+  // Whatever was proven by an older key would have ended by now.
+  await group.run(3 * reproofMs);
+  for (const index of [1, 2, 3, 4, 5]) expect(trusts(group, index)).toHaveLength(4);
+});
+
+test('an open link whose peer has only the key that was replaced counts no longer after a while, until it has caught up', async () => {
+  const group = await fivePeers({ network: { reproofMs } });
+  // p5 attends, and learns of no decision: it goes on with the key that all others have replaced.
+  group.intercept = ({ to }, frame) =>
+    to === 'p5' && (messageIn(frame)?.type === 'precommit' || frame.type === 'links') ? [] : [frame];
+  const late = group.node(5).peer;
+  group.node(1).driver?.refresh();
+  await group.until(() => [1, 2, 3, 4].every((index) => group.epochOf(index) === 2));
+  for (const index of [1, 2, 3, 4]) expect(trusts(group, index)).toContain(late);
+  await group.until(() => [1, 2, 3, 4].every((index) => !trusts(group, index).includes(late)), 2 * reproofMs);
+  expect(fired(group, 5, 'adopt', { epoch: 2 })).toBe(false);
+  for (const index of [1, 2, 3, 4]) expect(trusts(group, index)).toHaveLength(3);
+  group.intercept = null;
+  await group.until(() => [1, 2, 3, 4].every((index) => trusts(group, index).includes(late)));
+  await group.until(() => group.settledAt(2));
+});
