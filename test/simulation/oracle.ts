@@ -32,6 +32,7 @@ import { holdsShare, selfIn } from '../../src/protocol/queries.ts';
 import { type Of, recoveryMessageSchema } from '../../src/protocol/recovery/messages.ts';
 import type { CoreState, Durable } from '../../src/protocol/state.ts';
 import { hashOfValue, publicOf, type Value } from '../../src/protocol/value.ts';
+import { Growth } from './growth.ts';
 import { Memories } from './memories.ts';
 import { tooManyLie } from './options.ts';
 import { ableAfter, unexplained } from './orders-done.ts';
@@ -111,6 +112,7 @@ export class Oracle {
   /** Plans that honest members knew, with their orders. */
   readonly #plans = new Map<string, readonly Order[]>();
   readonly #memories = new Memories();
+  readonly growth: Growth;
   /** What each peer's disk said last that it had retired. */
   readonly #retired = new Map<string, number>();
   latest = 0;
@@ -119,6 +121,7 @@ export class Oracle {
     this.#world = world;
     this.#clusterId = clusterId;
     this.#secretOf = secretOf;
+    this.growth = new Growth(world.genesis.membersMax);
   }
 
   /** Beyond `faults` liars only secrecy, certificates and peers' lives are promised (§8). */
@@ -344,6 +347,9 @@ export class Oracle {
     for (const [key, value] of records) if (!key.startsWith('chain/')) bytes += value.length;
     if (bytes > sealedBytesMax(this.#world.peers.length))
       this.fail('6', `${peer.name} was made to store ${bytes} bytes`);
+    const { head } = decodeRecord(records.get('own') ?? encode({ head: 0 })) as Durable['own'];
+    const grown = this.growth.check(peer, head, this.values.get(head)?.link.value);
+    if (grown !== null) this.fail('6', grown);
   }
 
   #checkErasure(peer: Peer, epoch: number): void {

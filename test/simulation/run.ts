@@ -38,6 +38,8 @@ export interface RunResult {
   /** Hash of everything that any peer did, in order: the same for every run of the same options. */
   history: string;
   virtualMs: number;
+  /** The largest share of what a store may grow in one change that any honest one took (`growth.ts`). */
+  growth: number;
 }
 
 /** A result as it goes from one thread to another. */
@@ -156,6 +158,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
       ),
       history: history.digest('hex').slice(0, 16),
       virtualMs: Math.round(world.time.now()),
+      growth: oracle.growth.most,
     };
   };
   let events = 0;

@@ -9,6 +9,7 @@ import {
   small,
   unsettled,
 } from './sabotage-options.ts';
+import { boundSabotages, unjudged } from './sabotages-of-bounds.ts';
 import { recoverySabotages } from './sabotages-of-recovery.ts';
 
 export const sabotages: readonly Sabotage[] = [
@@ -234,6 +235,7 @@ export const sabotages: readonly Sabotage[] = [
     seedsMax: 20,
   },
   ...recoverySabotages,
+  ...boundSabotages,
   {
     name: 'dealings are not signed',
     file: 'protocol/sub-shares.ts',
@@ -317,6 +319,7 @@ export const sabotages: readonly Sabotage[] = [
     file: 'protocol/agree.ts',
     rule: "if (verdict.verdict === 'valid') return { entry, commitments: verdict.commitments };",
     broken: "return verdict.verdict === 'valid' ? { entry, commitments: verdict.commitments } : null;",
+    also: unjudged,
     options: { ...lying, lies: ['another-value-with-nothing-behind-it'], livenessMs: 30_000 },
     statements: ['5'],
     seedsMax: 20,

@@ -6,6 +6,7 @@ import { type Frame, hashOfRecalled, memorySchema } from '../../../src/protocol/
 import type { Peer } from '../world.ts';
 import { signedNonsense } from './agreement.ts';
 import type { Liar, Lie } from './liar.ts';
+import { longestOfEverything } from './longest.ts';
 
 const anyone = (liar: Liar) => liar.others[Math.floor(liar.random() * liar.others.length)];
 const bytesOf = (liar: Liar, length: number) =>
@@ -135,6 +136,8 @@ export const floodLies = {
       liar.send(to, Uint8Array.of(0x5b, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff));
     },
   },
+  /** The longest messages that decoding lets through, of each kind, and for every round that it leads. */
+  'the-longest-of-everything': { act: (liar) => longestOfEverything(liar) },
   'over-long-message': {
     act: (liar) => {
       const to = anyone(liar);
