@@ -3,11 +3,17 @@ import type { StatusView } from '../node/views/view.ts';
 
 /** Null when ready; else one line that says what is missing. */
 export function unreadiness(status: StatusView): string | null {
-  if (status.state === 'waiting-for-admission') return 'this peer waits for admission';
-  if (status.state === 'evicted') return 'this peer was evicted';
-  if (status.shareEpochs.length === 0) return `this peer holds no share of epoch ${status.epoch}`;
-  const seen = status.connected.length + 1;
-  if (seen < status.quorum)
-    return `this peer sees ${seen} of ${status.members} members, and a quorum is ${status.quorum}`;
+  const { state, shareEpochs, epoch, prospects, problems } = status;
+  if (state === 'waiting-for-admission') return 'this peer waits for admission';
+  if (state === 'evicted') return 'this peer was evicted';
+  const sign = prospects?.sign;
+  if (sign?.can === 'no')
+    return (
+      problems.find(({ code }) => code === 'cannot-sign')?.what ??
+      `a use of a key needs ${sign.needed} members that hold their shares, and ${sign.able} can be reached`
+    );
+  if (shareEpochs.length === 0) return `this peer holds no share of epoch ${epoch}`;
+  if (sign?.can !== 'yes')
+    return `it is not known yet whether enough members hold their shares: ${sign?.able ?? 0} do, and ${sign?.needed ?? status.threshold} are needed`;
   return null;
 }

@@ -1,5 +1,7 @@
 /** Whether the members that are up now can carry what is never undone: a higher threshold, a forced eviction. */
 import type { ApiClient } from '../api/client.ts';
+import { whyNot } from '../node/views/advice.ts';
+import type { Ability } from '../node/views/view.ts';
 import type { Genesis } from '../protocol/genesis.ts';
 import { holdersNeeded, type Member, quorumOf } from '../protocol/roster.ts';
 import type { Value } from '../protocol/value.ts';
@@ -15,14 +17,13 @@ export async function checkReach(
   daemon: ApiClient,
   { faultModel }: Genesis,
 ): Promise<void> {
-  const { isUp } = await membersUp(daemon);
-  const missing = missingOf(head.roster, isUp, head);
+  const missing = await cannotAttend(daemon, head.roster);
   const n = head.roster.length;
   const needed = holdersNeeded({ n, k: head.threshold }, { n, k: threshold }, faultModel);
   if (n - missing.length < needed)
     throw new CommandError(
       'not-enough-peers',
-      `a threshold of ${threshold} needs ${needed} members that are up, and ${n - missing.length} of ${n} are; missing: ${missing.join(', ')}; start them and raise it again`,
+      `a threshold of ${threshold} needs ${needed} members that can attend, and ${n - missing.length} of ${n} can; ${whyNot(missing)}; raise it again when they can`,
     );
 }
 
@@ -36,7 +37,8 @@ export async function checkForced(
   daemon: ApiClient,
   { faultModel }: Genesis,
 ): Promise<void> {
-  const { isUp, self } = await membersUp(daemon);
+  const { connected, peer: own, name: self } = await daemon.status();
+  const isUp = ({ name, peer }: Member): boolean => peer === own || connected.includes(name);
   const stays = ({ index }: Member): boolean => remaining.includes(index);
   const leaving = head.roster.filter((member) => !stays(member) && isUp(member)).map(({ name }) => name);
   const staying = head.roster.filter(stays);
@@ -50,26 +52,20 @@ export async function checkForced(
       'refused',
       `${leaving.join(', ')} ${leaving.length === 1 ? 'is up: evict it' : 'are up: evict them'} without --forced`,
     );
-  const missing = missingOf(staying, isUp, head);
+  const missing = await cannotAttend(daemon, staying);
   const n = staying.length;
   const needed = quorumOf(n, head.threshold, faultModel);
   if (n - missing.length < needed)
     throw new CommandError(
       'not-enough-peers',
-      `this forced eviction needs ${needed} of the ${n} members that remain, and ${n - missing.length} are up; missing: ${missing.join(', ')}; start them, or evict those too that are gone for good`,
+      `this forced eviction needs ${needed} of the ${n} members that remain, and ${n - missing.length} can attend; ${whyNot(missing)}; start them, or evict those too that are gone for good`,
     );
 }
 
-/** Whether a member is up, as this daemon sees it: the daemon itself is. */
-async function membersUp(daemon: ApiClient): Promise<{ isUp: (member: Member) => boolean; self: string }> {
-  const { connected, peer: own, name: self } = await daemon.status();
-  return { isUp: ({ name, peer }) => peer === own || connected.includes(name), self };
-}
-
-/** Who of these takes no part in a change. */
-function missingOf(members: readonly Member[], isUp: (member: Member) => boolean, head: Value): string[] {
-  const suspended = new Set(head.suspended.map(({ index }) => index));
-  return members
-    .filter((member) => suspended.has(member.index) || !isUp(member))
-    .map(({ index, name }) => (suspended.has(index) ? `${name} (suspended)` : name));
+/** Who of these cannot take part in a change now, as the daemon knows it. */
+async function cannotAttend(daemon: ApiClient, members: readonly Member[]): Promise<Ability[]> {
+  const { roster } = await daemon.status();
+  return roster.filter(
+    ({ index, can }) => can.attend !== 'yes' && members.some((member) => member.index === index),
+  );
 }

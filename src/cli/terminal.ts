@@ -56,6 +56,7 @@ export const say = (line = ''): void => void stdout.write(`${line}\n`);
 export const strong = (text: string): string => styled('bold', text, stdout);
 export const faint = (text: string): string => styled('dim', text, stdout);
 export const bad = (text: string): string => styled('red', text, stdout);
+export const doubtful = (text: string): string => styled('yellow', text, stdout);
 
 /** What goes on meanwhile. */
 export const progress = (line: string): void => void stderr.write(`${styled('dim', line, stderr)}\n`);

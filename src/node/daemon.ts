@@ -35,6 +35,7 @@ import { StoreError } from './store/store-error.ts';
 import { creationView, keyViews, newestEpochViews, planViews, statusView } from './views/daemon-views.ts';
 import { isLarge, keepingProblems } from './views/keeping-problems.ts';
 import { MachineTroubles } from './views/machine-troubles.ts';
+import { foremostFirst } from './views/problems.ts';
 import {
   type CreationView,
   type DaemonApi,
@@ -323,7 +324,7 @@ class HoldfastDaemon implements Daemon {
         ? this.#newcomer.status(this.#lobby.waiting().length)
         : this.#memberStatus(this.#member);
     const first = [...(this.#member?.twins() ?? []), ...this.#troubles.problems()];
-    return { ...status, problems: [...first, ...status.problems] };
+    return { ...status, problems: foremostFirst([...first, ...status.problems]) };
   }
 
   #memberStatus(member: Membership): StatusView {

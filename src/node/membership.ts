@@ -20,8 +20,11 @@ import type { MemberAddress } from './network/transport.ts';
 import type { Settings } from './settings.ts';
 import type { Store } from './store/store.ts';
 import { UseService } from './use/service.ts';
+import { abilitiesIn } from './views/ability.ts';
+import { mayEvict } from './views/advice.ts';
 import { epochView } from './views/daemon-views.ts';
 import { misconductProblems } from './views/misconduct.ts';
+import { sceneOf } from './views/possible-orders.ts';
 import { twinProblems } from './views/twin-problems.ts';
 import { VerificationKeys } from './views/verification-keys.ts';
 import { DaemonError, type EpochView, type PeerView, type Problem } from './views/view.ts';
@@ -138,7 +141,14 @@ export class Membership {
   /** What other members did wrong on the network, as this peer saw it. */
   misconduct(): Problem[] {
     const { roster } = headOf(this.core);
-    return misconductProblems(roster, this.transport.cutOffs(), this.use.doubts(), systemClock.wallMs());
+    const scene = () => sceneOf(this.core, abilitiesIn(this.core, new Set(this.transport.authenticated())));
+    return misconductProblems(
+      roster,
+      this.transport.cutOffs(),
+      this.use.doubts(),
+      systemClock.wallMs(),
+      (name) => mayEvict(scene(), name),
+    );
   }
 
   /** Homes that run on two machines, this one's own first. */
@@ -239,8 +249,9 @@ export class Membership {
   peers(): PeerView[] {
     const connected = new Set(this.transport.connected());
     const authenticated = new Set(this.transport.authenticated());
+    const abilities = abilitiesIn(this.core, authenticated);
     const addresses = new Map(this.transport.memberAddresses().map((entry) => [entry.peer, entry.addresses]));
-    return headOf(this.core).roster.map(({ name, peer, index, epochKey }) => {
+    return headOf(this.core).roster.map(({ name, peer, index, epochKey }, at) => {
       const self = peer === this.transport.peerId;
       return {
         name,
@@ -253,6 +264,7 @@ export class Membership {
         self,
         fingerprint: null,
         addresses: self ? this.ownAddresses() : (addresses.get(peer) ?? []),
+        ability: abilities[at] ?? null,
       };
     });
   }

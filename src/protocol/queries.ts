@@ -75,15 +75,9 @@ export function listedSecret(view: View): Uint8Array | null {
   return (self && view.durable.epochSecrets[hex(self.epochKey)]) ?? null;
 }
 
-/** Whether this member has the secret of its listed epoch key: one whose store went back to before its last Attend has not. */
-export function holdsEpochKey(view: View): boolean {
-  const self = selfIn(view);
-  return self !== undefined && view.durable.epochSecrets[hex(self.epochKey)] !== undefined;
-}
-
 /** Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once its store went back. */
 export function signsIn(view: View): 'yes' | 'asking' | 'no' {
-  if (!holdsEpochKey(view) || view.durable.own.muted !== null) return 'no';
+  if (listedSecret(view) === null || view.durable.own.muted !== null) return 'no';
   return view.volatile.recall === null ? 'yes' : 'asking';
 }
 

@@ -131,7 +131,7 @@ test.each([
   async (fault, code, ms) => {
     const time = new VirtualTime();
     const doubts = new Doubts(time.clock());
-    const problems = () => misconductProblems([], [], doubts.list(), time.clock().wallMs());
+    const problems = () => misconductProblems([], [], doubts.list(), time.clock().wallMs(), () => '.');
     const { pass } = watched(showing(problems), time);
     doubts.note('liar', fault);
     expect(problems()).toMatchObject([{ code }]);
@@ -144,7 +144,7 @@ test.each([
 test('a cut-off is told of when it begins, when it ends and when it is forgotten', async () => {
   const time = new VirtualTime();
   const conduct = new Conduct({ nowMs: () => time.now(), disconnect: () => {}, log: silentLog });
-  const problems = () => misconductProblems([], conduct.cutOffs(), [], time.clock().wallMs());
+  const problems = () => misconductProblems([], conduct.cutOffs(), [], time.clock().wallMs(), () => '.');
   const { pass } = watched(showing(problems), time);
   conduct.spend('flooder', 'refusals', quotas.refusals.atOnce + 1);
   expect(problems()[0]?.what).toMatch(/It is refused until 2027-01-15T08:00:02Z\.$/);

@@ -1,7 +1,26 @@
 /** A daemon that knows nothing but what a test gives it. */
 import { Changes } from '../../src/api/changes.ts';
 import { EventStreams } from '../../src/api/events.ts';
-import type { DaemonApi, StatusView } from '../../src/node/views/view.ts';
+import { prospectsOf } from '../../src/node/views/prospects.ts';
+import type { Ability, DaemonApi, StatusView } from '../../src/node/views/view.ts';
+
+const choice = { threshold: 2, faultModel: 'byzantine', keys: 0 } as const;
+
+/** Members of 2-of-3, of whom these are up. */
+const membersUp = (up: readonly string[]): Ability[] =>
+  ['a', 'b', 'c'].map((name, at): Ability => {
+    const can = up.includes(name) ? 'yes' : 'no';
+    return {
+      ...{ index: at + 1, name, self: name === 'a', link: can === 'yes' ? 'proven' : 'none' },
+      ...{ share: 'held', ready: true, barred: null },
+      can: { sign: can, attend: can, deal: can, help: can },
+    };
+  });
+
+/** What is shown of the group when only these are up. */
+export const prospectsWith = (...up: string[]): Pick<StatusView, 'prospects'> => ({
+  prospects: prospectsOf(membersUp(up), choice),
+});
 
 const status: StatusView = {
   name: 'a',
@@ -25,11 +44,14 @@ const status: StatusView = {
   leftovers: [],
   holders: [],
   connected: ['b', 'c'],
+  roster: [],
+  ...prospectsWith('a', 'b', 'c'),
   lastChangeAtMs: null,
   nextRefreshAtMs: null,
   change: null,
   pauses: [],
   problems: [],
+  warnings: [],
 };
 
 class EmptyDaemon {

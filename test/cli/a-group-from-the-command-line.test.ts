@@ -296,7 +296,7 @@ describe('a group, run from the command line', () => {
     group.silent.add('b');
     group.silent.add('c');
     const few =
-      'holdfast: this forced eviction needs 3 of the 3 members that remain, and 1 are up; missing: b, c; start them, or evict those too that are gone for good\n';
+      'holdfast: this forced eviction needs 3 of the 3 members that remain, and 1 can attend; b, c cannot be reached; start them, or evict those too that are gone for good\n';
     expect(await evict('d')).toMatchObject({ code: 4, stderr: few });
     group.silent.clear();
     const file = bench.path('forced');

@@ -13,6 +13,8 @@ import { envelopeContext, unpackNumber } from '../../src/node/driver/sealing.ts'
 import type { Home } from '../../src/node/home.ts';
 import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/network/identity.ts';
 import { sealPartial } from '../../src/node/use/sealing.ts';
+import { abilitiesAtBest } from '../../src/node/views/ability.ts';
+import { prospectsOf } from '../../src/node/views/prospects.ts';
 import {
   type CreationView,
   type DaemonApi,
@@ -168,11 +170,23 @@ export class FakeGroup implements DaemonApi {
       change: null,
       pauses: [],
       problems: [],
+      warnings: [],
+      ...this.abilities(value),
       ...this.shown,
     };
   }
 
+  /** What its members can do when those that are not silent are up. */
+  private abilities(value: Value | undefined): Pick<StatusView, 'roster' | 'prospects'> {
+    if (value === undefined) return { roster: [], prospects: null };
+    const { genesis } = this.home;
+    const roster = abilitiesAtBest(genesis, value, ({ name }) => !this.silent.has(name));
+    const choice = { threshold: value.threshold, faultModel: genesis.faultModel, keys: value.keys.length };
+    return { roster, prospects: prospectsOf(roster, choice) };
+  }
+
   peers(): PeerView[] {
+    const { roster } = this.abilities(this.chain.at(-1)?.value);
     const view = (peer: FakePeer, state: 'member' | 'waiting', at: number) => ({
       name: peer.name,
       peer: peer.peer,
@@ -184,6 +198,7 @@ export class FakeGroup implements DaemonApi {
       fingerprint: this.fingerprint(peer.name),
       addresses: [],
       epochKey: hex(ed25519FromSeed(peer.seed).publicKey),
+      ability: state === 'member' ? (roster[at] ?? null) : null,
     });
     return [
       ...this.members.map((peer, at) => view(peer, 'member', at)),

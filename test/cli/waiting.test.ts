@@ -108,7 +108,7 @@ describe('a command that waits for the group', () => {
     ]);
     expect([few.code, few.stderr]).toEqual([
       4,
-      'holdfast: a threshold of 3 needs 3 members that are up, and 2 of 3 are; missing: c; start them and raise it again\n',
+      'holdfast: a threshold of 3 needs 3 members that can attend, and 2 of 3 can; c cannot be reached; raise it again when they can\n',
     ]);
     expect(group.chain).toHaveLength(length);
   });

@@ -37,7 +37,7 @@ test('two Attends are an alarm: the suspended member is told why and what to do,
         code: 'member-suspended',
         what: 'p5 signed two different Attends for one plan and is suspended: it is dealt nothing, and counts as faulty.',
         remedy:
-          "Look at p5's machine. Then reinstate it with a new home (holdfast reinstate p5), or evict it.",
+          "Look at p5's machine. Then reinstate it with a new home (holdfast reinstate p5), or evict it (holdfast evict p5).",
       },
       {
         code: 'contradiction',

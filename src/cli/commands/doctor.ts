@@ -5,7 +5,7 @@ import { lockHolder } from '../../node/store/lock.ts';
 import type { Problem, StatusView } from '../../node/views/view.ts';
 import { auditReport } from '../audit-report.ts';
 import { ifRunning, optionsOf } from '../context.ts';
-import { bad, CommandError, faint, say, sayJson } from '../terminal.ts';
+import { bad, CommandError, doubtful, faint, say, sayJson } from '../terminal.ts';
 
 export const doctorCommand = (): Command =>
   new Command('doctor')
@@ -13,7 +13,7 @@ export const doctorCommand = (): Command =>
     .action(async (_, command: Command) => {
       const { json, home: dir } = optionsOf(command);
       const home = openHome(dir);
-      const ofDaemon = await daemonProblems(home);
+      const { problems: ofDaemon, warnings } = await daemonProblems(home);
       const stopped = ofDaemon.some(({ code }) => code === 'not-running');
       // Of a stopped daemon a lock may be left, with a process id that is somebody else's by now.
       const pid = (stopped ? null : lockHolder(home.storeDir)) ?? process.pid;
@@ -23,10 +23,12 @@ export const doctorCommand = (): Command =>
         ...inspectHome(home),
         ...inspectMachine(pid),
       ];
-      if (json) sayJson({ healthy: problems.length === 0, problems });
+      if (json) sayJson({ healthy: problems.length === 0, problems, warnings });
       else if (problems.length === 0)
         say('nothing stands in the way of the next refresh or signature; no old record is in this home');
       for (const { what, remedy } of json ? [] : problems) say(`${bad('!')} ${what}\n  ${faint(remedy)}`);
+      for (const { what, remedy } of json ? [] : warnings)
+        say(`${doubtful('~')} ${what}\n  ${faint(remedy)}`);
       if (problems.length > 0)
         throw new CommandError(
           'failed',
@@ -45,17 +47,20 @@ const leftoverNames: Record<StatusView['leftovers'][number]['kind'], string> = {
   epochSecrets: 'secrets of superseded epoch keys',
 };
 
-/** What the daemon itself says is wrong, and what it keeps of epochs that are over. */
-async function daemonProblems(home: Home): Promise<Problem[]> {
+/** What the daemon itself says is wrong or has nothing to spare, and what it keeps of epochs that are over. */
+async function daemonProblems(home: Home): Promise<Pick<StatusView, 'problems' | 'warnings'>> {
   const status = await ifRunning(home, (daemon) => daemon.status());
   if (status === null)
-    return [
-      {
-        code: 'not-running',
-        what: 'The daemon is not running: this peer counts as absent.',
-        remedy: `holdfast start --home ${home.dir}`,
-      },
-    ];
+    return {
+      problems: [
+        {
+          code: 'not-running',
+          what: 'The daemon is not running: this peer counts as absent.',
+          remedy: `holdfast start --home ${home.dir}`,
+        },
+      ],
+      warnings: [],
+    };
   const old = status.change === null ? status.shareEpochs.filter((epoch) => epoch !== status.epoch) : [];
   const kept = old.map((epoch) => ({
     code: 'old-share',
@@ -70,7 +75,7 @@ async function daemonProblems(home: Home): Promise<Problem[]> {
         ? `Stop the daemon and remove ${home.dir}: this peer was evicted.`
         : nextChangeErases,
   }));
-  return [...status.problems, ...kept, ...left];
+  return { problems: [...status.problems, ...kept, ...left], warnings: status.warnings };
 }
 
 async function auditProblems(home: Home): Promise<Problem[]> {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { PeerView } from '../../node/views/view.ts';
+import type { Certainty, PeerView } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { faint, progress, say, sayJson, sayTable } from '../terminal.ts';
 
@@ -10,6 +10,18 @@ const link = ({ self, state, connected }: PeerView): string => {
   return connected ? 'up' : 'down';
 };
 
+/** What a member can do, or why not; `?` stands behind what is not known. */
+function ability({ ability }: PeerView): string {
+  if (ability === null) return '-';
+  const { sign, attend } = ability.can;
+  const can = [...said('sign', sign), ...said('refresh', attend)];
+  const why = ability.barred?.replaceAll('-', ' ') ?? (ability.share === 'missing' ? 'no share' : null);
+  return `${can.length === 0 ? 'nothing' : can.join(', ')}${why === null ? '' : `: ${why}`}`;
+}
+
+const said = (what: string, can: Certainty): string[] =>
+  can === 'yes' ? [what] : can === 'unknown' ? [`${what}?`] : [];
+
 export const peersCommand = (): Command =>
   new Command('peers')
     .description('members, and those who wait for admission, with fingerprints')
@@ -18,12 +30,13 @@ export const peersCommand = (): Command =>
       if (optionsOf(command).json) return sayJson({ peers });
       if (peers.length === 0) return say(faint('nobody yet'));
       sayTable(
-        ['index', 'name', 'state', 'link', 'fingerprint', 'peer'],
+        ['index', 'name', 'state', 'link', 'can', 'fingerprint', 'peer'],
         peers.map((peer) => [
           peer.index === null ? '-' : String(peer.index),
           peer.name,
           peer.state,
           link(peer),
+          ability(peer),
           peer.fingerprint ?? '-',
           peer.peer,
         ]),

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import type { StatusView } from '../../node/views/view.ts';
+import { foremostCodes } from '../../node/views/problems.ts';
+import type { Problem, Prospect, StatusView } from '../../node/views/view.ts';
 import { interruption, optionsOf, withApi } from '../context.ts';
 import { pauseInWords } from '../pause-words.ts';
-import { bad, faint, say, sayJson, sayJsonLine, strong } from '../terminal.ts';
+import { bad, doubtful, faint, say, sayJson, sayJsonLine, strong } from '../terminal.ts';
 
 export const statusCommand = (): Command =>
   new Command('status')
@@ -28,6 +29,8 @@ export const statusCommand = (): Command =>
 
 function showStatus(status: StatusView, nowMs: number): void {
   const { change } = status;
+  const isForemost = ({ code }: Problem): boolean => foremostCodes.includes(code);
+  for (const problem of status.problems.filter(isForemost)) sayProblem(problem);
   const row = (label: string, text: string): void => say(`${faint(label.padEnd(13))}${text}`);
   say(
     `${strong(status.name)}  ${status.state === 'member' ? `member ${status.index ?? '?'} of ${status.clusterName}` : status.state === 'evicted' ? `evicted from ${status.clusterName}` : `waiting for admission to ${status.clusterName}`}`,
@@ -48,6 +51,10 @@ function showStatus(status: StatusView, nowMs: number): void {
     'connected',
     `${status.connected.length} of ${Math.max(0, status.members - 1)} others${status.connected.length > 0 ? `: ${status.connected.join(', ')}` : ''}`,
   );
+  if (status.prospects !== null) {
+    row('signing', ofThem(status.prospects.sign, status.members));
+    row('refreshing', ofThem(status.prospects.refresh, status.members));
+  }
   row('keys', String(status.keys));
   row('cipher', status.gate > 0 ? `${status.cipher}, gate ${status.gate}` : status.cipher);
   if (status.fingerprint !== null) row('fingerprint', status.fingerprint);
@@ -66,7 +73,20 @@ function showStatus(status: StatusView, nowMs: number): void {
     );
   }
   for (const pause of status.pauses) row('recovery', pauseInWords(pause));
-  for (const { what, remedy } of status.problems) say(`${bad('!')} ${what} ${remedy}`);
+  for (const problem of status.problems) if (!isForemost(problem)) sayProblem(problem);
+  for (const { what, remedy } of status.warnings) say(`${doubtful('~')} ${what} ${remedy}`);
+}
+
+const sayProblem = ({ what, remedy }: Problem): void => say(`${bad('!')} ${what} ${remedy}`);
+
+/** How many can do something together, and how many that spares. */
+function ofThem({ can, able, needed, spare }: Prospect, members: number): string {
+  const told = `${able} of ${members} can, ${needed} needed`;
+  return can === 'yes'
+    ? `${told}, ${spare} to spare`
+    : can === 'no'
+      ? `${told}: impossible`
+      : `${told}: not known yet`;
 }
 
 function ago(ms: number): string {

@@ -4,10 +4,10 @@ import { hashHex } from '../../crypto/hash.ts';
 import { bitLength } from '../../crypto/integers.ts';
 import { verificationKey } from '../../crypto/rsa-sharing.ts';
 import { attendHeldBy } from '../../protocol/attend.ts';
-import { decode, fromHex, hex, numberOf, sameBytes } from '../../protocol/codec.ts';
+import { fromHex, hex, numberOf, sameBytes } from '../../protocol/codec.ts';
 import { limits } from '../../protocol/limits.ts';
 import type { Link } from '../../protocol/link.ts';
-import { type RetireProof, readySchema } from '../../protocol/messages.ts';
+import type { RetireProof } from '../../protocol/messages.ts';
 import { hashOfOrder } from '../../protocol/order.ts';
 import {
   attendedPlans,
@@ -27,9 +27,10 @@ import { explainChoice, type Member, memberAt } from '../../protocol/roster.ts';
 import type { CoreState, Pause } from '../../protocol/state.ts';
 import { hashOfValue, publicOf, type Value } from '../../protocol/value.ts';
 import type { EpochRecords } from '../archive.ts';
+import { readyIn } from './ability.ts';
 import { blameViews } from './blame-views.ts';
 import { leftoversIn } from './leftovers.ts';
-import { type Clocks, problemsOf } from './problems.ts';
+import { assess, type Clocks } from './problems.ts';
 import type {
   ChangeView,
   CreationView,
@@ -90,6 +91,7 @@ export function statusView(state: CoreState, extras: StatusExtras): StatusView {
   const head = headOf(state);
   const self = selfIn(state);
   const change = changeView(state, extras);
+  const { roster, prospects, problems, warnings } = assess(state, change, extras.reachable, extras);
   const { refreshAtMs, refreshWanted } = state.volatile;
   const held = attendHeldBy(state);
   const atMs =
@@ -119,36 +121,17 @@ export function statusView(state: CoreState, extras: StatusExtras): StatusView {
       .filter((epoch) => holdsShare(state, epoch))
       .sort((a, b) => a - b),
     leftovers: leftoversIn(state),
-    holders: holders(state),
+    holders: head.epoch === 0 ? [] : roster.flatMap(({ name, share }) => (share === 'held' ? [name] : [])),
     connected: names(head.roster.filter(({ peer }) => extras.reachable.has(peer))),
+    ...{ roster, prospects },
     lastChangeAtMs: state.durable.notes[head.epoch]?.decidedAtMs ?? null,
     nextRefreshAtMs:
       change !== null || atMs === null ? null : Math.round(extras.wallMs + (atMs - extras.nowMs)),
     change,
     pauses: pauseViews(state, head.roster, extras.wallMs, (pause) => pause.epoch > head.epoch),
-    problems: problemsOf(state, change, extras.reachable, extras),
+    ...{ problems, warnings },
   };
 }
-
-/** Who says that it holds its share of the newest epoch, in a Ready or in the retire proof, and this member if it does. */
-function holders(state: CoreState): string[] {
-  const head = headOf(state);
-  if (head.epoch === 0) return [];
-  const proof = state.durable.retires[head.epoch];
-  const said = new Set([
-    ...Object.keys(state.durable.readys).map(Number),
-    ...(proof === undefined ? [] : readyIn(proof)),
-  ]);
-  return names(
-    head.roster.filter(
-      ({ index, peer }) => said.has(index) || (peer === state.peer && holdsShare(state, head.epoch)),
-    ),
-  );
-}
-
-/** Indices of those who signed a proof's Readys. */
-const readyIn = ({ readys }: RetireProof): number[] =>
-  readys.map((packet) => decode(readySchema, packet.body).by);
 
 /** Retire proofs as they are shown: a proof never changes. */
 const proofViews = new WeakMap<RetireProof, NonNullable<EpochView['retireProof']>>();
@@ -157,7 +140,7 @@ function proofView(proof: RetireProof | null, value: Value): EpochView['retirePr
   if (proof === null) return null;
   const known = proofViews.get(proof);
   if (known !== undefined) return known;
-  const ready = new Set(readyIn(proof));
+  const ready = readyIn(proof);
   const view = {
     ready: names(value.roster.filter(({ index }) => ready.has(index))),
     trials: value.keys.slice(0, proof.signatures.length).map(({ name }) => name),

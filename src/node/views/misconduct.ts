@@ -9,6 +9,8 @@ export function misconductProblems(
   cutOffs: readonly CutOff[],
   doubts: readonly Doubt[],
   wallMs: number,
+  /** What follows "Look at its machine", for a name. */
+  then: (name: string) => string,
 ): Problem[] {
   const nameOf = (peer: string): string => roster.find((member) => member.peer === peer)?.name ?? peer;
   const howOften = (times: number): string => (times === 1 ? 'once' : `${times} times`);
@@ -22,7 +24,7 @@ export function misconductProblems(
       return {
         code: 'cut-off',
         what: `${name} sent ${reason} and was cut off, ${howOften(times)} so far. ${until}.`,
-        remedy: `Look at ${name}'s machine; evict it if it was broken into. The others are not affected.`,
+        remedy: `Look at ${name}'s machine${then(name)} The others are not affected.`,
       };
     }),
     ...doubts.map(({ peer, fault, times }): Problem => {
@@ -37,7 +39,7 @@ export function misconductProblems(
         ? {
             code: 'false-partial',
             what: `${name} gave false answers for a signature, ${howOften(times)} so far; it is asked last now.`,
-            remedy: `Look at ${name}'s machine; evict it if it was broken into. No false signature can come of it.`,
+            remedy: `Look at ${name}'s machine${then(name)} No false signature can come of it.`,
           }
         : {
             code: 'slow-partial',

@@ -1,5 +1,4 @@
 /** What `status` and `doctor` say is wrong with a member or its group, and what a person can do about it. */
-import { hex } from '../../protocol/codec.ts';
 import { limits } from '../../protocol/limits.ts';
 import {
   changeQuorum,
@@ -7,15 +6,20 @@ import {
   holdsShare,
   isSleeper,
   isSuspended,
+  listedSecret,
   selfIn,
-  valueQuorum,
+  signsIn,
 } from '../../protocol/queries.ts';
 import { type Member, memberAt } from '../../protocol/roster.ts';
 import type { CoreState } from '../../protocol/state.ts';
+import { abilitiesIn } from './ability.ts';
+import { comeBack, mayEvict, namesOf, startable, thenWhat } from './advice.ts';
 import { blameInWords, blameViews } from './blame-views.ts';
 import { destroyedKeysHeld } from './destroyed-keys.ts';
 import { failingJobProblems } from './failing-jobs.ts';
-import type { ChangeView, Problem } from './view.ts';
+import { ofAll, refreshProblems, signProblems, spareWarnings } from './group-problems.ts';
+import { prospectsIn, type Scene, sceneOf } from './possible-orders.ts';
+import type { Ability, ChangeView, Problem, Prospects } from './view.ts';
 
 /** The daemon's monotonic clock, which the core's timers are on, and the wall clock. */
 export interface Clocks {
@@ -28,42 +32,77 @@ export const noticeAfterMs = 2000;
 /** A change that waits for this long may wait for members that never come back. */
 export const goneAfterMs = 10 * 60_000;
 
+/** Codes of what is said before anything else, in this order: nothing else matters to whoever reads it. */
+export const foremostCodes: readonly string[] = ['two-machines', 'cannot-sign', 'member-on-two-machines'];
+
+/** The same problems, the foremost ones first. */
+export function foremostFirst(problems: readonly Problem[]): Problem[] {
+  const rank = ({ code }: Problem): number => {
+    const at = foremostCodes.indexOf(code);
+    return at < 0 ? foremostCodes.length : at;
+  };
+  return [...problems].sort((a, b) => rank(a) - rank(b));
+}
+
+/** What the members can do, each and together, and what follows for people. */
+export interface Assessment {
+  roster: Ability[];
+  prospects: Prospects;
+  problems: Problem[];
+  warnings: Problem[];
+}
+
 /** `reachable`: peer ids with a proven connection. */
-export function problemsOf(
+export function assess(
   state: CoreState,
   change: ChangeView | null,
   reachable: ReadonlySet<string>,
   clocks: Clocks,
-): Problem[] {
+): Assessment {
+  const roster = abilitiesIn(state, reachable);
+  const scene = sceneOf(state, roster);
+  const prospects = prospectsIn(scene);
   const self = selfIn(state);
   if (self === undefined)
-    return [
-      {
-        code: 'evicted',
-        what: 'This peer was evicted and has erased its shares.',
-        remedy: 'Stop it; a new home can join again.',
-      },
-    ];
-  const away = headOf(state).roster.filter(({ peer }) => peer !== state.peer && !reachable.has(peer));
-  return [
-    ...clockProblems(state),
-    ...placeProblems(state, self),
-    ...shareProblems(state, self, away, clocks),
-    ...changeProblems(state, change, away, clocks),
-    ...recallProblems(state, reachable),
-    ...failingJobProblems(state),
-    ...seenProblems(state),
-  ];
+    return {
+      ...{ roster, prospects, warnings: [] },
+      problems: [
+        {
+          code: 'evicted',
+          what: 'This peer was evicted and has erased its shares.',
+          remedy: 'Stop it; a new home can join again.',
+        },
+      ],
+    };
+  const { bootedAtMs, lastChangeAtMs } = state.volatile;
+  const settled = clocks.nowMs >= Math.max(bootedAtMs, lastChangeAtMs ?? 0) + noticeAfterMs;
+  const waitedMs = change === null ? 0 : clocks.wallMs - change.sinceMs;
+  // Whoever still waits for its own share has the change to wait for, and is not the one to judge.
+  const mayBeGone = holdsShare(state) && waitedMs >= goneAfterMs;
+  return {
+    ...{ roster, prospects },
+    problems: foremostFirst([
+      ...clockProblems(state),
+      ...placeProblems(state, self, scene),
+      ...shareProblems(state, self, prospects, { settled, roster }),
+      ...signProblems(scene, prospects, settled),
+      ...refreshProblems(scene, prospects, change, { noticed: waitedMs >= noticeAfterMs, mayBeGone }),
+      ...recallProblems(state, reachable, prospects),
+      ...failingJobProblems(state),
+      ...seenProblems(state, scene),
+    ]),
+    warnings: settled ? spareWarnings(scene, prospects) : [],
+  };
 }
 
-const listed = (members: readonly Member[]): string => members.map(({ name }) => name).join(', ');
-const ofAll = (needed: number, all: number): string =>
-  needed === all ? `all ${all}` : `${needed} of ${all}`;
+export const problemsOf = (...given: Parameters<typeof assess>): Problem[] => assess(...given).problems;
+
+const listed = namesOf;
 
 /** Whether this peer may speak for its place in the roster at all. */
-function placeProblems(state: CoreState, self: Member): Problem[] {
+function placeProblems(state: CoreState, self: Member, scene: Scene): Problem[] {
   const problems: Problem[] = [];
-  const again = `Let it join with a new home under the name ${self.name}, and the operator run: holdfast reinstate ${self.name}.`;
+  const again = comeBack(scene, self);
   if (isSuspended(state, self.index))
     problems.push({
       code: 'suspended',
@@ -76,7 +115,7 @@ function placeProblems(state: CoreState, self: Member): Problem[] {
       what: `This peer took part in none of the last ${state.genesis.absentEpochsMax} epoch changes: the others no longer give it its share.`,
       remedy: again,
     });
-  if (state.durable.epochSecrets[hex(self.epochKey)] === undefined)
+  if (listedSecret(state) === null)
     problems.push({
       code: 'no-epoch-key',
       what: 'This peer does not hold the secret of its listed epoch key: its store went back to before its last Attend.',
@@ -94,67 +133,36 @@ function placeProblems(state: CoreState, self: Member): Problem[] {
 function shareProblems(
   state: CoreState,
   self: Member,
-  away: readonly Member[],
-  { nowMs }: Clocks,
+  { recover, sign }: Prospects,
+  { settled, roster }: { settled: boolean; roster: readonly Ability[] },
 ): Problem[] {
-  const { roster, threshold, epoch, keys } = headOf(state);
-  const here = roster.length - away.length;
-  const problems: Problem[] = [];
-  const { bootedAtMs, lastChangeAtMs } = state.volatile;
-  const served = !isSuspended(state, self.index) && !isSleeper(state, self.index);
-  if (served && !holdsShare(state) && nowMs >= Math.max(bootedAtMs, lastChangeAtMs ?? 0) + noticeAfterMs)
-    problems.push({
-      code: 'no-share',
-      what: `This peer holds no share of epoch ${epoch} and counts as absent; ${threshold} others that hold theirs can give it back.`,
-      remedy:
-        here > threshold
-          ? 'Nothing to do: it asks them until it has its share.'
-          : `Start ${listed(away)}, or mend the network between them.`,
-    });
-  if (keys.length > 0 && here < threshold)
-    problems.push({
-      code: 'cannot-sign',
-      what: `Only ${here} of the ${threshold} peers that a signature needs can be reached; missing: ${listed(away)}.`,
-      remedy: 'Start the missing peers, or mend the network between them.',
-    });
-  return problems;
-}
-
-function changeProblems(
-  state: CoreState,
-  change: ChangeView | null,
-  away: readonly Member[],
-  { wallMs }: Clocks,
-): Problem[] {
-  const { roster } = headOf(state);
-  const needed = valueQuorum(state, headOf(state));
-  if (change === null) {
-    if (roster.length - away.length >= needed) return [];
-    return [
-      {
-        code: 'refresh-will-wait',
-        what: `The next refresh will wait: it needs ${ofAll(needed, roster.length)} members, and ${listed(away)} cannot be reached.`,
-        remedy: 'Start the missing peers.',
-      },
-    ];
-  }
-  if (change.attending.length >= change.needed || wallMs - change.sinceMs < noticeAfterMs) return [];
-  // Whoever still waits for its own share has the change to wait for, and is not the one to judge.
-  const mayBeGone = holdsShare(state) && wallMs - change.sinceMs >= goneAfterMs;
-  const verb = change.phase === 'gathering' ? 'attend' : 'be ready';
+  const { threshold, epoch } = headOf(state);
+  const asks = !isSuspended(state, self.index) && !isSleeper(state, self.index) && signsIn(state) !== 'no';
+  if (!asks || !settled || holdsShare(state)) return [];
+  const away = startable(roster).filter(({ share }) => share !== 'missing');
+  const remedy =
+    recover.can === 'yes'
+      ? 'Nothing to do: it asks them until it has its share.'
+      : recover.can === 'unknown'
+        ? 'It asks them; whether enough of them hold theirs is not known yet.'
+        : recover.able + recover.unknown + away.length >= recover.needed
+          ? `Start ${listed(away)}, or mend the network between them.`
+          : sign.can === 'no'
+            ? 'Too few others hold theirs: nobody can give it back.'
+            : 'Too few others that hold theirs take part at present.';
   return [
     {
-      code: 'refresh-waits',
-      what: `The change to epoch ${change.epoch} waits: it needs ${ofAll(change.needed, roster.length)} members to ${verb}; missing: ${change.missing.join(', ')}.`,
-      remedy: `Start the missing peers; it goes on by itself. Signing is not affected.${mayBeGone ? ' Those that are gone for good: holdfast evict NAME… --forced.' : ''}`,
+      code: 'no-share',
+      what: `This peer holds no share of epoch ${epoch} and counts as absent; ${threshold} others that hold theirs can give it back.`,
+      remedy,
     },
   ];
 }
 
 /** The restart rule (§4): below a quorum of answers this peer signs nothing in epoch changes. */
-function recallProblems(state: CoreState, reachable: ReadonlySet<string>): Problem[] {
+function recallProblems(state: CoreState, reachable: ReadonlySet<string>, { sign }: Prospects): Problem[] {
   const { recall } = state.volatile;
-  if (recall === null) return [];
+  if (recall === null || listedSecret(state) === null) return [];
   const others = headOf(state).roster.filter(({ peer }) => peer !== state.peer);
   const answered = others.filter(({ peer }) => recall.answered[peer]);
   const silent = others.filter(({ peer }) => !recall.answered[peer]);
@@ -167,13 +175,13 @@ function recallProblems(state: CoreState, reachable: ReadonlySet<string>): Probl
       what: `Since its start this peer takes no part in epoch changes: ${ofAll(needed, others.length)} others must first tell it what it had said before; ${answered.length === 0 ? 'none has yet' : `so far ${listed(answered)}`}, missing: ${listed(silent)}.`,
       remedy: canEnd
         ? 'Nothing to do: they are being asked.'
-        : `Start ${listed(away)}, or mend the network: it goes on by itself. Signing is not affected.`,
+        : `Start ${listed(away)}, or mend the network: it goes on by itself.${sign.can === 'yes' ? ' Signing is not affected.' : ''}`,
     },
   ];
 }
 
 /** What this peer saw others do, and what they may still hold. */
-function seenProblems(state: CoreState): Problem[] {
+function seenProblems(state: CoreState, scene: Scene): Problem[] {
   const head = headOf(state);
   const destroyed = destroyedKeysHeld(state).map(({ name, epoch, members }) => ({
     code: 'destroyed-key-held',
@@ -181,19 +189,19 @@ function seenProblems(state: CoreState): Problem[] {
     remedy: 'Start them: they erase it when they are back. Below the threshold such shares are worthless.',
   }));
   const suspended = head.suspended
-    .map(({ index }) => memberAt(head.roster, index)?.name)
-    .filter((name) => name !== undefined && name !== selfIn(state)?.name)
-    .map((name) => ({
+    .flatMap(({ index }) => memberAt(head.roster, index) ?? [])
+    .filter(({ peer }) => peer !== state.peer)
+    .map((member) => ({
       code: 'member-suspended',
-      what: `${name} signed two different Attends for one plan and is suspended: it is dealt nothing, and counts as faulty.`,
-      remedy: `Look at ${name}'s machine. Then reinstate it with a new home (holdfast reinstate ${name}), or evict it.`,
+      what: `${member.name} signed two different Attends for one plan and is suspended: it is dealt nothing, and counts as faulty.`,
+      remedy: `Look at ${member.name}'s machine. ${thenWhat(scene, member)}`,
     }));
   const blames = [head.epoch - 2, head.epoch - 1, head.epoch, head.epoch + 1].flatMap((epoch) =>
     blameViews(state, epoch).map((blame) => ({
       code: blame.kind,
       what: `${blame.member} did wrong in epoch ${epoch}: ${blameInWords(blame)}.`,
       remedy: blame.certain
-        ? `Look at ${blame.member}'s machine; evict it if it was broken into.`
+        ? `Look at ${blame.member}'s machine${mayEvict(scene, blame.member)}`
         : blame.accusers.length === 0
           ? `Look at ${blame.member}'s machine, and at this one.`
           : `Look at ${[blame.member, ...blame.accusers].join("'s and ")}'s machines: one of them is wrong.`,

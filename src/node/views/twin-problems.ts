@@ -11,7 +11,9 @@ export interface TwinsSeen {
   toldBy: readonly string[];
 }
 
-const code = 'two-machines';
+/** This peer itself is met twice: then all else that it sees may follow from that. */
+const ownCode = 'two-machines';
+const othersCode = 'member-on-two-machines';
 const never = 'and never start that copy of the home again';
 const why = 'Once both take part in a change the member is suspended, and needs a new home.';
 
@@ -27,7 +29,7 @@ export function twinProblems(
       ? []
       : [
           {
-            code,
+            code: ownCode,
             what: `This home runs on two machines: ${toldBy.map(nameOf).join(', ')} also ${toldBy.length === 1 ? 'meets' : 'meet'} another daemon with its identity.`,
             remedy: proven
               ? `This one holds the member's newest key: stop the other daemon, ${never}. ${why}`
@@ -47,7 +49,7 @@ function twinProblem(name: string, { places }: Twin): Problem {
       ? `Stop the daemon that connects from ${copies[0]?.address}, ${never}.`
       : `Stop the one that runs on the copy, ${never}.`;
   return {
-    code,
+    code: othersCode,
     what: `Two machines run with the identity of ${name}: ${where.join('; ')}.`,
     remedy: `${end} ${why}`,
   };

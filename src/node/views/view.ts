@@ -46,6 +46,54 @@ export const pauseViewSchema = z.object({
 });
 export type PauseView = z.infer<typeof pauseViewSchema>;
 
+/** `unknown` is what nobody has told this peer yet: it counts as nothing that can be done. */
+export const certaintySchema = z.enum(['yes', 'no', 'unknown']);
+export type Certainty = z.infer<typeof certaintySchema>;
+
+/** What one member can do, as far as this peer knows. */
+export const abilitySchema = z.object({
+  index: count,
+  name: z.string(),
+  self: z.boolean(),
+  link: z
+    .enum(['self', 'proven', 'unproven', 'none'])
+    .describe('`unproven`: connected, but it has not proven its listed epoch key'),
+  share: z
+    .enum(['held', 'missing', 'unknown'])
+    .describe('its share of the newest epoch: by its signed Ready, or by what it says now'),
+  ready: z
+    .boolean()
+    .describe('it signed once that it held that share (Ready): its store was put back if it does not now'),
+  barred: z
+    .enum(['suspended', 'away-too-long', 'unproven', 'store-went-back'])
+    .nullable()
+    .describe('why it takes no part in changes although it may be up'),
+  can: z.object({
+    sign: certaintySchema.describe('compute partials of a use of a key'),
+    attend: certaintySchema.describe('take part in the next change'),
+    deal: certaintySchema.describe('deal in it, and hold what is dealt'),
+    help: certaintySchema.describe('help another member to its share'),
+  }),
+});
+export type Ability = z.infer<typeof abilitySchema>;
+
+export const prospectSchema = z.object({
+  can: certaintySchema,
+  able: count.describe('members that can, as far as is known'),
+  unknown: count.describe('members of which it is not known'),
+  needed: count,
+  spare: z.int().describe('`able` less `needed`: how many it can lose'),
+});
+export type Prospect = z.infer<typeof prospectSchema>;
+
+/** What the members can do together. */
+export const prospectsSchema = z.object({
+  sign: prospectSchema.describe('use a key'),
+  refresh: prospectSchema.describe('complete an epoch change; counts those who can attend'),
+  recover: prospectSchema.describe('give a member its share again'),
+});
+export type Prospects = z.infer<typeof prospectsSchema>;
+
 export const statusViewSchema = z.object({
   name: z.string(),
   peer: z.string().describe('libp2p peer id'),
@@ -72,11 +120,16 @@ export const statusViewSchema = z.object({
     'members known here to hold their share of the newest epoch: this one, and who said so, signed (Ready); nobody in epoch 0, which has no key',
   ),
   connected: names.describe('other members with a proven connection'),
+  roster: z.array(abilitySchema).describe('every member, and what it can do'),
+  prospects: prospectsSchema.nullable().describe('what the members can do together; null before epoch 0'),
   lastChangeAtMs: timeMs.nullable(),
   nextRefreshAtMs: timeMs.nullable(),
   change: changeViewSchema.nullable(),
   pauses: z.array(pauseViewSchema).describe('holds and waits of the next change'),
-  problems: z.array(problemViewSchema),
+  problems: z.array(problemViewSchema).describe('what is wrong; what stops the whole group comes first'),
+  warnings: z
+    .array(problemViewSchema)
+    .describe('what works and has nothing to spare: `no-spare-to-sign`, `no-spare-to-refresh`'),
 });
 export type StatusView = z.infer<typeof statusViewSchema>;
 
@@ -95,6 +148,7 @@ export const peerViewSchema = z.object({
   self: z.boolean(),
   fingerprint: z.string().nullable(),
   addresses: z.array(z.string()),
+  ability: abilitySchema.nullable().describe('what a member can do; null of a peer that waits'),
 });
 export type PeerView = z.infer<typeof peerViewSchema>;
 

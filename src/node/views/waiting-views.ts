@@ -81,11 +81,14 @@ export function waitingStatusView(self: WaitingSelf, problem: Problem): StatusVi
     leftovers: [],
     holders: [],
     connected: [],
+    roster: [],
+    prospects: null,
     lastChangeAtMs: null,
     nextRefreshAtMs: null,
     change: null,
     pauses: [],
     problems: [problem],
+    warnings: [],
   };
 }
 
@@ -100,6 +103,7 @@ export const waitingSelfView = (self: WaitingSelf): PeerView => ({
   self: true,
   fingerprint: ownFingerprint(self),
   addresses: self.addresses,
+  ability: null,
 });
 
 export const waitingPeerView = ({ body, fingerprint }: Waiting): PeerView => ({
@@ -113,4 +117,5 @@ export const waitingPeerView = ({ body, fingerprint }: Waiting): PeerView => ({
   self: false,
   fingerprint,
   addresses: body.addresses,
+  ability: null,
 });

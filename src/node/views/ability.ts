@@ -1,0 +1,141 @@
+/**
+ * What each member can do, as far as this one knows: decided here only, for every view, sentence and probe. Evidence that
+ * a member holds its share is its signed Ready, also in a retire proof; a member that is connected says what holds now,
+ * and that counts more: a store may have been put back after its Ready.
+ */
+import { decode } from '../../protocol/codec.ts';
+import type { Genesis } from '../../protocol/genesis.ts';
+import { type RetireProof, readySchema } from '../../protocol/messages.ts';
+import {
+  changeQuorum,
+  electors,
+  headOf,
+  holdsShare,
+  isSleeper,
+  isSuspended,
+  listedSecret,
+  signsIn,
+} from '../../protocol/queries.ts';
+import { type Member, sleeps } from '../../protocol/roster.ts';
+import type { CoreState } from '../../protocol/state.ts';
+import type { Value } from '../../protocol/value.ts';
+import type { Ability, Certainty } from './view.ts';
+
+/** Indices of those who signed a proof's Readys: a proof never changes. */
+const readyOf = new WeakMap<RetireProof, ReadonlySet<number>>();
+
+export function readyIn(proof: RetireProof): ReadonlySet<number> {
+  const known = readyOf.get(proof);
+  if (known !== undefined) return known;
+  const ready = new Set(proof.readys.map((packet) => decode(readySchema, packet.body).by));
+  readyOf.set(proof, ready);
+  return ready;
+}
+
+export const both = (one: Certainty, other: Certainty): Certainty =>
+  one === 'no' || other === 'no' ? 'no' : one === 'yes' && other === 'yes' ? 'yes' : 'unknown';
+
+/** Of every member of the newest roster, in its order. `reachable`: peer ids with a proven connection. */
+export function abilitiesIn(state: CoreState, reachable: ReadonlySet<string>): Ability[] {
+  const head = headOf(state);
+  const up = electors(state).filter(({ peer }) => peer === state.peer || reachable.has(peer)).length;
+  // After a restart a member signs once a quorum has told it what it had signed before (protocol §4).
+  const askingEnds: Certainty = up >= changeQuorum(state) ? 'yes' : 'no';
+  // A peer that cannot prove its own epoch key is shown nobody else's.
+  const blind = listedSecret(state) === null;
+  return head.roster.map((member) => {
+    const { index, name, peer } = member;
+    const self = peer === state.peer;
+    const link = linkTo(state, peer, reachable);
+    const isUp: Certainty =
+      link === 'self' || link === 'proven' ? 'yes' : link === 'unproven' && blind ? 'unknown' : 'no';
+    const share = shareOf(state, member, link !== 'unproven');
+    const holds = certaintyOf(share);
+    const signing = signsNow(state, peer);
+    const barred = isSuspended(state, index)
+      ? 'suspended'
+      : isSleeper(state, index)
+        ? 'away-too-long'
+        : link === 'unproven' && !blind
+          ? 'unproven'
+          : signing === 'no'
+            ? 'store-went-back'
+            : null;
+    const speaks = signing === 'asking' ? askingEnds : signing;
+    const attend = barred === null ? both(isUp, speaks) : 'no';
+    return {
+      ...{ index, name, self, link, share, ready: wasReady(state, index), barred },
+      can: {
+        sign: both(isUp, usable(state, member)),
+        help: both(isUp, both(holds, speaks)),
+        attend,
+        deal: both(attend, holds),
+      },
+    };
+  });
+}
+
+const certaintyOf = (share: Ability['share']): Certainty =>
+  share === 'held' ? 'yes' : share === 'missing' ? 'no' : 'unknown';
+
+function linkTo(state: CoreState, peer: string, reachable: ReadonlySet<string>): Ability['link'] {
+  if (peer === state.peer) return 'self';
+  if (reachable.has(peer)) return 'proven';
+  return state.volatile.connected[peer] ? 'unproven' : 'none';
+}
+
+/** Whether the member holds its share of the newest epoch. One that is there and proves nothing may have lost it since. */
+function shareOf(state: CoreState, { index, peer }: Member, proves = true): Ability['share'] {
+  const head = headOf(state);
+  if (peer === state.peer) return holdsShare(state) ? 'held' : 'missing';
+  if (head.keys.length === 0) return 'held';
+  const said = state.volatile.saidOfSelf[peer];
+  if (said !== undefined && said.epoch >= head.epoch) return said.holds === head.epoch ? 'held' : 'missing';
+  if (wasReady(state, index)) return proves ? 'held' : 'unknown';
+  // It is dealt nothing and helped by nobody.
+  return isSuspended(state, index) || isSleeper(state, index) ? 'missing' : 'unknown';
+}
+
+function wasReady(state: CoreState, index: number): boolean {
+  const proof = state.durable.retires[state.durable.own.head];
+  return state.durable.readys[index] !== undefined || (proof !== undefined && readyIn(proof).has(index));
+}
+
+/** Whether the member holds a share to use keys with: until everything older is erased here, that of the epoch before serves. */
+function usable(state: CoreState, member: Member): Certainty {
+  const { head, retired } = state.durable.own;
+  if (retired >= head) return certaintyOf(shareOf(state, member));
+  if (member.peer === state.peer) return holdsShare(state, retired) || holdsShare(state) ? 'yes' : 'no';
+  const said = state.volatile.saidOfSelf[member.peer];
+  if (said !== undefined) return said.holds !== null && said.holds >= retired ? 'yes' : 'no';
+  const proof = state.durable.retires[retired];
+  return proof !== undefined && readyIn(proof).has(member.index) ? 'yes' : 'unknown';
+}
+
+/** Whether the member signs in the undecided change. Whoever proved its epoch key has it; a new epoch ends older silence. */
+function signsNow(state: CoreState, peer: string): Certainty | 'asking' {
+  if (peer === state.peer) return signsIn(state);
+  const said = state.volatile.saidOfSelf[peer];
+  if (said === undefined) return 'unknown';
+  return said.epoch < headOf(state).epoch ? 'yes' : said.signs;
+}
+
+/** What members could do at best by the value alone: those that `isUp`, each with its share, and not suspended or asleep. */
+export function abilitiesAtBest(
+  { absentEpochsMax }: Pick<Genesis, 'absentEpochsMax'>,
+  { roster, suspended, epoch }: Value,
+  isUp: (member: Member) => boolean = () => true,
+): Ability[] {
+  return roster.map((member) => {
+    const { index, name } = member;
+    const isOut = suspended.some((each) => each.index === index);
+    const barred = isOut ? 'suspended' : sleeps(member, epoch, absentEpochsMax) ? 'away-too-long' : null;
+    const up = isUp(member);
+    const able: Certainty = up && barred === null ? 'yes' : 'no';
+    return {
+      ...{ index, name, self: false, link: up ? 'proven' : 'none', ready: false, barred },
+      share: barred === null ? 'held' : 'missing',
+      can: { sign: able, attend: able, deal: able, help: able },
+    };
+  });
+}

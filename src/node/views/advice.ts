@@ -1,0 +1,130 @@
+/** What a person is advised to do with members that cannot do their part: only what the group could carry out now. */
+
+import {
+  evicting,
+  evictingByForce,
+  outlookOf,
+  prospectsAfter,
+  prospectsIn,
+  reinstating,
+  type Scene,
+} from './possible-orders.ts';
+import type { Ability, Certainty } from './view.ts';
+
+export const namesOf = (members: readonly { name: string }[]): string =>
+  members.map(({ name }) => name).join(', ');
+
+/** Members that only need to be started, or reached again. */
+export const startable = (members: readonly Ability[]): Ability[] =>
+  members.filter(({ link, barred }) => link === 'none' && barred === null);
+
+/** Why a member does not do its part, one phrase for all of whom it is true: "p3, p4 cannot be reached; p5 is suspended". */
+export function whyNot(members: readonly Ability[]): string {
+  const reasons = Map.groupBy(members, reasonOf);
+  return [...reasons]
+    .map(([[one, several], who]) => `${namesOf(who)} ${who.length === 1 ? one : several}`)
+    .join('; ');
+}
+
+type Reason = readonly [one: string, several: string];
+const reasons: Readonly<Record<string, Reason>> = {
+  none: ['cannot be reached', 'cannot be reached'],
+  suspended: ['is suspended', 'are suspended'],
+  'away-too-long': ['was away too long', 'were away too long'],
+  unproven: [
+    'does not prove its epoch key: its store went back, or it is behind',
+    'do not prove their epoch keys: their stores went back, or they are behind',
+  ],
+  'unproven-here': [
+    'cannot be asked, because this peer cannot prove its own epoch key',
+    'cannot be asked, because this peer cannot prove its own epoch key',
+  ],
+  'store-went-back': ['has a store that went back', 'have stores that went back'],
+  missing: ['holds no share now', 'hold no share now'],
+  unknown: [
+    'has not said yet whether it holds its share',
+    'have not said yet whether they hold their shares',
+  ],
+};
+
+const reasonOf = ({ link, barred, share }: Ability): Reason =>
+  reasons[barred ?? linkReasons[link] ?? (share === 'held' ? 'unknown' : share)] as Reason;
+
+const linkReasons: Readonly<Record<string, string>> = { none: 'none', unproven: 'unproven-here' };
+
+/** What would let a quorum attend again: those who are away, or an eviction that those who remain decide alone. */
+export function waysToRefresh(scene: Scene): { start: Ability[]; force: Ability[] } {
+  const { members } = scene;
+  const start = prospectsIn(scene, whenStarted(members)).refresh.can === 'no' ? [] : startable(members);
+  const leaving = members.filter(({ can }) => can.attend !== 'yes');
+  const { can, draft } = outlookOf(scene, [
+    evictingByForce(
+      scene,
+      leaving.map(({ index }) => index),
+    ),
+  ]);
+  const goesOn = draft !== null && prospectsAfter(scene, draft).refresh.can === 'yes';
+  return { start, force: can === 'yes' && goesOn ? leaving : [] };
+}
+
+/** The same members with those who are away at work again. */
+export function whenStarted(members: readonly Ability[]): Ability[] {
+  const away = startable(members);
+  return members.map((member) => (away.includes(member) ? asStarted(member) : member));
+}
+
+/** A member that was away, once it is started: whether it holds its share stays as it is known. */
+function asStarted(member: Ability): Ability {
+  const holds: Certainty = member.share === 'held' ? 'yes' : member.share === 'missing' ? 'no' : 'unknown';
+  return { ...member, link: 'proven', can: { sign: holds, help: holds, attend: 'yes', deal: holds } };
+}
+
+/** How a suspended, long absent or lost member could come back or leave: what can be carried out now, and whether more may be. */
+export function waysFor(
+  scene: Scene,
+  { index, name }: { index: number; name: string },
+): { ways: string[]; can: Certainty } {
+  const outlooks = [
+    {
+      ...outlookOf(scene, [reinstating(index)]),
+      way: `reinstate it with a new home (holdfast reinstate ${name})`,
+    },
+    { ...outlookOf(scene, [evicting(index)]), way: `evict it (holdfast evict ${name})` },
+  ];
+  const ways = outlooks.filter(({ can }) => can === 'yes').map(({ way }) => way);
+  return {
+    ways,
+    can: ways.length > 0 ? 'yes' : outlooks.some(({ can }) => can === 'unknown') ? 'unknown' : 'no',
+  };
+}
+
+/** What can be done with a suspended member after a look at its machine. */
+export function thenWhat(scene: Scene, member: { index: number; name: string }): string {
+  const { ways, can } = waysFor(scene, member);
+  if (can === 'yes') return `Then ${ways.join(', or ')}.`;
+  return can === 'unknown'
+    ? 'Whether it can be reinstated or evicted now is not known here.'
+    : 'It can be neither reinstated nor evicted now: too few others can attend, or hold their shares.';
+}
+
+/** How this peer gets its place again, if that can be carried out. */
+export function comeBack(scene: Scene, { index, name }: { index: number; name: string }): string {
+  const { can } = outlookOf(scene, [reinstating(index)]);
+  if (can === 'no')
+    return 'It cannot be reinstated now: too few other members can attend, or hold their shares.';
+  const first =
+    can === 'unknown' ? ', if the status of another member shows that enough of them can attend' : '';
+  return `Let it join with a new home under the name ${name}, and the operator run: holdfast reinstate ${name}${first}.`;
+}
+
+/** What follows "Look at its machine": an eviction only where it can be carried out. */
+export function mayEvict(scene: Scene, name: string): string {
+  const member = scene.members.find((listed) => listed.name === name);
+  if (member === undefined) return '.';
+  const { can } = outlookOf(scene, [evicting(member.index)]);
+  return can === 'yes'
+    ? '; evict it if it was broken into.'
+    : can === 'unknown'
+      ? '. Whether it can be evicted now is not known here.'
+      : '. It cannot be evicted now: too few members can take part in that change.';
+}

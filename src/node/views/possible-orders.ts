@@ -1,0 +1,127 @@
+/**
+ * Whether the group could carry out an order now, by the rules that the core itself goes by: the draft must fit the newest
+ * value, a quorum of those who decide must attend, and enough members of both rosters must hold what is dealt.
+ */
+import { type Draft, draftOf } from '../../protocol/draft.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import type { Genesis } from '../../protocol/genesis.ts';
+import type { Action } from '../../protocol/order.ts';
+import { headOf } from '../../protocol/queries.ts';
+import { holdersNeeded, memberAt, quorumOf } from '../../protocol/roster.ts';
+import type { CoreState } from '../../protocol/state.ts';
+import { hashOfValue, type Value } from '../../protocol/value.ts';
+import { both } from './ability.ts';
+import { type Choice, prospect, prospectsOf } from './prospects.ts';
+import type { Ability, Certainty, Prospects } from './view.ts';
+
+/** Where an order would be carried out. */
+export interface Scene {
+  genesis: Genesis;
+  clusterId: Uint8Array;
+  head: Value;
+  members: readonly Ability[];
+  /** Those whom a forced eviction that runs leaves; null when none runs. */
+  forced: readonly number[] | null;
+}
+
+/** What these actions, in one order, would make of the newest value. Throws `ProtocolError` when they do not fit. */
+export function draftOfActions({ genesis, clusterId, head }: Scene, actions: readonly Action[]): Draft {
+  const body = {
+    cluster: clusterId,
+    ancestor: hashOfValue(head),
+    ancestorEpoch: head.epoch,
+    sequence: head.lastOrder + 1,
+    actions: [...actions],
+  };
+  // Whether the operators would sign it is not the question.
+  return draftOf({ ...genesis, operatorsNeeded: 0 }, clusterId, head, [{ body, signatures: [] }]);
+}
+
+export interface Outlook {
+  can: Certainty;
+  /** Null when it does not fit. */
+  draft: Draft | null;
+}
+
+export function outlookOf(scene: Scene, actions: readonly Action[]): Outlook {
+  const { genesis, head, members, forced } = scene;
+  let draft: Draft;
+  try {
+    draft = draftOfActions(scene, actions);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return { can: 'no', draft: null };
+  }
+  if (forced !== null && !narrowsTo(draft, forced)) return { can: 'no', draft };
+  const { faultModel } = genesis;
+  const remaining = draft.forced;
+  const electors = members.filter(({ index }) => remaining === null || remaining.includes(index));
+  const stays = ({ index }: Ability): boolean =>
+    memberAt(draft.roster, index)?.peer === memberAt(head.roster, index)?.peer;
+  const [old, next] = [
+    { n: electors.length, k: head.threshold },
+    { n: draft.roster.length, k: draft.threshold },
+  ];
+  const decide = prospect(electors, 'attend', quorumOf(old.n, old.k, faultModel)).can;
+  // Whoever attends without a share is given it first, by any k that hold theirs (§5).
+  const recover = head.keys.length === 0 ? 'yes' : prospect(electors, 'help', head.threshold).can;
+  const hold = prospect(electors.filter(stays), 'attend', holdersNeeded(old, next, faultModel)).can;
+  return { can: both(decide, both(recover, hold)), draft };
+}
+
+const narrowsTo = (draft: Draft, forced: readonly number[]): boolean =>
+  draft.forced !== null &&
+  draft.forced.length < forced.length &&
+  draft.forced.every((index) => forced.includes(index));
+
+/** An identity that nobody has: for asking whether a member could be reinstated, before its new home has joined. */
+const anybody = { peer: 'a-new-home', epochKey: new Uint8Array(32) };
+
+export const reinstating = (index: number): Action => ({ type: 'reinstate', index, ...anybody });
+export const evicting = (index: number): Action => ({ type: 'evict', index });
+export const evictingByForce = ({ head }: Scene, leaving: readonly number[]): Action => ({
+  type: 'force-evict',
+  remaining: head.roster.map(({ index }) => index).filter((index) => !leaving.includes(index)),
+});
+
+/** The members of the next value: those who stay as they are, newcomers as they are once they have their share. */
+export function membersAfter(scene: Scene, draft: Draft): Ability[] {
+  return draft.roster.map(({ index, name, peer }) => {
+    const before = scene.members.find((member) => member.index === index);
+    if (before !== undefined && memberAt(scene.head.roster, index)?.peer === peer) return before;
+    return {
+      ...{ index, name, self: false, link: 'proven', share: 'held', ready: false, barred: null },
+      can: { sign: 'yes', attend: 'yes', deal: 'yes', help: 'yes' },
+    };
+  });
+}
+
+export const sceneOf = (state: CoreState, members: readonly Ability[]): Scene => ({
+  genesis: state.genesis,
+  clusterId: state.clusterId,
+  head: headOf(state),
+  members,
+  forced: state.durable.own.forced?.remaining ?? null,
+});
+
+export const choiceIn = ({ head, genesis }: Scene): Choice => ({
+  threshold: head.threshold,
+  faultModel: genesis.faultModel,
+  keys: head.keys.length,
+});
+
+/** A change that a forced eviction decides is in the hands of those whom it leaves. */
+export const prospectsIn = (scene: Scene, members = scene.members): Prospects =>
+  prospectsOf(
+    members,
+    choiceIn(scene),
+    members.filter(({ index }) => scene.forced?.includes(index) ?? true),
+  );
+
+/** What the members could do after the change that the draft is of. */
+export const prospectsAfter = (scene: Scene, draft: Draft): Prospects =>
+  prospectsOf(membersAfter(scene, draft), {
+    ...choiceIn(scene),
+    threshold: draft.threshold,
+    keys: draft.keys.length,
+  });
