@@ -23,6 +23,7 @@ import { UseService } from './use/service.ts';
 import { abilitiesIn } from './views/ability.ts';
 import { mayEvict } from './views/advice.ts';
 import { epochView } from './views/daemon-views.ts';
+import { notKeptHere } from './views/keeping-problems.ts';
 import { misconductProblems } from './views/misconduct.ts';
 import { sceneOf } from './views/possible-orders.ts';
 import { twinProblems } from './views/twin-problems.ts';
@@ -203,21 +204,9 @@ export class Membership {
    * says that it has.
    */
   async linksFrom(first: number): Promise<Link[]> {
-    const { head, oldest } = this.core.durable.own;
     const links = await this.driver.archive.linksFrom(first);
-    if (links.length > 0 || first > head) return links;
-    const { chains } = this.core.volatile;
-    const others = headOf(this.core)
-      .roster.filter(({ peer }) => (chains[peer]?.oldest ?? Number.POSITIVE_INFINITY) <= first)
-      .map(({ name }) => name);
-    const here =
-      first < oldest
-        ? `this peer keeps the values since epoch ${oldest} only`
-        : `the value of epoch ${first} is missing or damaged in this peer’s archive`;
-    throw new DaemonError(
-      'unknown',
-      `${here}; ${others.length === 0 ? 'no member that can be reached says that it has' : `${others.join(', ')} can show`} epoch ${first}${others.length === 0 ? '' : ': use the API of one of them'}`,
-    );
+    if (links.length > 0 || first > this.core.durable.own.head) return links;
+    throw new DaemonError('unknown', notKeptHere(this.core, first));
   }
 
   /** The last ones that are known here, newest first. */

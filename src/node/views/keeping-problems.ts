@@ -49,3 +49,21 @@ function behindProblems(state: CoreState): Problem[] {
     },
   ];
 }
+
+/** Why this peer cannot show the value of an epoch that is over, and which members say that they can. */
+export function notKeptHere(state: CoreState, epoch: number): string {
+  const { oldest } = state.durable.own;
+  const { chains } = state.volatile;
+  const others = headOf(state)
+    .roster.filter(({ peer }) => (chains[peer]?.oldest ?? Number.POSITIVE_INFINITY) <= epoch)
+    .map(({ name }) => name);
+  const why =
+    epoch < oldest
+      ? `this peer keeps the values since epoch ${oldest} only`
+      : `the value of epoch ${epoch} is missing or damaged in this peer’s archive`;
+  const who =
+    others.length === 0
+      ? `no member that it reaches can show epoch ${epoch}: start one that keeps all`
+      : `${others.join(', ')} can show epoch ${epoch}: run the command there`;
+  return `${why}; ${who}`;
+}
