@@ -11,6 +11,7 @@ import { hashOfValue, type Value } from '../protocol/value.ts';
 import { duration, optionsOf, withDaemon } from './context.ts';
 import { DoneAlready } from './done-already.ts';
 import { HandingIn } from './handing-in.ts';
+import { checkOneChange } from './one-change.ts';
 import {
   type OperatorOptions,
   openOperators,
@@ -120,6 +121,7 @@ export async function runOrder(
     const decided = await decide(head, daemon, home);
     if (decided instanceof DoneAlready)
       return sayDoneAlready(decided, options.json, await done(decided.value, home, daemon));
+    if (Array.isArray(decided)) checkOneChange(decided, head, home);
     const { make, undo }: Planned = Array.isArray(decided)
       ? { make: async () => decided, undo: () => {} }
       : decided;

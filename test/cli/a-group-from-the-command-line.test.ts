@@ -311,7 +311,7 @@ describe('a group, run from the command line', () => {
     const asked = await bench.run(['evict', 'd', '--forced']);
     expect(asked.code).toBe(2);
     expect(asked.stderr).toMatch(
-      /^warning: .* alone; should d still run somewhere .*they are a second group with the same key\n.*give --yes NAME…/,
+      /^warning: .* alone; should d still run somewhere .*they are a second group with the same key\nfrom the next epoch on: 2-of-3: .*\n.*give --yes NAME…/,
     );
     group.silent.add('c');
     const other = await bench.run(['evict', 'c', 'd', '--forced', '--yes', 'c']);

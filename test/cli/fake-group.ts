@@ -34,7 +34,7 @@ import { checkFounding, type Link, precommitBody } from '../../src/protocol/link
 import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/protocol/messages.ts';
 import { hashOfOrder, type Order } from '../../src/protocol/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../../src/protocol/packet.ts';
-import { explainChoice, faultsOf, memberAt, quorumOf } from '../../src/protocol/roster.ts';
+import { explainChoice, faultsOf, type Member, memberAt, quorumOf } from '../../src/protocol/roster.ts';
 import {
   checkUse,
   type DecryptBody,
@@ -76,6 +76,8 @@ export class FakeGroup implements DaemonApi {
   readonly chain: Link[] = [];
   /** Names whose peers do not answer: no Attend, no partial. */
   readonly silent = new Set<string>();
+  /** Indices that every value suspends from the next one on. */
+  readonly suspended = new Set<number>();
   /** The next dealing comes too late: a plain refresh is decided before it, and the order stays pending. */
   refreshFirst = false;
   /** Commitments, as hex, of the dealings that came just before such a refresh, and of the last that were taken. */
@@ -457,6 +459,13 @@ export class FakeGroup implements DaemonApi {
   }
 
   /** The next value, with the precommits of all who are not silent. */
+  private suspensions(roster: readonly Member[]): Value['suspended'] {
+    const packet = { body: new Uint8Array(1), signature: new Uint8Array(64) };
+    return roster
+      .filter(({ index }) => this.suspended.has(index))
+      .map(({ index }) => ({ index, first: packet, second: packet }));
+  }
+
   private decide(): void {
     const draft = this.draft();
     const commitments: KeyCommitments = draft.keys.map((key) => [key.base]);
@@ -469,7 +478,7 @@ export class FakeGroup implements DaemonApi {
       threshold: draft.threshold,
       keys: draft.keys,
       clients: draft.clients,
-      suspended: [],
+      suspended: this.suspensions(draft.roster),
       lastOrder: draft.lastOrder,
       commitments: digestOfCommitments(commitments),
     };

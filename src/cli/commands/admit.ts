@@ -4,11 +4,13 @@ import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Home } from '../../node/home.ts';
 import { identityFromBytes, peerIdOf } from '../../node/network/identity.ts';
 import { foundingLink, foundingValue } from '../../protocol/create.ts';
+import type { Action } from '../../protocol/order.ts';
 import { explainChoice } from '../../protocol/roster.ts';
 import { hashOfValue, type Value } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import { type DoneAlready, enteredAs } from '../done-already.ts';
 import { confirmAll, isAwaited, type Newcomer, waitingPeers } from '../newcomers.ts';
+import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { openOperators, signAsOperators, wipe } from '../operators.ts';
 import { checkEnoughOperators, type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { CommandError, progress, say, sayJson, warn } from '../terminal.ts';
@@ -31,8 +33,9 @@ export const admitCommand = (): Command =>
       else await admit(command, names);
     });
 
-/** A later admission: one order for each newcomer. */
-async function admit(command: Command, names: readonly string[]): Promise<void> {
+/** A later admission: one order for all newcomers. */
+async function admit(command: Command, named: readonly string[]): Promise<void> {
+  const names = [...new Set(named)];
   const { yes } = optionsOf<AdmitOptions>(command);
   if (names.length === 0)
     throw new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
@@ -48,8 +51,10 @@ async function admit(command: Command, names: readonly string[]): Promise<void> 
             `a member named ${name} exists already; a newcomer must join under another name (if it is ${name} with a new home: holdfast reinstate ${name})`,
           );
       const newcomers = await waitingPeers(daemon, home, names);
+      const actions = newcomers.map((newcomer): Action => ({ type: 'admit', ...newcomer }));
+      sayWhatRemains(checkOneChange(actions, head, home), head, home);
       await confirmAll(newcomers, home, yes);
-      return newcomers.map(({ name, peer, epochKey }) => ({ type: 'admit', name, peer, epochKey }));
+      return actions;
     },
     (value, home) =>
       `${names.join(', ')} admitted; ${explainChoice(value.roster.length, value.threshold, home.genesis.faultModel)}`,

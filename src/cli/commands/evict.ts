@@ -1,7 +1,9 @@
 import { Command } from 'commander';
+import type { Action } from '../../protocol/order.ts';
 import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf } from '../context.ts';
 import { evictedSince } from '../done-already.ts';
+import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { forcedRisk } from '../order-words.ts';
 import { type Decided, memberNamed, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkForced } from '../reach.ts';
@@ -22,7 +24,8 @@ export const evictCommand = (): Command =>
       false,
     )
     .option('--yes <names...>', 'with --forced: these are gone for good, for scripts, which cannot be asked')
-    .action(async (names: string[], _, command: Command) => {
+    .action(async (named: string[], _, command: Command) => {
+      const names = [...new Set(named)];
       const { forced, yes, orderFile } = optionsOf<EvictOptions>(command);
       await runOrder(
         command,
@@ -30,16 +33,23 @@ export const evictCommand = (): Command =>
           const gone = await evictedSince(head, daemon, names);
           if (gone !== null) return gone;
           const leaving = names.map((name) => memberNamed(head, name));
-          if (!forced) return leaving.map(({ index }) => ({ type: 'evict', index }));
+          if (!forced) {
+            const actions = leaving.map(({ index }): Action => ({ type: 'evict', index }));
+            sayWhatRemains(checkOneChange(actions, head, home), head, home);
+            return actions;
+          }
           const remaining = head.roster.filter((member) => !leaving.includes(member));
           const stay = remaining.map(({ index }) => index);
+          const actions: Action[] = [{ type: 'force-evict', remaining: stay }];
+          const draft = checkOneChange(actions, head, home);
           // An order for others to sign is handed in later: `order submit` looks then.
           if (orderFile === undefined) await checkForced(stay, head, daemon, home.genesis);
           warn(
             `a forced eviction is decided by ${remaining.map(({ name }) => name).join(', ')} alone; ${forcedRisk(names.join(' or '))}`,
           );
+          sayWhatRemains(draft, head, home);
           for (const name of names) await confirmGone(name, yes);
-          return [{ type: 'force-evict', remaining: stay }];
+          return actions;
         },
         ({ roster, threshold }, { genesis }) =>
           `${names.join(', ')} evicted; ${explainChoice(roster.length, threshold, genesis.faultModel)}`,

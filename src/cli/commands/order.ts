@@ -8,6 +8,7 @@ import type { Value } from '../../protocol/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import { carriedOutIn } from '../done-already.ts';
 import { HandingIn } from '../handing-in.ts';
+import { checkOneChange, sayOutlook } from '../one-change.ts';
 import {
   type OperatorOptions,
   openOperators,
@@ -31,7 +32,7 @@ const signCommand = (): Command =>
       const options = optionsOf<OperatorOptions & { yes: boolean }>(command);
       const home = openHome(options.home);
       const order = await readOrderFile(file);
-      const { cluster, sequence, ancestorEpoch } = order.body;
+      const { cluster, sequence, ancestorEpoch, actions } = order.body;
       if (!sameBytes(cluster, home.cluster))
         throw new CommandError('refused', `${file} is an order for another cluster; nothing was signed`);
       operatorFiles(home, options);
@@ -44,6 +45,7 @@ const signCommand = (): Command =>
           'refused',
           `the order is more than ${limits.orderAgeEpochsMax} epochs old; have it made again`,
         );
+      if (head !== null && sequence === head.lastOrder + 1) sayOutlook(actions, head, home);
       if (!options.yes && !(await confirm('sign it?', 'give --yes')))
         throw new CommandError('refused', 'nothing was signed');
       const keys = await openOperators(home, options);
@@ -84,7 +86,7 @@ const submitCommand = (): Command =>
       const options = optionsOf<WaitOptions>(command);
       const order = await readOrderFile(file);
       await withDaemon(command, async (daemon, home) => {
-        const { cluster, actions } = order.body;
+        const { cluster, actions, sequence } = order.body;
         if (!sameBytes(cluster, home.cluster))
           throw new CommandError('refused', 'the order is for another cluster; it was not handed in');
         const { operatorsNeeded } = home.genesis;
@@ -99,6 +101,7 @@ const submitCommand = (): Command =>
         const words = `carried out: ${actionsInWords(factsOf(order, home, head))}`;
         const already = await carriedOutIn(order, head, daemon);
         if (already !== null) return sayDoneAlready(already, options.json, words);
+        if (sequence === head.lastOrder + 1) checkOneChange(actions, head, home);
         for (const action of actions) {
           if (action.type === 'raise-threshold' && action.threshold > head.threshold)
             await checkReach(action.threshold, head, daemon, home.genesis);

@@ -1,11 +1,13 @@
 import { Command } from 'commander';
 import type { ApiClient } from '../../api/client.ts';
 import type { Home } from '../../node/home.ts';
+import type { Action } from '../../protocol/order.ts';
 import { explainChoice, quorumOf } from '../../protocol/roster.ts';
 import type { Value } from '../../protocol/value.ts';
 import { optionsOf } from '../context.ts';
 import { type DoneAlready, enteredAs } from '../done-already.ts';
 import { confirmAll, isAwaited, type Newcomer, waitingPeers } from '../newcomers.ts';
+import { checkOneChange } from '../one-change.ts';
 import { type Decided, memberNamed, runOrder, withOrder } from '../orders.ts';
 import { warn } from '../terminal.ts';
 
@@ -24,14 +26,16 @@ export const reinstateCommand = (): Command =>
           const already = await reinstatedSince(head, daemon, home, name, given);
           if (already !== null) return already;
           const newcomers = await waitingPeers(daemon, home, [name]);
+          const { peer, epochKey } = newcomers[0] as Newcomer;
+          const actions: Action[] = [{ type: 'reinstate', index, peer, epochKey }];
+          checkOneChange(actions, head, home);
           await confirmAll(newcomers, home, given);
           const { roster, threshold } = head;
           if (quorumOf(roster.length, threshold, home.genesis.faultModel) === roster.length)
             warn(
               `this change needs all ${roster.length} members, the old ${name} too; if that one is gone for good: holdfast evict ${name} --forced, then holdfast admit ${name}`,
             );
-          const { peer, epochKey } = newcomers[0] as Newcomer;
-          return [{ type: 'reinstate', index, peer, epochKey }];
+          return actions;
         },
         ({ roster, threshold }, { genesis }) =>
           `${name} has its place again; ${explainChoice(roster.length, threshold, genesis.faultModel)}`,

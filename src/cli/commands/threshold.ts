@@ -1,10 +1,12 @@
 import { Command } from 'commander';
+import type { Action } from '../../protocol/order.ts';
 import { explainChoice } from '../../protocol/roster.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
 import { raisedSince } from '../done-already.ts';
+import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkReach } from '../reach.ts';
-import { CommandError, confirm, progress } from '../terminal.ts';
+import { CommandError, confirm } from '../terminal.ts';
 
 const raiseCommand = (): Command =>
   withOrder(new Command('raise'))
@@ -24,14 +26,14 @@ const raiseCommand = (): Command =>
               'refused',
               `${head.roster.length} members cannot carry a threshold of ${threshold}; admit more first`,
             );
+          const actions: Action[] = [{ type: 'raise-threshold', threshold }];
+          const draft = checkOneChange(actions, head, home);
           // An order for others to sign is handed in later: `order submit` looks then.
           if (orderFile === undefined) await checkReach(threshold, head, daemon, home.genesis);
-          progress(
-            `from the next epoch on: ${explainChoice(head.roster.length, threshold, home.genesis.faultModel)}`,
-          );
+          sayWhatRemains(draft, head, home);
           if (!yes && !(await confirm('raise it? It can never be lowered again', 'give --yes')))
             throw new CommandError('refused', 'nothing is changed');
-          return [{ type: 'raise-threshold', threshold }];
+          return actions;
         },
         ({ roster }, { genesis }) => explainChoice(roster.length, threshold, genesis.faultModel),
       );
