@@ -292,6 +292,18 @@ export function transportContract(name: string, open: () => ContractNetwork): vo
       }
     });
 
+    test('a handshake that another overtakes takes nothing back of what that one proved', async () => {
+      const peers = await startGroup(5);
+      const pairs = peers.flatMap((a) => peers.filter((b) => b !== a).map((b) => [a, b] as const));
+      await network.until(() => peers.every(({ transport }) => transport.authenticated().length === 4));
+      for (const [a, b] of pairs) a.transport.reauthenticate(b.transport.peerId);
+      await waitLonger();
+      for (const { recorder, transport } of peers) {
+        expect(recorder.events.filter((event) => event.startsWith('unauthenticated'))).toEqual([]);
+        expect(transport.authenticated()).toHaveLength(4);
+      }
+    });
+
     test('who does not prove its new epoch key within the bound counts as unauthenticated until it does', async () => {
       const [a, b] = (await startGroup(2)) as [Peer, Peer];
       await allAuthenticated([a, b]);

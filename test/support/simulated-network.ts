@@ -68,6 +68,8 @@ interface Connection {
   readonly authenticated: Set<SimulatedTransport>;
   /** How often each side asked for a new proof, and what ends its wait for it. */
   readonly renewals: Map<SimulatedTransport, number>;
+  /** The last of these that a handshake has answered, which began after it; handshakes can overtake each other. */
+  readonly answered: Map<SimulatedTransport, number>;
   readonly waits: Map<SimulatedTransport, () => void>;
   readonly rejects: Set<() => void>;
   readonly directions: Map<SimulatedTransport, { frames: number; bytes: number; arrivesLast: number }>;
@@ -274,7 +276,7 @@ export class SimulatedNetwork {
 
   /** @internal Runs the handshake of a connection; one that fails takes nothing back. */
   authenticate(connection: Connection): void {
-    const { a, b, authenticated, renewals, waits } = connection;
+    const { a, b, authenticated, renewals, answered, waits } = connection;
     const began = new Map(renewals);
     this.#later(this.#delayMs(), () => {
       if (!connection.open || !b.proves(a, this.#nonce()) || !a.proves(b, this.#nonce())) return;
@@ -282,7 +284,9 @@ export class SimulatedNetwork {
         [a, b],
         [b, a],
       ] as const) {
-        if (renewals.get(side) !== began.get(side)) this.#endsUnlessProven(connection, side);
+        const proven = Math.max(answered.get(side) ?? 0, began.get(side) ?? 0);
+        answered.set(side, proven);
+        if (proven < (renewals.get(side) ?? 0)) this.#endsUnlessProven(connection, side);
         else {
           waits.get(side)?.();
           waits.delete(side);
@@ -303,6 +307,7 @@ export class SimulatedNetwork {
       open: false,
       authenticated: new Set(),
       renewals: new Map(),
+      answered: new Map(),
       waits: new Map(),
       rejects: new Set(),
       directions,

@@ -209,8 +209,9 @@ export class Handshake {
     const before = link.authenticated;
     if (succeeded) link.authenticated = true;
     link.proven = link.authenticated;
-    if (succeeded && renewals < link.renewals)
-      this.#endsUnlessProven(link); // maybe by the key before
+    // One that began before the last renewal may have proven the key before; but not every one ends in its turn.
+    if (succeeded) link.provenRenewals = Math.max(link.provenRenewals, renewals);
+    if (succeeded && link.provenRenewals < link.renewals) this.#endsUnlessProven(link);
     else if (succeeded) {
       link.endWait?.();
       link.endWait = null;

@@ -10,6 +10,8 @@ export interface Link {
   authenticated: boolean;
   /** How often it was asked to prove itself anew; a handshake that began before the last time does not answer it. */
   renewals: number;
+  /** The last of these that a handshake answered which began after it. */
+  provenRenewals: number;
   /** Ends the wait for that proof; null while none is due. */
   endWait: (() => void) | null;
 }
@@ -21,7 +23,8 @@ export class Links {
   add(connection: Connection): { link: Link; first: boolean } {
     const peer = connection.remotePeer.toString();
     const first = this.of(peer).length === 0;
-    const link: Link = { peer, connection, proven: false, authenticated: false, renewals: 0, endWait: null };
+    const unproven = { proven: false, authenticated: false, renewals: 0, provenRenewals: 0, endWait: null };
+    const link: Link = { peer, connection, ...unproven };
     this.#links.set(connection.id, link);
     return { link, first };
   }
