@@ -10,10 +10,48 @@ interface Task {
   cancelled: boolean;
 }
 
+const isBefore = (one: Task, other: Task): boolean =>
+  one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
+
+/** Tasks by time, then by the order of scheduling: a binary heap, for a large group has many thousands waiting. */
+class Tasks {
+  readonly #heap: Task[] = [];
+
+  add(task: Task): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (!isBefore(task, heap[above] as Task)) break;
+      heap[at] = heap[above] as Task;
+      at = above;
+    }
+    heap[at] = task;
+  }
+
+  takeFirst(): Task | undefined {
+    const heap = this.#heap;
+    const [first] = heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= heap.length) break;
+      if (below + 1 < heap.length && isBefore(heap[below + 1] as Task, heap[below] as Task)) below += 1;
+      if (!isBefore(heap[below] as Task, last)) break;
+      heap[at] = heap[below] as Task;
+      at = below;
+    }
+    heap[at] = last;
+    return first;
+  }
+}
+
 export class VirtualTime implements Scheduler {
   #now = 0;
   #order = 0;
-  #tasks: Task[] = [];
+  readonly #tasks = new Tasks();
 
   now(): number {
     return this.#now;
@@ -22,15 +60,7 @@ export class VirtualTime implements Scheduler {
   schedule(delayMs: number, run: () => void): () => void {
     const task: Task = { atMs: this.#now + Math.max(0, delayMs), order: this.#order, run, cancelled: false };
     this.#order += 1;
-    // Binary insertion keeps the queue sorted by time, then by the order of scheduling.
-    let low = 0;
-    let high = this.#tasks.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#tasks[middle] as Task).atMs <= task.atMs) low = middle + 1;
-      else high = middle;
-    }
-    this.#tasks.splice(low, 0, task);
+    this.#tasks.add(task);
     return () => {
       task.cancelled = true;
     };
@@ -38,8 +68,8 @@ export class VirtualTime implements Scheduler {
 
   /** Runs the next task, then everything that it made ready; false when nothing is scheduled. */
   async next(): Promise<boolean> {
-    let task = this.#tasks.shift();
-    while (task?.cancelled) task = this.#tasks.shift();
+    let task = this.#tasks.takeFirst();
+    while (task?.cancelled) task = this.#tasks.takeFirst();
     if (task === undefined) return false;
     this.#now = task.atMs;
     task.run();
