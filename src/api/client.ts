@@ -40,6 +40,11 @@ export class ApiError extends Error {
     this.details = details;
     this.unanswered = unanswered;
   }
+
+  /** The rule by which a daemon refused it. */
+  get rule(): string | undefined {
+    return this.details.code ?? this.details.rule;
+  }
 }
 
 export interface ApiClient {

@@ -250,8 +250,7 @@ class Gift {
       this.blockedIn = null;
       return true;
     } catch (error) {
-      if (this.handing.sent || !(error instanceof ApiError) || error.details.rule !== 'order-pending')
-        throw error;
+      if (this.handing.sent || !(error instanceof ApiError) || error.rule !== 'order-pending') throw error;
       progress(
         `another order ${sequence} is pending; waiting until the group has carried it out, or goes on without it…`,
       );

@@ -45,13 +45,16 @@ describe('more keys, from the command line', () => {
     await bench.init();
     group = await bench.serve(['b', 'c']);
     const names = ['b', 'c'];
-    await bench.must(['admit', ...names, '--yes', ...names.map((name) => group.fingerprint(name))]);
     const [p, q, r, s] = fixture[1024];
     writeFileSync(bench.path('primes'), JSON.stringify({ p, q }), { mode: 0o600 });
     writeFileSync(bench.path('primes2'), JSON.stringify({ p: r, q: s }), { mode: 0o600 });
-    await bench.must(['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.path('primes')]);
-    await bench.must(['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes2')]);
-    await bench.must(['client', 'add', 'operator', '--key', '*', '--may', 'sign,decrypt', '--open']);
+    const results = await bench.runMany([
+      ['admit', ...names, '--yes', ...names.map((name) => group.fingerprint(name))],
+      ['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.path('primes')],
+      ['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes2')],
+      ['client', 'add', 'operator', '--key', '*', '--may', 'sign,decrypt', '--open'],
+    ]);
+    for (const { code, stderr } of results) expect(code, stderr).toBe(0);
     for (const key of ['vault', 'ca'])
       writeFileSync(bench.path(`${key}.pem`), await bench.must(['key', 'public', key]));
   });

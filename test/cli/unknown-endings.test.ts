@@ -1,9 +1,9 @@
 /** What a command says of an order that it has handed in, when the daemon goes away, the time is over, or Ctrl-C is pressed. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { spawnCommand } from '../../src/lab/command.ts';
 import { DaemonError } from '../../src/node/views/view.ts';
 import { ProtocolError } from '../../src/protocol/errors.ts';
+import { startCommand } from '../support/under-way.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 
@@ -18,32 +18,7 @@ describe('an order whose ending is unknown', () => {
   const add = (name: string) => ['client', 'add', name, '--key', '*', '--may', 'sign', '--open'];
   const keyOf = (name: string) => bench.path(`A/clients/${name}.key`);
 
-  /** A command under way; `says` waits for words on standard error. */
-  function start(args: readonly string[]) {
-    const child = spawnCommand(args, env, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [stdout, stderr] = ['', ''];
-    const looks = new Set<() => void>();
-    child.stdout?.on('data', (chunk: Buffer) => {
-      stdout += String(chunk);
-    });
-    child.stderr?.on('data', (chunk: Buffer) => {
-      stderr += String(chunk);
-      for (const look of looks) look();
-    });
-    onTestFinished(() => void child.kill('SIGKILL'));
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-    return {
-      says: (words: string) =>
-        new Promise<void>((resolve, reject) => {
-          const look = () => (stderr.includes(words) ? resolve() : undefined);
-          looks.add(look);
-          look();
-          void ended.then(() => reject(new Error(`it never said "${words}", but: ${stderr}`)));
-        }),
-      end: async () => ({ code: await ended, stdout, stderr }),
-      kill: (signal: NodeJS.Signals) => child.kill(signal),
-    };
-  }
+  const start = (args: readonly string[]) => startCommand(args, env);
 
   beforeAll(async () => {
     await bench.init();
@@ -164,7 +139,9 @@ describe('an order whose ending is unknown', () => {
     ];
     const pending = vi
       .spyOn(group, 'submitOrder')
-      .mockRejectedValueOnce(new ProtocolError('order-pending', 'another order is pending'));
+      .mockRejectedValueOnce(
+        new DaemonError('refused', 'another order is pending', { code: 'order-pending' }),
+      );
     onTestFinished(() => pending.mockRestore());
     const command = start(create);
     await command.says('is pending; waiting until the group has carried it out, or goes on without it');
