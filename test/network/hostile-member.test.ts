@@ -9,6 +9,7 @@ import { createLibp2p, type Libp2p } from 'libp2p';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { networkLimits, protocolIds } from '../../src/node/network/constants.ts';
 import { peerIdOf } from '../../src/node/network/identity.ts';
+import { limits } from '../../src/protocol/limits.ts';
 import { Loopback, memberOf, type TestPeer, testIdentity } from './loopback.ts';
 
 const loopback = new Loopback();
@@ -63,6 +64,18 @@ async function expectStillServing(): Promise<void> {
   const signal = new AbortController().signal;
   expect(await friend.transport.request(honest.transport.peerId, request, { signal })).toEqual(request);
 }
+
+test('a request to use a key is as long as it can be, on both sides', async () => {
+  const request = (length: number) => {
+    const { signal } = new AbortController();
+    return friend.transport.request(honest.transport.peerId, new Uint8Array(length), { signal });
+  };
+  expect(await request(limits.requestBytesMax)).toHaveLength(limits.requestBytesMax);
+  await expect(request(limits.requestBytesMax + 1)).rejects.toMatchObject({ code: 'too-large' });
+  // A megabyte is announced, and nothing of it waited for.
+  await closed(await sendRaw(protocolIds.use, Uint8Array.of(0x80, 0x80, 0x40, 1, 2, 3)));
+  await expectStillServing();
+});
 
 test('garbage on every protocol ends the stream, and others are still served', async () => {
   const ours = [protocolIds.handshake, protocolIds.direct, protocolIds.use, protocolIds.addresses];

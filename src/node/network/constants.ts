@@ -18,7 +18,7 @@ export const mdnsServiceTag = (clusterId: string): string =>
   `_hf${clusterId.slice(0, 12).toLowerCase()}._udp.local`;
 
 export const networkLimits = {
-  /** One direct frame, request or answer. */
+  /** One direct frame. */
   frameBytesMax: limits.frameBytesMax,
   /** Larger publications go to every member directly: gossipsub bundles what a late peer asks for, and a bundle over
    * `gossipBundleBytesMax` deafens that link. */
@@ -30,6 +30,8 @@ export const networkLimits = {
   /** Frames waiting for one peer; what exceeds either bound is dropped and counted. */
   queueFramesMax: 4_096,
   queueBytesMax: 32 * 1024 * 1024,
+  /** A request to use a key, or its answer, with its header: 64 of them at once are 4 MiB, and not 256. */
+  requestFrameBytesMax: limits.requestBytesMax + 5,
   /** Requests that wait for one peer's answers, and requests of one peer that we work on at once. */
   requestsWaitingMax: 1_024,
   requestsServedMax: 64,

@@ -69,6 +69,8 @@ export interface FrameStreamOptions {
   outgoing?: FrameQueue;
   /** A returned promise pauses the stream until it settles: the sender then waits, not our memory. */
   onFrame(frame: Uint8Array): void | Promise<void>;
+  /** Of one frame, in either direction; by default the longest of any stream. */
+  frameBytesMax?: number;
   /** What arrived is no frame within its bounds; the stream ends. */
   onBadFrame?(why: string): void;
 }
@@ -84,8 +86,8 @@ const isBadFrame = (error: unknown): error is Error =>
  * that was half-closed before never ends). Never rejects.
  */
 export async function runFrameStream(stream: Stream, options: FrameStreamOptions): Promise<void> {
-  const { outgoing, onFrame, onBadFrame } = options;
-  const bounds = { maxDataLength: networkLimits.frameBytesMax };
+  const { outgoing, onFrame, onBadFrame, frameBytesMax = networkLimits.frameBytesMax } = options;
+  const bounds = { maxDataLength: frameBytesMax };
   if (stream.remoteWriteStatus === 'closed') {
     outgoing?.end();
     stream.abort(new Error('the stream was closed before it began'));

@@ -12,6 +12,7 @@ import type { Link, Links } from './links.ts';
 import { TransportError, type TransportErrorCode } from './transport.ts';
 
 const headerBytes = 5;
+const frameBytesMax = networkLimits.requestFrameBytesMax;
 const kinds = { request: 0, answer: 1, refusal: 2, cancel: 3 } as const;
 type Kind = (typeof kinds)[keyof typeof kinds];
 const noBytes = new Uint8Array();
@@ -85,8 +86,7 @@ export class Requests {
     if (signal.aborted) return fail('aborted', 'the request was aborted');
     if (!link || this.#stopped.signal.aborted) return fail('not-connected', 'the peer is not connected');
     if (!link.authenticated) return fail('not-authenticated', 'the peer has not proven its epoch key');
-    if (request.length + headerBytes > networkLimits.frameBytesMax)
-      return fail('too-large', 'the request is too large');
+    if (request.length + headerBytes > frameBytesMax) return fail('too-large', 'the request is too large');
     const requester = this.#requester(link);
     const { queue, waiting } = requester;
     if (waiting.size >= networkLimits.requestsWaitingMax)
@@ -145,7 +145,7 @@ export class Requests {
         else if (reply.kind === kinds.answer) asked?.resolve(reply.body);
         else asked?.reject(new TransportError('refused', 'the peer refused the request', link.peer));
       };
-      await runFrameStream(stream, { outgoing: queue, onFrame });
+      await runFrameStream(stream, { outgoing: queue, onFrame, frameBytesMax });
     } catch (err) {
       this.#components.log.debug({ peer: link.peer, err }, 'request stream failed');
     } finally {
@@ -173,8 +173,7 @@ export class Requests {
     const answer = async (number: number, body: Uint8Array, control: AbortController): Promise<void> => {
       try {
         const bytes = await this.#components.onRequest(link.peer, body, control.signal);
-        if (bytes.length + headerBytes > networkLimits.frameBytesMax)
-          throw new Error('the answer is too large');
+        if (bytes.length + headerBytes > frameBytesMax) throw new Error('the answer is too large');
         if (!control.signal.aborted) reply(kinds.answer, number, bytes);
       } catch (err) {
         // Whether the peer is to blame is the handler's to say: our own disk or workers may have failed.
@@ -211,7 +210,10 @@ export class Requests {
         slotFreed = resolve; // the stream is paused until one of them is answered
       });
     };
-    await runFrameStream(stream, { outgoing, onFrame, onBadFrame: (why) => onBadFrame(link.peer, why) });
+    await runFrameStream(stream, {
+      ...{ outgoing, onFrame, frameBytesMax },
+      onBadFrame: (why) => onBadFrame(link.peer, why),
+    });
     over.abort();
     for (const control of serving.values()) control.abort();
     slotFreed();
