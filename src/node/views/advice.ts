@@ -67,6 +67,9 @@ export function waysToRefresh(scene: Scene): { start: Ability[]; force: Ability[
   return { start, force: can === 'yes' && goesOn ? leaving : [] };
 }
 
+/** Whether a member takes no part again under its present identity, however long the others wait. */
+export const isOut = ({ barred }: Ability): boolean => barred === 'suspended' || barred === 'away-too-long';
+
 /** The same members with those who are away at work again. */
 export function whenStarted(members: readonly Ability[]): Ability[] {
   const away = startable(members);
@@ -102,6 +105,8 @@ export function waysFor(
 export function thenWhat(scene: Scene, member: { index: number; name: string }): string {
   const { ways, can } = waysFor(scene, member);
   if (can === 'yes') return `Then ${ways.join(', or ')}.`;
+  if (can === 'no' && waysToRefresh(scene).force.some(({ index }) => index === member.index))
+    return `Then evict it by force (holdfast evict ${member.name} --forced): no ordinary change can be decided any more.`;
   return can === 'unknown'
     ? 'Whether it can be reinstated or evicted now is not known here.'
     : 'It can be neither reinstated nor evicted now: too few others can attend, or hold their shares.';

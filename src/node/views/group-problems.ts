@@ -1,5 +1,5 @@
 /** What stops the whole group, or leaves it nothing to spare: signing first, then the next change. */
-import { namesOf, startable, waysFor, waysToRefresh, whenStarted, whyNot } from './advice.ts';
+import { isOut, namesOf, startable, waysFor, waysToRefresh, whenStarted, whyNot } from './advice.ts';
 import { outlookOf, prospectsAfter, prospectsIn, type Scene } from './possible-orders.ts';
 import { whoCan } from './prospects.ts';
 import type { Ability, ChangeView, Problem, Prospects } from './view.ts';
@@ -101,7 +101,7 @@ function refreshRemedy(scene: Scene, { sign, refresh }: Prospects, mayBeGone: bo
     ...(start.length > 0 ? [`Start ${namesOf(start)}; it goes on by itself.`] : []),
     ...(force.length > 0 && (mayBeGone || start.length === 0)
       ? [
-          `If ${namesOf(force)} ${force.length === 1 ? 'is' : 'are'} gone for good: holdfast evict ${force.map(({ name }) => name).join(' ')} --forced.`,
+          `${force.every(isOut) ? 'Waiting does not help' : `If ${namesOf(force)} ${force.length === 1 ? 'is' : 'are'} gone for good`}: holdfast evict ${force.map(({ name }) => name).join(' ')} --forced.`,
         ]
       : []),
   ];

@@ -2,14 +2,14 @@
  * Whether the group could carry out an order now, by the rules that the core itself goes by: the draft must fit the newest
  * value, a quorum of those who decide must attend, and enough members of both rosters must hold what is dealt.
  */
-import { type Draft, draftOf } from '../../protocol/draft.ts';
+import { type Draft, draftOfActions } from '../../protocol/draft.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { Genesis } from '../../protocol/genesis.ts';
 import type { Action } from '../../protocol/order.ts';
 import { headOf } from '../../protocol/queries.ts';
 import { holdersNeeded, memberAt, quorumOf } from '../../protocol/roster.ts';
 import type { CoreState } from '../../protocol/state.ts';
-import { hashOfValue, type Value } from '../../protocol/value.ts';
+import type { Value } from '../../protocol/value.ts';
 import { both } from './ability.ts';
 import { type Choice, prospect, prospectsOf } from './prospects.ts';
 import type { Ability, Certainty, Prospects } from './view.ts';
@@ -24,19 +24,6 @@ export interface Scene {
   forced: readonly number[] | null;
 }
 
-/** What these actions, in one order, would make of the newest value. Throws `ProtocolError` when they do not fit. */
-export function draftOfActions({ genesis, clusterId, head }: Scene, actions: readonly Action[]): Draft {
-  const body = {
-    cluster: clusterId,
-    ancestor: hashOfValue(head),
-    ancestorEpoch: head.epoch,
-    sequence: head.lastOrder + 1,
-    actions: [...actions],
-  };
-  // Whether the operators would sign it is not the question.
-  return draftOf({ ...genesis, operatorsNeeded: 0 }, clusterId, head, [{ body, signatures: [] }]);
-}
-
 export interface Outlook {
   can: Certainty;
   /** Null when it does not fit. */
@@ -44,10 +31,10 @@ export interface Outlook {
 }
 
 export function outlookOf(scene: Scene, actions: readonly Action[]): Outlook {
-  const { genesis, head, members, forced } = scene;
+  const { genesis, clusterId, head, members, forced } = scene;
   let draft: Draft;
   try {
-    draft = draftOfActions(scene, actions);
+    draft = draftOfActions(genesis, clusterId, head, actions);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return { can: 'no', draft: null };
