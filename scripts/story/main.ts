@@ -220,7 +220,7 @@ async function story(): Promise<void> {
   });
 
   await step('one is evicted', async () => {
-    await lab.must('a', ['evict', 'e']);
+    await lab.must('a', ['evict', 'e', '--yes', 'e']);
     const { members } = await newest();
     check(!members.includes('e'), 'e is no member any more');
     check((await signAndVerify('b', 'pkcs1')).equals(before), 'the signature is still the same');

@@ -215,7 +215,9 @@ export class Lab {
 
   /** Removes members; `args`: more words of the command, such as --forced. */
   async evict(names: readonly string[], args: readonly string[] = []): Promise<void> {
-    await this.must(this.operatorAt, ['evict', ...names, '--operator', this.operatorFile, ...args]);
+    // Whether it leaves a member to spare is the story's business.
+    const yes = args.includes('--yes') ? [] : ['--yes', ...names];
+    await this.must(this.operatorAt, ['evict', ...names, '--operator', this.operatorFile, ...args, ...yes]);
   }
 
   /** From now on the operator works at this member, whose lobby newcomers ask: before the first one is evicted, say. */
@@ -330,7 +332,7 @@ export class Lab {
     const { threshold, membersMax, faults } = this.options;
     const name = peerName(0);
     const args = ['cluster', 'init', '--name', 'lab', '--peer', name, '--threshold', String(threshold)];
-    if (membersMax !== undefined) args.push('--members-max', String(membersMax));
+    if (membersMax !== undefined) args.push('--members-max', String(membersMax), '--yes');
     if (faults !== undefined) args.push('--faults', faults);
     args.push('--passphrase-work', '10', ...this.peerArguments(0));
     this.addPeer(name);

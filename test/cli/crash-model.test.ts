@@ -27,7 +27,7 @@ test('it is said at init, at the founding, in the status, and when the group or 
   expect(await admit('d')).toContain(risk(4, '2 that lie together'));
   expect(await bench.must(['threshold', 'raise', '3', '--yes'])).toContain(risk(4, '2 that lie together'));
   // Three of three are all needed: nothing is left to split.
-  const evicted = await bench.must(['evict', 'd']);
+  const evicted = await bench.must(['evict', 'd', '--yes', 'd']);
   expect(evicted).toContain('3-of-3');
   expect(evicted).not.toContain('liar');
 });

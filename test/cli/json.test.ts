@@ -86,7 +86,7 @@ describe('with --json', () => {
       [['client', 'remove', 'web', '--order-file', at('order')], { file: at('order') }],
       [['order', 'sign', at('order'), '--yes'], { file: at('order') }],
       [['order', 'submit', at('order')], { decided: true, epoch: 2 }],
-      [['evict', 'c', '--no-wait'], { decided: false }],
+      [['evict', 'c', '--yes', 'c', '--no-wait'], { decided: false }],
       [['key', 'destroy', 'ca', '--yes', 'ca'], { decided: true, epoch: 4 }],
       [['refresh'], { from: 4, done: false }],
       [['refresh', '--wait'], { from: 5, epoch: 6, done: true }],

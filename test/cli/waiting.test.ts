@@ -29,7 +29,7 @@ describe('a command that waits for the group', () => {
   it('gives up after --timeout with exit code 4, names who is missing, and leaves the order handed in', async () => {
     group.holds = true;
     group.silent.add('c').add('d');
-    const { code, stderr } = await bench.run(['evict', 'd', '--timeout', '100ms']);
+    const { code, stderr } = await bench.run(['evict', 'd', '--yes', 'd', '--timeout', '100ms']);
     expect(code).toBe(4);
     expect(stderr).toMatch(
       /^holdfast: the group has not carried it out yet; missing: c, d; order 2 was handed in and may still take effect: holdfast peers shows whether it has$/m,
@@ -90,7 +90,7 @@ describe('a command that waits for the group', () => {
     ]);
     expect(code).toBe(3);
     expect(shown).toMatch(
-      /^from the next epoch on: 3-of-3: signing survives 0 dead peers; a refresh needs all 3\n.*raise it\? It can never be lowered again \[y\/N\] .*yep\nholdfast: nothing is changed\n$/,
+      /^from the next epoch on: 3-of-3: signing survives 0 dead peers; a refresh needs all 3\nwarning: no member to spare after this: signing will need 3 of 3 .*\n.*raise it\? It can never be lowered again \[y\/N\] .*yep\nholdfast: nothing is changed\n$/,
     );
     expect(group.chain).toHaveLength(length);
   });

@@ -13,6 +13,7 @@ import { confirmAll, isAwaited, type Newcomer, waitingPeers } from '../newcomers
 import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { openOperators, signAsOperators, wipe } from '../operators.ts';
 import { checkEnoughOperators, type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
+import { confirmSpare, confirmSpareOf, spareOfFounding } from '../spare.ts';
 import { CommandError, progress, say, sayJson, warn } from '../terminal.ts';
 
 /** A founder that begins at all connects within a few seconds. */
@@ -21,6 +22,9 @@ const foundersPatienceMs = 15_000;
 interface AdmitOptions extends OrderOptions {
   yes?: string[];
 }
+
+/** What a script gives. */
+const instead = 'give --yes FINGERPRINT…';
 
 export const admitCommand = (): Command =>
   withOrder(new Command('admit'))
@@ -54,6 +58,7 @@ async function admit(command: Command, named: readonly string[]): Promise<void> 
       const actions = newcomers.map((newcomer): Action => ({ type: 'admit', ...newcomer }));
       sayWhatRemains(checkOneChange(actions, head, home), head, home);
       await confirmAll(newcomers, home, yes);
+      await confirmSpareOf(actions, head, { daemon, home }, { yes: yes !== undefined, instead });
       return actions;
     },
     (value, home) =>
@@ -122,6 +127,7 @@ async function found(
       `two peers are named ${twice}; one of them must join under another name`,
     );
   await confirmAll(newcomers, home, options.yes);
+  await confirmSpare(spareOfFounding(count, genesis), options.yes !== undefined, instead);
   const roster = [self, ...newcomers].map((member, at) => ({ index: at + 1, ...member }));
   const value = foundingValue(genesis, roster, []);
   const keys = await openOperators(home, options);

@@ -13,6 +13,7 @@ import { warnOfFaultModel } from '../fault-model.ts';
 import { newOperatorKey, operatorPublicKey } from '../key-files.ts';
 import { passphraseSource } from '../passphrases.ts';
 import { createPeer, defaultPeerName, type PeerOptions, withPeerOptions } from '../peer-options.ts';
+import { confirmSpare, membersToSpareOne, spareOfFounding } from '../spare.ts';
 import { CommandError, progress, say, sayJson } from '../terminal.ts';
 
 interface InitOptions extends PeerOptions {
@@ -24,6 +25,7 @@ interface InitOptions extends PeerOptions {
   passphraseFile?: string[];
   membersMax: number;
   faults: FaultModel;
+  yes: boolean;
   passphraseWork?: number;
 }
 
@@ -41,6 +43,7 @@ export const clusterInitCommand = (): Command =>
       collect,
     )
     .option('--members-max <n>', 'highest number of members, ever', wholeNumber, limits.membersDefault)
+    .option('--yes', 'go on with a choice that never leaves a member to spare, without being asked', false)
     .addOption(
       new Option('--faults <model>', 'what a bad peer may do: lie, or only fall silent')
         .choices(['byzantine', 'crash'])
@@ -55,6 +58,7 @@ export const clusterInitCommand = (): Command =>
       checkFree(dir);
       const { needed, files } = operatorFiles(dir, options);
       const plan = checkedGenesis(options, needed, files.length);
+      await confirmSpare(spareOfFounding(plan.membersMax, plan), options.yes, 'give --yes');
       const operators = await prepareOperators(files, options);
       const genesis: Genesis = { ...plan, operators: operators.map((operator) => operator.publicKey) };
       warnOfFaultModel(genesis);
@@ -67,6 +71,9 @@ export const clusterInitCommand = (): Command =>
       for (const { file, fileText } of operators) if (fileText !== null) writePrivateFile(file, fileText);
       progress(`cluster ${genesis.name}, first peer ${options.peer} in ${options.home}`);
       progress(keptApart(files, needed));
+      const enough = membersToSpareOne(genesis);
+      if (enough !== null)
+        progress(`from ${enough} members on, signing and refreshing can each do without one of them`);
       progress(
         `next: holdfast start --home ${options.home}, and on each other machine: holdfast join INVITATION`,
       );

@@ -7,6 +7,7 @@ import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { forcedRisk } from '../order-words.ts';
 import { type Decided, memberNamed, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkForced } from '../reach.ts';
+import { confirmSpareOf } from '../spare.ts';
 import { CommandError, confirmTyped, warn } from '../terminal.ts';
 
 interface EvictOptions extends OrderOptions {
@@ -23,7 +24,10 @@ export const evictCommand = (): Command =>
       'when more members are gone for good than a change survives: those who remain decide alone',
       false,
     )
-    .option('--yes <names...>', 'with --forced: these are gone for good, for scripts, which cannot be asked')
+    .option(
+      '--yes <names...>',
+      'yes to these: it leaves none to spare, or, with --forced, they are gone for good; for scripts, which cannot be asked',
+    )
     .action(async (named: string[], _, command: Command) => {
       const names = [...new Set(named)];
       const { forced, yes, orderFile } = optionsOf<EvictOptions>(command);
@@ -33,9 +37,12 @@ export const evictCommand = (): Command =>
           const gone = await evictedSince(head, daemon, names);
           if (gone !== null) return gone;
           const leaving = names.map((name) => memberNamed(head, name));
+          const instead = 'give --yes NAME…, naming each again';
           if (!forced) {
             const actions = leaving.map(({ index }): Action => ({ type: 'evict', index }));
             sayWhatRemains(checkOneChange(actions, head, home), head, home);
+            const agreed = yes !== undefined && names.every((name) => yes.includes(name));
+            await confirmSpareOf(actions, head, { daemon, home }, { yes: agreed, instead });
             return actions;
           }
           const remaining = head.roster.filter((member) => !leaving.includes(member));
@@ -48,6 +55,8 @@ export const evictCommand = (): Command =>
             `a forced eviction is decided by ${remaining.map(({ name }) => name).join(', ')} alone; ${forcedRisk(names.join(' or '))}`,
           );
           sayWhatRemains(draft, head, home);
+          // Each name is asked for.
+          await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead });
           for (const name of names) await confirmGone(name, yes);
           return actions;
         },

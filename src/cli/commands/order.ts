@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { ApiError, connectApi } from '../../api/client.ts';
 import { type Home, openHome, replacePrivateFile } from '../../node/home.ts';
+import { abilitiesAtBest } from '../../node/views/ability.ts';
 import { sameBytes } from '../../protocol/codec.ts';
 import { limits } from '../../protocol/limits.ts';
 import { hashOfOrder } from '../../protocol/order.ts';
@@ -20,6 +21,7 @@ import {
 import { actionsInWords, factsOf, orderInWords, signaturesInWords, signersOf } from '../order-words.ts';
 import { handIn, orderLine, readOrderFile, sayDoneAlready, type WaitOptions, withWait } from '../orders.ts';
 import { checkForced, checkReach } from '../reach.ts';
+import { confirmSpare, confirmSpareOf, spareAfter } from '../spare.ts';
 import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
 import { VerifiedChain } from '../verified-chain.ts';
 
@@ -38,6 +40,11 @@ const signCommand = (): Command =>
       operatorFiles(home, options);
       const head = await newestKnown(home);
       for (const line of orderInWords(factsOf(order, home, head))) progress(line);
+      if (head !== null) {
+        const members = abilitiesAtBest(home.genesis, head);
+        const spare = spareAfter(home, head, members, order.body.actions);
+        await confirmSpare(spare, true, '--yes'); // whether to sign it is asked below
+      }
       if (head !== null && sequence <= head.lastOrder)
         throw new CommandError('refused', `order ${sequence} was used already; have it made again`);
       if (head !== null && head.epoch - ancestorEpoch > limits.orderAgeEpochsMax)
@@ -107,6 +114,8 @@ const submitCommand = (): Command =>
             await checkReach(action.threshold, head, daemon, home.genesis);
           if (action.type === 'force-evict') await checkForced(action.remaining, head, daemon, home.genesis);
         }
+        // Those who signed it were told what it leaves at best; it is told now as the members are.
+        await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead: '--yes' });
         await handIn(new HandingIn(order, { command, chain, daemon }), options, () => words);
       });
     });

@@ -9,6 +9,7 @@ import { type DoneAlready, enteredAs } from '../done-already.ts';
 import { confirmAll, isAwaited, type Newcomer, waitingPeers } from '../newcomers.ts';
 import { checkOneChange } from '../one-change.ts';
 import { type Decided, memberNamed, runOrder, withOrder } from '../orders.ts';
+import { confirmSpareOf } from '../spare.ts';
 import { warn } from '../terminal.ts';
 
 export const reinstateCommand = (): Command =>
@@ -35,6 +36,8 @@ export const reinstateCommand = (): Command =>
             warn(
               `this change needs all ${roster.length} members, the old ${name} too; if that one is gone for good: holdfast evict ${name} --forced, then holdfast admit ${name}`,
             );
+          const answer = { yes: yes !== undefined, instead: 'give --yes FINGERPRINT…' };
+          await confirmSpareOf(actions, head, { daemon, home }, answer);
           return actions;
         },
         ({ roster, threshold }, { genesis }) =>

@@ -6,6 +6,7 @@ import { raisedSince } from '../done-already.ts';
 import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { checkReach } from '../reach.ts';
+import { confirmSpareOf } from '../spare.ts';
 import { CommandError, confirm } from '../terminal.ts';
 
 const raiseCommand = (): Command =>
@@ -31,6 +32,8 @@ const raiseCommand = (): Command =>
           // An order for others to sign is handed in later: `order submit` looks then.
           if (orderFile === undefined) await checkReach(threshold, head, daemon, home.genesis);
           sayWhatRemains(draft, head, home);
+          // It is asked for in any case.
+          await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead: '--yes' });
           if (!yes && !(await confirm('raise it? It can never be lowered again', 'give --yes')))
             throw new CommandError('refused', 'nothing is changed');
           return actions;
