@@ -9,7 +9,7 @@ export const slotNames = ['key-a', 'key-b'] as const;
 export type SlotName = (typeof slotNames)[number];
 
 /** Of the vault, of its records, and of the values in `chain/`: another version reads none of them. */
-const formatVersion = 2;
+const formatVersion = 3;
 const checksumBytes = 32;
 
 /** The bytes of a slot: CBOR `[format, generation, store key]` and its SHA-256. */
