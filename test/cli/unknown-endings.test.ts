@@ -23,11 +23,28 @@ describe('an order whose ending is unknown', () => {
   beforeAll(async () => {
     await bench.init();
     group = await bench.serve(['b', 'c']);
-    await bench.must(['admit', '--yes', group.fingerprint('b'), group.fingerprint('c')]);
   });
   afterAll(() => bench.close());
   afterEach(() => {
     group.holds = false;
+  });
+
+  it('a founding that was not answered may have taken effect, and is found done when it is given again', async () => {
+    const found = ['admit', '--yes', group.fingerprint('b'), group.fingerprint('c')];
+    const honest = group.found.bind(group);
+    const broken = vi.spyOn(group, 'found').mockImplementation(async (link) => {
+      await honest(link);
+      throw new Error('a bug in the daemon');
+    });
+    const { code, stderr } = await bench.run(found);
+    broken.mockRestore();
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining(
+        'the founding was handed in and may have taken effect: holdfast status shows it',
+      ),
+    ]);
+    expect(await bench.must(found)).toMatch(/^epoch 0: b, c admitted; .*; this was done already\n$/);
   });
 
   it('the daemon dies and comes back: the command goes on, and the order is carried out once', async () => {

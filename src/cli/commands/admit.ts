@@ -1,9 +1,10 @@
 import { Command } from 'commander';
-import type { ApiClient } from '../../api/client.ts';
+import { type ApiClient, ApiError } from '../../api/client.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Home } from '../../node/home.ts';
 import { identityFromBytes, peerIdOf } from '../../node/network/identity.ts';
 import { foundingLink, foundingValue } from '../../protocol/create.ts';
+import type { Link } from '../../protocol/link.ts';
 import type { Action } from '../../protocol/order.ts';
 import { explainChoice } from '../../protocol/roster.ts';
 import { hashOfValue, type Value } from '../../protocol/value.ts';
@@ -14,7 +15,7 @@ import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { openOperators, signAsOperators, wipe } from '../operators.ts';
 import { checkEnoughOperators, type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { confirmSpare, confirmSpareOf, spareOfFounding } from '../spare.ts';
-import { CommandError, progress, say, sayJson, warn } from '../terminal.ts';
+import { CommandError, explain, progress, say, sayJson, warn } from '../terminal.ts';
 
 /** A founder that begins at all connects within a few seconds. */
 const foundersPatienceMs = 15_000;
@@ -39,15 +40,17 @@ export const admitCommand = (): Command =>
 
 /** A later admission: one order for all newcomers. */
 async function admit(command: Command, named: readonly string[]): Promise<void> {
-  const names = [...new Set(named)];
   const { yes } = optionsOf<AdmitOptions>(command);
-  if (names.length === 0)
-    throw new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
+  const unnamed = new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
+  if (named.length === 0 && yes === undefined) throw unnamed;
+  // The founding itself, given again, names nobody: it was all those whose fingerprints are given.
+  const names = named.length === 0 ? await otherMembers(command) : [...new Set(named)];
   await runOrder(
     command,
     async (head, daemon, home): Promise<Decided> => {
       const already = await admittedSince(head, daemon, home, names, yes);
       if (already !== null) return already;
+      if (named.length === 0) throw unnamed;
       for (const name of names)
         if (head.roster.some((member) => member.name === name))
           throw new CommandError(
@@ -65,6 +68,11 @@ async function admit(command: Command, named: readonly string[]): Promise<void> 
       `${names.join(', ')} admitted; ${explainChoice(value.roster.length, value.threshold, home.genesis.faultModel)}`,
   );
 }
+
+const otherMembers = (command: Command): Promise<string[]> =>
+  withDaemon(command, async (daemon) =>
+    (await daemon.peers()).filter(({ state, self }) => state === 'member' && !self).map(({ name }) => name),
+  );
 
 /**
  * Since when all of these are members, with the fingerprints that were given or are confirmed now; null when one is none, or
@@ -133,8 +141,7 @@ async function found(
   const keys = await openOperators(home, options);
   const operators = signAsOperators(home, keys, hashOfValue(value));
   wipe(keys);
-  await daemon.found(foundingLink(value, operators));
-  const missing = await missingFounders(daemon);
+  const missing = await foundWith(daemon, foundingLink(value, operators));
   const choice = explainChoice(count, genesis.threshold, genesis.faultModel);
   if (options.json) sayJson({ epoch: 0, members: taken, missing, choice });
   else say(`epoch 0: the cluster is founded by ${taken.join(', ')}\n${choice}`);
@@ -143,6 +150,21 @@ async function found(
       `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not up as a member yet: holdfast status says why there, and the daemon tries again by itself`,
     );
   progress('next: a key and its first client, with: holdfast key create NAME --use sign --client NAME');
+}
+
+/** Hands the founding in; who has not connected afterwards. An ending without an answer says what is known. */
+async function foundWith(daemon: ApiClient, link: Link): Promise<string[]> {
+  let founded = false;
+  try {
+    await daemon.found(link);
+    founded = true;
+    return await missingFounders(daemon);
+  } catch (error) {
+    const explained = explain(error);
+    if (explained === null || !(founded || (error instanceof ApiError && error.unanswered))) throw error;
+    const known = founded ? 'the cluster is founded' : 'the founding was handed in and may have taken effect';
+    throw new CommandError(explained.outcome, `${explained.line}; ${known}: holdfast status shows it`);
+  }
 }
 
 /** Founders that have not connected as members after a while. */
