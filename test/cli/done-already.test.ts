@@ -58,7 +58,7 @@ describe('an order that was carried out already', () => {
       [...create, '--primes-file', primes, '--client', 'web', '--open'],
       ['client', 'add', 'ci', '--key', 'ca', '--may', 'sign', '--rate', '7/min', '--open'],
       ['client', 'remove', 'ci'],
-      ['evict', 'd', 'e'],
+      ['evict', 'd', 'e', '--yes', 'd', 'e'],
       ['threshold', 'raise', '3', '--yes'],
     );
     expect(group.head.lastOrder).toBe(6);

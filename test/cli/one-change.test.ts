@@ -56,7 +56,7 @@ test('beside a suspended member an eviction after which too few could attend is 
 test('two evictions are one order, shown as such in its file, and what remains is said before it is signed', async () => {
   const file = bench.path('order');
   const remains = 'from the next epoch on: 3-of-3: signing survives 0 dead peers; a refresh needs all 3\n';
-  const kept = await bench.run(['evict', 'd', 'e', 'd', '--order-file', file, '--json']);
+  const kept = await bench.run(['evict', 'd', 'e', 'd', '--yes', 'd', 'e', '--order-file', file, '--json']);
   expect(kept).toMatchObject({ code: 0, stderr: expect.stringContaining(remains) });
   expect(JSON.parse(kept.stdout.toString())).toMatchObject({
     sequence: 1,
