@@ -1,5 +1,6 @@
 /** §4, the handshake: an open link proves the new epoch key after each change, and nothing honest is refused meanwhile. */
 import { expect, test } from 'vitest';
+import { headOf } from '../../src/protocol/queries.ts';
 import type { Group } from '../support/group.ts';
 import { fired, fivePeers, messageIn } from './support.ts';
 
@@ -37,4 +38,23 @@ test('an open link whose peer has only the key that was replaced counts no longe
   group.intercept = null;
   await group.until(() => [1, 2, 3, 4].every((index) => trusts(group, index).includes(late)));
   await group.until(() => group.settledAt(2));
+});
+
+test('a member that keeps its key and learns of the change first loses no link: whoever adopts later asks it again', async () => {
+  const group = await fivePeers({ network: { reproofMs } });
+  // p5's Attend reaches nobody, so its key stays; the others learn of the decision when its handshakes have failed.
+  group.intercept = ({ from, to }, frame) => {
+    const type = messageIn(frame)?.type;
+    const decides = type === 'precommit' || frame.type === 'links';
+    return (from === 'p5' && type === 'attend') || (to !== 'p5' && decides) ? [] : [frame];
+  };
+  group.node(1).driver?.refresh();
+  await group.until(() => fired(group, 5, 'adopt', { epoch: 2 }));
+  await group.run(50);
+  expect(group.epochOf(1)).toBe(1);
+  expect(headOf(group.state(5)).roster.map(({ keyEpoch }) => keyEpoch)).toEqual([2, 2, 2, 2, 1]);
+  group.intercept = null;
+  await group.until(() => group.settledAt(2));
+  await group.run(3 * reproofMs);
+  for (const index of [1, 2, 3, 4, 5]) expect(trusts(group, index)).toHaveLength(4);
 });

@@ -241,8 +241,9 @@ export class Driver {
   }
 
   /**
-   * After a change: whose epoch key was replaced proves the new one, on every link. And a newer roster may make a handshake
-   * possible that failed while one side was behind.
+   * After a change every link is proven anew when the epoch key of either end was replaced: the end that keeps its key may
+   * adopt first and asks too early then; the one that adopts last is the one that succeeds. And a newer roster may
+   * make a handshake possible that failed while one side was behind.
    */
   #reauthenticate(epoch: number): void {
     const { transport } = this.#options;
@@ -254,8 +255,10 @@ export class Driver {
         ),
       );
     const [before, now] = [keysAt(epoch - 1), keysAt(epoch)];
+    const isReplaced = (peer: string): boolean => before.get(peer) !== now.get(peer);
+    const self = isReplaced(this.#state.peer);
     for (const peer of transport.connected())
-      if (!authenticated.has(peer) || before.get(peer) !== now.get(peer)) transport.reauthenticate(peer);
+      if (self || isReplaced(peer) || !authenticated.has(peer)) transport.reauthenticate(peer);
   }
 
   #armTick(): void {
