@@ -29,7 +29,10 @@ const isAsleep = ({ world }: Stage, value: Value, peer: string): boolean =>
 /** Some members are switched off until they sleep; false when the others do not go on. */
 export async function someSleep(stage: Stage): Promise<boolean> {
   const { world, oracle, tally } = stage;
-  const { roster, threshold } = newestOf(stage);
+  const { roster, threshold, lastOrder } = newestOf(stage);
+  // An order under way may leave a smaller group, which bears fewer that are away.
+  if (world.peers.some(({ driver }) => driver?.state.durable.orders[lastOrder + 1] !== undefined))
+    return true;
   const bad = roster.filter(({ peer }) => world.peers.find((one) => one.peer === peer)?.faulty !== null);
   const spare = faultsOf(roster.length, threshold, world.options.faultModel) - bad.length;
   const away = stage
