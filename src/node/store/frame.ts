@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import { createHash, hkdfSync } from 'node:crypto';
 import { openAtRest, sealAtRest } from '../../cipher/at-rest.ts';
 import type { CipherName } from '../../cipher/local-cipher.ts';
@@ -54,6 +55,11 @@ export function readFrame(file: Uint8Array, offset: number, number: number): Fra
   const expected = checksum(bytes.subarray(0, headerBytes), sealed);
   if (!bytes.subarray(headerBytes, sealedStart).equals(expected)) return { kind: 'broken' };
   return { kind: 'frame', sealed, next: offset + sealedStart + sealed.length };
+}
+
+/** A frame under another number would end the journal for whoever reads it, with all that follows: that is a bug. */
+export function assertNumbered(frame: Uint8Array, number: number): void {
+  assert(Buffer.from(frame.subarray(0, fixedBytes)).equals(frameStart(number)), 'a frame has its own number');
 }
 
 /** Whether a whole frame of this number stands anywhere at or after `offset`. */

@@ -1,9 +1,8 @@
 /** The thread's entry: records in, a sealed frame out. The records and the key cross as copies, which are wiped here. */
-import { parentPort } from 'node:worker_threads';
 import { type FrameRequest, type Sealed, sealFrame } from './sealing.ts';
 import { StoreError } from './store-error.ts';
 
-function sealed(request: FrameRequest): Sealed {
+export default function sealed(request: FrameRequest): Sealed {
   try {
     return { frame: sealFrame(request) };
   } catch (error) {
@@ -14,5 +13,3 @@ function sealed(request: FrameRequest): Sealed {
     for (const value of request.changes.values()) value?.fill(0);
   }
 }
-
-parentPort?.on('message', (request: FrameRequest) => parentPort?.postMessage(sealed(request)));

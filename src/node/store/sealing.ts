@@ -2,9 +2,9 @@
  * Sealing records as a frame: short ones at once, long ones in a thread of their own. A megabyte takes a good part of a
  * second, and a peer whose event loop stands still for some of them looks dead to the others.
  */
-import { Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
 import type { CipherName } from '../../cipher/local-cipher.ts';
-import { type Generation, writeFrame } from './frame.ts';
+import { assertNumbered, type Generation, writeFrame } from './frame.ts';
 import { bytesOf, type Changes, encodeRecords } from './records.ts';
 import { StoreError, type StoreErrorCode } from './store-error.ts';
 
@@ -24,6 +24,8 @@ export interface Sealer {
 /** What the thread answers. */
 export type Sealed = { frame: Uint8Array } | { code: StoreErrorCode | null; message: string };
 
+/** A thread that had nothing to seal for so long ends. */
+const idleMs = 60_000;
 /** From so many bytes of records on a thread seals them. */
 const threadBytesMin = 128 * 1024;
 
@@ -43,13 +45,12 @@ export const sealerInPlace: Sealer = {
 };
 
 export class ThreadSealer implements Sealer {
-  #thread: Worker | undefined;
-  /** Settles what was asked of the thread; `undefined`: it could not be started, or has died. */
-  #answer: (sealed: Sealed | undefined) => void = () => {};
+  #pool: Piscina<FrameRequest, Sealed> | undefined;
 
   async seal(request: FrameRequest): Promise<Uint8Array> {
     if (bytesOf(request.changes) < threadBytesMin) return sealFrame(request);
     const sealed = await this.#ask(request);
+    if (sealed !== undefined && 'frame' in sealed) assertNumbered(sealed.frame, request.number);
     // Without a thread (the machine has no room for one) it takes the event loop's time, and is sealed all the same.
     if (sealed === undefined) return sealFrame(request);
     if ('frame' in sealed) return sealed.frame;
@@ -57,31 +58,24 @@ export class ThreadSealer implements Sealer {
   }
 
   async close(): Promise<void> {
-    await this.#thread?.terminate();
+    const pool = this.#pool;
+    this.#pool = undefined;
+    await pool?.destroy();
   }
 
+  /** `undefined`: there is no thread, or it died over the request. An answer belongs to its own request, whatever died before. */
   async #ask(request: FrameRequest): Promise<Sealed | undefined> {
-    const thread = this.#started();
-    const sealed = new Promise<Sealed | undefined>((resolve) => {
-      this.#answer = resolve;
-    });
-    thread.ref();
-    thread.postMessage(request);
-    return sealed.finally(() => thread.unref());
-  }
-
-  #started(): Worker {
-    if (this.#thread !== undefined) return this.#thread;
     const name = import.meta.url.endsWith('.ts') ? './sealing-thread.ts' : './sealing-thread.js';
-    const thread = new Worker(new URL(name, import.meta.url));
-    const gone = (): void => {
-      if (this.#thread === thread) this.#thread = undefined;
-      this.#answer(undefined);
-    };
-    thread.on('message', (sealed: Sealed) => this.#answer(sealed));
-    thread.on('error', gone);
-    thread.on('exit', gone);
-    this.#thread = thread;
-    return thread;
+    try {
+      this.#pool ??= new Piscina({
+        filename: new URL(name, import.meta.url).href,
+        minThreads: 0,
+        maxThreads: 1,
+        idleTimeout: idleMs,
+      });
+      return await this.#pool.run(request);
+    } catch {
+      return undefined;
+    }
   }
 }

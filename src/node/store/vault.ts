@@ -204,10 +204,8 @@ async function beginGeneration(
   const generation = { number: (old?.generation.number ?? 0) + 1, storeKey: randomBytes(32) };
   const slot = old?.slot === 'key-a' ? 'key-b' : 'key-a';
   const temporary = `${folder}/${temporaryName(slot)}`;
-  await disk.write(
-    `${folder}/${snapshotName(generation)}`,
-    await sealer.seal({ generation, number: 0, cipher, changes: records }),
-  );
+  const snapshot = await sealer.seal({ generation, number: 0, cipher, changes: records });
+  await disk.write(`${folder}/${snapshotName(generation)}`, snapshot);
   await disk.write(`${folder}/${journalName(generation)}`, new Uint8Array());
   await disk.write(temporary, writeSlot(generation));
   // The names of what the slot speaks of are durable before the slot counts.
