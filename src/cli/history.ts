@@ -2,9 +2,10 @@
  * How long something has been so: the chain from the newest verified value backwards, which holds the hashes of those before
  * it, so that the daemon can leave out what is old but invent nothing.
  */
-import type { ApiClient } from '../api/client.ts';
+import { type ApiClient, ApiError } from '../api/client.ts';
 import { sameBytes } from '../protocol/codec.ts';
 import { limits } from '../protocol/limits.ts';
+import type { Link } from '../protocol/link.ts';
 import { hashAt, hashOfValue, type Value } from '../protocol/value.ts';
 
 export interface Since {
@@ -48,8 +49,7 @@ export class History {
   private async more(): Promise<void> {
     const [head] = this.values as [Value];
     const oldest = head.epoch - this.values.length + 1;
-    const from = Math.max(0, oldest - limits.linksPerFrameMax);
-    const links = oldest === 0 ? [] : await this.daemon.links(from);
+    const links = oldest === 0 ? [] : await this.linksBefore(oldest);
     const byEpoch = new Map(links.map(({ value }) => [value.epoch, value]));
     const { length } = this.values;
     for (let epoch = oldest - 1; ; epoch -= 1) {
@@ -59,5 +59,16 @@ export class History {
       this.values.push(value);
     }
     this.ended = this.values.length === length;
+  }
+
+  /** The last ones before `epoch` that the daemon keeps: a member that joined later has none of the first. */
+  private async linksBefore(epoch: number): Promise<Link[]> {
+    for (let back: number = limits.linksPerFrameMax; back >= 1; back = Math.floor(back / 2))
+      try {
+        return await this.daemon.links(Math.max(0, epoch - back));
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== 'unknown') throw error;
+      }
+    return [];
   }
 }

@@ -1,6 +1,7 @@
 /** A command that is given again after an ending without an answer: what the group has done is not called a failure. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { DaemonError } from '../../src/node/views/view.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
 
@@ -62,6 +63,31 @@ describe('an order that was carried out already', () => {
       ['threshold', 'raise', '3', '--yes'],
     );
     expect(group.head.lastOrder).toBe(6);
+  });
+
+  it('a member that keeps no older values says since when it knows', async () => {
+    const first = group.head.epoch - 2;
+    const links = group.links.bind(group);
+    const shorter = vi.spyOn(group, 'links').mockImplementation(async (from) => {
+      if (from < first)
+        throw new DaemonError('unknown', `this peer keeps the values since epoch ${first} only`);
+      return links(from);
+    });
+    onTestFinished(() => shorter.mockRestore());
+    const [raised, evicted, added] = await bench.runMany([
+      ['threshold', 'raise', '3', '--yes'],
+      ['evict', 'nobody'],
+      ['client', 'add', 'new', '--key', 'ca', '--may', 'sign', '--open'],
+    ]);
+    expect([raised?.code, raised?.stdout], raised?.stderr).toEqual([
+      0,
+      expect.stringContaining('done already'),
+    ]);
+    expect([evicted?.code, evicted?.stderr]).toEqual([3, expect.stringContaining('no member named nobody')]);
+    expect([added?.code, added?.stdout], added?.stderr).toEqual([
+      0,
+      expect.stringMatching(/client new may sign/),
+    ]);
   });
 
   it('the key of a client that was made with it is known by that client, without its primes', async () => {
