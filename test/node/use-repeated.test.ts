@@ -114,6 +114,7 @@ it('a partial that no worker can compute is a refusal: in the audit log, and not
     const told = decode(partialAnswerSchema, await members.service(4).answer('peer-1-of-five', asked));
     expect(told).toMatchObject({ type: 'refused', code: 'failed' });
   }
-  expect(members.jobs).toHaveLength(1);
+  // A worker that died may have taken the job along: it is tried once more, and not with each repeat.
+  expect(members.jobs).toHaveLength(2);
   expect(members.audited).toMatchObject(Array(3).fill({ type: 'refused', code: 'failed' }));
 });
