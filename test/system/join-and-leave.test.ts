@@ -233,13 +233,14 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     await samePublicKey('e');
   });
 
-  it('refuses a wrong passphrase, another cluster’s order and a used one, with one line each, and nothing is changed', async () => {
+  it('refuses a wrong passphrase, another cluster’s order and a used one, each with its reason, and nothing is changed', async () => {
     const state = async () => {
       const [head] = await lab.api('a').links((await lab.api('a').status()).epoch ?? 0);
       return { value: head?.value, files: filesOf(lab.peer('a').home) };
     };
-    const refusal = async (args: readonly string[], line: RegExp): Promise<void> => {
-      expect(await outcome(args)).toEqual({ code: 3, lines: [expect.stringMatching(line)] });
+    const refusal = async (args: readonly string[], ...lines: RegExp[]): Promise<void> => {
+      const expected = lines.map((line) => expect.stringMatching(line));
+      expect(await outcome(args)).toEqual({ code: 3, lines: expected });
     };
     const addClient = ['client', 'add', 'other', '--key', 'ca', '--may', 'sign', '--open'];
     const used = join(lab.dir, 'order');
@@ -250,7 +251,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     const before = await state();
     const wrong = join(lab.dir, 'wrong-passphrase');
     writeFileSync(wrong, 'not this one\n', { mode: 0o600 });
-    await refusal(['evict', 'b', '--passphrase-file', wrong], /passphrase/);
+    await refusal(['evict', 'b', '--passphrase-file', wrong], /^from the next epoch on/, /passphrase/);
     await refusal(['order', 'submit', used], /^holdfast: order \d+ was used already/);
     const foreign = join(lab.dir, 'foreign-order');
     const order = await readOrderFile(used);
