@@ -128,6 +128,8 @@ function take(work: Work, input: Input): void {
     case 'unauthenticated': {
       const { [input.peer]: _, ...authenticated } = work.volatile.authenticated;
       work.volatile.authenticated = authenticated;
+      // It may not know of the change that replaced its key, and have nothing to ask.
+      work.emit({ type: 'send', to: input.peer, frame: summaryOf(work, true) });
       return;
     }
     case 'disconnected': {

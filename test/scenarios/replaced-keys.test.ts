@@ -1,7 +1,8 @@
 /** §4, the handshake: an open link proves the new epoch key after each change, and nothing honest is refused meanwhile. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { headOf } from '../../src/protocol/queries.ts';
 import type { Group } from '../support/group.ts';
+import { SimulatedTransport } from '../support/simulated-network.ts';
 import { fired, fivePeers, messageIn } from './support.ts';
 
 const trusts = (group: Group, at: number): string[] =>
@@ -57,4 +58,43 @@ test('a member that keeps its key and learns of the change first loses no link: 
   await group.until(() => group.settledAt(2));
   await group.run(3 * reproofMs);
   for (const index of [1, 2, 3, 4, 5]) expect(trusts(group, index)).toHaveLength(4);
+});
+
+test('a member that catches up proves itself anew once for each frame of links, not once for each epoch', async () => {
+  const group = await fivePeers({ network: { reproofMs } });
+  await group.stop(5);
+  for (let count = 0; count < 8; count += 1) await group.refresh(1);
+  const renewed = vi.spyOn(SimulatedTransport.prototype, 'reauthenticate');
+  try {
+    await group.restart(5);
+    await group.until(() => group.epochOf(5) === group.epochOf(1));
+    await group.until(() => trusts(group, 5).length === 4);
+    const late = group.node(5).peer;
+    const asked = renewed.mock.calls.flatMap(([peer], call) => {
+      const by: unknown = renewed.mock.contexts[call];
+      return by instanceof SimulatedTransport && by.peerId === late ? [peer] : [];
+    });
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked).toEqual([...new Set(asked)]);
+  } finally {
+    renewed.mockRestore();
+  }
+});
+
+test('whose proof ends is told what is newer at once, though nobody has anything to send again', async () => {
+  const group = await fivePeers({
+    network: { reproofMs },
+    timing: { resendMs: 600_000, resendMaxMs: 600_000 },
+  });
+  const late = group.node(5).peer;
+  // p5 attends, hears nothing of the decision, and so goes on as if nothing had changed.
+  group.intercept = ({ from, to }, frame) =>
+    to === 'p5' && trusts(group, Number(from.slice(1))).includes(late) && messageIn(frame)?.type !== 'attend'
+      ? []
+      : [frame];
+  group.node(1).driver?.refresh();
+  await group.until(() => [1, 2, 3, 4].every((index) => group.epochOf(index) === 2));
+  await group.until(() => [1, 2, 3, 4].some((index) => !trusts(group, index).includes(late)), 2 * reproofMs);
+  await group.until(() => group.epochOf(5) === 2, 200);
+  await group.until(() => trusts(group, 5).length === 4, 200);
 });

@@ -16,6 +16,7 @@ import { headOf, listedSecret } from '../../protocol/queries.ts';
 import type { Member } from '../../protocol/roster.ts';
 import { type CoreState, emptyDurable } from '../../protocol/state.ts';
 import { nextTickAtMs, step } from '../../protocol/step.ts';
+import type { Value } from '../../protocol/value.ts';
 import { Archive } from '../archive.ts';
 import type { Log } from '../log.ts';
 import type { EpochAuthenticator, Transport, TransportHandlers } from '../network/transport.ts';
@@ -61,6 +62,8 @@ export class Driver {
   readonly #listeners = new Set<() => void>();
   readonly #catchingUp = new Set<string>();
   #listed: readonly Member[] = [];
+  /** The value by whose keys every link was asked last to prove itself. */
+  #proven: Value;
   #draining = false;
   #stopped = false;
   #cancelTick: (() => void) | null = null;
@@ -70,6 +73,7 @@ export class Driver {
     this.#options = options;
     this.#state = options.state;
     this.#durableState = options.state;
+    this.#proven = headOf(options.state);
     this.archive = new Archive(options.store, () => this.#durableState);
   }
 
@@ -160,6 +164,7 @@ export class Driver {
       this.#perform(output);
       this.#options.onOutput?.(output);
     }
+    this.#reauthenticate();
     this.#armTick();
     // A lost connection is shown, though the core has nothing to do about it.
     const told = outputs.length > 0 || batch.some(({ input }) => input.type === 'disconnected');
@@ -207,7 +212,6 @@ export class Driver {
         );
         return;
       case 'rule':
-        if (output.rule === 'adopt') this.#reauthenticate(Number(output.detail.epoch));
         return log.debug({ rule: output.rule, ...output.detail }, output.rule);
       case 'refused':
         if (output.action === 'reject') {
@@ -243,19 +247,20 @@ export class Driver {
   /**
    * After a change every link is proven anew when the epoch key of either end was replaced: the end that keeps its key may
    * adopt first and asks too early then; the one that adopts last is the one that succeeds. And a newer roster may
-   * make a handshake possible that failed while one side was behind.
+   * make a handshake possible that failed while one side was behind. Once for all that a batch adopts: a member that
+   * catches up takes many values at once, and cannot prove itself before the last.
    */
-  #reauthenticate(epoch: number): void {
+  #reauthenticate(): void {
     const { transport } = this.#options;
+    const [before, now] = [this.#proven, headOf(this.#durableState)];
+    if (before.epoch === now.epoch) return;
+    this.#proven = now;
     const authenticated = new Set(transport.authenticated());
-    const keysAt = (at: number): Map<string, string> =>
-      new Map(
-        this.#state.durable.links[at]?.value.roster.map(
-          ({ peer, epochKey }) => [peer, hex(epochKey)] as const,
-        ),
-      );
-    const [before, now] = [keysAt(epoch - 1), keysAt(epoch)];
-    const isReplaced = (peer: string): boolean => before.get(peer) !== now.get(peer);
+    const keyIn = ({ roster }: Value, peer: string): string => {
+      const member = roster.find((listed) => listed.peer === peer);
+      return member ? hex(member.epochKey) : '';
+    };
+    const isReplaced = (peer: string): boolean => keyIn(before, peer) !== keyIn(now, peer);
     const self = isReplaced(this.#state.peer);
     for (const peer of transport.connected())
       if (self || isReplaced(peer) || !authenticated.has(peer)) transport.reauthenticate(peer);

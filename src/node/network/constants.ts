@@ -39,6 +39,8 @@ export const networkLimits = {
   handshakeBytesMax: 4_096,
   handshakeTimeoutMs: 5_000,
   handshakeRetryMs: 1_000,
+  /** Handshakes that one side opens on one connection: the first few at once, so that an ordinary change is proven at once. */
+  handshakePace: { atOnce: 3, perSecond: 1 },
   streamOpenTimeoutMs: 5_000,
 
   instanceBytesMax: 64,
@@ -102,3 +104,8 @@ export const defaultTimings: NetworkTimings = {
   smallerIdDelayMs: 2_000,
   reproofMs: 10_000,
 };
+
+// A handshake that waits its turn is over before what it renews has ended.
+assert(
+  defaultTimings.reproofMs > 1000 / networkLimits.handshakePace.perSecond + networkLimits.handshakeTimeoutMs,
+);

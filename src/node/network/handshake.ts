@@ -10,7 +10,8 @@
  *
  * Either side may open one. A side that cannot prove itself sends null, and then neither is authenticated. A handshake that
  * fails takes nothing back: the other side may be behind, or ahead. What was proven by a key that was replaced since ends
- * by itself, a bounded time after `renew`.
+ * by itself, a bounded time after `renew`. A side that adopts one value after the other has one to run for each: they are
+ * paced, and the last is never left out.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -18,6 +19,7 @@ import { type LengthPrefixedStream, lpStream } from '@libp2p/utils';
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
 import type { Log } from '../log.ts';
+import { Bucket } from './bucket.ts';
 import { networkLimits, protocolIds } from './constants.ts';
 import type { Link, Links } from './links.ts';
 import type { EpochAuthenticator } from './transport.ts';
@@ -61,6 +63,9 @@ export interface HandshakeComponents {
 export class Handshake {
   readonly #components: HandshakeComponents;
   readonly #running = new Map<Link, { again: boolean }>();
+  readonly #paces = new WeakMap<Link, Bucket>();
+  /** Links on which one of ours waits its turn. */
+  readonly #waiting = new WeakSet<Link>();
   readonly #stopped = new AbortController();
 
   constructor(components: HandshakeComponents) {
@@ -97,13 +102,30 @@ export class Handshake {
     this.#components.onUnauthenticated(link);
   }
 
-  /** Opens a handshake; while one of ours is running, it is run once more afterwards. */
+  /** Opens a handshake, at once if its pace allows; while one of ours is running, it is run once more afterwards. */
   run(link: Link): void {
+    if (this.#waiting.has(link)) return;
     const running = this.#running.get(link);
     if (running) {
       running.again = true;
       return;
     }
+    const waitMs = this.#paceOf(link).pace(performance.now());
+    if (waitMs === 0) return this.#run(link);
+    this.#waiting.add(link);
+    this.#later(link, waitMs, () => {
+      this.#waiting.delete(link);
+      this.#run(link);
+    });
+  }
+
+  #paceOf(link: Link): Bucket {
+    const pace = this.#paces.get(link) ?? new Bucket(networkLimits.handshakePace, performance.now());
+    this.#paces.set(link, pace);
+    return pace;
+  }
+
+  #run(link: Link): void {
     const state = { again: false };
     this.#running.set(link, state);
     void this.#open(link).then((finished) => {
@@ -155,7 +177,7 @@ export class Handshake {
         : null;
       // Before the proof leaves: the peer may speak on other streams as soon as it has it.
       const mutual = proven && proof !== null;
-      if (mutual) link.proven = true;
+      if (mutual) link.proven = link.wasProven = true;
       await frames.write(encode(encodeProof(proof)), { signal });
       const verdict = (await frames.read({ signal })).subarray();
       this.#settle(link, mutual && verdict.length === 1 && verdict[0] === 1, renewals);
@@ -209,6 +231,7 @@ export class Handshake {
     const before = link.authenticated;
     if (succeeded) link.authenticated = true;
     link.proven = link.authenticated;
+    link.wasProven ||= link.proven;
     // One that began before the last renewal may have proven the key before; but not every one ends in its turn.
     if (succeeded) link.provenRenewals = Math.max(link.provenRenewals, renewals);
     if (succeeded && link.provenRenewals < link.renewals) this.#endsUnlessProven(link);

@@ -279,9 +279,9 @@ export class Libp2pTransport implements Transport {
       },
       log,
     });
-    const onBadFrame = (peer: string, reason: string): void => {
+    const onBadFrame = (peer: string, reason: string, quota: ReproachQuota = 'refusals'): void => {
       log.debug({ peer, reason }, 'refused');
-      spend(peer, 'refusals');
+      spend(peer, quota);
     };
     const handshake = new Handshake({
       node,

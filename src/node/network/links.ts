@@ -6,6 +6,8 @@ export interface Link {
   readonly connection: Connection;
   /** The peer has proven its epoch key on this connection: what arrives is authenticated. */
   proven: boolean;
+  /** It once has, perhaps by a key that was replaced since: it may know no better than that this still counts. */
+  wasProven: boolean;
   /** Both sides have. */
   authenticated: boolean;
   /** How often it was asked to prove itself anew; a handshake that began before the last time does not answer it. */
@@ -23,8 +25,8 @@ export class Links {
   add(connection: Connection): { link: Link; first: boolean } {
     const peer = connection.remotePeer.toString();
     const first = this.of(peer).length === 0;
-    const unproven = { proven: false, authenticated: false, renewals: 0, provenRenewals: 0, endWait: null };
-    const link: Link = { peer, connection, ...unproven };
+    const unproven = { proven: false, wasProven: false, authenticated: false };
+    const link: Link = { peer, connection, ...unproven, renewals: 0, provenRenewals: 0, endWait: null };
     this.#links.set(connection.id, link);
     return { link, first };
   }

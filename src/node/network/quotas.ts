@@ -20,10 +20,11 @@ export const quotas = {
   bytes: { atOnce: 128 * mebibyte, perSecond: 8 * mebibyte, excess: 'too many bytes' },
   streams: { atOnce: 1024, perSecond: 64, excess: 'too many streams' },
   /**
-   * /holdfast/handshake: one per connection and per new roster, and one more a second while it fails; and /holdfast/instance:
-   * one per connection, and a few while two machines have one identity.
+   * /holdfast/handshake: as many as `handshakePace` allows each connection, so that a member that catches up, and fails to
+   * prove itself on the way, passes no bound; and /holdfast/instance: one per connection, and a few while two machines have
+   * one identity.
    */
-  handshakes: { atOnce: 64, perSecond: 4, excess: 'too many handshakes' },
+  handshakes: { atOnce: 160, perSecond: 10, excess: 'too many handshakes' },
   /** /holdfast/addresses: news of every member comes on a stream of its own. */
   addressNews: { atOnce: 512, perSecond: 16, excess: 'too many address records' },
   /** /holdfast/epoch: a full queue at once, as after a partition, and more while it drains. */
@@ -42,8 +43,9 @@ export const quotas = {
   /** Whatever breaks a rule: messages that the core rejects, requests that no honest member passes on. */
   refusals: { atOnce: 128, perSecond: 1, excess: 'too much that was refused' },
   /**
-   * Requests that an honest member may pass on for a while, because its newest value or its clock is another than ours.
-   * What a busy one passes on while we catch up fits.
+   * Requests that an honest member may pass on for a while, because its newest value or its clock is another than ours, or
+   * ask for itself, because it has not heard yet of the change that replaced its epoch key. What a busy one passes on while
+   * either side catches up fits.
    */
   refusedUses: { atOnce: 1024, perSecond: 50, excess: 'too many requests that were refused' },
 } as const satisfies Record<string, Quota>;
@@ -58,6 +60,16 @@ export const cutOffMsMax = 10 * 60_000;
 export const cutOffForgottenMs = 30 * 60_000;
 
 const faultsMost = Math.floor((limits.membersMax - 1) / 3);
+const { connectionsPerMemberMax, handshakePace, twinCheckMs } = networkLimits;
+/** Of both kinds, on each new connection. */
+const handshakesAtOnce = handshakePace.atOnce + 1;
+// An honest member opens no more handshakes than it may, however often it connects and adopts.
+assert(quotas.handshakes.atOnce >= handshakesAtOnce * quotas.connections.atOnce);
+assert(
+  quotas.handshakes.perSecond >=
+    handshakesAtOnce * quotas.connections.perSecond +
+      connectionsPerMemberMax * (handshakePace.perSecond + 1000 / twinCheckMs),
+);
 // Nobody may get an honest member cut off by giving it something to pass on.
 assert(quotas.gossipRelayed.perSecond >= faultsMost * quotas.gossipOwn.perSecond);
 // What an honest member's queue holds is no offence, nor are two of the longest frames a second.

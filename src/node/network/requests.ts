@@ -9,6 +9,7 @@ import type { Conduct } from './conduct.ts';
 import { networkLimits, protocolIds } from './constants.ts';
 import { defaultQueueBounds, FrameQueue, runFrameStream } from './frame-stream.ts';
 import type { Link, Links } from './links.ts';
+import type { ReproachQuota } from './quotas.ts';
 import { TransportError, type TransportErrorCode } from './transport.ts';
 
 const headerBytes = 5;
@@ -49,8 +50,8 @@ export interface RequestsComponents {
   links: Links;
   onRequest(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   conduct: Pick<Conduct, 'pace'>;
-  /** A peer sent what is no frame, or no request. */
-  onBadFrame(peer: string, why: string): void;
+  /** A peer sent what is no frame, or no request, or none that it may send now. `quota`: `refusals` if not given. */
+  onBadFrame(peer: string, why: string, quota?: ReproachQuota): void;
   log: Log;
 }
 
@@ -199,7 +200,9 @@ export class Requests {
         return stream.abort(new Error('malformed frame'));
       }
       if (!link.proven) {
-        onBadFrame(link.peer, 'a request before the epoch key was proven');
+        // Whoever has proven a key here may not know yet that it was replaced; nobody asks before it has proven one.
+        const quota = link.wasProven ? 'refusedUses' : 'refusals';
+        onBadFrame(link.peer, 'a request before the epoch key was proven', quota);
         return reply(kinds.refusal, asked.number, noBytes);
       }
       const control = new AbortController();

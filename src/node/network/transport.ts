@@ -79,7 +79,7 @@ export interface Transport {
   /**
    * Runs the handshake again (after catch-up, or when keys changed). What was proven before counts for a bounded time more,
    * whatever comes of it, so that no frame of an honest peer is refused while one side knows the new keys and the other
-   * does not yet; then only what was proven since.
+   * does not yet; then only what was proven since. The first few run at once, more of them are paced and become one.
    */
   reauthenticate(peer: string): void;
   /** Frames that `send` and `publish` could not queue, since the start. */
