@@ -44,6 +44,7 @@ export function receiveAccusation(work: Work, packet: Packet): void {
   const member = memberAt(parent.roster, by);
   if (member === undefined || memberAt(parent.roster, dealer) === undefined || by === dealer)
     throw new ProtocolError('not-a-member', `${by} cannot accuse ${dealer}: they are not two members`);
+  if (work.durable.accusations[keyOf(accusation)] !== undefined) return;
   if (!verifyPacket(work.clusterId, member.epochKey, packet))
     throw new ProtocolError('bad-signature', `an accusation is not signed by member ${by}`);
   record(work, accusation, packet);

@@ -204,17 +204,19 @@ export function checkRetireProof(work: Work, proof: RetireProof): void {
   const bad = (why: string): never => {
     throw new ProtocolError('bad-ready', `retire proof of epoch ${proof.epoch}: ${why}`);
   };
+  // What costs nothing comes first: of each member one signature is checked, of each key one trial.
+  if (proof.readys.length < valueQuorum(work, value)) bad('its Readys are no quorum');
+  if (proof.signatures.length !== value.keys.length) bad('a trial signature is missing');
   const said = new Set<number>();
   for (const packet of proof.readys) {
     const message = decode(readySchema, packet.body);
     const member = memberAt(value.roster, message.by);
     if (message.epoch !== value.epoch || !sameBytes(message.value, headHash(work)) || member === undefined)
       return bad('a Ready is for another value');
+    if (said.has(message.by)) bad('it shows two Readys of one member');
     if (!verifyPacket(work.clusterId, member.epochKey, packet)) bad('a Ready is not signed');
     said.add(message.by);
   }
-  if (said.size < valueQuorum(work, value)) bad('its Readys are no quorum');
-  if (proof.signatures.length !== value.keys.length) bad('a trial signature is missing');
   value.keys.forEach((key, at) => {
     const modulus = numberOf(key.modulus);
     const block = trialBlock(headHash(work), key.id, modulus);

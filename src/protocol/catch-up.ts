@@ -64,6 +64,22 @@ export function summaryOf(view: View, reply: boolean): Summary {
   };
 }
 
+/**
+ * Whether a name is among those of a summary, which are sorted: looked up in place, so a long list costs no more than what is
+ * held here. Whoever does not sort its list is sent what it has already.
+ */
+function isListed(names: Uint8Array, name: Uint8Array): boolean {
+  let [from, to] = [0, Math.floor(names.length / 8)];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const order = Buffer.compare(names.subarray(8 * middle, 8 * middle + 8), name);
+    if (order === 0) return true;
+    if (order < 0) from = middle + 1;
+    else to = middle;
+  }
+  return false;
+}
+
 /** Answers a summary: links to who is behind; else the messages, dealings and public halves that the sender lacks. */
 export function receiveSummary(work: Work, from: string, authenticated: boolean, summary: Summary): void {
   if (authenticated) {
@@ -94,19 +110,17 @@ export function receiveSummary(work: Work, from: string, authenticated: boolean,
   if (summary.retired < head && proof !== undefined)
     work.emit({ type: 'send', to: from, frame: { type: 'retire', proof } });
   if (!authenticated) return;
-  const seen = new Set<string>();
-  for (let at = 0; at + 8 <= summary.seen.length; at += 8) seen.add(hex(summary.seen.subarray(at, at + 8)));
+  const seen = (name: string): boolean => isListed(summary.seen, fromHex(name));
   for (const message of heldMessages(work))
-    if (!seen.has(nameOf(message.packet)))
+    if (!seen(nameOf(message.packet)))
       work.emit({ type: 'send', to: from, frame: { type: 'message', message } });
   for (const { first, second } of Object.values(work.durable.contradictions))
-    if (![first, second].every((packet) => seen.has(nameOf(packet))))
+    if (![first, second].every((packet) => seen(nameOf(packet))))
       work.emit({ type: 'send', to: from, frame: { type: 'contradiction', first, second } });
   for (const packet of openAccusations(work))
-    if (!seen.has(nameOf(packet)))
-      work.emit({ type: 'send', to: from, frame: { type: 'accusation', packet } });
+    if (!seen(nameOf(packet))) work.emit({ type: 'send', to: from, frame: { type: 'accusation', packet } });
   for (const packet of dealingsFor(work, from))
-    if (!seen.has(hex(digestOfDealing(decode(dealingSchema, packet.body).public)).slice(0, 16)))
+    if (!seen(hex(digestOfDealing(decode(dealingSchema, packet.body).public)).slice(0, 16)))
       work.emit({ type: 'send', to: from, frame: { type: 'message', message: { packet } } });
   const wanted = summary.wanted.flatMap((digest) => work.durable.publics[hex(digest)]?.bytes ?? []);
   const publics = fitting(wanted, (bytes) => bytes.length);
@@ -140,6 +154,7 @@ function dealingsFor(view: View, peer: string): Packet[] {
 /** Public halves that we asked for; their hash names them. Throws `malformed`. */
 export function receivePublics(work: Work, publics: readonly Uint8Array[]): void {
   const wanted = new Set(wantedPublics(work).map(hex));
+  if (wanted.size === 0) return;
   for (const bytes of publics) {
     const digest = hex(digestOfDealing(bytes));
     if (!wanted.has(digest)) continue;

@@ -69,11 +69,15 @@ function saidIn(packet: Packet): Said | null {
 
 const keyOf = ({ plan, by }: Attend): string => `${hex(plan)}/${by}`;
 
-/** Keeps both, once for each member and change, and blames it. Returns whether that was news. */
-function record(work: Work, { epoch, by, ...attend }: Attend, first: Packet, second: Packet): boolean {
-  const known = Object.entries(work.durable.contradictions).some(
+/** Whether two Attends of a member for one change are kept already: no further ones of it are looked at. */
+const isRecorded = (work: Work, epoch: number, by: number): boolean =>
+  Object.entries(work.durable.contradictions).some(
     ([key, pair]) => key.endsWith(`/${by}`) && decode(attendSchema, pair.first.body).epoch === epoch,
   );
+
+/** Keeps both, once for each member and change, and blames it. Returns whether that was news. */
+function record(work: Work, { epoch, by, ...attend }: Attend, first: Packet, second: Packet): boolean {
+  const known = isRecorded(work, epoch, by);
   blameBoth(work, { epoch, by }, first, second);
   if (known) return false;
   work.put('contradictions', keyOf({ epoch, by, ...attend }), { first, second });
@@ -94,6 +98,7 @@ export function receiveContradiction(work: Work, first: Packet, second: Packet):
   if (one.epoch !== head.epoch + 1 && one.epoch !== head.epoch) return;
   const parent = work.durable.links[one.epoch - 1]?.value;
   if (parent === undefined) return; // this member came later
+  if (isRecorded(work, one.epoch, one.by)) return;
   if (!contradicts(work.clusterId, parent, one.by, first, second))
     throw new ProtocolError('bad-signature', `these are not two Attends of member ${one.by} for one plan`);
   if (one.epoch === head.epoch && !isOpen(parent, head, one.by)) return;
@@ -127,9 +132,11 @@ export function compareShown(work: Work, shown: readonly Packet[]): void {
   for (const packet of shown) {
     if (held.has(hex(packet.signature))) continue;
     const attend = attendIn(packet);
-    if (attend === null) continue;
+    // One of another epoch is no Attend of this change: nobody would take the pair for a proof.
+    if (attend === null || attend.epoch !== headOf(work).epoch + 1) continue;
     const other = work.durable.attends[keyOf(attend)]?.carried.packet;
     if (other === undefined || sameBytes(other.body, packet.body)) continue;
+    if (isRecorded(work, attend.epoch, attend.by)) continue;
     const member = memberAt(electors(work), attend.by);
     if (member !== undefined && verifyPacket(work.clusterId, member.epochKey, packet))
       contradict(work, attend, other, packet);

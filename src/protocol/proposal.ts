@@ -3,24 +3,34 @@
  * is judged first, as far as its own evidence tells, and what that refutes is neither kept nor sent on. What passes is just
  * as long as the group makes it.
  */
+import type { z } from 'zod';
 import { hashOf } from '../crypto/hash.ts';
 import { aheadMax, isPast, shownPrevoters } from './agree.ts';
-import { hex, sameBytes } from './codec.ts';
+import { decode, hex, sameBytes } from './codec.ts';
 import { blameBoth, compareShown } from './contradiction.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
-import { type Carried, type Evidence, hashOfEvidence, type Proposal } from './messages.ts';
+import {
+  attendSchema,
+  type Carried,
+  type Evidence,
+  hashOfEvidence,
+  haveSchema,
+  type Proposal,
+  prevoteSchema,
+} from './messages.ts';
 import type { Packet } from './packet.ts';
 import { electors, headOf, type View } from './queries.ts';
+import { refuse } from './refuse.ts';
 import { leaderOf } from './roster.ts';
 import { keep } from './say.ts';
-import type { Hex } from './state.ts';
+import type { Hex, RefutedProposal } from './state.ts';
 import { checkShown } from './validity.ts';
-import { hashOfValue } from './value.ts';
+import { follows, hashOfValue } from './value.ts';
 import type { Work } from './work.ts';
 
 /** Keeps a verified proposal of its round's leader. Throws `bad-proposal`, `early` or `late`. */
-export function receiveProposal(work: Work, message: Proposal, carried: Carried): void {
+export function receiveProposal(work: Work, from: string, message: Proposal, carried: Carried): void {
   const head = headOf(work);
   if (message.round > aheadMax(work))
     throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
@@ -30,58 +40,118 @@ export function receiveProposal(work: Work, message: Proposal, carried: Carried)
     throw new ProtocolError('bad-proposal', `member ${message.by} does not lead round ${message.round}`, {
       culprit: message.by,
     });
+  const kept = work.durable.proposals[message.round];
+  if (kept !== undefined && sameBytes(kept.carried.packet.body, carried.packet.body)) return;
+  // From here on nothing is verified for a proposal that is known, nor for a third one of its round.
+  const known = work.volatile.refutedProposals[message.round];
+  if (known?.contradicted) return refuse(work, from, toldOften(message));
+  if (known?.name === nameOf(carried.packet))
+    return refuse(work, from, refuted(work, message, 'it was refuted before'));
+  if (kept === undefined && !isAheadOfItsOthers(work, message))
+    throw new ProtocolError('early', 'its leader has proposed for a later round', { action: 'ignore' });
   const { evidence } = carried;
   // Whoever passes it on cannot spoil it.
   if (evidence === undefined || !sameBytes(hashOfEvidence(evidence), message.evidence))
     throw new ProtocolError('bad-proposal', 'a proposal came without its evidence');
   if (message.validRound >= message.round)
     throw new ProtocolError('bad-proposal', 'a valid round must be an earlier one', { culprit: message.by });
-  compareShown(work, evidence.attends);
-  if (work.durable.proposals[message.round] === undefined) {
-    if (isKnownToBeRefuted(work, message, carried)) return;
-    if (!isAheadOfItsOthers(work, message))
-      throw new ProtocolError('early', 'its leader has proposed for a later round', { action: 'ignore' });
-    const why = refutation(work, message, evidence);
-    if (why !== null) return refute(work, message, carried, why);
-    makeRoom(work, message);
+  const swollen = objectionOf(() => checkCounts(work, evidence));
+  if (swollen === null) compareShown(work, evidence.attends);
+  if (kept !== undefined) {
+    keep(work, message, carried); // the first stays, and both prove the contradiction
+    remember(work, message, { name: nameOf(carried.packet), packet: null, contradicted: true });
+    return refuse(work, from, toldOften(message));
   }
+  if (known !== undefined) blame(work, message, known.packet, carried.packet);
+  const why = swollen ?? objectionOf(() => checkEvidence(work, message, evidence));
+  if (why !== null) {
+    refute(work, message, carried, why);
+    return refuse(work, from, refuted(work, message, why));
+  }
+  makeRoom(work, message);
   keep(work, message, carried);
 }
 
-/** What its evidence says against a proposal, from the newest value alone: everybody who knows that says the same. */
-function refutation(view: View, message: Proposal, evidence: Evidence): string | null {
+/** What a check of a proposal says against it; null: nothing. */
+function objectionOf(check: () => void): string | null {
   try {
-    checkShown(view, message.value, evidence);
+    check();
+    return null;
   } catch (error) {
     if (error instanceof ProtocolError) return error.message;
     throw error;
   }
-  const shown = shownPrevoters(view, message, evidence, hashOfValue(message.value));
-  const whole = shown.length === evidence.prevotes.length && new Set(shown).size === shown.length;
-  return whole ? null : 'it shows prevotes of another round or value';
 }
 
-/** Nothing is kept of it but what tells a second proposal of its round, and proves the two where they are short. */
-function refute(work: Work, { round, by, epoch }: Proposal, { packet }: Carried, why: string): void {
-  const short = packet.body.length <= limits.blameProofBytesMax / 2;
-  const before = work.volatile.refutedProposals[round];
-  const refuted = {
-    name: nameOf(packet),
-    packet: short ? packet : null,
-    contradicted: before !== undefined,
+/**
+ * Of nobody more than one Attend, Have and prevote, as a leader keeps them: so one proposal has no more than three signatures
+ * verified for each member, besides those of its orders. Without a look at any of them. Throws `ProtocolError`.
+ */
+function checkCounts(view: View, { attends, haves, prevotes }: Evidence): void {
+  checkCount(view, 'Attends', attends, attendSchema);
+  checkCount(view, 'Haves', haves, haveSchema);
+  checkCount(view, 'prevotes', prevotes, prevoteSchema);
+}
+
+function checkCount(
+  view: View,
+  what: string,
+  packets: readonly Packet[],
+  schema: z.ZodType<{ by: number }>,
+): void {
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-proposal', why);
   };
-  work.volatile.refutedProposals = { ...work.volatile.refutedProposals, [round]: refuted };
+  if (packets.length > electors(view).length) bad(`it shows more ${what} than there are members`);
+  if (new Set(packets.map(({ body }) => decode(schema, body).by)).size !== packets.length)
+    bad(`it shows two ${what} of one member`);
+}
+
+/** Throws `ProtocolError` for what its evidence says against it, from the newest value alone: everybody who knows that says the same. */
+function checkEvidence(view: View, message: Proposal, evidence: Evidence): void {
+  checkShown(view, message.value, evidence);
+  const shown = shownPrevoters(view, message, evidence, hashOfValue(message.value));
+  if (shown.length !== evidence.prevotes.length)
+    throw new ProtocolError('bad-proposal', 'it shows prevotes of another round or value');
+}
+
+/**
+ * Its leader is reproached when it could have known better. An honest one proposes what passes `checkShown` with itself,
+ * which asks for nothing but the proposal, the newest value, the instance (another one's proposals are not taken here) and
+ * the value before the newest, for suspensions found late. So who follows the same newest value, in the same instance, and
+ * is refuted by a member that has both values, has lied. Who follows another value of that epoch (a group that was forced
+ * apart) may be honest, and a newcomer lacks the value before.
+ */
+function refuted(view: View, { by, value }: Proposal, why: string): ProtocolError {
+  const head = headOf(view);
+  const isAlike =
+    follows(value, head) && (head.epoch === 0 || view.durable.links[head.epoch - 1] !== undefined);
+  return new ProtocolError('bad-proposal', why, { culprit: by, action: isAlike ? 'reject' : 'ignore' });
+}
+
+/** What an honest leader says of a round is durable before it leaves, so it says nothing else there, whoever judges it. */
+const toldOften = ({ by, round }: Proposal): ProtocolError =>
+  new ProtocolError('contradiction', `member ${by} proposes several times in round ${round}`, {
+    culprit: by,
+  });
+
+/** Nothing is kept of it but what tells a second proposal of its round, and proves the two where they are short. */
+function refute(work: Work, message: Proposal, { packet }: Carried, why: string): void {
+  const short = packet.body.length <= limits.blameProofBytesMax / 2;
+  const contradicted = work.volatile.refutedProposals[message.round] !== undefined;
+  remember(work, message, { name: nameOf(packet), packet: short ? packet : null, contradicted });
+  const { epoch, round, by } = message;
   work.rule('invalid-proposal', { epoch, round, by, why });
 }
 
-/** Whether a proposal of this round was refuted already: the same one, or others than this, which its leader is blamed for. */
-function isKnownToBeRefuted(work: Work, message: Proposal, { packet }: Carried): boolean {
-  const known = work.volatile.refutedProposals[message.round];
-  if (known === undefined) return false;
-  if (known.contradicted || known.name === nameOf(packet)) return true;
-  if (known.packet !== null) blameBoth(work, message, known.packet, packet);
+function remember(work: Work, { round }: Proposal, refuted: RefutedProposal): void {
+  work.volatile.refutedProposals = { ...work.volatile.refutedProposals, [round]: refuted };
+}
+
+/** For a second proposal of a round whose first one was refuted. */
+function blame(work: Work, message: Proposal, first: Packet | null, second: Packet): void {
+  if (first !== null) blameBoth(work, message, first, second);
   else work.blame({ epoch: message.epoch, by: message.by, kind: 'contradiction' });
-  return false;
 }
 
 const nameOf = ({ body }: Packet): Hex => hex(hashOf('holdfast/refuted/1', body));

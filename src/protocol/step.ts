@@ -48,6 +48,7 @@ import { masked, maskSealed, masksChecked, receiveMask, receiveRun } from './rec
 import { recoveryMessageSchema } from './recovery/messages.ts';
 import { endPauses } from './recovery/pauses.ts';
 import { receiveChoice, summed } from './recovery/summing.ts';
+import { refuse } from './refuse.ts';
 import { memberAt } from './roster.ts';
 import { rules } from './rules.ts';
 import { keep } from './say.ts';
@@ -76,16 +77,6 @@ export function step(state: CoreState, input: Input): { state: CoreState; output
   if (puts.length + deletes.length > 0 || work.rotate)
     outputs.unshift({ type: 'persist', puts, deletes, rotate: work.rotate });
   return { state: after, outputs };
-}
-
-/**
- * What another one signed is no fault of whoever passed it on: it may have been right where that one kept it. So nobody has
- * an honest member reproached by giving it something to pass on.
- */
-function refuse(work: Work, from: string, error: ProtocolError): void {
-  const author = error.culprit === null ? undefined : memberAt(headOf(work).roster, error.culprit);
-  const action = author !== undefined && author.peer !== from ? 'ignore' : error.action;
-  work.emit({ type: 'refused', from, code: error.code, action, why: error.message });
 }
 
 function begin(state: CoreState, input: Input): Work {
@@ -274,7 +265,7 @@ function takeMessage(work: Work, from: string, carried: Carried): void {
     case 'have':
       return receiveHave(work, message, carried);
     case 'proposal':
-      return receiveProposal(work, message, carried);
+      return receiveProposal(work, from, message, carried);
     case 'prevote':
     case 'precommit':
       return receiveVote(work, message, carried);

@@ -2,14 +2,28 @@ import { expect, test } from 'vitest';
 import { Inbox, inboxLimits } from '../../src/node/driver/inbox.ts';
 import { FairQueue } from '../../src/node/use/fair-queue.ts';
 
-test('the inbox keeps the order of arrival, and what we put in ourselves is always taken', () => {
-  const inbox = new Inbox<number>();
-  inbox.push(0);
-  inbox.pushFrom('a', 10, 1);
-  inbox.push(2);
-  inbox.pushFrom('b', 10, 3);
-  expect(inbox.take(3)).toEqual([0, 1, 2]);
-  expect(inbox.take(3)).toEqual([3]);
+test('each sender’s order is kept, with what is said of it; and what we put in ourselves is always taken', () => {
+  const inbox = new Inbox<string>();
+  inbox.push('a is connected', 'a');
+  inbox.pushFrom('a', 10, 'a1');
+  inbox.push('a is proven', 'a');
+  inbox.pushFrom('a', 10, 'a2');
+  inbox.push('a is gone', 'a');
+  inbox.pushFrom('b', 10, 'b1');
+  inbox.push('tick');
+  expect(inbox.take(4)).toEqual(['a is connected', 'b1', 'tick', 'a1']);
+  expect(inbox.take(100)).toEqual(['a is proven', 'a2', 'a is gone']);
+  expect(inbox.length).toBe(0);
+});
+
+test('a frame waits behind one of each other sender, however many a liar has waiting', () => {
+  const inbox = new Inbox<string>();
+  for (let count = 0; count < inboxLimits.framesMax; count += 1) inbox.pushFrom('liar', 10, 'liar');
+  for (const honest of ['a', 'b']) for (const at of [1, 2]) inbox.pushFrom(honest, 10, `${honest}${at}`);
+  inbox.push('ours');
+  expect(inbox.take(3)).toEqual(['liar', 'a1', 'b1']);
+  inbox.pushFrom('late', 10, 'late1');
+  expect(inbox.take(6)).toEqual(['ours', 'liar', 'a2', 'b2', 'late1', 'liar']);
 });
 
 test('a member with much waiting is asked to pause until there is room, and no other is', async () => {

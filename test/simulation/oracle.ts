@@ -452,6 +452,7 @@ export class Oracle {
       return this.#checkRecovery(peer, output.frame.packet);
     if (output.type === 'rule' && output.rule === 'muted' && peer.faulty === null)
       this.fail('5', `${peer.name} was silenced though its store never went back in time`);
+    if (output.type === 'refused') return this.#checkReproach(peer, output);
     if (output.type !== 'publish' || output.frame.type !== 'message') return;
     const message = decode(messageSchema, output.frame.message.packet.body);
     if (message.type === 'dealing') return;
@@ -462,6 +463,13 @@ export class Oracle {
       this.fail('4', `${peer.name} sent its ${message.type} of epoch ${message.epoch} before it was durable`);
     if (message.type === 'prevote' || message.type === 'precommit') this.#checkLock(peer, message);
     if (message.type === 'prevote') this.#checkSupport(peer, message);
+  }
+
+  /** Whoever is reproached often is cut off: so no honest peer ever is by another one. */
+  #checkReproach(peer: Peer, { from, action, why }: Extract<Output, { type: 'refused' }>): void {
+    const other = this.#world.peers.find((each) => each.peer === from);
+    if (action === 'reject' && peer.faulty === null && other?.faulty === null)
+      this.fail('5', `${peer.name} reproached ${other.name}, which is honest: ${why}`);
   }
 
   #checkRecovery(peer: Peer, packet: Packet): void {

@@ -4,8 +4,8 @@ import { type Break, lying, type Sabotage } from './sabotage-options.ts';
 /** A proposal is kept whatever its evidence is worth. */
 export const unjudged: Break = {
   file: 'protocol/proposal.ts',
-  rule: 'if (why !== null) return refute',
-  broken: 'if (why !== null && message.round < 0) return refute',
+  rule: 'if (why !== null) {',
+  broken: 'if (why !== null && message.round < 0) {',
 };
 
 const flooded = { ...lying, lies: ['the-longest-of-everything'], safetyMs: 5_000 } as const;

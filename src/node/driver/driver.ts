@@ -106,7 +106,7 @@ export class Driver {
   dispatch(input: Unstamped): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#inbox.push({ input, done: resolve });
+      this.#inbox.push({ input, done: resolve }, 'peer' in input ? input.peer : undefined);
       if (!this.#draining) this.#idle = this.#drain();
     });
   }

@@ -1,6 +1,7 @@
 /**
- * What waits for the driver's next steps, in the order in which it came, with a bound on what each member may have in it:
- * one that sends faster than we step waits itself, and the others' frames never stand behind more than its share.
+ * What waits for the driver's next steps: a lane for each member, in the order in which it sent, and one for what we put in
+ * ourselves. The lanes take turns, so whatever comes stands behind at most one entry of each other lane, however much a
+ * member that sends faster than we step has waiting; and what each may have waiting is bounded.
  */
 import { strict as assert } from 'node:assert';
 import { limits } from '../../protocol/limits.ts';
@@ -18,26 +19,25 @@ assert(inboxLimits.pauseFrames < inboxLimits.framesMax);
 // The longest frame fits when the member has nothing else waiting, and also just before it is asked to pause.
 assert(inboxLimits.pauseBytes + limits.frameBytesMax <= inboxLimits.bytesMax);
 
-interface Share {
+interface Lane<Item> {
+  entries: Array<{ item: Item; isFrame: boolean; bytes: number }>;
   frames: number;
   bytes: number;
   /** Settles when the member has little enough waiting again; null while it has. */
   room: PromiseWithResolvers<void> | null;
 }
 
-interface Entry<Item> {
-  item: Item;
-  from: string | null;
-  bytes: number;
-}
+/** What belongs to no member: timers, results, what the operator wants. */
+const ours = '';
 
 export class Inbox<Item> {
-  readonly #entries: Entry<Item>[] = [];
-  readonly #shares = new Map<string, Share>();
+  /** Those in which something waits; the first one's turn is next. */
+  readonly #lanes = new Map<string, Lane<Item>>();
+  #length = 0;
   #dropped = 0;
 
   get length(): number {
-    return this.#entries.length;
+    return this.#length;
   }
 
   /** Frames that were dropped because their sender had too many waiting. */
@@ -45,45 +45,58 @@ export class Inbox<Item> {
     return this.#dropped;
   }
 
-  /** Something of our own: always taken. */
-  push(item: Item): void {
-    this.#entries.push({ item, from: null, bytes: 0 });
+  /**
+   * What we say ourselves: always taken. What it says `of` a member (its link is proven, or gone) stays in order with that
+   * member's frames.
+   */
+  push(item: Item, of: string = ours): void {
+    this.#add(of, item, false, 0);
   }
 
   /** A member's frame, or nothing when it has too much waiting. A promise resolves when its next one may come. */
   pushFrom(from: string, bytes: number, item: Item): Promise<void> | undefined {
-    const share = this.#shares.get(from) ?? { frames: 0, bytes: 0, room: null };
-    const taken = share.frames < inboxLimits.framesMax && share.bytes + bytes <= inboxLimits.bytesMax;
-    if (taken) {
-      share.frames += 1;
-      share.bytes += bytes;
-      this.#shares.set(from, share);
-      this.#entries.push({ item, from, bytes });
-    } else this.#dropped += 1;
-    if (!isFull(share)) return undefined;
-    share.room ??= Promise.withResolvers();
-    return share.room.promise;
+    const waiting = this.#lanes.get(from);
+    const [frames, total] = [waiting?.frames ?? 0, waiting?.bytes ?? 0];
+    let lane = waiting;
+    if (frames < inboxLimits.framesMax && total + bytes <= inboxLimits.bytesMax)
+      lane = this.#add(from, item, true, bytes);
+    else this.#dropped += 1;
+    if (lane === undefined || !isFull(lane)) return undefined;
+    lane.room ??= Promise.withResolvers();
+    return lane.room.promise;
   }
 
-  /** The oldest `count`, or all when there are fewer. */
+  /** The next `count` in turn, or all when there are fewer. */
   take(count: number): Item[] {
-    return this.#entries.splice(0, count).map((entry) => {
-      this.#release(entry);
-      return entry.item;
-    });
+    const taken: Item[] = [];
+    for (const [from, lane] of this.#lanes) {
+      if (taken.length >= count) break;
+      const entry = lane.entries.shift();
+      // A lane that goes on stands behind all others now, where this loop comes to it again.
+      this.#lanes.delete(from);
+      if (lane.entries.length > 0) this.#lanes.set(from, lane);
+      if (entry === undefined) continue;
+      taken.push(entry.item);
+      this.#length -= 1;
+      if (entry.isFrame) lane.frames -= 1;
+      lane.bytes -= entry.bytes;
+      if (isFull(lane)) continue;
+      lane.room?.resolve();
+      lane.room = null;
+    }
+    return taken;
   }
 
-  #release({ from, bytes }: Entry<Item>): void {
-    const share = from === null ? undefined : this.#shares.get(from);
-    if (share === undefined || from === null) return;
-    share.frames -= 1;
-    share.bytes -= bytes;
-    if (share.frames === 0) this.#shares.delete(from);
-    if (isFull(share)) return;
-    share.room?.resolve();
-    share.room = null;
+  #add(from: string, item: Item, isFrame: boolean, bytes: number): Lane<Item> {
+    const lane = this.#lanes.get(from) ?? { entries: [], frames: 0, bytes: 0, room: null };
+    lane.entries.push({ item, isFrame, bytes });
+    if (isFrame) lane.frames += 1;
+    lane.bytes += bytes;
+    this.#lanes.set(from, lane);
+    this.#length += 1;
+    return lane;
   }
 }
 
-const isFull = ({ frames, bytes }: Share): boolean =>
+const isFull = ({ frames, bytes }: { frames: number; bytes: number }): boolean =>
   frames >= inboxLimits.pauseFrames || bytes >= inboxLimits.pauseBytes;
