@@ -16,7 +16,7 @@ const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [-
        --crashes N --partitions N --restores N --orders N --loss-rate 0.1 --duplicate-rate 0.1 --reorder-rate 0.1
        --delay-ms-max N --safety-ms N --liveness-ms N --gate 0.3 --worker-deaths 0.3 --dying true|false --files true|false
        --lies-last true|false --dead N --dead-in-mid-change true|false --alliance NAME
-       --sleepers N --absent-epochs-max N --reinstates true|false
+       --sleepers N --absent-epochs-max N --reinstates true|false --rests true|false
 `;
 
 const { values } = parseArgs({
@@ -61,6 +61,7 @@ const { values } = parseArgs({
           'absent-epochs-max',
           'sleepers',
           'reinstates',
+          'rests',
         ],
       ].map((name) => [name, { type: 'string' as const }]),
     ),

@@ -50,6 +50,8 @@ export interface RunOptions {
   sleepers: number;
   /** Whether the operator reinstates, at the end, whoever is suspended or asleep. */
   reinstates: boolean;
+  /** Whether it goes on for a while when all is done: what a change left behind may show only later. */
+  rests: boolean;
   /** The real file store on a simulated disk, instead of records in memory. */
   files: boolean;
   safetyMs: number;
@@ -145,6 +147,7 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     absentEpochsMax: 100,
     sleepers: 0,
     reinstates: false,
+    rests: seed % 5 === 0,
     files: random() < 0.25,
     safetyMs: between(3, 10) * 500,
     livenessMs: tooMany ? 5_000 : 120_000,

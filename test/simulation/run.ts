@@ -17,6 +17,7 @@ import { Chaos } from './chaos.ts';
 import { fixtureOf, secretConstant } from './fixture.ts';
 import { Liar } from './lies/liar.ts';
 import { alliances, type LieName, lies } from './lies/library.ts';
+import { lookEveryMs, MutualTrust } from './mutual-trust.ts';
 import { Operator } from './operator.ts';
 import { type RunOptions, tooManyLie } from './options.ts';
 import { Oracle, type Violation } from './oracle.ts';
@@ -68,6 +69,9 @@ export const reportOf = ({ violation, faults, ...rest }: RunResult): RunReport =
 });
 
 export type Trace = (atMs: number, peer: string, what: string) => void;
+
+/** Longer than what was proven by a replaced key counts, and than it takes to see that nobody proves the new one. */
+const restMs = 2_500;
 
 /** What happened and is worth a count beside the faults. */
 const counted = new Set([
@@ -184,6 +188,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   chaos.end();
   if (!options.liesLast) for (const liar of liars.values()) liar.lying = false;
   if (options.deadInMidChange) someDie(world, oracle, faults);
+  keepLooking(world, oracle);
   const from = oracle.latest + 1;
   honestMembers(world, oracle)[0]?.driver?.refresh();
   const finishes = async (epoch: number): Promise<boolean> => {
@@ -215,6 +220,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   if (finished) checkSignatures(world, oracle);
   oracle.checkMixedEpochs(world.random);
   oracle.checkLiarsShares();
+  if (finished && options.rests) await until(() => false, world.time.now() + restMs);
   return end();
 }
 
@@ -299,6 +305,15 @@ function chooseFaulty(world: World, tally: Tally): Liar[] {
   });
   for (const peer of peers.slice(0, world.options.restores)) peer.faulty = 'went-back';
   return liars;
+}
+
+/** Where all honest members are at rest at one value. */
+function keepLooking(world: World, oracle: Oracle, trust = new MutualTrust()): void {
+  world.time.schedule(lookEveryMs, () => {
+    const wrong = trust.look(world.time.now(), honestMembers(world, oracle));
+    if (wrong !== null) oracle.fail('5', wrong);
+    keepLooking(world, oracle, trust);
+  });
 }
 
 function keepActing(world: World, liar: Liar): void {

@@ -279,6 +279,15 @@ export const sabotages: readonly Sabotage[] = [
     seedsMax: 10,
   },
   {
+    name: 'a link is not proven anew when only the own key was replaced',
+    file: 'node/driver/driver.ts',
+    rule: 'if (self || isReplaced(peer) || !authenticated.has(peer)) transport',
+    broken: 'if (isReplaced(peer) || !authenticated.has(peer)) transport',
+    options: { ...calm, crashes: 4, partitions: 3, lossRate: 0.3, orders: 0, rests: true },
+    statements: ['5'],
+    seedsMax: 150,
+  },
+  {
     name: 'a job that failed is not started again',
     file: 'protocol/step.ts',
     rule: 'return jobFailed(work, tag, result.cause);',
