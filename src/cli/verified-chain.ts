@@ -13,6 +13,9 @@ import { hashOfOrder, type Order, operatorsAgree, orderSchema } from '../protoco
 import { hashOfValue, type Value } from '../protocol/value.ts';
 import { CommandError } from './terminal.ts';
 
+const seenIn = ({ seenChainFile }: Home): Link | null =>
+  existsSync(seenChainFile) ? decode(linkSchema, readPrivateFile(seenChainFile)) : null;
+
 export class VerifiedChain {
   private readonly home: Home;
   private readonly daemon: ApiClient;
@@ -21,9 +24,7 @@ export class VerifiedChain {
   constructor(home: Home, daemon: ApiClient) {
     this.home = home;
     this.daemon = daemon;
-    this.newest = existsSync(home.seenChainFile)
-      ? decode(linkSchema, readPrivateFile(home.seenChainFile))
-      : null;
+    this.newest = seenIn(home);
   }
 
   /** The newest value ever seen, without asking the daemon; null before the first. */
@@ -90,6 +91,9 @@ export class VerifiedChain {
     }
     if (newest === this.newest) return;
     this.newest = newest;
-    replacePrivateFile(this.home.seenChainFile, encode(newest));
+    // Another command may have seen a newer value meanwhile: that one stays.
+    const kept = seenIn(this.home);
+    if (kept === null || kept.value.epoch < newest.value.epoch)
+      replacePrivateFile(this.home.seenChainFile, encode(newest));
   }
 }

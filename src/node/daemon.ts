@@ -334,6 +334,7 @@ class HoldfastDaemon implements Daemon {
       cipher,
       fingerprint: null,
       reachable: new Set(member.transport.authenticated()),
+      doubled: member.doubled(),
       nowMs: systemClock.nowMs(),
       wallMs: systemClock.wallMs(),
     });

@@ -27,13 +27,14 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { ed25519FromSeed } from '../crypto/signature.ts';
 import { type Invitation, invitationText, parseInvitation } from '../protocol/admission.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { clusterIdOf, type Genesis } from '../protocol/genesis.ts';
 import { identityFromBytes } from './network/identity.ts';
 import { readSettings, type Settings } from './settings.ts';
+import { isRunning } from './store/lock.ts';
 
 export type HomeErrorCode =
   /** There is no such folder. */
@@ -234,13 +235,22 @@ export function writePrivateFile(path: string, content: string | Uint8Array): vo
   syncFolder(dirname(path));
 }
 
-/** Replaces a private file at once: a reader sees the old content or the new. */
+/**
+ * Replaces a private file at once: a reader sees the old content or the new. Two commands that replace it at the same time
+ * have a temporary file each; what one that was killed left behind is removed.
+ */
 export function replacePrivateFile(path: string, content: Uint8Array): void {
-  const temporary = `${path}.new`;
+  const dir = dirname(path);
+  const left = `${basename(path)}.new-`;
+  for (const name of readdirSync(dir)) {
+    const pid = name.startsWith(left) ? Number(name.slice(left.length)) : Number.NaN;
+    if (pid > 0 && pid !== process.pid && !isRunning(pid)) rmSync(join(dir, name), { force: true });
+  }
+  const temporary = join(dir, `${left}${process.pid}`);
   rmSync(temporary, { force: true });
   writePrivateFile(temporary, content);
   renameSync(temporary, path);
-  syncFolder(dirname(path));
+  syncFolder(dir);
 }
 
 /** A new name in a folder is on the disk only when the folder is. */

@@ -2,7 +2,7 @@
 import { encode, hex } from '../protocol/codec.ts';
 import { createCore } from '../protocol/create.ts';
 import type { Link } from '../protocol/link.ts';
-import { headOf, isSuspended } from '../protocol/queries.ts';
+import { headOf, isSuspended, selfIn } from '../protocol/queries.ts';
 import type { Member } from '../protocol/roster.ts';
 import type { CoreState, Durable, Timing } from '../protocol/state.ts';
 import { reachableAddresses } from './addresses.ts';
@@ -28,7 +28,7 @@ import { misconductProblems } from './views/misconduct.ts';
 import { sceneOf } from './views/possible-orders.ts';
 import { twinProblems } from './views/twin-problems.ts';
 import { VerificationKeys } from './views/verification-keys.ts';
-import { DaemonError, type EpochView, type PeerView, type Problem } from './views/view.ts';
+import { type Ability, DaemonError, type EpochView, type PeerView, type Problem } from './views/view.ts';
 
 export interface MembershipOptions {
   home: Home;
@@ -142,7 +142,7 @@ export class Membership {
   /** What other members did wrong on the network, as this peer saw it. */
   misconduct(): Problem[] {
     const { roster } = headOf(this.core);
-    const scene = () => sceneOf(this.core, abilitiesIn(this.core, new Set(this.transport.authenticated())));
+    const scene = () => sceneOf(this.core, this.#abilities());
     return misconductProblems(
       roster,
       this.transport.cutOffs(),
@@ -152,8 +152,19 @@ export class Membership {
     );
   }
 
-  /** Homes that run on two machines, this one's own first. */
+  #abilities(): Ability[] {
+    return abilitiesIn(this.core, new Set(this.transport.authenticated()), this.doubled());
+  }
+
+  /** Peer ids of members of whom this peer meets two machines. */
+  doubled(): Set<string> {
+    return new Set(this.transport.twins().met.map(({ peer }) => peer));
+  }
+
+  /** Homes that run on two machines, this one's own first. An evicted one is none of the group's any more. */
   twins(): Problem[] {
+    if (selfIn(this.core) === undefined) return [];
+
     // What this peer's store lists as its key may be an old one: that others accept it tells.
     const proven = this.transport.authenticated().length > 0;
     return twinProblems(headOf(this.core).roster, this.transport.twins(), proven);
@@ -238,7 +249,7 @@ export class Membership {
   peers(): PeerView[] {
     const connected = new Set(this.transport.connected());
     const authenticated = new Set(this.transport.authenticated());
-    const abilities = abilitiesIn(this.core, authenticated);
+    const abilities = this.#abilities();
     const addresses = new Map(this.transport.memberAddresses().map((entry) => [entry.peer, entry.addresses]));
     return headOf(this.core).roster.map(({ name, peer, index, epochKey }, at) => {
       const self = peer === this.transport.peerId;

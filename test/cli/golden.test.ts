@@ -57,7 +57,8 @@ const pattern = (lines: readonly string[]): RegExp =>
   );
 
 describe('commands do what their scripts show', () => {
-  it.each(readdirSync(folder))('%s', (file) => {
+  // A script has up to forty commands, each a process of its own.
+  it.each(readdirSync(folder))('%s', { timeout: 240_000 }, (file) => {
     const dir = mkdtempSync(join(tmpdir(), 'holdfast-golden-'));
     try {
       const { HOLDFAST_HOME: _, HOLDFAST_PASSPHRASE: __, CREDENTIALS_DIRECTORY: ___, ...env } = process.env;

@@ -1,5 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
+import { abilitiesIn } from '../../src/node/views/ability.ts';
+import { waysToRefresh } from '../../src/node/views/advice.ts';
+import { sceneOf } from '../../src/node/views/possible-orders.ts';
 import { twinProblems } from '../../src/node/views/twin-problems.ts';
+import { groupWithKey } from '../support/group.ts';
 import { Loopback, memberOf } from './loopback.ts';
 
 const loopback = new Loopback();
@@ -69,4 +73,24 @@ test('status says who, where, and which of the two to end', () => {
   );
   expect(told(false)?.remedy).toMatch(/^This one lacks the member's newest key: stop this daemon, /);
   expect(told(true)?.remedy).toMatch(/^This one holds the member's newest key: stop the other daemon, /);
+});
+
+test('a member that runs on two machines is not said to have lost its store, and nobody is advised to evict it', async () => {
+  const group = await groupWithKey({ peers: 4, threshold: 3 });
+  const [state, copied] = [group.state(1), group.state(4).peer];
+  const { epoch } = state.volatile.saidOfSelf[copied] ?? { epoch: 0 };
+  // The copy spoke last.
+  const volatile = {
+    ...state.volatile,
+    saidOfSelf: { ...state.volatile.saidOfSelf, [copied]: { epoch, holds: null, signs: 'no' as const } },
+  };
+  const after = { ...state, volatile };
+  const reachable = new Set([2, 3, 4].map((place) => group.state(place).peer));
+  const waysWith = (doubled: ReadonlySet<string>) => {
+    const members = abilitiesIn(after, reachable, doubled);
+    return { barred: members[3]?.barred, force: waysToRefresh(sceneOf(after, members)).force.length };
+  };
+  expect(waysWith(new Set())).toEqual({ barred: 'store-went-back', force: 1 });
+  expect(waysWith(new Set([copied]))).toEqual({ barred: 'on-two-machines', force: 0 });
+  await group.stopAll();
 });

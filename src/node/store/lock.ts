@@ -91,7 +91,7 @@ async function isAlive(lock: string): Promise<boolean> {
   return isRunning(holder.pid) && holder.started === (await startOf(holder.pid));
 }
 
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -35,8 +35,15 @@ export function readyIn(proof: RetireProof): ReadonlySet<number> {
 export const both = (one: Certainty, other: Certainty): Certainty =>
   one === 'no' || other === 'no' ? 'no' : one === 'yes' && other === 'yes' ? 'yes' : 'unknown';
 
-/** Of every member of the newest roster, in its order. `reachable`: peer ids with a proven connection. */
-export function abilitiesIn(state: CoreState, reachable: ReadonlySet<string>): Ability[] {
+/**
+ * Of every member of the newest roster, in its order. `reachable`: peer ids with a proven connection; `doubled`: those that
+ * run on two machines, of whom nobody knows which of the two spoke.
+ */
+export function abilitiesIn(
+  state: CoreState,
+  reachable: ReadonlySet<string>,
+  doubled: ReadonlySet<string> = new Set(),
+): Ability[] {
   const head = headOf(state);
   const up = electors(state).filter(({ peer }) => peer === state.peer || reachable.has(peer)).length;
   // After a restart a member signs once a quorum has told it what it had signed before (protocol §4).
@@ -46,6 +53,7 @@ export function abilitiesIn(state: CoreState, reachable: ReadonlySet<string>): A
   return head.roster.map((member) => {
     const { index, name, peer } = member;
     const self = peer === state.peer;
+    if (doubled.has(peer) && !self) return doubledMember(state, member, linkTo(state, peer, reachable));
     const link = linkTo(state, peer, reachable);
     const isUp: Certainty =
       link === 'self' || link === 'proven' ? 'yes' : link === 'unproven' && blind ? 'unknown' : 'no';
@@ -73,6 +81,17 @@ export function abilitiesIn(state: CoreState, reachable: ReadonlySet<string>): A
       },
     };
   });
+}
+
+/** One of the two may have lost what the other holds: only that it was ready once is known. */
+function doubledMember(state: CoreState, { index, name }: Member, link: Ability['link']): Ability {
+  const ready = wasReady(state, index);
+  const sign: Certainty = ready && link !== 'none' ? 'yes' : 'unknown';
+  return {
+    ...{ index, name, self: false, link, ready, share: ready ? 'held' : 'unknown' },
+    barred: 'on-two-machines',
+    can: { sign, attend: 'unknown', deal: 'unknown', help: 'unknown' },
+  };
 }
 
 const certaintyOf = (share: Ability['share']): Certainty =>

@@ -40,6 +40,7 @@ const reasons: Readonly<Record<string, Reason>> = {
     'cannot be asked, because this peer cannot prove its own epoch key',
   ],
   'store-went-back': ['has a store that went back', 'have stores that went back'],
+  'on-two-machines': ['runs on two machines', 'run on two machines'],
   missing: ['holds no share now', 'hold no share now'],
   unknown: [
     'has not said yet whether it holds its share',
@@ -64,7 +65,9 @@ export function waysToRefresh(scene: Scene): { start: Ability[]; force: Ability[
     ),
   ]);
   const goesOn = draft !== null && prospectsAfter(scene, draft).refresh.can === 'yes';
-  return { start, force: can === 'yes' && goesOn ? leaving : [] };
+  // Whoever runs on two machines is there: one of them has to be ended, and nobody evicted.
+  const doubled = leaving.some(({ barred }) => barred === 'on-two-machines');
+  return { start, force: can === 'yes' && goesOn && !doubled ? leaving : [] };
 }
 
 /** Whether a member takes no part again under its present identity, however long the others wait. */

@@ -85,6 +85,8 @@ export interface StatusExtras extends Clocks {
   cipher: string;
   fingerprint: string | null;
   reachable: ReadonlySet<string>;
+  /** Peer ids of members that run on two machines. */
+  doubled?: ReadonlySet<string>;
 }
 
 export function statusView(state: CoreState, extras: StatusExtras): StatusView {

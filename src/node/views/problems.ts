@@ -52,14 +52,14 @@ export interface Assessment {
   warnings: Problem[];
 }
 
-/** `reachable`: peer ids with a proven connection. */
+/** `reachable`: peer ids with a proven connection; `doubled`: of members that run on two machines. */
 export function assess(
   state: CoreState,
   change: ChangeView | null,
   reachable: ReadonlySet<string>,
-  clocks: Clocks,
+  { doubled, ...clocks }: Clocks & { doubled?: ReadonlySet<string> },
 ): Assessment {
-  const roster = abilitiesIn(state, reachable);
+  const roster = abilitiesIn(state, reachable, doubled);
   const scene = sceneOf(state, roster);
   const prospects = prospectsIn(scene);
   const self = selfIn(state);

@@ -65,7 +65,7 @@ export const abilitySchema = z.object({
     .boolean()
     .describe('it signed once that it held that share (Ready): its store was put back if it does not now'),
   barred: z
-    .enum(['suspended', 'away-too-long', 'unproven', 'store-went-back'])
+    .enum(['suspended', 'away-too-long', 'unproven', 'store-went-back', 'on-two-machines'])
     .nullable()
     .describe('why it takes no part in changes although it may be up'),
   can: z.object({
