@@ -62,7 +62,7 @@ export interface RunOptions {
 /** Of a large group a few changes are enough: what its members say grows with the square of their number, or faster. */
 const brief = {
   ...{ crashes: 0, partitions: 0, orders: 0, lossRate: 0, duplicateRate: 0, restores: 0 },
-  ...{ files: false, dying: false, safetyMs: 500 },
+  ...{ files: false, dying: false, rests: false, safetyMs: 500 },
   lies: lieNames.filter((name) => !(name in floodLies)),
 } satisfies Partial<RunOptions>;
 
