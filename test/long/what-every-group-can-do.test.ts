@@ -1,4 +1,7 @@
-/** Every combination of members that hold their shares, are down, suspended, without a share or back in time, of small groups. */
+/**
+ * Every combination of members that hold their shares, are down, suspended, without a share or back in time, of groups of up
+ * to four; of five with `HOLDFAST_SIZES=5`, which takes many minutes.
+ */
 import { expect, test } from 'vitest';
 import { falseClaims } from '../support/claims.ts';
 import { inWords, type Situation } from '../support/misfortunes.ts';
@@ -11,14 +14,14 @@ function* combinations(size: number, letters = 'HDLWS'): Generator<string> {
       for (const rest of combinations(size - 1, letters.slice(at))) yield `${letters[at]}${rest}`;
 }
 
-const sizes = (process.env.HOLDFAST_SIZES ?? '2,3,4,5').split(',').map(Number);
+const sizes = (process.env.HOLDFAST_SIZES ?? '2,3,4').split(',').map(Number);
 const situations = sizes.flatMap((n) =>
   [...combinations(n - 1)].flatMap((others) =>
     Array.from({ length: n - 1 }, (_, at): Situation => ({ threshold: at + 2, members: `H${others}` })),
   ),
 );
 
-test('what status claims and advises is what the group then can do, in every combination of up to five members', async () => {
+test('what status claims and advises is what the group then can do, in every combination of members', async () => {
   const found: string[] = [];
   for (const situation of situations)
     for (const claim of await falseClaims(situation)) found.push(`${inWords(situation)}: ${claim}`);
