@@ -7,6 +7,7 @@ import type { Home } from '../node/home.ts';
 import { fingerprintOf } from '../protocol/admission.ts';
 import { sameBytes } from '../protocol/codec.ts';
 import type { Order } from '../protocol/order.ts';
+import { explainChoice } from '../protocol/roster.ts';
 import type { Value } from '../protocol/value.ts';
 import { tookEffect } from './handing-in.ts';
 import { History } from './history.ts';
@@ -15,8 +16,11 @@ import type { Newcomer } from './newcomers.ts';
 /** Nothing is to be handed in: `value` is the first one that was already as the order would make it. */
 export class DoneAlready {
   readonly value: Value;
-  constructor(value: Value) {
+  /** What is said instead of the words for a change that was made; null for those. */
+  readonly said: string | null;
+  constructor(value: Value, said: string | null = null) {
     this.value = value;
+    this.said = said;
   }
 }
 
@@ -56,10 +60,11 @@ export async function evictedSince(
 
 const isMember = ({ roster }: Value, name: string): boolean => roster.some((member) => member.name === name);
 
-/** Since when the threshold is what the newest value says. */
-export async function raisedSince(head: Value, daemon: ApiClient): Promise<DoneAlready> {
+/** Since when the threshold is what the newest value says; perhaps since the founding: nobody need have raised it. */
+export async function raisedSince(head: Value, daemon: ApiClient, { genesis }: Home): Promise<DoneAlready> {
   const since = await new History(head, daemon).since(({ threshold }) => threshold === head.threshold);
-  return new DoneAlready(since?.value ?? head);
+  const choice = explainChoice(head.roster.length, head.threshold, genesis.faultModel);
+  return new DoneAlready(since?.value ?? head, `the threshold is ${head.threshold} already; ${choice}`);
 }
 
 /** A member with the key that it came with: what its fingerprint was when it was admitted or reinstated. */

@@ -20,6 +20,7 @@ import { HandingIn } from './handing-in.ts';
 import { KeyDealer } from './key-dealer.ts';
 import { type OperatorOptions, openOperators, wipe } from './operators.ts';
 import { checkEnoughOperators, makeOrder } from './orders.ts';
+import { warnOfWaiting } from './reach.ts';
 import { CommandError, progress, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
 
@@ -70,6 +71,7 @@ export async function giveKey(
     const already = await givenSince(head, daemon, key, client);
     if (already !== null) return sayGiven(already.value, key, client, { ...options, already: true });
     checkEnoughOperators(home, options, '; all of them here, for only this command can deal the key');
+    await warnOfWaiting([], { head, daemon, home });
     const keys = await openOperators(home, options);
     let gift: Gift | null = null;
     try {
@@ -252,7 +254,7 @@ class Gift {
     } catch (error) {
       if (this.handing.sent || !(error instanceof ApiError) || error.rule !== 'order-pending') throw error;
       progress(
-        `another order ${sequence} is pending; waiting until the group has carried it out, or goes on without it…`,
+        `order ${sequence} is pending; waiting until the group has carried it out, or goes on without it…`,
       );
       this.blockedIn = epoch;
       return false;

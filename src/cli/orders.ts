@@ -1,7 +1,7 @@
 /** Signing orders as an operator, handing them in, and waiting until the group has carried them out. */
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import type { ApiClient } from '../api/client.ts';
+import { type ApiClient, ApiError } from '../api/client.ts';
 import type { SigningKey } from '../api/client-file.ts';
 import { orderText } from '../api/wire.ts';
 import { type Home, writePrivateFile } from '../node/home.ts';
@@ -21,6 +21,7 @@ import {
   withOperator,
 } from './operators.ts';
 import { actionsInWords, factsOf, signaturesInWords } from './order-words.ts';
+import { pendingInWords, warnOfWaiting } from './reach.ts';
 import { CommandError, progress, readInput, say, sayJson } from './terminal.ts';
 import { VerifiedChain } from './verified-chain.ts';
 
@@ -122,6 +123,9 @@ export async function runOrder(
     if (decided instanceof DoneAlready)
       return sayDoneAlready(decided, options.json, await done(decided.value, home, daemon));
     if (Array.isArray(decided)) checkOneChange(decided, head, home);
+    const group = { head, daemon, home };
+    // What is not known before the keys are open changes no roster.
+    if (options.orderFile === undefined) await warnOfWaiting(Array.isArray(decided) ? decided : [], group);
     const { make, undo }: Planned = Array.isArray(decided)
       ? { make: async () => decided, undo: () => {} }
       : decided;
@@ -132,7 +136,7 @@ export async function runOrder(
       if (options.orderFile !== undefined)
         return keepForOthers(options.orderFile, order, home, head, options.json);
       handing = new HandingIn(order, { command, chain, daemon });
-      await handIn(handing, options, (value) => done(value, home, daemon));
+      await handIn(handing, group, options, (value) => done(value, home, daemon));
     } catch (error) {
       if (handing?.sent !== true) undo();
       throw error;
@@ -150,14 +154,16 @@ function keepForOthers(file: string, order: Order, home: Home, head: Value, json
 }
 
 /** What a command says when the group has done it before. */
-export function sayDoneAlready({ value }: DoneAlready, json: boolean, words: string): void {
+export function sayDoneAlready({ value, said }: DoneAlready, json: boolean, words: string): void {
   if (json) sayJson({ order: null, decided: true, epoch: value.epoch, already: true });
+  else if (said !== null) say(said);
   else say(`epoch ${value.epoch}: ${words}; this was done already`);
 }
 
 /** Hands an order in and, unless told otherwise, waits until it is carried out. */
 export async function handIn(
   handing: HandingIn,
+  group: { head: Value; daemon: ApiClient; home: Home },
   { wait, timeout, json }: WaitOptions & { json: boolean },
   done: (value: Value) => string | Promise<string>,
 ): Promise<void> {
@@ -165,7 +171,7 @@ export async function handIn(
   const carriedOut = async (): Promise<Value | 'handed in' | null> => {
     const value = handing.sent ? await handing.decision() : null;
     if (value !== null) return value;
-    if ((await handing.submit()) && wait)
+    if ((await submitted(handing, group)) && wait)
       progress('waiting for the group to carry it out (stopping this command does not stop it)…');
     return wait ? handing.decision() : 'handed in';
   };
@@ -181,4 +187,14 @@ export async function handIn(
   }
   if (json) return sayJson({ order: sequence, decided: true, epoch: value.epoch, already: false });
   say(`epoch ${value.epoch}: ${await handing.afterwards(value, async () => done(value))}`);
+}
+
+/** Whether this was the first time. Throws `CommandError('refused')` while another order has the number. */
+async function submitted(handing: HandingIn, group: Parameters<typeof handIn>[1]): Promise<boolean> {
+  try {
+    return await handing.submit();
+  } catch (error) {
+    if (handing.sent || !(error instanceof ApiError) || error.rule !== 'order-pending') throw error;
+    throw new CommandError('refused', await pendingInWords(handing.current.body.sequence, group));
+  }
 }

@@ -1,11 +1,15 @@
-/** Whether the members that are up now can carry what is never undone: a higher threshold, a forced eviction. */
+/** Whether the members that are up now can carry out an order, said before it is signed. */
 import type { ApiClient } from '../api/client.ts';
-import { whyNot } from '../node/views/advice.ts';
+import type { Home } from '../node/home.ts';
+import { isOut, namesOf, waysToRefresh, whyNot } from '../node/views/advice.ts';
+import { type Need, outlookOf, type Scene } from '../node/views/possible-orders.ts';
+import { noticeAfterMs } from '../node/views/problems.ts';
 import type { Ability } from '../node/views/view.ts';
 import type { Genesis } from '../protocol/genesis.ts';
+import type { Action } from '../protocol/order.ts';
 import { holdersNeeded, type Member, quorumOf } from '../protocol/roster.ts';
 import type { Value } from '../protocol/value.ts';
-import { CommandError } from './terminal.ts';
+import { CommandError, warn } from './terminal.ts';
 
 /**
  * The change that raises the threshold needs the new `k + m` members (protocol §4.3). Throws
@@ -68,4 +72,91 @@ async function cannotAttend(daemon: ApiClient, members: readonly Member[]): Prom
   return roster.filter(
     ({ index, can }) => can.attend !== 'yes' && members.some((member) => member.index === index),
   );
+}
+
+/** The group that an order is for. */
+interface Group {
+  head: Value;
+  daemon: ApiClient;
+  home: Pick<Home, 'genesis' | 'cluster'>;
+}
+
+/**
+ * An eviction that cannot be carried out now would block every other order for as long. Throws
+ * `CommandError('not-enough-peers')` with what helps.
+ */
+export async function checkEvictable(actions: readonly Action[], group: Group): Promise<void> {
+  const short = await shortageOf(actions, group);
+  if (short !== null) throw new CommandError('not-enough-peers', short);
+}
+
+/** Warns of an order that will wait for members. */
+export async function warnOfWaiting(actions: readonly Action[], group: Group): Promise<void> {
+  const short = await shortageOf(actions, group);
+  if (short !== null) warn(`this will wait: ${short}`);
+}
+
+/** What is said of the order that keeps another of its number out. */
+export async function pendingInWords(sequence: number, group: Group): Promise<string> {
+  const pending = `order ${sequence} is pending`;
+  const short = await shortageOf([], group);
+  if (short !== null) return `${pending} and waits: ${short}; nothing was handed in`;
+  const { change } = await group.daemon.status();
+  const awaited =
+    change === null || change.missing.length === 0 ? '' : ` (missing: ${change.missing.join(', ')})`;
+  return `${pending}, and enough members can attend its change${awaited}; nothing was handed in: run this again when holdfast status shows no change`;
+}
+
+/** Why the group cannot carry out these actions now, and what helps; null where it can, and where nobody knows. */
+async function shortageOf(actions: readonly Action[], group: Group): Promise<string | null> {
+  const { daemon } = group;
+  let short = await shortageNow(actions, group);
+  if (short === null) return null;
+  // Links are proven anew after every start and every change.
+  const signal = AbortSignal.timeout(noticeAfterMs);
+  const passes = async () => {
+    short = await shortageNow(actions, group);
+    return short === null ? true : null;
+  };
+  await daemon.until(passes, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+  return short;
+}
+
+async function shortageNow(
+  actions: readonly Action[],
+  { head, daemon, home: { genesis, cluster } }: Group,
+): Promise<string | null> {
+  const { roster: members } = await daemon.status();
+  const scene: Scene = { genesis, clusterId: cluster, head, members, forced: null };
+  const lacks = outlookOf(scene, actions).needs.find(({ can }) => can === 'no');
+  return lacks === undefined ? null : `${inWords(lacks)}${stepsInWords(scene, lacks)}`;
+}
+
+function inWords({ what, of, needed, able, lacking }: Need): string {
+  const n = of.length;
+  const words = {
+    decide: `${needed} of ${n} members must attend this change and ${able} can`,
+    recover: `${needed} of ${n} members must hold their shares for this change and ${able} can be asked for them`,
+    hold: `${needed} of the ${n} members that stay must attend this change and ${able} can`,
+  };
+  return `${words[what]}; ${whyNot(lacking)}`;
+}
+
+/** What can be done about it: starting members, or a forced eviction that could be carried out. */
+function stepsInWords(scene: Scene, { lacking }: Need): string {
+  const { start, force } = waysToRefresh(scene);
+  const these = (members: readonly Ability[], one: string, several: string): string =>
+    members.length !== lacking.length || members.some((member) => !lacking.includes(member))
+      ? namesOf(members)
+      : members.length === 1
+        ? one
+        : several;
+  const begin = start.length === 0 ? '' : `start ${these(start, 'it', 'them')}`;
+  const evict = `holdfast evict ${namesOf(force).replaceAll(',', '')} --forced`;
+  const gone = `if ${these(force, 'it', 'they')} ${force.length === 1 ? 'is' : 'are'} gone for good: ${evict}`;
+  const forced = force.length === 0 ? '' : force.every(isOut) ? `waiting does not help: ${evict}` : gone;
+  const steps = [begin, forced].filter((step) => step !== '').join(', or, ');
+  return steps === '' ? '; holdfast status says what is wrong' : `: ${steps}`;
 }

@@ -54,14 +54,52 @@ describe('an order that was carried out already', () => {
     for (const { stderr } of results.slice(2)) expect(stderr).toContain('waits in the lobby');
   });
 
+  it('an admission that names members too says so, and what is left to admit', async () => {
+    await group.joins('f');
+    const before = group.head.lastOrder;
+    const prints = (...names: string[]) => ['--yes', ...names.map((name) => group.fingerprint(name))];
+    const results = await bench.runMany([
+      ['admit', 'b', 'e', 'f', ...prints('b', 'e', 'f')],
+      ['admit', 'b', 'f'],
+      ['admit', 'c', ...prints('c')],
+    ]);
+    expect(results.map(({ code }) => code)).toEqual([3, 3, 3]);
+    expect(results.map(({ stderr }) => stderr)).toEqual([
+      'holdfast: b, e are members already; nothing was done; holdfast admit f\n',
+      'holdfast: b is a member already; nothing was done; holdfast admit f\n',
+      'holdfast: c is a member already; nothing was done\n',
+    ]);
+    expect(group.head.lastOrder).toBe(before);
+  });
+
   it('is recognised by all that it names, and by the epoch since when it is so', async () => {
     await twice(
       [...create, '--primes-file', primes, '--client', 'web', '--open'],
       ['client', 'add', 'ci', '--key', 'ca', '--may', 'sign', '--rate', '7/min', '--open'],
       ['client', 'remove', 'ci'],
       ['evict', 'd', 'e', '--yes', 'd', 'e'],
-      ['threshold', 'raise', '3', '--yes'],
     );
+    expect(group.head.lastOrder).toBe(5);
+  });
+
+  it('a threshold that is so already is said with the present roster, whoever made it so', async () => {
+    const raise = (k: number) => ['threshold', 'raise', String(k), '--yes'];
+    const [founded, raised, again, json] = await bench.runMany([
+      raise(2),
+      raise(3),
+      raise(3),
+      [...raise(3), '--json'],
+    ]);
+    expect([founded?.code, founded?.stdout]).toEqual([
+      0,
+      'the threshold is 2 already; 2-of-3: signing survives 1 dead peer; a refresh needs all 3\n',
+    ]);
+    expect([raised?.code, raised?.stdout]).toEqual([0, expect.stringMatching(/^epoch \d+: 3-of-3: /)]);
+    expect([again?.code, again?.stdout]).toEqual([
+      0,
+      'the threshold is 3 already; 3-of-3: signing survives 0 dead peers; a refresh needs all 3\n',
+    ]);
+    expect(JSON.parse(json?.stdout ?? '')).toMatchObject({ already: true, epoch: group.head.epoch });
     expect(group.head.lastOrder).toBe(6);
   });
 
@@ -81,7 +119,7 @@ describe('an order that was carried out already', () => {
     ]);
     expect([raised?.code, raised?.stdout], raised?.stderr).toEqual([
       0,
-      expect.stringContaining('done already'),
+      expect.stringContaining('the threshold is 3 already; 3-of-3'),
     ]);
     expect([evicted?.code, evicted?.stderr]).toEqual([3, expect.stringContaining('no member named nobody')]);
     expect([added?.code, added?.stdout], added?.stderr).toEqual([

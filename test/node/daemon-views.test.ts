@@ -78,7 +78,7 @@ test('what every change passes through is no problem at first, and then says who
   await group.stopAll();
 });
 
-test('a forced eviction is advised only when a change has waited for minutes', async () => {
+test('a forced eviction of members that are not connected is advised before a change waits, and while it does', async () => {
   const group = await waitingForTheThird();
   const remedyAfter = (ms: number): string => {
     const clocks = { nowMs: group.time.now(), wallMs: group.time.clock().wallMs() };
@@ -88,10 +88,13 @@ test('a forced eviction is advised only when a change has waited for minutes', a
     const found = problemsOf(group.state(1), change, reachable, later);
     return found.find(({ code }) => code === 'refresh-waits')?.remedy ?? '';
   };
-  expect(remedyAfter(3000)).toBe('Start p3; it goes on by itself. Signing is not affected.');
-  expect(remedyAfter(goneAfterMs)).toBe(
-    'Start p3; it goes on by itself. If p3 is gone for good: holdfast evict p3 --forced. Signing is not affected.',
-  );
+  const remedy = 'Start p3; it goes on by itself. If p3 is gone for good: holdfast evict p3 --forced.';
+  expect(remedyAfter(3000)).toBe(`${remedy} Signing is not affected.`);
+  expect(remedyAfter(goneAfterMs)).toBe(`${remedy} Signing is not affected.`);
+  const clocks = { nowMs: group.time.now(), wallMs: group.time.clock().wallMs() };
+  const reachable = new Set(Object.keys(group.state(1).volatile.authenticated));
+  const found = problemsOf(group.state(1), null, reachable, clocks);
+  expect(found.find(({ code }) => code === 'refresh-will-wait')?.remedy).toBe(remedy);
   await group.stopAll();
 });
 

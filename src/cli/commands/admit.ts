@@ -30,8 +30,11 @@ const instead = 'give --yes FINGERPRINT…';
 export const admitCommand = (): Command =>
   withOrder(new Command('admit'))
     .description('admit peers that wait in the lobby; the first time, this founds the cluster')
-    .argument('[names...]', 'who is admitted (while founding also: everybody who waits)')
-    .option('--yes <fingerprints...>', 'these fingerprints are right: for scripts, which cannot be asked')
+    .argument('[names...]', 'who is admitted (none, while founding: everybody who waits)')
+    .option(
+      '--yes <fingerprints...>',
+      'these fingerprints are right, and it may leave none to spare: for scripts, which cannot be asked',
+    )
     .action(async (names: string[], _, command: Command) => {
       const founding = await withDaemon(command, async (daemon) => (await daemon.status()).epoch === null);
       if (founding) await withDaemon(command, (daemon, home) => found(command, names, daemon, home));
@@ -51,6 +54,7 @@ async function admit(command: Command, named: readonly string[]): Promise<void> 
       const already = await admittedSince(head, daemon, home, names, yes);
       if (already !== null) return already;
       if (named.length === 0) throw unnamed;
+      await checkNotYet(head, daemon, home, names, yes);
       for (const name of names)
         if (head.roster.some((member) => member.name === name))
           throw new CommandError(
@@ -66,6 +70,30 @@ async function admit(command: Command, named: readonly string[]): Promise<void> 
     },
     (value, home) =>
       `${names.join(', ')} admitted; ${explainChoice(value.roster.length, value.threshold, home.genesis.faultModel)}`,
+  );
+}
+
+/** Throws `CommandError('refused')` when some of these are the very members that are meant, with what is left to do. */
+async function checkNotYet(
+  head: Value,
+  daemon: ApiClient,
+  home: Home,
+  names: readonly string[],
+  yes: readonly string[] | undefined,
+): Promise<void> {
+  const isThere = async (name: string): Promise<boolean> => {
+    if (!head.roster.some((member) => member.name === name)) return false;
+    if (yes === undefined) return !(await isAwaited(daemon, name));
+    const entered = await enteredAs(head, daemon, home, name);
+    return entered !== null && yes.includes(entered.fingerprint);
+  };
+  const there = await Promise.all(names.map(isThere));
+  const members = names.filter((_, at) => there[at]);
+  if (members.length === 0) return;
+  const others = names.filter((_, at) => !there[at]);
+  throw new CommandError(
+    'refused',
+    `${members.join(', ')} ${members.length === 1 ? 'is a member' : 'are members'} already; nothing was done${others.length === 0 ? '' : `; holdfast admit ${others.join(' ')}`}`,
   );
 }
 
@@ -149,8 +177,20 @@ async function found(
     warn(
       `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not up as a member yet: holdfast status says why there, and the daemon tries again by itself`,
     );
+  const left = await leftWaiting(daemon);
+  if (left.length > 0)
+    progress(
+      `${left.join(', ')} also ${left.length === 1 ? 'waits' : 'wait'}: holdfast admit ${left.join(' ')}`,
+    );
   progress('next: a key and its first client, with: holdfast key create NAME --use sign --client NAME');
 }
+
+/** Who waits in the lobby and was not named. */
+const leftWaiting = async (daemon: ApiClient): Promise<string[]> => [
+  ...new Set(
+    (await daemon.peers()).filter(({ state, self }) => state === 'waiting' && !self).map(({ name }) => name),
+  ),
+];
 
 /** Hands the founding in; who has not connected afterwards. An ending without an answer says what is known. */
 async function foundWith(daemon: ApiClient, link: Link): Promise<string[]> {

@@ -6,7 +6,7 @@ import { evictedSince } from '../done-already.ts';
 import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { forcedRisk } from '../order-words.ts';
 import { type Decided, memberNamed, type OrderOptions, runOrder, withOrder } from '../orders.ts';
-import { checkForced } from '../reach.ts';
+import { checkEvictable, checkForced } from '../reach.ts';
 import { confirmSpareOf } from '../spare.ts';
 import { CommandError, confirmTyped, warn } from '../terminal.ts';
 
@@ -40,7 +40,10 @@ export const evictCommand = (): Command =>
           const instead = 'give --yes NAME…, naming each again';
           if (!forced) {
             const actions = leaving.map(({ index }): Action => ({ type: 'evict', index }));
-            sayWhatRemains(checkOneChange(actions, head, home), head, home);
+            const draft = checkOneChange(actions, head, home);
+            // An order for others to sign is handed in later: `order submit` looks then.
+            if (orderFile === undefined) await checkEvictable(actions, { head, daemon, home });
+            sayWhatRemains(draft, head, home);
             const agreed = yes !== undefined && names.every((name) => yes.includes(name));
             await confirmSpareOf(actions, head, { daemon, home }, { yes: agreed, instead });
             return actions;

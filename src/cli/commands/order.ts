@@ -20,7 +20,7 @@ import {
 } from '../operators.ts';
 import { actionsInWords, factsOf, orderInWords, signaturesInWords, signersOf } from '../order-words.ts';
 import { handIn, orderLine, readOrderFile, sayDoneAlready, type WaitOptions, withWait } from '../orders.ts';
-import { checkForced, checkReach } from '../reach.ts';
+import { checkEvictable, checkForced, checkReach, warnOfWaiting } from '../reach.ts';
 import { confirmSpare, confirmSpareOf, spareAfter } from '../spare.ts';
 import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
 import { VerifiedChain } from '../verified-chain.ts';
@@ -114,9 +114,12 @@ const submitCommand = (): Command =>
             await checkReach(action.threshold, head, daemon, home.genesis);
           if (action.type === 'force-evict') await checkForced(action.remaining, head, daemon, home.genesis);
         }
+        const group = { head, daemon, home };
+        if (actions.some(({ type }) => type === 'evict')) await checkEvictable(actions, group);
+        else await warnOfWaiting(actions, group);
         // Those who signed it were told what it leaves at best; it is told now as the members are.
         await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead: '--yes' });
-        await handIn(new HandingIn(order, { command, chain, daemon }), options, () => words);
+        await handIn(new HandingIn(order, { command, chain, daemon }), group, options, () => words);
       });
     });
 

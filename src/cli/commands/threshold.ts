@@ -19,7 +19,7 @@ const raiseCommand = (): Command =>
       await runOrder(
         command,
         async (head, daemon, home): Promise<Decided> => {
-          if (threshold === head.threshold) return raisedSince(head, daemon);
+          if (threshold === head.threshold) return raisedSince(head, daemon, home);
           if (threshold < head.threshold)
             throw new CommandError('refused', `the threshold is ${head.threshold} and can only be raised`);
           if (threshold > head.roster.length)

@@ -53,12 +53,17 @@ function lost({ head, members }: Scene, left: readonly Ability[]): string {
   return `Starting, refreshing, reinstating or evicting members cannot help: of the ${head.threshold} shares of epoch ${head.epoch} that are needed ${left.length} ${left.length === 1 ? 'is' : 'are'} left${here}, and others can be made only from ${head.threshold}. ${back}, ${head.threshold - left.length} at least; without them the keys are lost for good.`;
 }
 
-/** The next change, and the one that is under way. `waitedMs`: how long that one has gathered; `mayBeGone` after minutes. */
+/** Which of the members that cannot attend may be gone for good: those that are connected, only after minutes. */
+type Gone = 'nobody' | 'unreachable' | 'anybody';
+
+const isAway = (member: Ability): boolean => member.link === 'none' || isOut(member);
+
+/** The next change, and the one that is under way; `noticed`: it has waited for longer than every change does. */
 export function refreshProblems(
   scene: Scene,
   prospects: Prospects,
   change: ChangeView | null,
-  { noticed, mayBeGone }: { noticed: boolean; mayBeGone: boolean },
+  { noticed, gone }: { noticed: boolean; gone: Gone },
 ): Problem[] {
   const { members } = scene;
   const { refresh, sign } = prospects;
@@ -72,7 +77,7 @@ export function refreshProblems(
         what: short
           ? `The next refresh will wait: ${ofAll(refresh.needed, members.length)} members must attend, and ${refresh.able} can; ${whyNot(notAble)}.`
           : 'The next refresh will wait: too few members hold their shares.',
-        remedy: refreshRemedy(scene, prospects, true),
+        remedy: refreshRemedy(scene, prospects, 'anybody'),
       },
     ];
   }
@@ -88,18 +93,19 @@ export function refreshProblems(
       what: `The change to epoch ${change.epoch} waits: it needs ${ofAll(change.needed, members.length)} members to ${verb}; missing: ${change.missing.join(', ')}.`,
       remedy: canGoOn
         ? `Nothing to do: they can be reached.${unaffected}`
-        : `${refreshRemedy(scene, prospects, mayBeGone)}${unaffected}`,
+        : `${refreshRemedy(scene, prospects, gone)}${unaffected}`,
     },
   ];
 }
 
-function refreshRemedy(scene: Scene, { sign, refresh }: Prospects, mayBeGone: boolean): string {
+function refreshRemedy(scene: Scene, { sign, refresh }: Prospects, gone: Gone): string {
   if (scene.head.keys.length > 0 && sign.can === 'no')
     return 'It cannot go on before keys can be used again.';
   const { start, force } = waysToRefresh(scene);
   const steps = [
     ...(start.length > 0 ? [`Start ${namesOf(start)}; it goes on by itself.`] : []),
-    ...(force.length > 0 && (mayBeGone || start.length === 0)
+    ...(force.length > 0 &&
+    (gone === 'anybody' || start.length === 0 || (gone === 'unreachable' && force.every(isAway)))
       ? [
           `${force.every(isOut) ? 'Waiting does not help' : `If ${namesOf(force)} ${force.length === 1 ? 'is' : 'are'} gone for good`}: holdfast evict ${force.map(({ name }) => name).join(' ')} --forced.`,
         ]

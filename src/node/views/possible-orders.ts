@@ -12,7 +12,7 @@ import type { CoreState } from '../../protocol/state.ts';
 import type { Value } from '../../protocol/value.ts';
 import { both } from './ability.ts';
 import { type Choice, prospect, prospectsOf } from './prospects.ts';
-import type { Ability, Certainty, Prospects } from './view.ts';
+import type { Ability, Certainty, Prospect, Prospects } from './view.ts';
 
 /** Where an order would be carried out. */
 export interface Scene {
@@ -28,6 +28,21 @@ export interface Outlook {
   can: Certainty;
   /** Null when it does not fit. */
   draft: Draft | null;
+  /** What the change needs, each of certain members; none when it does not fit, or may not run. */
+  needs: Need[];
+}
+
+/** `decide`: to attend; `recover`: to give shares back; `hold`: to stay and hold what is dealt. */
+export interface Need extends Prospect {
+  what: 'decide' | 'recover' | 'hold';
+  of: readonly Ability[];
+  lacking: readonly Ability[];
+}
+
+function need(what: Need['what'], of: readonly Ability[], needed: number): Need {
+  const skill = what === 'recover' ? 'help' : 'attend';
+  const lacking = of.filter(({ can }) => can[skill] !== 'yes');
+  return { what, of, lacking, ...prospect(of, skill, needed) };
 }
 
 export function outlookOf(scene: Scene, actions: readonly Action[]): Outlook {
@@ -37,9 +52,9 @@ export function outlookOf(scene: Scene, actions: readonly Action[]): Outlook {
     draft = draftOfActions(genesis, clusterId, head, actions);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    return { can: 'no', draft: null };
+    return { can: 'no', draft: null, needs: [] };
   }
-  if (forced !== null && !narrowsTo(draft, forced)) return { can: 'no', draft };
+  if (forced !== null && !narrowsTo(draft, forced)) return { can: 'no', draft, needs: [] };
   const { faultModel } = genesis;
   const remaining = draft.forced;
   const electors = members.filter(({ index }) => remaining === null || remaining.includes(index));
@@ -49,11 +64,13 @@ export function outlookOf(scene: Scene, actions: readonly Action[]): Outlook {
     { n: electors.length, k: head.threshold },
     { n: draft.roster.length, k: draft.threshold },
   ];
-  const decide = prospect(electors, 'attend', quorumOf(old.n, old.k, faultModel)).can;
-  // Whoever attends without a share is given it first, by any k that hold theirs (§5).
-  const recover = head.keys.length === 0 ? 'yes' : prospect(electors, 'help', head.threshold).can;
-  const hold = prospect(electors.filter(stays), 'attend', holdersNeeded(old, next, faultModel)).can;
-  return { can: both(decide, both(recover, hold)), draft };
+  const needs = [
+    need('decide', electors, quorumOf(old.n, old.k, faultModel)),
+    // Whoever attends without a share is given it first, by any k that hold theirs (§5).
+    ...(head.keys.length === 0 ? [] : [need('recover', electors, head.threshold)]),
+    need('hold', electors.filter(stays), holdersNeeded(old, next, faultModel)),
+  ];
+  return { can: needs.map(({ can }) => can).reduce(both), draft, needs };
 }
 
 const narrowsTo = (draft: Draft, forced: readonly number[]): boolean =>

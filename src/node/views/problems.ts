@@ -29,7 +29,7 @@ export interface Clocks {
 
 /** What every change and every start passes through is no problem before it has lasted this long. */
 export const noticeAfterMs = 2000;
-/** A change that waits for this long may wait for members that never come back. */
+/** A change that waits for this long may wait for members that are connected and yet never take part. */
 export const goneAfterMs = 10 * 60_000;
 
 /** Codes of what is said before anything else, in this order: nothing else matters to whoever reads it. */
@@ -78,7 +78,7 @@ export function assess(
   const settled = clocks.nowMs >= Math.max(bootedAtMs, lastChangeAtMs ?? 0) + noticeAfterMs;
   const waitedMs = change === null ? 0 : clocks.wallMs - change.sinceMs;
   // Whoever still waits for its own share has the change to wait for, and is not the one to judge.
-  const mayBeGone = holdsShare(state) && waitedMs >= goneAfterMs;
+  const gone = !holdsShare(state) ? 'nobody' : waitedMs >= goneAfterMs ? 'anybody' : 'unreachable';
   return {
     ...{ roster, prospects },
     problems: foremostFirst([
@@ -86,7 +86,7 @@ export function assess(
       ...placeProblems(state, self, scene),
       ...shareProblems(state, self, prospects, { settled, roster }),
       ...signProblems(scene, prospects, settled),
-      ...refreshProblems(scene, prospects, change, { noticed: waitedMs >= noticeAfterMs, mayBeGone }),
+      ...refreshProblems(scene, prospects, change, { noticed: waitedMs >= noticeAfterMs, gone }),
       ...recallProblems(state, reachable, prospects),
       ...failingJobProblems(state),
       ...seenProblems(state, scene),
