@@ -99,39 +99,50 @@ export async function warnOfWaiting(actions: readonly Action[], group: Group): P
 /** What is said of the order that keeps another of its number out. */
 export async function pendingInWords(sequence: number, group: Group): Promise<string> {
   const pending = `order ${sequence} is pending`;
-  const short = await shortageOf([], group);
-  if (short !== null) return `${pending} and waits: ${short}; nothing was handed in`;
+  const short = await shortageNow([], group);
+  if (short !== null) return `${pending} and waits: ${short.words}; nothing was handed in`;
   const { change } = await group.daemon.status();
   const awaited =
     change === null || change.missing.length === 0 ? '' : ` (missing: ${change.missing.join(', ')})`;
   return `${pending}, and enough members can attend its change${awaited}; nothing was handed in: run this again when holdfast status shows no change`;
 }
 
+interface Shortage {
+  words: string;
+  /** Whether members that are connected have not proven their epoch keys, perhaps not yet. */
+  unproven: boolean;
+}
+
+/** How long a busy machine may take to prove its links anew, after a start or a change. */
+const provingMs = 10_000;
+
 /** Why the group cannot carry out these actions now, and what helps; null where it can, and where nobody knows. */
 async function shortageOf(actions: readonly Action[], group: Group): Promise<string | null> {
-  const { daemon } = group;
   let short = await shortageNow(actions, group);
   if (short === null) return null;
-  // Links are proven anew after every start and every change.
-  const signal = AbortSignal.timeout(noticeAfterMs);
+  const signal = AbortSignal.timeout(short.unproven ? provingMs : noticeAfterMs);
   const passes = async () => {
     short = await shortageNow(actions, group);
     return short === null ? true : null;
   };
-  await daemon.until(passes, signal).catch((error: unknown) => {
+  await group.daemon.until(passes, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error;
   });
-  return short;
+  return short?.words ?? null;
 }
 
 async function shortageNow(
   actions: readonly Action[],
   { head, daemon, home: { genesis, cluster } }: Group,
-): Promise<string | null> {
+): Promise<Shortage | null> {
   const { roster: members } = await daemon.status();
   const scene: Scene = { genesis, clusterId: cluster, head, members, forced: null };
   const lacks = outlookOf(scene, actions).needs.find(({ can }) => can === 'no');
-  return lacks === undefined ? null : `${inWords(lacks)}${stepsInWords(scene, lacks)}`;
+  if (lacks === undefined) return null;
+  return {
+    words: `${inWords(lacks)}${stepsInWords(scene, lacks)}`,
+    unproven: lacks.lacking.some(({ barred }) => barred === 'unproven'),
+  };
 }
 
 function inWords({ what, of, needed, able, lacking }: Need): string {
