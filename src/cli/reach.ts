@@ -169,5 +169,6 @@ function stepsInWords(scene: Scene, { lacking }: Need): string {
   const gone = `if ${these(force, 'it', 'they')} ${force.length === 1 ? 'is' : 'are'} gone for good: ${evict}`;
   const forced = force.length === 0 ? '' : force.every(isOut) ? `waiting does not help: ${evict}` : gone;
   const steps = [begin, forced].filter((step) => step !== '').join(', or, ');
-  return steps === '' ? '; holdfast status says what is wrong' : `: ${steps}`;
+  if (steps === '') return '; holdfast status says what is wrong';
+  return begin === '' ? `; ${steps}` : `: ${steps}`;
 }
