@@ -42,7 +42,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
     await lab.createKey('ca', readyPrimes(2048));
     client = await Client.of(lab, 'ca');
     // A message stands in the store for a moment only: after some changes each kind was seen there.
-    for (let changes = 0; changes < 20 && kindsIn(captured).size < kinds.length; changes += 1) {
+    for (let changes = 0; changes < 100 && kindsIn(captured).size < kinds.length; changes += 1) {
       const epoch = (await lab.api('a').status()).epoch ?? 0;
       await lab.api('a').refresh();
       await lab.until('e', async (api) => {
