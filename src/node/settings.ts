@@ -273,7 +273,7 @@ export function parseSettings(text: string, file: string | null = 'settings.yaml
     if (!(given in table))
       fail(
         keyOffset(document, given),
-        `there is no setting ${given.slice(0, 60)}; there are ${settingNames.join(', ')}`,
+        `there is no setting ${given.slice(0, 30)}; there are ${settingNames.join(', ')}`,
       );
   const settings: Record<string, unknown> = {};
   for (const name of settingNames) {

@@ -232,7 +232,7 @@ export const sabotages: readonly Sabotage[] = [
     broken: 'if (work.nowMs >= 0) return false;',
     options: { ...small, lossRate: 0.2, crashes: 2, partitions: 2, liars: 0, livenessMs: 30_000 },
     statements: ['5'],
-    seedsMax: 20,
+    seedsMax: 60,
   },
   ...recoverySabotages,
   ...boundSabotages,
