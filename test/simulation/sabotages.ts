@@ -283,7 +283,7 @@ export const sabotages: readonly Sabotage[] = [
     file: 'node/driver/driver.ts',
     rule: 'if (self || isReplaced(peer) || !authenticated.has(peer)) transport',
     broken: 'if (isReplaced(peer) || !authenticated.has(peer)) transport',
-    options: { ...calm, crashes: 4, partitions: 3, lossRate: 0.3, orders: 0, rests: true },
+    options: { ...calm, crashes: 6, partitions: 3, lossRate: 0.4, orders: 0, rests: true },
     statements: ['5'],
     seedsMax: 150,
   },
