@@ -2,6 +2,7 @@
 import { hex } from './codec.ts';
 import { keepOpenContradictions } from './contradiction.ts';
 import { forgetOld, noteDestroyed } from './kept.ts';
+import { limits } from './limits.ts';
 import { checkLink, type Link } from './link.ts';
 import { admittedBy } from './order.ts';
 import { headOf, selfIn } from './queries.ts';
@@ -96,8 +97,11 @@ function leave(work: Work): void {
 
 /** Links from a peer, each checked from the last value known here. Throws `bad-link` or `bad-certificate`. */
 export function receiveLinks(work: Work, links: readonly Link[]): void {
+  // Links go into the archive with the step that adopts them: one that is forgotten in the same step would never get there.
+  const last = work.durable.own.head + limits.linksKept;
   for (const link of links) {
     if (link.value.epoch <= work.durable.own.head) continue;
+    if (link.value.epoch > last) return; // the summary that answers this frame asks for the rest
     if (link.value.epoch > work.durable.own.head + 1) return; // the sender was asked for what comes first
     checkLink(work.genesis, work.clusterId, headOf(work), link);
     adopt(work, link);
