@@ -18,6 +18,10 @@ test('who was away for longer than the cores remember follows the chain from the
   await group.restart(4);
   await group.until(() => group.settledAt(group.epochOf(1)));
   expect(group.epochOf(4)).toBe(group.epochOf(1));
+  // What it adopted it can show to others in its turn, however many links came in one frame.
+  const { archive } = group.node(4).driver ?? {};
+  await archive?.look();
+  expect(archive?.unreadable).toEqual([]);
   await group.stopAll();
 });
 
