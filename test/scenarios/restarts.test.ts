@@ -13,7 +13,7 @@ import type { Packet } from '../../src/protocol/packet.ts';
 import { holdsShare } from '../../src/protocol/queries.ts';
 import { slotOf } from '../../src/protocol/slots.ts';
 import type { Group } from '../support/group.ts';
-import { fired, fivePeers, forge, linkOf, messageIn } from './support.ts';
+import { fired, fivePeers, forge, linkOf, messageIn, thirdPutBack } from './support.ts';
 import { Transcript } from './transcript.ts';
 
 /** Everything that a peer signed and published since its output number `from`, in order. */
@@ -74,16 +74,7 @@ test('a peer whose store went back in time is mute until the next certificate, a
     group,
     'p3 prevotes, and is started from a copy of its store made before',
   );
-  group.node(1).driver?.refresh();
-  await group.until(() => fired(group, 3, 'have', { epoch: 2, dealings: 5 }));
-  const copy = new Map(group.node(3).home.records);
-  // Precommits would decide: they are held back until p3 is here again.
-  group.intercept = (_, frame) => (messageIn(frame)?.type === 'precommit' ? [] : [frame]);
-  await group.until(() => fired(group, 3, 'prevote', { epoch: 2 }));
-  await group.run(6);
-  await group.stop(3);
-  group.node(3).home.records.clear();
-  for (const [key, value] of copy) group.node(3).home.records.set(key, value);
+  await thirdPutBack(group);
   const outputsBefore = group.node(3).outputs.length;
   await group.restart(3);
   transcript.note('p3 starts from the old copy');

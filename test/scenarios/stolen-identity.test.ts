@@ -5,22 +5,14 @@ import { type Frame, hashOfRecalled, type Memory, memorySchema } from '../../src
 import { signPacket } from '../../src/protocol/packet.ts';
 import { step } from '../../src/protocol/step.ts';
 import type { Group } from '../support/group.ts';
-import { fired, fivePeers, messageIn } from './support.ts';
+import { fired, fivePeers, messageIn, thirdPutBack } from './support.ts';
 
 type Recalled = Extract<Frame, { type: 'recalled' }>;
 
 /** p3 has prevoted, and starts from a copy of its store made before; what others answer it is `heard`, and arrives nowhere. */
 async function thirdWentBack(heard: (from: number, frame: Recalled) => void): Promise<Group> {
   const group = await fivePeers();
-  group.node(1).driver?.refresh();
-  await group.until(() => fired(group, 3, 'have', { epoch: 2, dealings: 5 }));
-  const copy = new Map(group.node(3).home.records);
-  group.intercept = (_, frame) => (messageIn(frame)?.type === 'precommit' ? [] : [frame]);
-  await group.until(() => fired(group, 3, 'prevote', { epoch: 2 }));
-  await group.run(6);
-  await group.stop(3);
-  group.node(3).home.records.clear();
-  for (const [key, value] of copy) group.node(3).home.records.set(key, value);
+  await thirdPutBack(group);
   group.intercept = ({ from, to }, frame) => {
     if (messageIn(frame)?.type === 'precommit') return [];
     if (to !== 'p3' || frame.type !== 'recalled') return [frame];

@@ -136,3 +136,16 @@ export async function contradict(group: Group, place: number): Promise<void> {
   for (const node of group.nodes)
     if (node.peer !== peer) void node.driver?.dispatch({ type: 'gossip', from: peer, frame });
 }
+
+/** p3 has prevoted in the change to epoch 2, and is stopped; its store is as it was before. Precommits, which would decide, are held back. */
+export async function thirdPutBack(group: Group): Promise<void> {
+  group.node(1).driver?.refresh();
+  await group.until(() => fired(group, 3, 'have', { epoch: 2, dealings: 5 }));
+  const copy = new Map(group.node(3).home.records);
+  group.intercept = (_, frame) => (messageIn(frame)?.type === 'precommit' ? [] : [frame]);
+  await group.until(() => fired(group, 3, 'prevote', { epoch: 2 }));
+  await group.run(6);
+  await group.stop(3);
+  group.node(3).home.records.clear();
+  for (const [key, value] of copy) group.node(3).home.records.set(key, value);
+}
