@@ -2,17 +2,17 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-
-/** What every room may import, itself apart; an arrow points only to what is listed. */
-const rooms: Record<string, readonly string[]> = {
-  crypto: [],
-  cipher: ['crypto'],
-  protocol: ['crypto'],
-  node: ['protocol', 'cipher', 'crypto'],
-  api: ['node', 'protocol', 'crypto'],
-  lab: ['api', 'node', 'protocol'],
-  cli: ['lab', 'api', 'node', 'protocol', 'cipher', 'crypto'],
-};
+import { rooms } from '../scripts/house/floors.ts';
+import {
+  circles,
+  code,
+  floorOf,
+  importsOf,
+  picture,
+  readTree,
+  type Tree,
+  wrongArrows,
+} from '../scripts/house/graph.ts';
 
 const topLevel = new Set([
   'package.json',
@@ -35,33 +35,6 @@ const impure =
 const impureImport =
   /import\s*\{[^}]*\b(?:randomBytes|randomFill|randomFillSync|randomInt|randomUUID|webcrypto|performance|setTimeout|setInterval|setImmediate)\b[^}]*\}\s*from\s*'(?:node:)?(?:crypto|timers|timers\/promises|perf_hooks)'/;
 
-/** A tree of sources: path below `src` → text. */
-type Tree = Record<string, string>;
-
-const code = (text: string): string => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
-
-const importsOf = (text: string): string[] =>
-  [
-    ...code(text).matchAll(
-      /(?:^|[;\n])\s*(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]|(?:^|[;\n])\s*import\s*['"]([^'"]+)['"]|new URL\(\s*['"](\.[^'"]+\.[jt]s)['"]/g,
-    ),
-  ].map((match) => match[1] ?? match[2] ?? match[3] ?? match[4] ?? '');
-
-/** `room/file` of a relative import. */
-const target = (file: string, imported: string): string => join(file, '..', imported);
-
-function wrongArrows(tree: Tree): string[] {
-  return Object.entries(tree).flatMap(([file, text]) => {
-    const room = file.split('/')[0] as string;
-    return importsOf(text).flatMap((imported) => {
-      if (!imported.startsWith('.')) return [];
-      const to = target(file, imported).split('/')[0] as string;
-      const allowed = to === room || (rooms[room]?.includes(to) ?? false);
-      return allowed ? [] : [`${file} imports ${imported}`];
-    });
-  });
-}
-
 const importsWithoutEnding = (tree: Tree): string[] =>
   Object.entries(tree).flatMap(([file, text]) =>
     importsOf(text)
@@ -71,7 +44,7 @@ const importsWithoutEnding = (tree: Tree): string[] =>
 
 const hiddenTimeAndChance = (tree: Tree): string[] =>
   Object.entries(tree).flatMap(([file, text]) => {
-    if (!/^(?:crypto|protocol)\//.test(file)) return [];
+    if (!/^(?:crypto|keys|protocol)\//.test(file)) return [];
     const found = impure.exec(withoutParameters(code(text))) ?? impureImport.exec(code(text));
     return found === null ? [] : [`${file} uses ${found[0]}`];
   });
@@ -92,19 +65,18 @@ const filesBelow = (folder: string): string[] =>
     const path = join(folder, name);
     return statSync(path).isDirectory() ? filesBelow(path) : [path];
   });
-const house: Tree = Object.fromEntries(
-  filesBelow(src)
-    .filter((path) => path.endsWith('.ts'))
-    .map((path) => [relative(src, path), readFileSync(path, 'utf8')]),
-);
+const house = readTree(src);
 
 describe('the house', () => {
   test('has the rooms of the table and no other', () => {
-    const found = new Set(Object.keys(house).map((file) => file.split('/')[0] as string));
-    expect([...found].filter((room) => rooms[room] === undefined)).toEqual([]);
-    expect(found.has('crypto') && found.has('protocol') && found.has('cli')).toBe(true);
+    expect(Object.keys(house).filter((file) => floorOf(file) === null)).toEqual([]);
+    const found = new Set(Object.keys(house).map((file) => file.split('/')[0]));
+    expect(rooms.filter(({ name }) => !found.has(name))).toEqual([]);
   });
   test('imports only from the ground up', () => expect(wrongArrows(house)).toEqual([]));
+  test('has no circle of files', () => expect(circles(house)).toEqual([]));
+  test('is drawn in its README as it is', () =>
+    expect(readFileSync(join(src, 'README.md'), 'utf8')).toContain(picture(house)));
   test('names every imported file with its ending', () => expect(importsWithoutEnding(house)).toEqual([]));
   test('keeps time and chance out of mathematics and core', () =>
     expect(hiddenTimeAndChance(house)).toEqual([]));
@@ -138,12 +110,17 @@ describe('each check can fail', () => {
     ['crypto/a.ts', "import { b } from '../protocol/b.ts';"],
     ['cipher/a.ts', "import type { B } from '../protocol/b.ts';"],
     ['protocol/a.ts', "export { b } from '../cipher/b.ts';"],
-    ['protocol/deep/a.ts', "import {\n  b,\n  c,\n} from '../../node/b.ts';"],
+    ['protocol/change/a.ts', "import {\n  b,\n  c,\n} from '../../node/b.ts';"],
     ['node/a.ts', "const b = await import('../api/b.ts');"],
     ['node/a.ts', "const worker = new URL('../lab/worker.ts', import.meta.url);"],
     ['api/a.ts', "import '../cli/b.ts';"],
     ['lab/a.ts', "import { b } from '../cipher/b.ts';"],
     ['protocol/a.ts', "import { helper } from '../../test/support/helper.ts';"],
+    ['protocol/records/a.ts', "import { b } from '../machine/b.ts';"],
+    ['protocol/change/a.ts', "import { step } from '../step.ts';"],
+    ['node/driver/a.ts', "import { b } from '../use/b.ts';"],
+    ['node/a.ts', "import { b } from './store/b.ts';"],
+    ['cli/commands/a.ts', "import { main } from '../main.ts';"],
   ])('%s with %j', (file, text) => {
     expect(wrongArrows(tree(file, text))).toHaveLength(1);
   });
@@ -154,6 +131,24 @@ describe('each check can fail', () => {
       wrongArrows(tree('cli/a.ts', "import { b } from '../crypto/b.ts';\nimport z from 'zod';")),
     ).toEqual([]);
     expect(wrongArrows(tree('crypto/a.ts', "// import { b } from '../node/b.ts';\n"))).toEqual([]);
+    expect(wrongArrows(tree('protocol/change/a.ts', "import { b } from '../records/b.ts';"))).toEqual([]);
+    expect(wrongArrows(tree('node/driver/a.ts', "import { b } from '../store/b.ts';"))).toEqual([]);
+  });
+
+  test('a file that has no floor is found', () => {
+    expect(floorOf('attic/a.ts')).toBeNull();
+    expect(floorOf('node/attic/a.ts')).toBeNull();
+  });
+
+  test('a circle is found, also a long one, and one of types only', () => {
+    const circle = {
+      'api/a.ts': "import type { B } from './b.ts';",
+      'api/b.ts': "export { c } from './c.ts';",
+      'api/c.ts': "const a = await import('./a.ts');",
+      'api/d.ts': "import { a } from './a.ts';",
+    };
+    expect(circles(circle)).toEqual([['api/a.ts', 'api/b.ts', 'api/c.ts']]);
+    expect(circles({ ...circle, 'api/c.ts': '' })).toEqual([]);
   });
 
   test('a README that names a file of yesterday is found', () => {

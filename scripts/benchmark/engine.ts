@@ -1,7 +1,7 @@
 /** One exponentiation: the engine beside the OpenSSL call that it wraps. */
 import { constants, createDiffieHellman, privateEncrypt } from 'node:crypto';
-import { modPow, windowPow } from '../../src/crypto/engine.ts';
 import { bytesToInteger, integerToBytes } from '../../src/crypto/integers.ts';
+import { modPow, windowPow } from '../../src/keys/rsa/engine.ts';
 import { ms, race, table, times } from './measure.ts';
 import { type Bits, primesOf, random, wholeKey } from './sample.ts';
 

@@ -1,15 +1,15 @@
 /** One refresh: what a peer's workers compute, envelopes included, beside the exponentiations that it consists of. */
 
-import { combineCommitments } from '../../src/crypto/dealing.ts';
-import { modPow } from '../../src/crypto/engine.ts';
 import { bitLength, encodeSigned } from '../../src/crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
-import { creationShare } from '../../src/crypto/key-creation.ts';
-import { coefficientBound, delta, subShareBound } from '../../src/crypto/rsa-sharing.ts';
-import { nonceBytes } from '../../src/crypto/signing.ts';
-import { runJob } from '../../src/node/driver/jobs.ts';
-import { numberBytes, numberOf } from '../../src/protocol/codec.ts';
-import type { CheckItem, Job, JobResult, KeySetting } from '../../src/protocol/io.ts';
+import { creationShare } from '../../src/keys/rsa/creation.ts';
+import { combineCommitments } from '../../src/keys/rsa/dealing.ts';
+import { modPow } from '../../src/keys/rsa/engine.ts';
+import { coefficientBound, delta, subShareBound } from '../../src/keys/rsa/sharing.ts';
+import { nonceBytes } from '../../src/keys/rsa/signing.ts';
+import { runJob } from '../../src/node/jobs/change-jobs.ts';
+import type { CheckItem, Job, JobResult, KeySetting } from '../../src/protocol/machine/io.ts';
+import { numberBytes, numberOf } from '../../src/protocol/records/codec.ts';
 import { ms, race, table } from './measure.ts';
 import { type Bits, parametersOf, random, sharedKey } from './sample.ts';
 

@@ -1,11 +1,11 @@
 /** Keys to measure with, of ready-made safe primes: no measurement depends on which key it is. */
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import { modInverse } from '../../src/crypto/integers.ts';
-import { createKeyFromPrimes, type KeyCreation } from '../../src/crypto/key-creation.ts';
-import type { SharingParameters } from '../../src/crypto/rsa-sharing.ts';
-import { numberBytes } from '../../src/protocol/codec.ts';
-import { limits } from '../../src/protocol/limits.ts';
-import primes from '../../test/fixtures/safe-primes.json' with { type: 'json' };
+import { createKeyFromPrimes, type KeyCreation } from '../../src/keys/rsa/creation.ts';
+import type { SharingParameters } from '../../src/keys/rsa/sharing.ts';
+import { numberBytes } from '../../src/protocol/records/codec.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
+import primes from '../../src/simulation/world/safe-primes.json' with { type: 'json' };
 
 export type Bits = 2048 | 3072;
 const e = 65537n;

@@ -1,12 +1,12 @@
 /** One signature: each step beside the exponentiations that it consists of, and beside the whole key on one machine. */
 import { constants, createHash, privateEncrypt } from 'node:crypto';
-import { encodePkcs1 } from '../../src/crypto/encoding.ts';
-import { modPow } from '../../src/crypto/engine.ts';
 import { bitLength, integerToBytes, modInverse } from '../../src/crypto/integers.ts';
-import { creationShare } from '../../src/crypto/key-creation.ts';
-import { verifySignature } from '../../src/crypto/public-key-formats.ts';
-import { delta, lagrangeAt } from '../../src/crypto/rsa-sharing.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
+import { creationShare } from '../../src/keys/rsa/creation.ts';
+import { encodePkcs1 } from '../../src/keys/rsa/encoding.ts';
+import { modPow } from '../../src/keys/rsa/engine.ts';
+import { verifySignature } from '../../src/keys/rsa/public-forms.ts';
+import { delta, lagrangeAt } from '../../src/keys/rsa/sharing.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { ms, race, table, times } from './measure.ts';
 import { type Bits, parametersOf, sharedKey, wholeKey } from './sample.ts';
 

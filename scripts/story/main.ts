@@ -5,7 +5,7 @@ import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { check, untilConnected, untilShare } from '../../src/lab/scenario.ts';
 import { falsifyShares } from '../../src/lab/tampering.ts';
-import type { KeyRecord } from '../../src/protocol/value.ts';
+import type { KeyRecord } from '../../src/protocol/records/value.ts';
 import { sharesSign, stolenShares } from '../../test/support/stolen-shares.ts';
 
 const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });

@@ -3,7 +3,7 @@
  * with time alone (a doubt, a cut-off, a visitor of the lobby, what is no problem before it lasts), the answers are
  * derived again and compared with the ones before. Nothing is derived while nobody listens.
  */
-import { type Clock, systemClock } from '../node/driver/clock.ts';
+import { type Clock, systemClock } from '../node/clock.ts';
 import type { DaemonApi } from '../node/views/view.ts';
 
 /** Between two looks on the daemon's word: a change of epochs takes hundreds of steps. */

@@ -1,8 +1,9 @@
 /** What the daemon does for each route. Requests are checked before, answers after; errors go up as they are thrown. */
-import { publicKeyJwk, publicKeyPem, publicKeySsh, verifySignature } from '../crypto/public-key-formats.ts';
-import { type DaemonApi, DaemonError, type KeyView, publicKeyOf } from '../node/views/view.ts';
-import { fromHex } from '../protocol/codec.ts';
-import { orderId } from '../protocol/order.ts';
+import { publicKeyJwk, publicKeyPem, publicKeySsh, verifySignature } from '../keys/rsa/public-forms.ts';
+import { DaemonError } from '../node/errors.ts';
+import { type DaemonApi, type KeyView, publicKeyOf } from '../node/views/view.ts';
+import { fromHex } from '../protocol/records/codec.ts';
+import { orderId } from '../protocol/records/order.ts';
 import { openApiDocument } from './openapi.ts';
 import { ApiProblem } from './problem.ts';
 import { unreadiness } from './readiness.ts';

@@ -1,6 +1,6 @@
 /** Every bound on what a program can make the API hold or do, for each of its two doors. */
 import { strict as assert } from 'node:assert';
-import { limits } from '../protocol/limits.ts';
+import { limits } from '../protocol/records/limits.ts';
 
 /** `socket`: the file in the home, open to its owner. `tcp`: whoever reaches the address. */
 export type Door = 'socket' | 'tcp';

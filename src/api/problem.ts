@@ -1,9 +1,11 @@
 /** Errors of the API as problem documents (RFC 9457), with codes from one closed table that programs can rely on. */
+
 import { z } from 'zod';
+import { CodedError } from '../crypto/errors.ts';
+import { DaemonError } from '../node/errors.ts';
 import { useRefusalCodes } from '../node/use/messages.ts';
-import { DaemonError } from '../node/views/view.ts';
-import { ProtocolError } from '../protocol/errors.ts';
-import { UseRefusal } from '../protocol/use-request.ts';
+import { ProtocolError } from '../protocol/records/errors.ts';
+import { UseRefusal } from '../protocol/records/use-request.ts';
 
 interface Kind {
   status: number;
@@ -59,13 +61,8 @@ export const retryAfterS = (code: ProblemCode): number | null =>
   (problemKinds[code] as Kind).retryAfterS ?? null;
 
 /** What the API itself finds wrong with a request. */
-export class ApiProblem extends Error {
-  readonly code: ProblemCode;
-  constructor(code: ProblemCode, message: string) {
-    super(message);
-    this.name = 'ApiProblem';
-    this.code = code;
-  }
+export class ApiProblem extends CodedError<ProblemCode> {
+  override readonly name = 'ApiProblem';
 }
 
 /** Answers repeat nothing at length that a request said. */

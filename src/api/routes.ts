@@ -4,14 +4,14 @@
  */
 
 import { z } from 'zod';
-import { digestBytes } from '../crypto/encoding.ts';
+import { digestBytes } from '../keys/rsa/encoding.ts';
 import { auditExtentSchema } from '../node/audit/entry.ts';
 import { epochViewSchema, keyViewSchema, peerViewSchema, statusViewSchema } from '../node/views/view.ts';
-import { limits } from '../protocol/limits.ts';
-import { linkSchema } from '../protocol/link.ts';
-import { packetUpTo, shortPacketSchema } from '../protocol/packet.ts';
-import { hashNameSchema } from '../protocol/use-request.ts';
-import { keyRecordSchema, schemeSchema } from '../protocol/value.ts';
+import { limits } from '../protocol/records/limits.ts';
+import { linkSchema } from '../protocol/records/link.ts';
+import { packetUpTo, shortPacketSchema } from '../protocol/records/packet.ts';
+import { hashNameSchema } from '../protocol/records/use-request.ts';
+import { keyRecordSchema, schemeSchema } from '../protocol/records/value.ts';
 import { apiLimits, doorLimits } from './limits.ts';
 import type { ProblemCode } from './problem.ts';
 import { type Route, route } from './route.ts';

@@ -1,17 +1,14 @@
 /** The Unix socket in a peer's home: whether a daemon answers there, and clearing away what a killed one left. */
+
 import { lstatSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { CodedError } from '../crypto/errors.ts';
 
 /** The kernel's bound for a socket's path (`sun_path`), with the smallest of the supported systems. */
 const pathBytesMax = 103;
 
-export class SocketError extends Error {
-  readonly code: 'in-use' | 'path-too-long' | 'not-a-socket' | 'no-tcp';
-  constructor(code: SocketError['code'], message: string) {
-    super(message);
-    this.name = 'SocketError';
-    this.code = code;
-  }
+export class SocketError extends CodedError<'in-use' | 'path-too-long' | 'not-a-socket' | 'no-tcp'> {
+  override readonly name = 'SocketError';
 }
 
 /** Whether something listens on the socket. */

@@ -4,11 +4,16 @@
  * §4, padded), and an object that peers sign is base64 of its canonical CBOR, decoded strictly on both sides.
  */
 import { z } from 'zod';
-import { decode, encode, fromHex, hex } from '../protocol/codec.ts';
-import { limits } from '../protocol/limits.ts';
-import { type Order, orderSchema } from '../protocol/order.ts';
-import { type DecryptBody, hashNameSchema, type SignBody, type UseRequest } from '../protocol/use-request.ts';
-import { schemeSchema } from '../protocol/value.ts';
+import { decode, encode, fromHex, hex } from '../protocol/records/codec.ts';
+import { limits } from '../protocol/records/limits.ts';
+import { type Order, orderSchema } from '../protocol/records/order.ts';
+import {
+  type DecryptBody,
+  hashNameSchema,
+  type SignBody,
+  type UseRequest,
+} from '../protocol/records/use-request.ts';
+import { schemeSchema } from '../protocol/records/value.ts';
 
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const base64Length = (length: number): number => Math.ceil(length / 3) * 4;

@@ -1,3 +1,5 @@
+import { CodedError } from '../crypto/errors.ts';
+
 export type SealErrorCode =
   /** Not one of our sealed formats, or cut short. */
   | 'malformed'
@@ -13,12 +15,6 @@ export type SealErrorCode =
   | 'not-authentic';
 
 /** Something sealed cannot be opened, or not be sealed for this receiver. The message never holds a secret. */
-export class SealError extends Error {
-  readonly code: SealErrorCode;
-
-  constructor(code: SealErrorCode, message: string) {
-    super(message);
-    this.name = 'SealError';
-    this.code = code;
-  }
+export class SealError extends CodedError<SealErrorCode> {
+  override readonly name = 'SealError';
 }

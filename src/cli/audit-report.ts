@@ -1,6 +1,6 @@
 /** The check of a peer's audit log, against where its daemon says that it begins and ends, if one runs. */
 import { type AuditReport, checkAudit } from '../node/audit/check.ts';
-import type { Home } from '../node/home.ts';
+import type { Home } from '../node/home/home.ts';
 import { ifRunning } from './context.ts';
 
 /** `endKnown`: whether lines missing at the end, or pruned by another than the daemon, would have been found. */

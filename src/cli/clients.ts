@@ -5,11 +5,11 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ApiClient } from '../api/client.ts';
-import { type ClientFile, readClientFile, type SigningKey } from '../api/client-file.ts';
-import { type Home, HomeError, openHome, writePrivateFile } from '../node/home.ts';
-import { encode, sameBytes } from '../protocol/codec.ts';
-import type { Client, KeyUse, Value } from '../protocol/value.ts';
+import type { ApiClient } from '../client/api-client.ts';
+import { type ClientFile, readClientFile, type SigningKey } from '../client/client-file.ts';
+import { type Home, HomeError, openHome, writePrivateFile } from '../node/home/home.ts';
+import { encode, sameBytes } from '../protocol/records/codec.ts';
+import type { Client, KeyUse, Value } from '../protocol/records/value.ts';
 import { checkName, optionsOf, wholeNumber } from './context.ts';
 import { newClientKey, openClientKey } from './key-files.ts';
 import { rateInWords } from './order-words.ts';

@@ -2,10 +2,10 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ApiClient, ApiError, connectApi } from '../api/client.ts';
-import { checkSocketPath, type Home, openHome } from '../node/home.ts';
+import { type ApiClient, ApiError, connectApi } from '../client/api-client.ts';
+import { checkSocketPath, type Home, openHome } from '../node/home/home.ts';
 import { nameRule } from '../node/settings.ts';
-import { shape } from '../protocol/codec.ts';
+import { shape } from '../protocol/records/codec.ts';
 import { CommandError, progress, Stopped, warn } from './terminal.ts';
 
 export interface GlobalOptions {

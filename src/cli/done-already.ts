@@ -2,15 +2,15 @@
  * Orders that the group has carried out before: by an earlier try of the same command, say, which ended without an answer.
  * Each is recognised by all that it names, so that nothing else of the same name is taken for it.
  */
-import type { ApiClient } from '../api/client.ts';
-import type { Home } from '../node/home.ts';
-import { fingerprintOf } from '../protocol/admission.ts';
-import { sameBytes } from '../protocol/codec.ts';
-import type { Order } from '../protocol/order.ts';
-import { explainChoice } from '../protocol/roster.ts';
-import type { Value } from '../protocol/value.ts';
+import type { ApiClient } from '../client/api-client.ts';
+import { History } from '../client/history.ts';
+import type { Home } from '../node/home/home.ts';
+import { fingerprintOf } from '../protocol/records/admission.ts';
+import { sameBytes } from '../protocol/records/codec.ts';
+import type { Order } from '../protocol/records/order.ts';
+import { explainChoice } from '../protocol/records/roster.ts';
+import type { Value } from '../protocol/records/value.ts';
 import { tookEffect } from './handing-in.ts';
-import { History } from './history.ts';
 import type { Newcomer } from './newcomers.ts';
 
 /** Nothing is to be handed in: `value` is the first one that was already as the order would make it. */

@@ -1,5 +1,5 @@
 /** The fault model is chosen once, at `cluster init`; whoever makes a peer of such a group is told what it means. */
-import type { Genesis } from '../protocol/genesis.ts';
+import type { Genesis } from '../protocol/records/genesis.ts';
 import { warn } from './terminal.ts';
 
 export function warnOfFaultModel({ faultModel }: Genesis): void {

@@ -3,14 +3,14 @@
  * in to it again; every ending short of an answer says that the order may still take effect, and what shows it.
  */
 import type { Command } from 'commander';
-import { type ApiClient, ApiError } from '../api/client.ts';
-import { sameBytes } from '../protocol/codec.ts';
-import type { Action, Order } from '../protocol/order.ts';
-import type { Value } from '../protocol/value.ts';
+import { type ApiClient, ApiError } from '../client/api-client.ts';
+import { History } from '../client/history.ts';
+import type { VerifiedChain } from '../client/verified-chain.ts';
+import { sameBytes } from '../protocol/records/codec.ts';
+import type { Action, Order } from '../protocol/records/order.ts';
+import type { Value } from '../protocol/records/value.ts';
 import { howToStart } from './context.ts';
-import { History } from './history.ts';
 import { CommandError, explain, warn } from './terminal.ts';
-import type { VerifiedChain } from './verified-chain.ts';
 import { untilDone, type Wait } from './waiting.ts';
 
 /** Whether `value`, in which its order was carried out, shows the action. */

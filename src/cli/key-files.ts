@@ -1,18 +1,18 @@
-/** Key files that a passphrase seals: an operator's, and a client's (`api/client-file.ts`) unless it was made open. */
+/** Key files that a passphrase seals: an operator's, and a client's (`client/client-file.ts`) unless it was made open. */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import { openWithPassphrase, sealWithPassphrase } from '../cipher/passphrase.ts';
+import { SealError } from '../cipher/seal-error.ts';
 import {
   type ClientFile,
   clientFileText,
   newSigningKey,
   readClientFile,
   type SigningKey,
-} from '../api/client-file.ts';
-import { openWithPassphrase, sealWithPassphrase } from '../cipher/passphrase.ts';
-import { SealError } from '../cipher/seal-error.ts';
+} from '../client/client-file.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
-import { readPrivateFile } from '../node/home.ts';
-import { fromHex, hex, sameBytes } from '../protocol/codec.ts';
+import { readPrivateFile } from '../node/home/home.ts';
+import { fromHex, hex, sameBytes } from '../protocol/records/codec.ts';
 import { CommandError } from './terminal.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);

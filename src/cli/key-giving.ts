@@ -3,26 +3,26 @@
  * order to the decision, and forgets it then (protocol §4 "Creation").
  */
 import type { Command } from 'commander';
-import { type ApiClient, ApiError } from '../api/client.ts';
-import type { SigningKey } from '../api/client-file.ts';
+import { type ApiClient, ApiError } from '../client/api-client.ts';
+import type { SigningKey } from '../client/client-file.ts';
+import { KeyDealer } from '../client/key-dealer.ts';
+import { VerifiedChain } from '../client/verified-chain.ts';
 import { bitLength } from '../crypto/integers.ts';
-import type { Primes } from '../crypto/key-creation.ts';
-import type { Home } from '../node/home.ts';
-import { hex, numberOf } from '../protocol/codec.ts';
-import { keyIdOf } from '../protocol/draft.ts';
-import type { Action, Order } from '../protocol/order.ts';
-import type { Packet } from '../protocol/packet.ts';
-import type { KeyUse, Value } from '../protocol/value.ts';
+import type { Primes } from '../keys/rsa/creation.ts';
+import type { Home } from '../node/home/home.ts';
+import { hex, numberOf } from '../protocol/records/codec.ts';
+import { keyIdOf } from '../protocol/records/draft.ts';
+import type { Action, Order } from '../protocol/records/order.ts';
+import type { Packet } from '../protocol/records/packet.ts';
+import type { KeyUse, Value } from '../protocol/records/value.ts';
 import { type NewClientOptions, type PlannedClient, planClient, withNewClient } from './clients.ts';
 import { checkName, type GlobalOptions, withDaemon } from './context.ts';
 import { createdSince, type DoneAlready, listedSince } from './done-already.ts';
 import { HandingIn } from './handing-in.ts';
-import { KeyDealer } from './key-dealer.ts';
 import { type OperatorOptions, openOperators, wipe } from './operators.ts';
 import { checkEnoughOperators, makeOrder } from './orders.ts';
 import { warnOfWaiting } from './reach.ts';
 import { CommandError, progress, say, sayJson } from './terminal.ts';
-import { VerifiedChain } from './verified-chain.ts';
 
 export interface GiveOptions extends OperatorOptions, NewClientOptions {
   timeout?: number;

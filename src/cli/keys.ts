@@ -1,15 +1,15 @@
 /** What commands that use a key share: keys by name, how something is signed, and who is missing when nothing is. */
 import { type Command, Option } from 'commander';
-import type { ApiClient, ApiError } from '../api/client.ts';
-import type { HashName } from '../crypto/encoding.ts';
+import type { ApiClient, ApiError } from '../client/api-client.ts';
 import { EncodingError } from '../crypto/errors.ts';
-import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../crypto/public-key-formats.ts';
-import { openHome } from '../node/home.ts';
+import type { HashName } from '../keys/rsa/encoding.ts';
+import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../keys/rsa/public-forms.ts';
+import { openHome } from '../node/home/home.ts';
 import { type KeyView, publicKeyOf } from '../node/views/view.ts';
-import { fromHex, hex } from '../protocol/codec.ts';
-import { keyIdOf } from '../protocol/draft.ts';
-import { limits } from '../protocol/limits.ts';
-import type { KeyUse } from '../protocol/value.ts';
+import { fromHex, hex } from '../protocol/records/codec.ts';
+import { keyIdOf } from '../protocol/records/draft.ts';
+import { limits } from '../protocol/records/limits.ts';
+import type { KeyUse } from '../protocol/records/value.ts';
 import { durationText, durationWithin, optionsOf } from './context.ts';
 import { CommandError, readInput } from './terminal.ts';
 

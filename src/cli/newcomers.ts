@@ -1,10 +1,10 @@
 /** Peers that wait in the lobby, as the operator's commands take them up: each confirmed by its fingerprint. */
-import type { ApiClient } from '../api/client.ts';
-import type { Home } from '../node/home.ts';
+import type { ApiClient } from '../client/api-client.ts';
+import type { Home } from '../node/home/home.ts';
 import type { PeerView } from '../node/views/view.ts';
-import { fingerprintOf } from '../protocol/admission.ts';
-import { fromHex } from '../protocol/codec.ts';
-import type { Member } from '../protocol/roster.ts';
+import { fingerprintOf } from '../protocol/records/admission.ts';
+import { fromHex } from '../protocol/records/codec.ts';
+import type { Member } from '../protocol/records/roster.ts';
 import { CommandError, confirm, progress } from './terminal.ts';
 
 export type Newcomer = Omit<Member, 'index' | 'keyEpoch'>;

@@ -2,14 +2,14 @@
  * What one change can do of what a command names, found out before anything is signed: all of it, or the steps that can do
  * it, each an order of its own. And what the group is then, said before it is asked about.
  */
-import type { Home } from '../node/home.ts';
-import { attendanceOf, barredInWords } from '../protocol/attendance.ts';
-import { type Draft, draftOfActions, valueAtBest } from '../protocol/draft.ts';
-import { ProtocolError } from '../protocol/errors.ts';
-import { limits } from '../protocol/limits.ts';
-import type { Action } from '../protocol/order.ts';
-import { explainChoice, memberAt } from '../protocol/roster.ts';
-import type { Value } from '../protocol/value.ts';
+import type { Home } from '../node/home/home.ts';
+import { attendanceOf, barredInWords } from '../protocol/records/attendance.ts';
+import { type Draft, draftOfActions, valueAtBest } from '../protocol/records/draft.ts';
+import { ProtocolError } from '../protocol/records/errors.ts';
+import { limits } from '../protocol/records/limits.ts';
+import type { Action } from '../protocol/records/order.ts';
+import { explainChoice, memberAt } from '../protocol/records/roster.ts';
+import type { Value } from '../protocol/records/value.ts';
 import { CommandError, progress, warn } from './terminal.ts';
 
 type Cluster = Pick<Home, 'genesis' | 'cluster'>;

@@ -1,10 +1,10 @@
 /** The operators whose keys a command signs with. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { SigningKey } from '../api/client-file.ts';
-import type { Home } from '../node/home.ts';
-import { sameBytes } from '../protocol/codec.ts';
-import { type OperatorSignature, operatorSign } from '../protocol/order.ts';
+import type { SigningKey } from '../client/client-file.ts';
+import type { Home } from '../node/home/home.ts';
+import { sameBytes } from '../protocol/records/codec.ts';
+import { type OperatorSignature, operatorSign } from '../protocol/records/order.ts';
 import { collect } from './context.ts';
 import { openOperatorFile, operatorPublicKey } from './key-files.ts';
 import { passphraseSource } from './passphrases.ts';

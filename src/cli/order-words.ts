@@ -1,12 +1,12 @@
 /** Orders in words: what operators are shown before they sign, and told when it was done. */
 import { bitLength } from '../crypto/integers.ts';
 import { verify } from '../crypto/signature.ts';
-import type { Home } from '../node/home.ts';
-import { fingerprintOf } from '../protocol/admission.ts';
-import { hex, numberOf } from '../protocol/codec.ts';
-import { type Action, hashOfOrder, type Order } from '../protocol/order.ts';
-import { explainChoice, memberAt } from '../protocol/roster.ts';
-import type { Client, Value } from '../protocol/value.ts';
+import type { Home } from '../node/home/home.ts';
+import { fingerprintOf } from '../protocol/records/admission.ts';
+import { hex, numberOf } from '../protocol/records/codec.ts';
+import { type Action, hashOfOrder, type Order } from '../protocol/records/order.ts';
+import { explainChoice, memberAt } from '../protocol/records/roster.ts';
+import type { Client, Value } from '../protocol/records/value.ts';
 import { CommandError } from './terminal.ts';
 
 type Cluster = Pick<Home, 'genesis' | 'cluster'>;

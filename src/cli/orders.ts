@@ -1,13 +1,14 @@
 /** Signing orders as an operator, handing them in, and waiting until the group has carried them out. */
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { type ApiClient, ApiError } from '../api/client.ts';
-import type { SigningKey } from '../api/client-file.ts';
 import { orderText } from '../api/wire.ts';
-import { type Home, writePrivateFile } from '../node/home.ts';
-import { type Action, hashOfOrder, type Order } from '../protocol/order.ts';
-import type { Member } from '../protocol/roster.ts';
-import { hashOfValue, type Value } from '../protocol/value.ts';
+import { type ApiClient, ApiError } from '../client/api-client.ts';
+import type { SigningKey } from '../client/client-file.ts';
+import { VerifiedChain } from '../client/verified-chain.ts';
+import { type Home, writePrivateFile } from '../node/home/home.ts';
+import { type Action, hashOfOrder, type Order } from '../protocol/records/order.ts';
+import type { Member } from '../protocol/records/roster.ts';
+import { hashOfValue, type Value } from '../protocol/records/value.ts';
 import { duration, optionsOf, withDaemon } from './context.ts';
 import { DoneAlready } from './done-already.ts';
 import { HandingIn } from './handing-in.ts';
@@ -23,7 +24,6 @@ import {
 import { actionsInWords, factsOf, signaturesInWords } from './order-words.ts';
 import { pendingInWords, warnOfWaiting } from './reach.ts';
 import { CommandError, progress, readInput, say, sayJson } from './terminal.ts';
-import { VerifiedChain } from './verified-chain.ts';
 
 export interface WaitOptions {
   wait: boolean;

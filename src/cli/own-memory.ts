@@ -1,6 +1,6 @@
 /** A command's memory may hold a share, a whole key, an operator's seed or a plaintext: none of it goes to a disk by accident. */
 import { writeFileSync } from 'node:fs';
-import { swapProblems } from '../node/home-inspection.ts';
+import { swapProblems } from '../node/daemon/home-inspection.ts';
 import { warn } from './terminal.ts';
 
 /** For every command, before it reads anything: what it writes is its owner's only, and nobody gets at its memory. */

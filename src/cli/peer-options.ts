@@ -6,12 +6,12 @@ import { parse } from 'yaml';
 import { cipherNames } from '../cipher/local-cipher.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
 import { reachableAddresses } from '../node/addresses.ts';
-import { createHome, type Home } from '../node/home.ts';
+import { createHome, type Home } from '../node/home/home.ts';
+import { identityFromSeed, identityToBytes, peerIdOf } from '../node/home/identity.ts';
 import { HeldPorts } from '../node/network/held-ports.ts';
-import { identityFromSeed, identityToBytes, peerIdOf } from '../node/network/identity.ts';
 import { parseSettings, type Settings, SettingsError, settingsText } from '../node/settings.ts';
-import { fingerprintOf, type Invitation } from '../protocol/admission.ts';
-import { clusterIdOf } from '../protocol/genesis.ts';
+import { fingerprintOf, type Invitation } from '../protocol/records/admission.ts';
+import { clusterIdOf } from '../protocol/records/genesis.ts';
 import { collect } from './context.ts';
 import { CommandError } from './terminal.ts';
 

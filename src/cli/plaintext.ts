@@ -1,8 +1,8 @@
 /** The padding under which something was encrypted (RSAES-OAEP), and the plaintext that comes out of it. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { HashName } from '../crypto/encoding.ts';
-import { fromHex } from '../protocol/codec.ts';
-import { unpadded } from './decryption.ts';
+import { unpadded } from '../client/decryption.ts';
+import type { HashName } from '../keys/rsa/encoding.ts';
+import { fromHex } from '../protocol/records/codec.ts';
 import { CommandError, sayBytes, sayJson } from './terminal.ts';
 
 export interface PaddingOptions {

@@ -1,5 +1,5 @@
 /** Of what a new key is made: how large it is, or two safe primes that somebody brings. */
-import { checkSafePrimes, type Primes } from '../crypto/key-creation.ts';
+import { checkSafePrimes, type Primes } from '../keys/rsa/creation.ts';
 import { CommandError, readSecretInput } from './terminal.ts';
 
 export const keySizes = [2048, 3072, 4096];

@@ -1,7 +1,7 @@
 /** An existing RSA private key in a PEM file, PKCS#1 or PKCS#8, encrypted or not, as `key import` takes it. */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { bitLength, bytesToInteger } from '../crypto/integers.ts';
-import type { Primes } from '../crypto/key-creation.ts';
+import type { Primes } from '../keys/rsa/creation.ts';
 import { pemPassphrase } from './passphrases.ts';
 import { CommandError, othersMayRead, readInput, warn } from './terminal.ts';
 

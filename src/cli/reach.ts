@@ -1,14 +1,14 @@
 /** Whether the members that are up now can carry out an order, said before it is signed. */
-import type { ApiClient } from '../api/client.ts';
-import type { Home } from '../node/home.ts';
+import type { ApiClient } from '../client/api-client.ts';
+import type { Home } from '../node/home/home.ts';
 import { isOut, namesOf, waysToRefresh, whyNot } from '../node/views/advice.ts';
 import { type Need, outlookOf, type Scene } from '../node/views/possible-orders.ts';
 import { noticeAfterMs } from '../node/views/problems.ts';
 import type { Ability } from '../node/views/view.ts';
-import type { Genesis } from '../protocol/genesis.ts';
-import type { Action } from '../protocol/order.ts';
-import { holdersNeeded, type Member, quorumOf } from '../protocol/roster.ts';
-import type { Value } from '../protocol/value.ts';
+import type { Genesis } from '../protocol/records/genesis.ts';
+import type { Action } from '../protocol/records/order.ts';
+import { holdersNeeded, type Member, quorumOf } from '../protocol/records/roster.ts';
+import type { Value } from '../protocol/records/value.ts';
 import { CommandError, warn } from './terminal.ts';
 
 /**

@@ -1,13 +1,13 @@
 /** A change that takes the last member to spare, for signing or for the next change, is asked about before it is ordered. */
-import type { ApiClient } from '../api/client.ts';
-import type { Home } from '../node/home.ts';
+import type { ApiClient } from '../client/api-client.ts';
+import type { Home } from '../node/home/home.ts';
 import { abilitiesAtBest } from '../node/views/ability.ts';
 import { outlookOf, prospectsAfter, prospectsIn, type Scene } from '../node/views/possible-orders.ts';
 import { prospectsOf } from '../node/views/prospects.ts';
 import type { Ability, Prospects } from '../node/views/view.ts';
-import type { Genesis } from '../protocol/genesis.ts';
-import type { Action } from '../protocol/order.ts';
-import type { Value } from '../protocol/value.ts';
+import type { Genesis } from '../protocol/records/genesis.ts';
+import type { Action } from '../protocol/records/order.ts';
+import type { Value } from '../protocol/records/value.ts';
 import { CommandError, confirm, warn } from './terminal.ts';
 
 /** What there is to spare after a change, in one sentence for each thing that it leaves without; and whether it took it. */

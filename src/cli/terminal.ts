@@ -7,16 +7,17 @@ import { readFileSync, type Stats, statSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 import { CommanderError } from 'commander';
-import { ApiError } from '../api/client.ts';
 import { SocketError } from '../api/socket.ts';
 import { SealError } from '../cipher/seal-error.ts';
+import { ApiError } from '../client/api-client.ts';
+import { ClientError } from '../client/client-error.ts';
 import { KeyError } from '../crypto/errors.ts';
-import { HomeError } from '../node/home.ts';
+import { DaemonError } from '../node/errors.ts';
+import { HomeError } from '../node/home/home.ts';
 import { ListenError } from '../node/network/listen-error.ts';
 import { SettingsError } from '../node/settings.ts';
 import { StoreError } from '../node/store/store-error.ts';
-import { DaemonError } from '../node/views/view.ts';
-import { ProtocolError } from '../protocol/errors.ts';
+import { ProtocolError } from '../protocol/records/errors.ts';
 
 export const exitCodes = {
   done: 0,
@@ -230,6 +231,8 @@ export function explain(error: unknown): { line: string; outcome: Outcome } | nu
     const next = error.code === 'not-running' ? '; start it with: holdfast start' : named(error.details);
     return { line: error.message + next, outcome: apiOutcomes[error.code] ?? 'failed' };
   }
+  if (error instanceof ClientError)
+    return { line: error.message, outcome: error.code === 'not-founded' ? 'failed' : 'refused' };
   if (error instanceof ProtocolError || error instanceof SealError)
     return { line: error.message, outcome: 'refused' };
   if (error instanceof HomeError) {

@@ -1,6 +1,6 @@
 /** Waiting for what the group does: until it is done, the time is over, or the person has waited enough. */
 import { setTimeout as passed } from 'node:timers/promises';
-import { type ApiClient, ApiError } from '../api/client.ts';
+import { type ApiClient, ApiError } from '../client/api-client.ts';
 import { interruption } from './context.ts';
 import { CommandError, progress, Stopped } from './terminal.ts';
 

@@ -1,8 +1,8 @@
 /** The history that a peer shows, with every certificate in it checked. */
-import { openHome } from '../node/home.ts';
-import { hex } from '../protocol/codec.ts';
-import { checkFounding, checkLink, type Link } from '../protocol/link.ts';
-import { hashOfValue } from '../protocol/value.ts';
+import { openHome } from '../node/home/home.ts';
+import { hex } from '../protocol/records/codec.ts';
+import { checkFounding, checkLink, type Link } from '../protocol/records/link.ts';
+import { hashOfValue } from '../protocol/records/value.ts';
 import type { Lab } from './lab.ts';
 
 /** The hash of the value of every epoch from 0 on. Throws `ProtocolError` where a link is not certified. */

@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openClientFile, type SigningKey } from '../api/client-file.ts';
-import { newSignRequest, requestLifetimeMs } from '../api/sign-request.ts';
-import type { SignAnswer } from '../node/views/view.ts';
-import { fromHex } from '../protocol/codec.ts';
-import type { SignBody, UseRequest } from '../protocol/use-request.ts';
+import { openClientFile, type SigningKey } from '../client/client-file.ts';
+import { newSignRequest, requestLifetimeMs } from '../client/signed-request.ts';
+import type { SignAnswer } from '../node/use/answers.ts';
+import { fromHex } from '../protocol/records/codec.ts';
+import type { SignBody, UseRequest } from '../protocol/records/use-request.ts';
 import type { Lab } from './lab.ts';
 
 export class Client {

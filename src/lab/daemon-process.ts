@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type ApiClient, connectApi } from '../api/client.ts';
+import { type ApiClient, connectApi } from '../client/api-client.ts';
 import { spawnCommand } from './command.ts';
 import { daemonEnded, isStopped, runningDaemon } from './running-daemon.ts';
 

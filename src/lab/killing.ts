@@ -4,10 +4,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StatusView } from '../node/views/view.ts';
+import { Tally } from '../simulation/world/tally.ts';
 import type { Lab } from './lab.ts';
 import { Observer } from './observer.ts';
 import { Remains } from './remains.ts';
-import { Tally } from './tally.ts';
 
 /** A kill follows the one before within this time, and the dead one is started within the other. */
 const nextKillMsMax = 2_000;
@@ -88,7 +88,7 @@ export class Killing {
   /** Stops a peer's clock until `noticed` resolves and a random while longer. */
   async pauseOne(name: string, noticed: () => Promise<void>): Promise<void> {
     await pause(this.random() * nextKillMsMax);
-    this.phases.add(this.phaseOf(name));
+    this.phases.count(this.phaseOf(name));
     this.away.add(name);
     this.lab.pause(name);
     try {
@@ -128,7 +128,7 @@ export class Killing {
 
   private strike(name: string): void {
     this.kills += 1;
-    this.phases.add(this.phaseOf(name));
+    this.phases.count(this.phaseOf(name));
     this.away.add(name);
     this.deaths.set(name, (this.deaths.get(name) ?? 0) + 1);
     this.lab.peer(name).killNow();

@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ApiClient } from '../api/client.ts';
-import { makeFolder } from '../node/home.ts';
+import type { ApiClient } from '../client/api-client.ts';
+import { makeFolder } from '../node/home/home.ts';
 import type { Settings } from '../node/settings.ts';
 import { CommandFailure, type CommandResult, runCommand } from './command.ts';
 import { DaemonProcess } from './daemon-process.ts';
@@ -15,6 +15,7 @@ import { type LabState, readLabState, writeLabState } from './lab-state.ts';
 import { Lan } from './lan.ts';
 import { lookUntil } from './looks.ts';
 import { loopbackPlaces } from './loopback.ts';
+import type { Place } from './place.ts';
 
 export interface LabOptions {
   /** How many peers; they are called a, b, c, … */
@@ -34,14 +35,6 @@ export interface LabOptions {
   outlives?: boolean;
   /** Every peer on a machine of this network, in order; closed with the lab. */
   lan?: Lan;
-}
-
-export interface Place {
-  /** Multiaddrs with the ports that the peer and its lobby listen on. */
-  listen: string;
-  lobbyListen: string;
-  /** Command words that start a program there. */
-  launcher: readonly string[];
 }
 
 export interface SafePrimes {

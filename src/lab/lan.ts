@@ -6,7 +6,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import type { Place } from './lab.ts';
+import type { Place } from './place.ts';
 
 const run = promisify(execFile);
 

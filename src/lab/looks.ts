@@ -1,6 +1,6 @@
 /** When to look at a daemon again: after every change that it tells of, and a second after the last look. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ApiClient } from '../api/client.ts';
+import type { ApiClient } from '../client/api-client.ts';
 
 /** For what no event of a daemon announces, such as how many descriptors it has. */
 const lookAgainMs = 1_000;

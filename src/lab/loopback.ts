@@ -1,6 +1,6 @@
 /** Where the peers of a lab without a network of its own listen: each on a loopback address that only it has. */
 import { randomInt } from 'node:crypto';
-import type { Place } from './lab.ts';
+import type { Place } from './place.ts';
 
 /**
  * Places by a peer's number, from 0 to 253. A free port is looked for before a daemon listens on it: nobody else may

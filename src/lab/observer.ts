@@ -1,5 +1,5 @@
 /** Follows every daemon of a lab, newcomers too: its newest status, as it changes. */
-import { ApiError } from '../api/client.ts';
+import { ApiError } from '../client/api-client.ts';
 import type { StatusView } from '../node/views/view.ts';
 import type { DaemonProcess } from './daemon-process.ts';
 import type { Lab } from './lab.ts';

@@ -6,8 +6,8 @@
  * signature than the expected one, or no signature within `giveUpMs` is a failure, and ends all.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ApiError } from '../api/client.ts';
-import type { SignAnswer } from '../node/views/view.ts';
+import { ApiError } from '../client/api-client.ts';
+import type { SignAnswer } from '../node/use/answers.ts';
 import type { Client } from './client.ts';
 import type { Lab } from './lab.ts';
 

@@ -1,8 +1,8 @@
 /** What a story does to the store of a peer whose daemon is stopped. */
 import { randomBytes } from 'node:crypto';
 import { decode, encode } from 'cborg';
-import { openHome } from '../node/home.ts';
-import { addressesRecord } from '../node/membership.ts';
+import { addressesRecord } from '../node/daemon/membership.ts';
+import { openHome } from '../node/home/home.ts';
 import { FileStore } from '../node/store/file-store.ts';
 import type { StoreTransaction } from '../node/store/store.ts';
 

@@ -8,8 +8,8 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, stringify } from 'yaml';
 import { z } from 'zod';
 import { cipherNames } from '../cipher/local-cipher.ts';
-import { shape } from '../protocol/codec.ts';
-import { limits } from '../protocol/limits.ts';
+import { shape } from '../protocol/records/codec.ts';
+import { limits } from '../protocol/records/limits.ts';
 import { hostAndPort, isLoopback } from './addresses.ts';
 
 export class SettingsError extends Error {

@@ -3,21 +3,31 @@
  * the durable state is its first output, so that it is durable before anything else of the step leaves.
  */
 import { strict as assert } from 'node:assert';
-import { receiveAccusation } from './accusation.ts';
-import { nextRefreshAtMs, receiveLinks } from './adopt.ts';
-import { receiveVote } from './agree.ts';
-import { applied, combined, receiveReady, receiveRetireProof, tried } from './apply.ts';
-import { narrows, receiveAttend, takeOrder } from './attend.ts';
-import { receivePublics, receiveSummary, summaryOf } from './catch-up.ts';
-import { decode, encode, hex } from './codec.ts';
-import { receiveContradiction } from './contradiction.ts';
-import { dealt, sealed } from './deal.ts';
-import { durableDelta } from './durable-records.ts';
-import { ProtocolError } from './errors.ts';
-import { jobDone, jobFailed } from './failing-jobs.ts';
-import type { Input, JobResult, Output } from './io.ts';
-import { keepWithinBounds } from './kept.ts';
-import { limits } from './limits.ts';
+import { receiveAccusation } from './change/accusation.ts';
+import { nextRefreshAtMs, receiveLinks } from './change/adopt.ts';
+import { receiveVote } from './change/agree.ts';
+import { applied, combined, receiveReady, receiveRetireProof, tried } from './change/apply.ts';
+import { narrows, receiveAttend, takeOrder } from './change/attend.ts';
+import { receivePublics, receiveSummary, summaryOf } from './change/catch-up.ts';
+import { receiveContradiction } from './change/contradiction.ts';
+import { dealt, sealed } from './change/deal.ts';
+import { receiveProposal } from './change/proposal.ts';
+import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './change/recall.ts';
+import { keep } from './change/say.ts';
+import { checked, receiveDealing, takeCreationDealings } from './change/sub-shares.ts';
+import { durableDelta } from './machine/durable-records.ts';
+import { jobDone, jobFailed } from './machine/failing-jobs.ts';
+import type { Input, JobResult, Output } from './machine/io.ts';
+import { keepWithinBounds } from './machine/kept.ts';
+import { isTaken, type Path } from './machine/paths.ts';
+import { endPauses } from './machine/pauses.ts';
+import { draftOfPlan, headOf, isOfOtherInstance, type View } from './machine/queries.ts';
+import { refuse } from './machine/refuse.ts';
+import type { CoreState, Volatile } from './machine/state.ts';
+import { Work } from './machine/work.ts';
+import { decode, encode, hex } from './records/codec.ts';
+import { ProtocolError } from './records/errors.ts';
+import { limits } from './records/limits.ts';
 import {
   type Carried,
   carriesItsOwn,
@@ -25,13 +35,11 @@ import {
   type Have,
   type Message,
   messageSchema,
-} from './messages.ts';
-import { forcedEvictionIn } from './order.ts';
-import { type Packet, verifyPacket } from './packet.ts';
-import { isTaken, type Path } from './paths.ts';
-import { receiveProposal } from './proposal.ts';
-import { draftOfPlan, headOf, isOfOtherInstance, type View } from './queries.ts';
-import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './recall.ts';
+} from './records/messages.ts';
+import { forcedEvictionIn } from './records/order.ts';
+import { type Packet, verifyPacket } from './records/packet.ts';
+import { recoveryMessageSchema } from './records/recovery-messages.ts';
+import { memberAt } from './records/roster.ts';
 import {
   isProbe,
   receiveAccept,
@@ -45,16 +53,8 @@ import {
 } from './recovery/asking.ts';
 import { receiveAsk } from './recovery/granting.ts';
 import { masked, maskSealed, masksChecked, receiveMask, receiveRun } from './recovery/helping.ts';
-import { recoveryMessageSchema } from './recovery/messages.ts';
-import { endPauses } from './recovery/pauses.ts';
 import { receiveChoice, summed } from './recovery/summing.ts';
-import { refuse } from './refuse.ts';
-import { memberAt } from './roster.ts';
 import { rules } from './rules.ts';
-import { keep } from './say.ts';
-import type { CoreState, Volatile } from './state.ts';
-import { checked, receiveDealing, takeCreationDealings } from './sub-shares.ts';
-import { Work } from './work.ts';
 
 /** A fixpoint is reached in a few passes; more means that two rules undo each other, which is a bug. */
 const passesMax = 10_000;

@@ -11,9 +11,9 @@ import { problemSchema } from '../../src/api/problem.ts';
 import type { Route } from '../../src/api/route.ts';
 import { problemsOf, routeIds, routes } from '../../src/api/routes.ts';
 import { emptyExtent } from '../../src/node/audit/entry.ts';
+import { DaemonError } from '../../src/node/errors.ts';
 import type { Log } from '../../src/node/log.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { DaemonError } from '../../src/node/views/view.ts';
 import { asDaemon, fakeDaemon } from './fake-daemon.ts';
 
 const runs = 1000;

@@ -5,20 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ApiClient, connectApi } from '../../src/api/client.ts';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { claimSocket } from '../../src/api/socket.ts';
+import { type ApiClient, connectApi } from '../../src/client/api-client.ts';
+import { DaemonError, type DaemonErrorCode } from '../../src/node/errors.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { DaemonError, type DaemonErrorCode, type DecryptAnswer } from '../../src/node/views/view.ts';
-import { ProtocolError } from '../../src/protocol/errors.ts';
-import type { Order } from '../../src/protocol/order.ts';
-import type { Packet } from '../../src/protocol/packet.ts';
+import type { DecryptAnswer } from '../../src/node/use/answers.ts';
+import { ProtocolError } from '../../src/protocol/records/errors.ts';
+import type { Order } from '../../src/protocol/records/order.ts';
+import type { Packet } from '../../src/protocol/records/packet.ts';
 import {
   type DecryptBody,
   type SignBody,
   UseRefusal,
   type UseRequest,
-} from '../../src/protocol/use-request.ts';
+} from '../../src/protocol/records/use-request.ts';
 import { asDaemon, type FakeDaemon, fakeDaemon } from './fake-daemon.ts';
 
 const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);

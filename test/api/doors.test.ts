@@ -7,8 +7,9 @@ import { problemKinds } from '../../src/api/problem.ts';
 import type { Route } from '../../src/api/route.ts';
 import { routes } from '../../src/api/routes.ts';
 import { loopbackNames } from '../../src/api/tcp-door.ts';
+import { DaemonError } from '../../src/node/errors.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { DaemonError, type KeyView } from '../../src/node/views/view.ts';
+import type { KeyView } from '../../src/node/views/view.ts';
 import { asDaemon, type FakeDaemon, fakeDaemon, noEvents, prospectsWith } from './fake-daemon.ts';
 
 /** What is open to whoever reaches the TCP address, and what is the home's owner's only: decided route by route. */

@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import { Agent, request } from 'undici';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { resources } from '../../src/api/changes.ts';
-import { connectApi } from '../../src/api/client.ts';
 import { handlersOf } from '../../src/api/handlers.ts';
 import { buildDoor } from '../../src/api/http-server.ts';
 import { apiLimits, doorLimits } from '../../src/api/limits.ts';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { tcpDoorOf } from '../../src/api/tcp-door.ts';
+import { connectApi } from '../../src/client/api-client.ts';
+import { DaemonError } from '../../src/node/errors.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { parseSettings, type Settings } from '../../src/node/settings.ts';
-import { DaemonError } from '../../src/node/views/view.ts';
 import { asDaemon, type FakeDaemon, fakeDaemon, noEvents } from './fake-daemon.ts';
 
 let dir: string;

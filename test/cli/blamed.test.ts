@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BlameView, blameViews } from '../../src/node/views/blame-views.ts';
 import { problemsOf } from '../../src/node/views/problems.ts';
-import type { Packet } from '../../src/protocol/packet.ts';
-import type { Blame, CoreState } from '../../src/protocol/state.ts';
+import type { Blame, CoreState } from '../../src/protocol/machine/state.ts';
+import type { Packet } from '../../src/protocol/records/packet.ts';
 import { fivePeers, forge, messageIn } from '../scenarios/support.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';

@@ -3,12 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openClientKey } from '../../src/cli/key-files.ts';
-import { hex } from '../../src/protocol/codec.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench, passphrase } from './holdfast.ts';
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
 ) as { 1024: string[] };
 
 describe('clients', () => {

@@ -14,8 +14,13 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createHome, type Home } from '../../src/node/home.ts';
-import { foreignFiles, inspectHome, inspectMachine, wideFiles } from '../../src/node/home-inspection.ts';
+import {
+  foreignFiles,
+  inspectHome,
+  inspectMachine,
+  wideFiles,
+} from '../../src/node/daemon/home-inspection.ts';
+import { createHome, type Home } from '../../src/node/home/home.ts';
 import { settingsText } from '../../src/node/settings.ts';
 
 /** A folder that the daemon removes after it was listed, just before it is read. */

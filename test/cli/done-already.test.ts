@@ -1,12 +1,12 @@
 /** A command that is given again after an ending without an answer: what the group has done is not called a failure. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { DaemonError } from '../../src/node/views/view.ts';
+import { DaemonError } from '../../src/node/errors.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
 ) as { 1024: string[] };
 
 describe('an order that was carried out already', () => {

@@ -1,47 +1,50 @@
 /** A group in memory behind `DaemonApi`: certifies, deals and signs for real, but decides at once. */
 import { randomBytes } from 'node:crypto';
 import { open } from '../../src/cipher/envelope.ts';
-import { encodePkcs1, encodePss } from '../../src/crypto/encoding.ts';
 import { bitLength, bytesToInteger, integerToBytes } from '../../src/crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
-import { checkCreationShare } from '../../src/crypto/key-creation.ts';
-import type { SharingParameters } from '../../src/crypto/rsa-sharing.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
+import { checkCreationShare } from '../../src/keys/rsa/creation.ts';
+import { encodePkcs1, encodePss } from '../../src/keys/rsa/encoding.ts';
+import type { SharingParameters } from '../../src/keys/rsa/sharing.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { type AuditExtent, emptyExtent } from '../../src/node/audit/entry.ts';
-import { envelopeContext, unpackNumber } from '../../src/node/driver/sealing.ts';
-import type { Home } from '../../src/node/home.ts';
-import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/network/identity.ts';
-import { sealPartial } from '../../src/node/use/sealing.ts';
+import { DaemonError } from '../../src/node/errors.ts';
+import type { Home } from '../../src/node/home/home.ts';
+import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/home/identity.ts';
+import type { DecryptAnswer, SignAnswer } from '../../src/node/use/answers.ts';
 import { abilitiesAtBest } from '../../src/node/views/ability.ts';
 import { prospectsOf } from '../../src/node/views/prospects.ts';
-import {
-  type CreationView,
-  type DaemonApi,
-  DaemonError,
-  type DecryptAnswer,
-  type EpochView,
-  type KeyView,
-  type PeerView,
-  type PlanView,
-  type SignAnswer,
-  type StatusView,
+import type {
+  CreationView,
+  DaemonApi,
+  EpochView,
+  KeyView,
+  PeerView,
+  PlanView,
+  StatusView,
 } from '../../src/node/views/view.ts';
-import { fingerprintOf } from '../../src/protocol/admission.ts';
-import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/codec.ts';
-import { draftOf, planOf } from '../../src/protocol/draft.ts';
-import { checkFounding, type Link, precommitBody } from '../../src/protocol/link.ts';
-import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/protocol/messages.ts';
-import { hashOfOrder, type Order } from '../../src/protocol/order.ts';
-import { type Packet, signPacket, verifyPacket } from '../../src/protocol/packet.ts';
-import { explainChoice, faultsOf, type Member, memberAt, quorumOf } from '../../src/protocol/roster.ts';
+import { fingerprintOf } from '../../src/protocol/records/admission.ts';
+import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/records/codec.ts';
+import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
+import { checkFounding, type Link, precommitBody } from '../../src/protocol/records/link.ts';
+import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/protocol/records/messages.ts';
+import { hashOfOrder, type Order } from '../../src/protocol/records/order.ts';
+import { type Packet, signPacket, verifyPacket } from '../../src/protocol/records/packet.ts';
+import {
+  explainChoice,
+  faultsOf,
+  type Member,
+  memberAt,
+  quorumOf,
+} from '../../src/protocol/records/roster.ts';
 import {
   checkUse,
   type DecryptBody,
   type SignBody,
   type UseRequest,
   type UseRequestBody,
-} from '../../src/protocol/use-request.ts';
+} from '../../src/protocol/records/use-request.ts';
 import {
   ancestorsAfter,
   digestOfCommitments,
@@ -49,7 +52,9 @@ import {
   type KeyCommitments,
   publicOf,
   type Value,
-} from '../../src/protocol/value.ts';
+} from '../../src/protocol/records/value.ts';
+import { envelopeContext, unpackNumber } from '../../src/sealing/numbers.ts';
+import { sealPartial } from '../../src/sealing/partials.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { type CommandOptions, type CommandResult, compileCache, runCommand } from '../../src/lab/command.ts';
-import { openHome } from '../../src/node/home.ts';
+import { openHome } from '../../src/node/home/home.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { FakeGroup } from './fake-group.ts';
 

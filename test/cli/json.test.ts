@@ -7,7 +7,7 @@ import type { FakeGroup } from './fake-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
 ) as { 1024: string[] };
 
 describe('with --json', () => {

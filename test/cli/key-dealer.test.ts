@@ -1,14 +1,14 @@
 /** The dealer of a new key trusts no member: what one attends with is checked, and stops no dealing to the others. */
 import { expect, test } from 'vitest';
-import { KeyDealer } from '../../src/cli/key-dealer.ts';
+import { KeyDealer } from '../../src/client/key-dealer.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
-import { decode, encode, hex } from '../../src/protocol/codec.ts';
-import { draftOf, planOf } from '../../src/protocol/draft.ts';
-import { dealingSchema } from '../../src/protocol/messages.ts';
-import { signPacket, verifyPacket } from '../../src/protocol/packet.ts';
-import { samplePrimes } from '../crypto/sample.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
+import { dealingSchema } from '../../src/protocol/records/messages.ts';
+import { signPacket, verifyPacket } from '../../src/protocol/records/packet.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { nextLink, orderOn, paperCluster } from '../protocol/support.ts';
-import { seededBytes } from '../support/virtual-time.ts';
 
 const paper = paperCluster();
 const head = paper.founding.value;

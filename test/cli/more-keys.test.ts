@@ -7,12 +7,12 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
 import type { KeyView } from '../../src/node/views/view.ts';
-import { numberBytes } from '../../src/protocol/codec.ts';
+import { numberBytes } from '../../src/protocol/records/codec.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
 ) as {
   1024: string[];
 };

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkOneChange } from '../../src/cli/one-change.ts';
-import type { Action } from '../../src/protocol/order.ts';
+import type { Action } from '../../src/protocol/records/order.ts';
 import { paperCluster } from '../protocol/support.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';

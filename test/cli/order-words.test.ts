@@ -1,13 +1,13 @@
 /** What an operator reads before it signs: all that an order binds, in words. */
 import { describe, expect, it } from 'vitest';
 import { factsOf, orderInWords } from '../../src/cli/order-words.ts';
-import { createKeyFromPrimes } from '../../src/crypto/key-creation.ts';
-import { fingerprintOf } from '../../src/protocol/admission.ts';
-import { hex, numberBytes } from '../../src/protocol/codec.ts';
-import { type Action, hashOfOrder, operatorSign } from '../../src/protocol/order.ts';
-import { samplePrimes } from '../crypto/sample.ts';
+import { createKeyFromPrimes } from '../../src/keys/rsa/creation.ts';
+import { fingerprintOf } from '../../src/protocol/records/admission.ts';
+import { hex, numberBytes } from '../../src/protocol/records/codec.ts';
+import { type Action, hashOfOrder, operatorSign } from '../../src/protocol/records/order.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { flipped, orderOn, paperCluster } from '../protocol/support.ts';
-import { seededBytes } from '../support/virtual-time.ts';
 
 const paper = paperCluster({ operators: 3, operatorsNeeded: 2 });
 const of = { genesis: paper.genesis, cluster: paper.clusterId };

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test, vi } from 'vitest';
 import { warnOfSwap } from '../../src/cli/own-memory.ts';
 import { spawnCommand } from '../../src/lab/command.ts';
-import { swapProblems } from '../../src/node/home-inspection.ts';
+import { swapProblems } from '../../src/node/daemon/home-inspection.ts';
 import { Bench } from './holdfast.ts';
 
 const bench = new Bench();

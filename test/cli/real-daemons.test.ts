@@ -3,12 +3,12 @@ import { appendFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OpenAPIClientAxios } from 'openapi-client-axios';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { publicKeyFromPem, verifySignature } from '../../src/crypto/public-key-formats.ts';
+import { publicKeyFromPem, verifySignature } from '../../src/keys/rsa/public-forms.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { wideFiles } from '../../src/node/home-inspection.ts';
+import { wideFiles } from '../../src/node/daemon/home-inspection.ts';
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
 ) as {
   1024: [string, string];
 };

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { operatorFiles } from '../../src/cli/operators.ts';
 import { passphraseSource } from '../../src/cli/passphrases.ts';
-import { openHome } from '../../src/node/home.ts';
+import { openHome } from '../../src/node/home/home.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 

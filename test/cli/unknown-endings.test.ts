@@ -1,14 +1,14 @@
 /** What a command says of an order that it has handed in, when the daemon goes away, the time is over, or Ctrl-C is pressed. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { DaemonError } from '../../src/node/views/view.ts';
-import { ProtocolError } from '../../src/protocol/errors.ts';
+import { DaemonError } from '../../src/node/errors.ts';
+import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import { startCommand } from '../support/under-way.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
 ) as { 1024: string[] };
 
 describe('an order whose ending is unknown', () => {

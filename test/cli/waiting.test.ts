@@ -1,9 +1,9 @@
 /** Commands that wait for the group, and the questions that they ask a person at a terminal. */
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { ApiClient } from '../../src/api/client.ts';
 import { openOperatorFile } from '../../src/cli/key-files.ts';
 import { untilDone } from '../../src/cli/waiting.ts';
+import type { ApiClient } from '../../src/client/api-client.ts';
 import { runOnTerminal } from '../support/terminal.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench, passphrase } from './holdfast.ts';

@@ -1,7 +1,7 @@
 /** An order that the group cannot carry out now is refused, or said to wait, before anybody signs it. */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { DaemonError } from '../../src/node/views/view.ts';
-import { ProtocolError } from '../../src/protocol/errors.ts';
+import { DaemonError } from '../../src/node/errors.ts';
+import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 

@@ -1,6 +1,6 @@
 /** How the lab waits: for changes that a daemon tells of, and without any. */
 import { expect, it } from 'vitest';
-import type { ApiClient } from '../../src/api/client.ts';
+import type { ApiClient } from '../../src/client/api-client.ts';
 import { lookUntil } from '../../src/lab/looks.ts';
 
 /** A daemon that tells that it listens and of so many changes; then it ends, or is silent until nobody listens. */

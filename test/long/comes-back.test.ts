@@ -1,11 +1,11 @@
 /** A member that was evicted comes back in a new home, under its old name and then another: it is as new, and its old home is nobody. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { trialBlock } from '../../src/crypto/encoding.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
+import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { parametersOf } from '../../src/node/driver/sealing.ts';
-import { publicOf } from '../../src/protocol/value.ts';
+import { publicOf } from '../../src/protocol/records/value.ts';
+import { parametersOf } from '../../src/sealing/numbers.ts';
 import { readyPrimes, refresh, stolenShares } from '../system/support.ts';
 
 /** Any will do where nobody measures. */

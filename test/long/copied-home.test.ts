@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ApiClient } from '../../src/api/client.ts';
+import type { ApiClient } from '../../src/client/api-client.ts';
 import { DaemonProcess } from '../../src/lab/daemon-process.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { lookUntil } from '../../src/lab/looks.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { cpus } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHome } from '../../src/node/home.ts';
+import { openHome } from '../../src/node/home/home.ts';
 import { Bench } from '../cli/holdfast.ts';
 
 /** Words with which each command would do something. FILE is a file that is there, NEW a path where nothing is. */

@@ -1,6 +1,6 @@
 /** As test/simulation/gaps.test.ts, in larger groups; in the largest with `HOLDFAST_LARGEST=1`, which takes minutes. */
 import { expect, test } from 'vitest';
-import { gapsIn } from '../simulation/gaps.ts';
+import { gapsIn } from '../../src/simulation/gaps.ts';
 
 for (const [peers, threshold, liars] of [
   [20, 7, 6],

@@ -1,9 +1,9 @@
 /** §7.6 before Noise: connections to a real daemon's ports that never say who they are. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
+import { lobbyLimits } from '../../src/node/lobby/lobby.ts';
 import { networkLimits } from '../../src/node/network/constants.ts';
-import { lobbyLimits } from '../../src/node/network/lobby.ts';
-import { parseInvitation } from '../../src/protocol/admission.ts';
+import { parseInvitation } from '../../src/protocol/records/admission.ts';
 import { HalfOpen } from '../support/half-open.ts';
 import { resourcesOf } from '../support/resources.ts';
 import { startAndRecall } from '../system/support.ts';

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { connectApi } from '../../src/api/client.ts';
+import { connectApi } from '../../src/client/api-client.ts';
 import { type CommandResult, runCommand, spawnCommand } from '../../src/lab/command.ts';
 import { whatForbidsLan } from '../../src/lab/lan.ts';
 import { scenarios } from '../../src/lab/scenarios.ts';

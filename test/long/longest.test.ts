@@ -3,7 +3,7 @@
  * `HOLDFAST_LARGEST=1`, which takes minutes.
  */
 import { expect, test } from 'vitest';
-import { flooded } from '../simulation/flooded.ts';
+import { flooded } from '../../src/simulation/flooded.ts';
 
 test.each([[20, 7, 6], [31, 11, 10], ...(process.env.HOLDFAST_LARGEST === '1' ? [[64, 22, 21]] : [])])(
   'of %i (k = %i) %i send the longest of everything: the group goes on, within its bound',

@@ -1,7 +1,7 @@
 /** What a member keeps in its sealed store does not grow with the epochs, whatever one member adds to it in each. */
 import { expect, test } from 'vitest';
-import { keptBytesMax } from '../../src/protocol/kept.ts';
-import { manyEpochs, type Report } from '../simulation/many-epochs.ts';
+import { keptBytesMax } from '../../src/protocol/machine/kept.ts';
+import { manyEpochs, type Report } from '../../src/simulation/many-epochs.ts';
 
 test('after a thousand epochs with a liar the sealed store is as large as after two hundred', {
   timeout: 900_000,

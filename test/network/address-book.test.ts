@@ -2,8 +2,8 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
 import { multiaddr } from '@multiformats/multiaddr';
 import { expect, test } from 'vitest';
+import { peerIdOf } from '../../src/node/home/identity.ts';
 import { AddressBook } from '../../src/node/network/address-book.ts';
-import { peerIdOf } from '../../src/node/network/identity.ts';
 import { testIdentity } from './loopback.ts';
 
 const signed = async (

@@ -2,8 +2,8 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { peerIdOf } from '../../src/node/home/identity.ts';
 import { gossipTopic, networkLimits, protocolIds } from '../../src/node/network/constants.ts';
-import { peerIdOf } from '../../src/node/network/identity.ts';
 import { quotas } from '../../src/node/network/quotas.ts';
 import type { CutOff } from '../../src/node/network/transport.ts';
 import { Loopback, memberOf, type TestPeer, testIdentity } from './loopback.ts';

@@ -7,9 +7,9 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { encode } from 'cborg';
 import { createLibp2p, type Libp2p } from 'libp2p';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { peerIdOf } from '../../src/node/home/identity.ts';
 import { networkLimits, protocolIds } from '../../src/node/network/constants.ts';
-import { peerIdOf } from '../../src/node/network/identity.ts';
-import { limits } from '../../src/protocol/limits.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
 import { Loopback, memberOf, type TestPeer, testIdentity } from './loopback.ts';
 
 const loopback = new Loopback();

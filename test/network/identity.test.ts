@@ -6,7 +6,7 @@ import {
   peerIdOf,
   signAsIdentity,
   verifyIdentity,
-} from '../../src/node/network/identity.ts';
+} from '../../src/node/home/identity.ts';
 
 const seed = new Uint8Array(32).fill(3);
 const message = new TextEncoder().encode('holdfast/test/1 a message');

@@ -1,11 +1,11 @@
 /** Opening and closing the lobby, several at once: they take turns, and no node is left behind. */
 import { expect, onTestFinished, test } from 'vitest';
-import { LobbyService } from '../../src/node/lobby-service.ts';
+import { LobbyServer } from '../../src/node/lobby/lobby.ts';
+import { LobbyService } from '../../src/node/lobby/lobby-service.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { HeldPorts } from '../../src/node/network/held-ports.ts';
-import { LobbyServer } from '../../src/node/network/lobby.ts';
+import { VirtualTime } from '../../src/simulation/world/virtual-time.ts';
 import { paperCluster } from '../protocol/support.ts';
-import { VirtualTime } from '../support/virtual-time.ts';
 import { testIdentity } from './loopback.ts';
 
 async function lobby(): Promise<LobbyServer> {

@@ -1,14 +1,14 @@
 import type { Connection } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
 import { afterEach, expect, test, vi } from 'vitest';
-import { protocolIds } from '../../src/node/network/constants.ts';
-import { peerIdOf } from '../../src/node/network/identity.ts';
+import { peerIdOf } from '../../src/node/home/identity.ts';
 import {
   LobbyServer,
   type LobbyServerOptions,
   lobbyLimits,
   lobbyRequest,
-} from '../../src/node/network/lobby.ts';
+} from '../../src/node/lobby/lobby.ts';
+import { protocolIds } from '../../src/node/network/constants.ts';
 import { rounds } from '../support/rounds.ts';
 import { testIdentity } from './loopback.ts';
 import { RawMember } from './raw-member.ts';

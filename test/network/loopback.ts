@@ -1,6 +1,6 @@
 /** libp2p transports on 127.0.0.1 for tests, and waiting for what happens to them. */
 import { createHash } from 'node:crypto';
-import { type Identity, identityFromSeed } from '../../src/node/network/identity.ts';
+import { type Identity, identityFromSeed } from '../../src/node/home/identity.ts';
 import { Libp2pTransport, type Libp2pTransportOptions } from '../../src/node/network/libp2p-transport.ts';
 import type { MemberAddress } from '../../src/node/network/transport.ts';
 import { Recorder } from './recorder.ts';

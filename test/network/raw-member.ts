@@ -6,9 +6,9 @@ import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p, type Libp2p } from 'libp2p';
+import type { Identity } from '../../src/node/home/identity.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { Handshake } from '../../src/node/network/handshake.ts';
-import type { Identity } from '../../src/node/network/identity.ts';
 import { Links } from '../../src/node/network/links.ts';
 import type { EpochAuthenticator } from '../../src/node/network/transport.ts';
 

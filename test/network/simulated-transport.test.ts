@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Scheduler, SimulatedNetwork } from '../support/simulated-network.ts';
+import { type Scheduler, SimulatedNetwork } from '../../src/simulation/world/simulated-network.ts';
 import { Recorder } from './recorder.ts';
 import { type ContractNetwork, transportContract } from './transport-contract.ts';
 

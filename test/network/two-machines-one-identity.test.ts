@@ -3,7 +3,7 @@ import { abilitiesIn } from '../../src/node/views/ability.ts';
 import { waysToRefresh } from '../../src/node/views/advice.ts';
 import { sceneOf } from '../../src/node/views/possible-orders.ts';
 import { twinProblems } from '../../src/node/views/twin-problems.ts';
-import { groupWithKey } from '../support/group.ts';
+import { groupWithKey } from '../../src/simulation/world/group.ts';
 import { Loopback, memberOf } from './loopback.ts';
 
 const loopback = new Loopback();

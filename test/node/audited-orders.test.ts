@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import type { AuditEntry } from '../../src/node/audit/entry.ts';
 import { GroupAudit } from '../../src/node/audit/group-audit.ts';
 import { Repeats } from '../../src/node/audit/repeats.ts';
-import { hex } from '../../src/protocol/codec.ts';
-import { hashOfOrder, type Order } from '../../src/protocol/order.ts';
-import type { CoreState } from '../../src/protocol/state.ts';
-import { VirtualTime } from '../support/virtual-time.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import { hashOfOrder, type Order } from '../../src/protocol/records/order.ts';
+import { VirtualTime } from '../../src/simulation/world/virtual-time.ts';
 
 const order = (sequence: number): Order =>
   ({ body: { sequence, actions: [{ type: 'evict', index: 2 }] }, signatures: [] }) as unknown as Order;

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Audit } from '../../src/node/audit/audit.ts';
 import { auditFiles } from '../../src/node/audit/files.ts';
+import { DaemonError } from '../../src/node/errors.ts';
 import type { StoreError } from '../../src/node/store/store-error.ts';
 import type { PartialAnswer } from '../../src/node/use/messages.ts';
-import { DaemonError } from '../../src/node/views/view.ts';
-import { hex } from '../../src/protocol/codec.ts';
-import { type SignBody, signUse } from '../../src/protocol/use-request.ts';
-import type { Value } from '../../src/protocol/value.ts';
-import { VirtualTime } from '../support/virtual-time.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import { type SignBody, signUse } from '../../src/protocol/records/use-request.ts';
+import type { Value } from '../../src/protocol/records/value.ts';
+import { VirtualTime } from '../../src/simulation/world/virtual-time.ts';
 
 const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
 const request = (nonce: number) =>

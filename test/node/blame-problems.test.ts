@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { problemsOf } from '../../src/node/views/problems.ts';
 import type { Problem } from '../../src/node/views/view.ts';
-import { headOf } from '../../src/protocol/queries.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, forge, messageIn } from '../scenarios/support.ts';
-import type { Group } from '../support/group.ts';
 
 function problemsAt(group: Group, place: number): Problem[] {
   const state = group.state(place);

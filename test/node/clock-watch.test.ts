@@ -1,7 +1,7 @@
 /** A jump of the machine's clock is noticed by its size and direction, and time that only passes is not. */
 import { expect, test } from 'vitest';
-import { ClockWatch } from '../../src/node/driver/clock-watch.ts';
-import { VirtualTime } from '../support/virtual-time.ts';
+import { ClockWatch } from '../../src/node/views/clock-watch.ts';
+import { VirtualTime } from '../../src/simulation/world/virtual-time.ts';
 
 test('the clock set ahead and back is noticed once each; small steps and time that passes are not', async () => {
   const time = new VirtualTime();

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { changeView, epochView, heldRecords, statusView } from '../../src/node/views/daemon-views.ts';
 import { goneAfterMs, noticeAfterMs, problemsOf } from '../../src/node/views/problems.ts';
 import { waitingProblem } from '../../src/node/views/waiting-views.ts';
-import { Group } from '../support/group.ts';
+import { Group } from '../../src/simulation/world/group.ts';
 
 const codesAt = (group: Group, place: number) => {
   const state = group.state(place);

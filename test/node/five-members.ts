@@ -1,13 +1,14 @@
 /** Five members with one key each to sign and to decrypt, behind one another's request streams. */
 import { createPublicKey, publicEncrypt } from 'node:crypto';
-import { Decryption, unpadded } from '../../src/cli/decryption.ts';
+import { Decryption, unpadded } from '../../src/client/decryption.ts';
 import { encodeSigned } from '../../src/crypto/integers.ts';
-import { publicKeyJwk } from '../../src/crypto/public-key-formats.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { publicKeyJwk } from '../../src/keys/rsa/public-forms.ts';
+import { runUseJob, type UseJob, type UseJobResult } from '../../src/node/jobs/use-jobs.ts';
 import { createLog } from '../../src/node/log.ts';
 import type { ReproachQuota } from '../../src/node/network/quotas.ts';
 import type { Transport } from '../../src/node/network/transport.ts';
-import { runUseJob, type UseJob, type UseJobResult } from '../../src/node/use/jobs.ts';
+import type { DecryptAnswer } from '../../src/node/use/answers.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
@@ -15,14 +16,18 @@ import {
   partialRequestSchema,
 } from '../../src/node/use/messages.ts';
 import { UseService } from '../../src/node/use/service.ts';
-import type { DecryptAnswer } from '../../src/node/views/view.ts';
-import { decode, encode, hex, numberBytes } from '../../src/protocol/codec.ts';
-import type { CoreState } from '../../src/protocol/state.ts';
-import { type DecryptBody, type SignBody, signUse, type UseRequest } from '../../src/protocol/use-request.ts';
-import type { Client, KeyRecord, Value } from '../../src/protocol/value.ts';
-import { sampleCreation, sharingOf } from '../crypto/sample.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
+import { decode, encode, hex, numberBytes } from '../../src/protocol/records/codec.ts';
+import {
+  type DecryptBody,
+  type SignBody,
+  signUse,
+  type UseRequest,
+} from '../../src/protocol/records/use-request.ts';
+import type { Client, KeyRecord, Value } from '../../src/protocol/records/value.ts';
+import { sampleCreation, sharingOf } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes, settled, VirtualTime } from '../../src/simulation/world/virtual-time.ts';
 import { paperCluster } from '../protocol/support.ts';
-import { seededBytes, settled, VirtualTime } from '../support/virtual-time.ts';
 
 export const random = seededBytes('use of a key');
 const parameters = { membersMax: 5, threshold: 3, modulusBits: 2048 } as const;

@@ -2,8 +2,8 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { serveApi } from '../../src/api/server.ts';
-import { type Daemon, startDaemon } from '../../src/node/daemon.ts';
-import { openHome } from '../../src/node/home.ts';
+import { type Daemon, startDaemon } from '../../src/node/daemon/daemon.ts';
+import { openHome } from '../../src/node/home/home.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { Libp2pTransport } from '../../src/node/network/libp2p-transport.ts';
 import { ListenError } from '../../src/node/network/listen-error.ts';

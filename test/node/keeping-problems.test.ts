@@ -1,8 +1,8 @@
 /** A store near its bound is told long before, with what to do. */
 import { expect, test } from 'vitest';
 import { keepingProblems, notKeptHere } from '../../src/node/views/keeping-problems.ts';
-import type { CoreState } from '../../src/protocol/state.ts';
-import { Group } from '../support/group.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
+import { Group } from '../../src/simulation/world/group.ts';
 
 test('a store that is large for a group is a problem at half of its bound, and not before', () => {
   const state = new Group({ peers: 3, threshold: 2 }).state(1);

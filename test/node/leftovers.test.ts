@@ -1,8 +1,8 @@
 /** What `doctor` asks a member for: secrets of epochs that are over, which a store should not have any more (§4.5). */
 import { expect, test } from 'vitest';
 import { leftoversIn } from '../../src/node/views/leftovers.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers } from '../scenarios/support.ts';
-import type { Group } from '../support/group.ts';
 
 const sections = ['attended', 'dealt', 'subShares', 'epochSecrets'] as const;
 

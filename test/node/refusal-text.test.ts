@@ -1,7 +1,7 @@
 /** What a member says when it refuses is shown to people and kept in logs: only known codes and plain text pass. */
 import { expect, it } from 'vitest';
+import type { DaemonError } from '../../src/node/errors.ts';
 import type { PartialAnswer } from '../../src/node/use/messages.ts';
-import type { DaemonError } from '../../src/node/views/view.ts';
 import { Members } from './five-members.ts';
 
 /** What the client is told when the four others answer so, each in its own way. */

@@ -1,6 +1,6 @@
 /** Members that lie while no proof is asked for, and then fall silent, or tell the truth. */
 import { expect, it } from 'vitest';
-import { numberBytes } from '../../src/protocol/codec.ts';
+import { numberBytes } from '../../src/protocol/records/codec.ts';
 import { Members } from './five-members.ts';
 
 const peer = (index: number): string => `peer-${index}-of-five`;

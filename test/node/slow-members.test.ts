@@ -1,7 +1,7 @@
 /** Members that are only slow are nobody's liars, and a peer that stops waits for none of them. */
 import { expect, it } from 'vitest';
-import { numberBytes } from '../../src/protocol/codec.ts';
-import { settled } from '../support/virtual-time.ts';
+import { numberBytes } from '../../src/protocol/records/codec.ts';
+import { settled } from '../../src/simulation/world/virtual-time.ts';
 import { Members } from './five-members.ts';
 
 const gate = () => {

@@ -1,16 +1,21 @@
 /** Members behind one another's request streams: who learns what, whose false partial is named, and what is refused. */
 import { describe, expect, it } from 'vitest';
 import { seal } from '../../src/cipher/envelope.ts';
-import { Decryption, unpadded } from '../../src/cli/decryption.ts';
-import { trialBlock } from '../../src/crypto/encoding.ts';
+import { Decryption, unpadded } from '../../src/client/decryption.ts';
 import { integerToBytes } from '../../src/crypto/integers.ts';
+import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import type { DecryptAnswer } from '../../src/node/use/answers.ts';
 import { type PartialAnswer, partialAnswerSchema } from '../../src/node/use/messages.ts';
-import { sealPartial } from '../../src/node/use/sealing.ts';
-import type { DecryptAnswer } from '../../src/node/views/view.ts';
-import { decode, encode, numberBytes } from '../../src/protocol/codec.ts';
-import { type DecryptBody, hashOfUse, signUse, type UseRequest } from '../../src/protocol/use-request.ts';
-import { hashOfValue } from '../../src/protocol/value.ts';
-import { samplePrimes } from '../crypto/sample.ts';
+import { decode, encode, numberBytes } from '../../src/protocol/records/codec.ts';
+import {
+  type DecryptBody,
+  hashOfUse,
+  signUse,
+  type UseRequest,
+} from '../../src/protocol/records/use-request.ts';
+import { hashOfValue } from '../../src/protocol/records/value.ts';
+import { sealPartial } from '../../src/sealing/partials.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import {
   ca,
   clientSeed,

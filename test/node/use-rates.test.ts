@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { Doubts } from '../../src/node/use/doubts.ts';
 import { UseRates } from '../../src/node/use/rates.ts';
-import { signUse, UseRefusal } from '../../src/protocol/use-request.ts';
-import type { Client } from '../../src/protocol/value.ts';
-import { seededBytes, VirtualTime } from '../support/virtual-time.ts';
+import { signUse, UseRefusal } from '../../src/protocol/records/use-request.ts';
+import type { Client } from '../../src/protocol/records/value.ts';
+import { seededBytes, VirtualTime } from '../../src/simulation/world/virtual-time.ts';
 
 const random = seededBytes('rates');
 const minuteMs = 60_000;

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Audit } from '../../src/node/audit/audit.ts';
 import { auditFiles } from '../../src/node/audit/files.ts';
 import { partialAnswerSchema } from '../../src/node/use/messages.ts';
-import { decode, encode } from '../../src/protocol/codec.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { encrypted, Members, message, value } from './five-members.ts';
 
 const combinations = ({ jobs }: Members): number => jobs.filter((kind) => kind === 'use-combine').length;

@@ -1,12 +1,12 @@
 /** Verification keys of old epochs: in a worker, one epoch at a time, each once, and not for everybody at once. */
 import { expect, onTestFinished, test } from 'vitest';
-import { startWorkers } from '../../src/node/driver/workers.ts';
-import { verificationKeysIn } from '../../src/node/views/daemon-views.ts';
+import { verificationKeysIn } from '../../src/node/jobs/verification-keys.ts';
+import { startWorkers } from '../../src/node/jobs/workers.ts';
 import { VerificationKeys } from '../../src/node/views/verification-keys.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
-import { numberBytes } from '../../src/protocol/codec.ts';
-import type { Link } from '../../src/protocol/link.ts';
-import { settled } from '../support/virtual-time.ts';
+import { numberBytes } from '../../src/protocol/records/codec.ts';
+import type { Link } from '../../src/protocol/records/link.ts';
+import { settled } from '../../src/simulation/world/virtual-time.ts';
 import { sharing, value } from './five-members.ts';
 
 const commitments = value.keys.map(() => sharing.commitments.map(numberBytes));

@@ -1,9 +1,9 @@
 /** What a group can do is told by who holds its share, not by who is connected; and what is advised can be carried out. */
 import { describe, expect, test } from 'vitest';
 import { unreadiness } from '../../src/api/readiness.ts';
-import { headOf } from '../../src/protocol/queries.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { groupWithKey } from '../../src/simulation/world/group.ts';
 import { falseClaims } from '../support/claims.ts';
-import { groupWithKey } from '../support/group.ts';
 import { copyOfStore, putBack, type Records, settled, statusOf, suspend } from '../support/misfortunes.ts';
 
 test('a copied home until it is suspended, then two stores put back: nobody can sign, and that is said first', async () => {

@@ -1,10 +1,10 @@
 /** Which dealings to accept: no choice of gaps by at most `faults` liars hides the set that honest members hold whole. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Choice, type HeldWhole, heldWhole } from '../../src/protocol/acceptable-set.ts';
-import { faultsOf } from '../../src/protocol/roster.ts';
-import { type Edges, quickCover, smallestCover } from '../../src/protocol/smallest-cover.ts';
-import { subsetsOf } from '../crypto/sample.ts';
+import { type Choice, type HeldWhole, heldWhole } from '../../src/protocol/change/acceptable-set.ts';
+import { type Edges, quickCover, smallestCover } from '../../src/protocol/change/smallest-cover.ts';
+import { faultsOf } from '../../src/protocol/records/roster.ts';
+import { subsetsOf } from '../../src/simulation/world/sample-keys.ts';
 
 const digestOf = (dealer: number, variant = 0): string => `${dealer}/${variant}`;
 

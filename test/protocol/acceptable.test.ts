@@ -2,14 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hashOf } from '../../src/crypto/hash.ts';
-import { acceptable } from '../../src/protocol/acceptable-set.ts';
-import { encode, fromHex, hex } from '../../src/protocol/codec.ts';
-import { createCore } from '../../src/protocol/create.ts';
-import { draftOf, planOf } from '../../src/protocol/draft.ts';
-import { type Attend, digestOfDealing, type Have } from '../../src/protocol/messages.ts';
-import { type CoreState, type Entry, emptyDurable } from '../../src/protocol/state.ts';
-import { subsetsOf } from '../crypto/sample.ts';
-import { testTiming } from '../support/group.ts';
+import { acceptable } from '../../src/protocol/change/acceptable-set.ts';
+import { createCore } from '../../src/protocol/machine/create.ts';
+import { type CoreState, type Entry, emptyDurable } from '../../src/protocol/machine/state.ts';
+import { encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
+import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
+import { type Attend, digestOfDealing, type Have } from '../../src/protocol/records/messages.ts';
+import { testTiming } from '../../src/simulation/world/group.ts';
+import { subsetsOf } from '../../src/simulation/world/sample-keys.ts';
 import { paperCluster } from './support.ts';
 
 const paper = paperCluster();

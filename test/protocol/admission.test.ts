@@ -1,9 +1,9 @@
 /** What people carry from one machine to another: invitations and fingerprints. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fingerprintOf, invitationText, parseInvitation } from '../../src/protocol/admission.ts';
-import { hex } from '../../src/protocol/codec.ts';
-import { clusterIdOf } from '../../src/protocol/genesis.ts';
+import { fingerprintOf, invitationText, parseInvitation } from '../../src/protocol/records/admission.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import { clusterIdOf } from '../../src/protocol/records/genesis.ts';
 import { flipped, paperCluster, refusalOf } from './support.ts';
 
 const paper = paperCluster();

@@ -5,10 +5,10 @@ import {
   checkAttendance,
   enoughAttend,
   lastingSuspensions,
-} from '../../src/protocol/attendance.ts';
-import type { FaultModel } from '../../src/protocol/genesis.ts';
-import { type Member, quorumOf } from '../../src/protocol/roster.ts';
-import type { Value } from '../../src/protocol/value.ts';
+} from '../../src/protocol/records/attendance.ts';
+import type { FaultModel } from '../../src/protocol/records/genesis.ts';
+import { type Member, quorumOf } from '../../src/protocol/records/roster.ts';
+import type { Value } from '../../src/protocol/records/value.ts';
 import { paperCluster, refusalOf } from './support.ts';
 
 const epoch = 200;

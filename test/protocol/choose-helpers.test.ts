@@ -1,9 +1,9 @@
 /** Whom a recovering peer chooses of those who grant: always k that hold each other's masks, if k honest ones are there. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hex } from '../../src/protocol/codec.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import { faultsOf } from '../../src/protocol/records/roster.ts';
 import { chooseHelpers } from '../../src/protocol/recovery/choosing.ts';
-import { faultsOf } from '../../src/protocol/roster.ts';
 
 const digestOf = (dealer: number): string => String(dealer).padStart(64, '0');
 

@@ -2,9 +2,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { decode, encode, fromHex, hex, numberBytes, numberOf, shape } from '../../src/protocol/codec.ts';
-import { ProtocolError } from '../../src/protocol/errors.ts';
-import { frameSchema, messageSchema } from '../../src/protocol/messages.ts';
+import {
+  decode,
+  encode,
+  fromHex,
+  hex,
+  numberBytes,
+  numberOf,
+  shape,
+} from '../../src/protocol/records/codec.ts';
+import { ProtocolError } from '../../src/protocol/records/errors.ts';
+import { frameSchema, messageSchema } from '../../src/protocol/records/messages.ts';
 import { refusalOf } from './support.ts';
 
 const anything = z.any();

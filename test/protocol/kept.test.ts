@@ -1,13 +1,13 @@
 /** What is kept beyond the undecided change has an age, and of each member a bound: a liar cannot make a store grow for ever. */
 import { describe, expect, test } from 'vitest';
-import { encode } from '../../src/protocol/codec.ts';
-import { createCore } from '../../src/protocol/create.ts';
-import { durableDelta } from '../../src/protocol/durable-records.ts';
-import { forgetOld, keepOfMember, keepWithinBounds } from '../../src/protocol/kept.ts';
-import { limits } from '../../src/protocol/limits.ts';
-import { type CoreState, type Durable, emptyDurable } from '../../src/protocol/state.ts';
-import { Work } from '../../src/protocol/work.ts';
-import { Group } from '../support/group.ts';
+import { createCore } from '../../src/protocol/machine/create.ts';
+import { durableDelta } from '../../src/protocol/machine/durable-records.ts';
+import { forgetOld, keepOfMember, keepWithinBounds } from '../../src/protocol/machine/kept.ts';
+import { type CoreState, type Durable, emptyDurable } from '../../src/protocol/machine/state.ts';
+import { Work } from '../../src/protocol/machine/work.ts';
+import { encode } from '../../src/protocol/records/codec.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
+import { Group } from '../../src/simulation/world/group.ts';
 
 /** A founded member's core, as if it were at this epoch. */
 function coreAt(

@@ -1,11 +1,11 @@
 /** The chain of values: whoever knows one true link can check the next, and no field of it can be changed. */
 import { describe, expect, test } from 'vitest';
-import { hex } from '../../src/protocol/codec.ts';
-import { foundingLink, foundingValue, signFounding } from '../../src/protocol/create.ts';
-import { foundingPlanOf } from '../../src/protocol/draft.ts';
-import { clusterIdOf } from '../../src/protocol/genesis.ts';
-import { checkFounding, checkLink, type Link } from '../../src/protocol/link.ts';
-import { hashOfValue, type Value } from '../../src/protocol/value.ts';
+import { foundingLink, foundingValue, signFounding } from '../../src/protocol/machine/create.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import { foundingPlanOf } from '../../src/protocol/records/draft.ts';
+import { clusterIdOf } from '../../src/protocol/records/genesis.ts';
+import { checkFounding, checkLink, type Link } from '../../src/protocol/records/link.ts';
+import { hashOfValue, type Value } from '../../src/protocol/records/value.ts';
 import { flipped, nextLink, paperCluster, refusalOf } from './support.ts';
 
 const paper = paperCluster();

@@ -1,10 +1,10 @@
 /** What operators may order, and that nothing else passes: replays, strangers' signatures, stale or ill-fitting orders. */
 import { describe, expect, test } from 'vitest';
-import { createKeyFromPrimes } from '../../src/crypto/key-creation.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { decode, encode, hex, numberBytes } from '../../src/protocol/codec.ts';
-import { draftOf, keyIdOf, planOf } from '../../src/protocol/draft.ts';
-import { limits } from '../../src/protocol/limits.ts';
+import { createKeyFromPrimes } from '../../src/keys/rsa/creation.ts';
+import { decode, encode, hex, numberBytes } from '../../src/protocol/records/codec.ts';
+import { draftOf, keyIdOf, planOf } from '../../src/protocol/records/draft.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
 import {
   type Action,
   checkOrder,
@@ -14,11 +14,11 @@ import {
   operatorsAgree,
   orderSchema,
   signOrder,
-} from '../../src/protocol/order.ts';
-import type { Member } from '../../src/protocol/roster.ts';
-import { hashOfValue, type Value } from '../../src/protocol/value.ts';
-import { samplePrimes } from '../crypto/sample.ts';
-import { seededBytes } from '../support/virtual-time.ts';
+} from '../../src/protocol/records/order.ts';
+import type { Member } from '../../src/protocol/records/roster.ts';
+import { hashOfValue, type Value } from '../../src/protocol/records/value.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { flipped, nextLink, orderOn, type Paper, paperCluster, refusalOf } from './support.ts';
 
 const paper = paperCluster();

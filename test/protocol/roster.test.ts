@@ -1,7 +1,13 @@
 /** Protocol §1: what n and k mean, and the relations on which the rest of the protocol stands. */
 import { describe, expect, test } from 'vitest';
-import type { FaultModel } from '../../src/protocol/genesis.ts';
-import { explainChoice, faultsOf, holdersNeeded, leaderOf, quorumOf } from '../../src/protocol/roster.ts';
+import type { FaultModel } from '../../src/protocol/records/genesis.ts';
+import {
+  explainChoice,
+  faultsOf,
+  holdersNeeded,
+  leaderOf,
+  quorumOf,
+} from '../../src/protocol/records/roster.ts';
 import { paperCluster } from './support.ts';
 
 describe('faults and quorum', () => {

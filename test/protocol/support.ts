@@ -1,19 +1,19 @@
 /** A small cluster on paper: genesis, founding value and links made by hand, without drivers or networks. */
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { foundingLink, foundingValue, signFounding } from '../../src/protocol/create.ts';
-import { clusterIdOf, type Genesis } from '../../src/protocol/genesis.ts';
-import { type Link, precommitBody } from '../../src/protocol/link.ts';
-import { type Action, type Order, type OrderBody, signOrder } from '../../src/protocol/order.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import type { Member } from '../../src/protocol/roster.ts';
+import { foundingLink, foundingValue, signFounding } from '../../src/protocol/machine/create.ts';
+import { clusterIdOf, type Genesis } from '../../src/protocol/records/genesis.ts';
+import { type Link, precommitBody } from '../../src/protocol/records/link.ts';
+import { type Action, type Order, type OrderBody, signOrder } from '../../src/protocol/records/order.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import type { Member } from '../../src/protocol/records/roster.ts';
 import {
   ancestorsAfter,
   type Client,
   digestOfCommitments,
   hashOfValue,
   type Value,
-} from '../../src/protocol/value.ts';
-import { seededBytes } from '../support/virtual-time.ts';
+} from '../../src/protocol/records/value.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 
 export interface Paper {
   genesis: Genesis;

@@ -1,26 +1,26 @@
 /** Every peer decides for itself whether a request to use a key may be served; each rule has its own refusal. */
 import { describe, expect, test } from 'vitest';
-import { trialBlock } from '../../src/crypto/encoding.ts';
 import { integerToBytes } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { numberBytes } from '../../src/protocol/codec.ts';
-import { limits } from '../../src/protocol/limits.ts';
+import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import { numberBytes } from '../../src/protocol/records/codec.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
 import {
   checkUse,
   type DecryptBody,
   type SignBody,
   signUse,
   useRequestBodySchema,
-} from '../../src/protocol/use-request.ts';
+} from '../../src/protocol/records/use-request.ts';
 import {
   ancestorsAfter,
   type Client,
   hashOfValue,
   type KeyRecord,
   type Value,
-} from '../../src/protocol/value.ts';
-import { samplePrimes } from '../crypto/sample.ts';
-import { seededBytes } from '../support/virtual-time.ts';
+} from '../../src/protocol/records/value.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { flipped, paperCluster, refusalOf } from './support.ts';
 
 const random = seededBytes('use requests');

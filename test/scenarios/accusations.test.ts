@@ -1,10 +1,10 @@
 /** §4.2, blame: one accusation names two of whom one lies; accusations by more than `faults` members are certain. */
 import { expect, test } from 'vitest';
 import { type BlameView, blameInWords, blameViews } from '../../src/node/views/blame-views.ts';
-import type { Job } from '../../src/protocol/io.ts';
-import { digestOfDealing } from '../../src/protocol/messages.ts';
-import { headOf } from '../../src/protocol/queries.ts';
-import type { Group } from '../support/group.ts';
+import type { Job } from '../../src/protocol/machine/io.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { digestOfDealing } from '../../src/protocol/records/messages.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { dealersOf, fivePeers, forge, linkOf, messageIn } from './support.ts';
 
 /** p5 seals something else than its number for these peers. */

@@ -1,8 +1,8 @@
 /** §9 "The archive": who is far behind gets the links from the plain files of a member that keeps them, checked as ever. */
 import { expect, test } from 'vitest';
 import { keepingProblems } from '../../src/node/views/keeping-problems.ts';
-import { limits } from '../../src/protocol/limits.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 
 /** 2-of-4: three refresh while the fourth is away for longer than any core remembers, and than one frame brings. */
 async function fourthFarBehind(): Promise<Group> {

@@ -3,13 +3,13 @@
 import { expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { hex } from '../../src/protocol/codec.ts';
-import type { Action } from '../../src/protocol/order.ts';
-import { attendedPlans, headOf, holdsShare } from '../../src/protocol/queries.ts';
-import { memberAt } from '../../src/protocol/roster.ts';
-import { samplePrimes } from '../crypto/sample.ts';
-import { groupWithKey } from '../support/group.ts';
-import { seededBytes } from '../support/virtual-time.ts';
+import { attendedPlans, headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import type { Action } from '../../src/protocol/records/order.ts';
+import { memberAt } from '../../src/protocol/records/roster.ts';
+import { groupWithKey } from '../../src/simulation/world/group.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { dealersOf, fired, fivePeers, forge, linkOf, messageIn, roundOf } from './support.ts';
 import { Transcript } from './transcript.ts';
 

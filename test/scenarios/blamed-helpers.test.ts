@@ -2,13 +2,13 @@
 import { expect, test } from 'vitest';
 import { decodeSigned, encodeSigned } from '../../src/crypto/integers.ts';
 import { type BlameView, blameInWords, blameViews } from '../../src/node/views/blame-views.ts';
-import { decode, encode } from '../../src/protocol/codec.ts';
-import type { Job } from '../../src/protocol/io.ts';
-import { dealingPublicSchema, type Frame, readySchema } from '../../src/protocol/messages.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { holdsShare, signingSecret } from '../../src/protocol/queries.ts';
-import { type Of, recoveryMessageSchema } from '../../src/protocol/recovery/messages.ts';
-import type { Group } from '../support/group.ts';
+import type { Job } from '../../src/protocol/machine/io.ts';
+import { holdsShare, signingSecret } from '../../src/protocol/machine/queries.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
+import { dealingPublicSchema, type Frame, readySchema } from '../../src/protocol/records/messages.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import { type Of, recoveryMessageSchema } from '../../src/protocol/records/recovery-messages.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fired, fivePeers } from './support.ts';
 
 type Mask = Of<'recover-mask'>;

@@ -1,10 +1,10 @@
 /** §4: two signed messages that contradict each other are kept, and whoever has the chain can check them. */
 import { expect, test } from 'vitest';
 import { blameViews } from '../../src/node/views/blame-views.ts';
-import { isProof } from '../../src/protocol/contradiction.ts';
-import type { Message } from '../../src/protocol/messages.ts';
-import type { Packet } from '../../src/protocol/packet.ts';
-import type { Group } from '../support/group.ts';
+import { isProof } from '../../src/protocol/change/contradiction.ts';
+import type { Message } from '../../src/protocol/records/messages.ts';
+import type { Packet } from '../../src/protocol/records/packet.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, forge, linkOf, messageIn } from './support.ts';
 
 const other = new Uint8Array(32).fill(7);

@@ -1,12 +1,12 @@
 /** §1, the crash model: 2-of-3 refreshes with one peer down, and signs; the same group that may meet liars waits. */
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
-import { parametersOf } from '../../src/node/driver/sealing.ts';
-import { hex, numberOf } from '../../src/protocol/codec.ts';
-import { headOf, holdsShare } from '../../src/protocol/queries.ts';
-import { publicOf } from '../../src/protocol/value.ts';
-import type { Group } from '../support/group.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
+import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
+import { hex, numberOf } from '../../src/protocol/records/codec.ts';
+import { publicOf } from '../../src/protocol/records/value.ts';
+import { parametersOf } from '../../src/sealing/numbers.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { dealersOf, fired, fivePeers, linkOf } from './support.ts';
 
 /** Any will do where nobody measures. */

@@ -1,12 +1,12 @@
 /** §4 "Creation": only the dealer whom the order names deals a new key, and no other words keep its dealing away. */
 import { expect, test } from 'vitest';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { decode, encode, hex } from '../../src/protocol/codec.ts';
-import { limits } from '../../src/protocol/limits.ts';
-import { type Dealing, dealingPublicSchema, digestOfDealing } from '../../src/protocol/messages.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { headOf } from '../../src/protocol/queries.ts';
-import type { Group } from '../support/group.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
+import { type Dealing, dealingPublicSchema, digestOfDealing } from '../../src/protocol/records/messages.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, messageIn } from './support.ts';
 
 /** Before each true dealing of a new key, its receiver gets one with the same public half and garbage in the envelope. */

@@ -1,8 +1,8 @@
 /** What a peer's store holds is its durable state, and nothing else is: at any moment one can be made from the other. */
 import { expect, test } from 'vitest';
-import { encode, hex } from '../../src/protocol/codec.ts';
-import { durableDelta, durableFromRecords } from '../../src/protocol/durable-records.ts';
-import { emptyDurable } from '../../src/protocol/state.ts';
+import { durableDelta, durableFromRecords } from '../../src/protocol/machine/durable-records.ts';
+import { emptyDurable } from '../../src/protocol/machine/state.ts';
+import { encode, hex } from '../../src/protocol/records/codec.ts';
 import { fired, fivePeers } from './support.ts';
 
 const inHex = (records: Iterable<readonly [string, Uint8Array]>) =>

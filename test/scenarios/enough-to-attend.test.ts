@@ -1,7 +1,7 @@
 /** §4.1: after every change that orders make, enough members may attend the next one, or it is refused. */
 import { afterEach, expect, test } from 'vitest';
-import { headOf, holdsShare } from '../../src/protocol/queries.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { statusOf } from '../support/misfortunes.ts';
 import { contradict } from './support.ts';
 

@@ -1,19 +1,19 @@
 /** §9, jobs that fail: a stage that timed out, tried again for as long as it is wanted, and no word about anybody. */
 import { afterEach, expect, test } from 'vitest';
-import { runJob } from '../../src/node/driver/jobs.ts';
+import { runJob } from '../../src/node/jobs/change-jobs.ts';
 import { failingJobProblems } from '../../src/node/views/failing-jobs.ts';
-import { decode, encode } from '../../src/protocol/codec.ts';
-import type { Job } from '../../src/protocol/io.ts';
-import { dealingPublicSchema, digestOfDealing, type Frame } from '../../src/protocol/messages.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { headOf, headSettings, signingSecret } from '../../src/protocol/queries.ts';
+import type { Job } from '../../src/protocol/machine/io.ts';
+import { headOf, headSettings, signingSecret } from '../../src/protocol/machine/queries.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
+import { dealingPublicSchema, digestOfDealing, type Frame } from '../../src/protocol/records/messages.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
 import {
   type Of,
   type RecoveryMessage,
   recoveryMessageSchema,
-} from '../../src/protocol/recovery/messages.ts';
+} from '../../src/protocol/records/recovery-messages.ts';
 import { choiceName } from '../../src/protocol/recovery/summing.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { dealersOf, fired, linkOf, messageIn } from './support.ts';
 
 let group: Group;

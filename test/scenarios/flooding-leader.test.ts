@@ -2,20 +2,20 @@
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { decode, encode } from '../../src/protocol/codec.ts';
-import type { Output } from '../../src/protocol/io.ts';
+import type { Output } from '../../src/protocol/machine/io.ts';
+import { headOf, listedSecret } from '../../src/protocol/machine/queries.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
 import {
   attendSchema,
   type Evidence,
   type Frame,
   type Proposal,
   readySchema,
-} from '../../src/protocol/messages.ts';
-import { type Packet, signPacket } from '../../src/protocol/packet.ts';
-import { headOf, listedSecret } from '../../src/protocol/queries.ts';
-import type { CoreState } from '../../src/protocol/state.ts';
+} from '../../src/protocol/records/messages.ts';
+import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import { step } from '../../src/protocol/step.ts';
-import type { Group } from '../support/group.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, forge, messageIn } from './support.ts';
 
 // p2 leads round 0 of the change from epoch 1 to epoch 2, and p5 judges what it proposes.

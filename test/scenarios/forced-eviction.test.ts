@@ -1,14 +1,14 @@
 /** §5: when more than `faults` members are gone for good, those who remain decide alone, by the operator's forced order. */
 import { decode as decodeRecord } from 'cborg';
 import { expect, test } from 'vitest';
-import { prevotersOf } from '../../src/protocol/agree.ts';
-import { encode, hex } from '../../src/protocol/codec.ts';
-import type { Evidence, Frame, Vote } from '../../src/protocol/messages.ts';
-import { signOrder } from '../../src/protocol/order.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { headOf, holdsShare, instanceOf } from '../../src/protocol/queries.ts';
-import { hashOfValue } from '../../src/protocol/value.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { prevotersOf } from '../../src/protocol/change/agree.ts';
+import { headOf, holdsShare, instanceOf } from '../../src/protocol/machine/queries.ts';
+import { encode, hex } from '../../src/protocol/records/codec.ts';
+import type { Evidence, Frame, Vote } from '../../src/protocol/records/messages.ts';
+import { signOrder } from '../../src/protocol/records/order.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import { hashOfValue } from '../../src/protocol/records/value.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { fired, forge, messageIn } from './support.ts';
 
 async function forceEvict(group: Group, by: number, remaining: number[]): Promise<void> {

@@ -1,20 +1,20 @@
 /** §7.6: nothing that a peer sends can crash another, nor keep it from what honest peers say. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decode, encode, hex } from '../../src/protocol/codec.ts';
-import { limits } from '../../src/protocol/limits.ts';
+import { headOf, selfIn } from '../../src/protocol/machine/queries.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
 import {
   type Carried,
   dealingPublicSchema,
   digestOfDealing,
   type Frame,
   messageSchema,
-} from '../../src/protocol/messages.ts';
-import type { Order } from '../../src/protocol/order.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { headOf, selfIn } from '../../src/protocol/queries.ts';
+} from '../../src/protocol/records/messages.ts';
+import type { Order } from '../../src/protocol/records/order.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
 import { step } from '../../src/protocol/step.ts';
-import type { Group } from '../support/group.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { dealersOf, fired, fivePeers, forge, linkOf, messageIn, roundOf } from './support.ts';
 
 const refusals = (group: Group, node: number, code: string): number =>

@@ -1,16 +1,16 @@
 /** §5: helpers and recovering members that say what no honest one would, and what it costs the others. */
 import { afterEach, expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
-import { decode, encode } from '../../src/protocol/codec.ts';
-import type { Frame } from '../../src/protocol/messages.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { signingSecret } from '../../src/protocol/queries.ts';
+import { signingSecret } from '../../src/protocol/machine/queries.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
+import type { Frame } from '../../src/protocol/records/messages.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
 import {
   hashOfRun,
   type RecoveryMessage,
   recoveryMessageSchema,
-} from '../../src/protocol/recovery/messages.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+} from '../../src/protocol/records/recovery-messages.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 
 let group: Group;
 afterEach(() => group.stopAll());

@@ -1,13 +1,13 @@
 /** The lock of §4.3 (Buchman, Kwon, Milosevic 2018): what may have been decided in one round is decided in a later one. */
 import { expect, test } from 'vitest';
-import { encode, hex } from '../../src/protocol/codec.ts';
-import type { Evidence, Frame, Proposal } from '../../src/protocol/messages.ts';
-import { type Packet, signPacket } from '../../src/protocol/packet.ts';
-import { selfIn } from '../../src/protocol/queries.ts';
-import type { Entry } from '../../src/protocol/state.ts';
-import { judge } from '../../src/protocol/validity.ts';
-import { hashOfValue, type Value } from '../../src/protocol/value.ts';
-import type { Group } from '../support/group.ts';
+import { judge } from '../../src/protocol/change/validity.ts';
+import { selfIn } from '../../src/protocol/machine/queries.ts';
+import type { Entry } from '../../src/protocol/machine/state.ts';
+import { encode, hex } from '../../src/protocol/records/codec.ts';
+import type { Evidence, Frame, Proposal } from '../../src/protocol/records/messages.ts';
+import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
+import { hashOfValue, type Value } from '../../src/protocol/records/value.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fired, fivePeers, forge, linkOf, messageIn, roundOf, smallerProposal } from './support.ts';
 import { Transcript } from './transcript.ts';
 

@@ -1,13 +1,13 @@
 /** §7.3: k shares of one epoch sign; k shares of two epochs do not, whichever they are. Taken from running peers. */
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
-import { parametersOf } from '../../src/node/driver/sealing.ts';
-import { hex, numberOf } from '../../src/protocol/codec.ts';
-import { headOf } from '../../src/protocol/queries.ts';
-import { publicOf } from '../../src/protocol/value.ts';
-import { subsetsOf } from '../crypto/sample.ts';
-import type { Group } from '../support/group.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { hex, numberOf } from '../../src/protocol/records/codec.ts';
+import { publicOf } from '../../src/protocol/records/value.ts';
+import { parametersOf } from '../../src/sealing/numbers.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
+import { subsetsOf } from '../../src/simulation/world/sample-keys.ts';
 import { fivePeers } from './support.ts';
 
 /** Any will do where nobody measures. */

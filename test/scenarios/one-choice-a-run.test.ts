@@ -1,21 +1,21 @@
 /**
  * §5.2: a recovering peer that gives each helper of one run another choice gets no sum. From sums of four choices it and one
- * helper, t = 2 of them, could take every honest mask out, and have the key (test/crypto/dealing.test.ts does).
+ * helper, t = 2 of them, could take every honest mask out, and have the key (test/keys/dealing.test.ts does).
  */
 import { expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
-import { decode, encode, fromHex, hex } from '../../src/protocol/codec.ts';
-import { dealingPublicSchema } from '../../src/protocol/messages.ts';
-import { type Packet, signPacket } from '../../src/protocol/packet.ts';
-import { headOf, holdsShare } from '../../src/protocol/queries.ts';
+import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
+import { decode, encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
+import { dealingPublicSchema } from '../../src/protocol/records/messages.ts';
+import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import {
   hashOfRun,
   type Of,
   type RecoveryMessage,
   recoveryMessageSchema,
-} from '../../src/protocol/recovery/messages.ts';
+} from '../../src/protocol/records/recovery-messages.ts';
 import { choiceName } from '../../src/protocol/recovery/summing.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 
 type Choice = Of<'recover-choice'>;
 

@@ -1,14 +1,14 @@
 /** §4.1, §6: an order takes effect only after the very value that its operators signed it on, whoever brings it. */
 import { expect, test } from 'vitest';
-import { encode, hex } from '../../src/protocol/codec.ts';
-import { draftOf, planOf } from '../../src/protocol/draft.ts';
-import { type Order, type OrderBody, signOrder } from '../../src/protocol/order.ts';
-import { headOf } from '../../src/protocol/queries.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { encode, hex } from '../../src/protocol/records/codec.ts';
+import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
+import { type Order, type OrderBody, signOrder } from '../../src/protocol/records/order.ts';
+import { hashOfValue } from '../../src/protocol/records/value.ts';
 import { step } from '../../src/protocol/step.ts';
-import { hashOfValue } from '../../src/protocol/value.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { flipped } from '../protocol/support.ts';
-import type { Group } from '../support/group.ts';
-import { seededBytes } from '../support/virtual-time.ts';
 import { fivePeers, forge, linkOf, messageIn } from './support.ts';
 
 /** What the operators sign with another ancestor than this group's value of that epoch. */

@@ -1,6 +1,6 @@
 /** What happens when nothing goes wrong: a key is created, shares are replaced, and old ones are erased. */
 import { expect, test } from 'vitest';
-import { headOf } from '../../src/protocol/queries.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
 import { dealersOf, fivePeers, linkOf, roundOf, verificationKeysOf } from './support.ts';
 import { Transcript } from './transcript.ts';
 

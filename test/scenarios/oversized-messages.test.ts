@@ -1,14 +1,14 @@
 /** §7.6: one member's oversized messages are kept by nobody, whichever part of them is large. */
 import { expect, test } from 'vitest';
-import { encode } from '../../src/protocol/codec.ts';
-import { durableDelta } from '../../src/protocol/durable-records.ts';
-import { limits } from '../../src/protocol/limits.ts';
-import { type Frame, frameSchema, type Proposal } from '../../src/protocol/messages.ts';
-import { headOf } from '../../src/protocol/queries.ts';
-import { leaderOf } from '../../src/protocol/roster.ts';
-import { type CoreState, emptyDurable } from '../../src/protocol/state.ts';
+import { durableDelta } from '../../src/protocol/machine/durable-records.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { type CoreState, emptyDurable } from '../../src/protocol/machine/state.ts';
+import { encode } from '../../src/protocol/records/codec.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
+import { type Frame, frameSchema, type Proposal } from '../../src/protocol/records/messages.ts';
+import { leaderOf } from '../../src/protocol/records/roster.ts';
 import { step } from '../../src/protocol/step.ts';
-import type { Group } from '../support/group.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, forge, messageIn } from './support.ts';
 
 const bytesOf = (state: CoreState): number =>

@@ -1,8 +1,8 @@
 /** Step 5, the random gate: load control that never costs a refresh, seen over many epochs. */
 import { decode } from 'cborg';
 import { expect, test } from 'vitest';
-import type { Durable } from '../../src/protocol/state.ts';
-import type { Node } from '../support/group.ts';
+import type { Durable } from '../../src/protocol/machine/state.ts';
+import type { Node } from '../../src/simulation/world/group.ts';
 import { dealersOf, fired, fivePeers, linkOf, verificationKeysOf } from './support.ts';
 
 /** The numbers that a peer drew, by epoch, as it wrote them down. */

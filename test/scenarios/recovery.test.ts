@@ -1,7 +1,7 @@
 /** §5: a member that has no share of the newest epoch, for whichever reason, is given it back in one run. */
 import { expect, test } from 'vitest';
-import { holdsShare } from '../../src/protocol/queries.ts';
-import type { Group } from '../support/group.ts';
+import { holdsShare } from '../../src/protocol/machine/queries.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers } from './support.ts';
 
 const epochs = 50;

@@ -1,9 +1,9 @@
 /** §5 "Reinstating": one order gives a member its place again, with its index, a new identity and new keys. */
 import { expect, test } from 'vitest';
-import { encode, hex } from '../../src/protocol/codec.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { attendsOf, headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { attendsOf, headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
+import { encode, hex } from '../../src/protocol/records/codec.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 
 /** Somebody else signs a second Attend with this member's epoch key, and everybody hears it. */
 async function contradict(group: Group, place: number): Promise<void> {

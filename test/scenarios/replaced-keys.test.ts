@@ -1,9 +1,9 @@
 /** §4, the handshake: an open link proves the new epoch key after each change, and nothing honest is refused meanwhile. */
 import { expect, test, vi } from 'vitest';
-import { limits } from '../../src/protocol/limits.ts';
-import { headOf } from '../../src/protocol/queries.ts';
-import type { Group } from '../support/group.ts';
-import { SimulatedTransport } from '../support/simulated-network.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
+import { SimulatedTransport } from '../../src/simulation/world/simulated-network.ts';
 import { fired, fivePeers, messageIn } from './support.ts';
 
 const trusts = (group: Group, at: number): string[] =>

@@ -1,6 +1,8 @@
 /** §4, the rules that make it safe to cut the power: what a peer that starts again within a change may sign. */
 import { expect, test } from 'vitest';
-import { decode, encode, hex } from '../../src/protocol/codec.ts';
+import { holdsShare } from '../../src/protocol/machine/queries.ts';
+import { slotOf } from '../../src/protocol/machine/slots.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import {
   type Frame,
   hashOfRecalled,
@@ -8,11 +10,9 @@ import {
   type Message,
   memorySchema,
   messageSchema,
-} from '../../src/protocol/messages.ts';
-import type { Packet } from '../../src/protocol/packet.ts';
-import { holdsShare } from '../../src/protocol/queries.ts';
-import { slotOf } from '../../src/protocol/slots.ts';
-import type { Group } from '../support/group.ts';
+} from '../../src/protocol/records/messages.ts';
+import type { Packet } from '../../src/protocol/records/packet.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { fired, fivePeers, forge, linkOf, messageIn, thirdPutBack } from './support.ts';
 import { Transcript } from './transcript.ts';
 

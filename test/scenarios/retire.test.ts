@@ -1,9 +1,9 @@
 /** §4.5 Retire: nothing older than the newest epoch stays, and nothing goes before the new shares have signed. */
 import { expect, test } from 'vitest';
-import { encode, hex } from '../../src/protocol/codec.ts';
-import type { RetireProof } from '../../src/protocol/messages.ts';
-import { selfIn } from '../../src/protocol/queries.ts';
-import { emptyDurable } from '../../src/protocol/state.ts';
+import { selfIn } from '../../src/protocol/machine/queries.ts';
+import { emptyDurable } from '../../src/protocol/machine/state.ts';
+import { encode, hex } from '../../src/protocol/records/codec.ts';
+import type { RetireProof } from '../../src/protocol/records/messages.ts';
 import { flipped } from '../protocol/support.ts';
 import { fired, fivePeers } from './support.ts';
 

@@ -1,14 +1,14 @@
 /** Members come and go by epoch changes alone (§4, §5): the key stays, whoever holds it. */
 import { expect, test } from 'vitest';
-import { trialBlock } from '../../src/crypto/encoding.ts';
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
-import { hex, numberOf } from '../../src/protocol/codec.ts';
-import { signOrder } from '../../src/protocol/order.ts';
-import { headOf, holdsShare, selfIn } from '../../src/protocol/queries.ts';
-import { hashOfValue, publicOf } from '../../src/protocol/value.ts';
-import { Group, groupWithKey } from '../support/group.ts';
+import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
+import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
+import { hex, numberOf } from '../../src/protocol/records/codec.ts';
+import { signOrder } from '../../src/protocol/records/order.ts';
+import { hashOfValue, publicOf } from '../../src/protocol/records/value.ts';
+import { Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { fifthAwayInMidChange, fired } from './support.ts';
 
 /** Any will do where nobody measures. */

@@ -1,7 +1,7 @@
 /** §4.3 under a bad leader: the round passes, the next leader's value is decided, and the liar is named. */
 import { expect, test } from 'vitest';
-import { hex } from '../../src/protocol/codec.ts';
-import { headOf } from '../../src/protocol/queries.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import {
   dealersOf,
   fired,

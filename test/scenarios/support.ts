@@ -1,9 +1,12 @@
 /** What the scenarios share: groups with even delays, questions about their history, and the tools of a liar. */
 
 import { afterEach } from 'vitest';
-import { verificationKey } from '../../src/crypto/rsa-sharing.ts';
-import { decode, encode, fromHex, hex, numberOf } from '../../src/protocol/codec.ts';
-import type { Link } from '../../src/protocol/link.ts';
+import { verificationKey } from '../../src/keys/rsa/sharing.ts';
+import { assembleValue, decodePublic } from '../../src/protocol/change/validity.ts';
+import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/machine/queries.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
+import { decode, encode, fromHex, hex, numberOf } from '../../src/protocol/records/codec.ts';
+import type { Link } from '../../src/protocol/records/link.ts';
 import {
   type Carried,
   type Frame,
@@ -11,13 +14,10 @@ import {
   type Message,
   messageSchema,
   type Proposal,
-} from '../../src/protocol/messages.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/queries.ts';
-import type { CoreState } from '../../src/protocol/state.ts';
-import { assembleValue, decodePublic } from '../../src/protocol/validity.ts';
-import { publicOf } from '../../src/protocol/value.ts';
-import { Group, type GroupOptions, groupWithKey } from '../support/group.ts';
+} from '../../src/protocol/records/messages.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import { publicOf } from '../../src/protocol/records/value.ts';
+import { Group, type GroupOptions, groupWithKey } from '../../src/simulation/world/group.ts';
 
 const groups: Group[] = [];
 afterEach(async () => {

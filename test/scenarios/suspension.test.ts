@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { decode, encode, hex } from '../../src/protocol/codec.ts';
-import { messageSchema } from '../../src/protocol/messages.ts';
-import { signPacket } from '../../src/protocol/packet.ts';
-import { attendsOf, headOf, holdsShare } from '../../src/protocol/queries.ts';
-import { judge } from '../../src/protocol/validity.ts';
-import { groupWithKey } from '../support/group.ts';
+import { judge } from '../../src/protocol/change/validity.ts';
+import { attendsOf, headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { messageSchema } from '../../src/protocol/records/messages.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import { groupWithKey } from '../../src/simulation/world/group.ts';
 import { fired } from './support.ts';
 
 test('a member with two Attends for one plan is left out, recorded with both, and suspended until it is evicted', async () => {

@@ -1,10 +1,10 @@
 /** One group keeps many keys: one epoch change refreshes them all. */
 import { expect, test } from 'vitest';
-import { verificationKey } from '../../src/crypto/rsa-sharing.ts';
-import { hex, numberOf } from '../../src/protocol/codec.ts';
-import type { CoreState } from '../../src/protocol/state.ts';
-import { publicOf } from '../../src/protocol/value.ts';
-import { samplePrimes } from '../crypto/sample.ts';
+import { verificationKey } from '../../src/keys/rsa/sharing.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
+import { hex, numberOf } from '../../src/protocol/records/codec.ts';
+import { publicOf } from '../../src/protocol/records/value.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { fivePeers, linkOf } from './support.ts';
 
 /** The verification key of peer 1 for every key, by the key's name. */

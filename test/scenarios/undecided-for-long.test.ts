@@ -1,7 +1,7 @@
 /** §4.3, §7.5: a change that stays undecided for hundreds of rounds is decided once a quorum of honest members is up. */
 import { expect, test } from 'vitest';
-import { limits } from '../../src/protocol/limits.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { forge, messageIn } from './support.ts';
 
 /** The latest round that a peer has entered. */

@@ -1,20 +1,20 @@
 /** §4.3: validity is objective. Every member judges every proposal alike, and nothing of a valid one can be changed. */
 import { expect, test } from 'vitest';
-import { decode, encode, hex } from '../../src/protocol/codec.ts';
+import { assembleValue, decodePublic, judge } from '../../src/protocol/change/validity.ts';
+import { attendsOf, draftOfPlan, headOf, selfIn } from '../../src/protocol/machine/queries.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import {
   type Attend,
   attendSchema,
   type Evidence,
   type Have,
   type Proposal,
-} from '../../src/protocol/messages.ts';
-import { type Packet, signPacket } from '../../src/protocol/packet.ts';
-import { attendsOf, draftOfPlan, headOf, selfIn } from '../../src/protocol/queries.ts';
-import type { CoreState } from '../../src/protocol/state.ts';
-import { assembleValue, decodePublic, judge } from '../../src/protocol/validity.ts';
-import type { Accepted, Value } from '../../src/protocol/value.ts';
+} from '../../src/protocol/records/messages.ts';
+import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
+import type { Accepted, Value } from '../../src/protocol/records/value.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { flipped } from '../protocol/support.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
 import { fired, fivePeers, forge, messageIn } from './support.ts';
 
 const at = <T>(list: readonly T[], position: number): T => {

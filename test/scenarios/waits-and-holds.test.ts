@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
 import { epochView, heldRecords, statusView } from '../../src/node/views/daemon-views.ts';
 import type { PauseView } from '../../src/node/views/view.ts';
-import { holdsShare } from '../../src/protocol/queries.ts';
-import { type Group, groupWithKey } from '../support/group.ts';
+import { holdsShare } from '../../src/protocol/machine/queries.ts';
+import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { fifthAwayInMidChange } from './support.ts';
 
 const statusAt = (group: Group, place: number) =>

@@ -1,6 +1,6 @@
 /** §7.6: as many liars as the group bears send the longest messages of every kind, and no honest store passes its bound. */
 import { expect, test } from 'vitest';
-import { flooded } from './flooded.ts';
+import { flooded } from '../../src/simulation/flooded.ts';
 
 test('five of sixteen send the longest of everything: the group goes on, and no store grows past its bound', async () => {
   const { violation, epochs, growth, faults } = await flooded(16, 6, 5, 1_500);

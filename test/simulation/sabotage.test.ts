@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { SabotageReport } from './sabotage-main.ts';
-import { sabotages } from './sabotages.ts';
+import type { SabotageReport } from '../../src/simulation/sabotages/sabotage-main.ts';
+import { sabotages } from '../../src/simulation/sabotages/sabotages.ts';
 
 const run = promisify(execFile);
 const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url));

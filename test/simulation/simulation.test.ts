@@ -1,10 +1,10 @@
 /** Protocol §7 in seeded histories: faults of network, disk and machines, and members that lie; then everything must finish. */
 import { availableParallelism } from 'node:os';
 import { expect, test } from 'vitest';
-import { allianceNames, alliances, type LieName, lieNames } from './lies/library.ts';
-import { simulateMany } from './many.ts';
-import { optionsOf } from './options.ts';
-import { type RunReport, simulate } from './run.ts';
+import { allianceNamed, allianceNames, type LieName, lieNames } from '../../src/simulation/lies/library.ts';
+import { simulateMany } from '../../src/simulation/many.ts';
+import { optionsOf } from '../../src/simulation/options.ts';
+import { type RunReport, simulate } from '../../src/simulation/run.ts';
 
 /** More of them: `HOLDFAST_SEEDS=2000`, or `scripts/simulate --seeds 2000`. */
 const seeds = Number(process.env.HOLDFAST_SEEDS ?? 250);
@@ -87,7 +87,7 @@ test('liars together do no more harm than each alone', { timeout: timeoutMs }, a
     for (let seed = 1; seed <= 12 && (seed <= 2 || !told); seed += 1) {
       const result = await simulate(optionsOf(seed, { ...seven, ...well, alliance }));
       expect(failureOf(result), alliance).toBeNull();
-      told ||= alliances[alliance].some((lie) => result.faults.counts.has(`lie: ${lie}`));
+      told ||= allianceNamed(alliance).some((lie) => result.faults.counts.has(`lie: ${lie}`));
     }
     if (!told) untold.push(alliance);
   }

@@ -26,7 +26,7 @@ import {
 import { auditFileName, auditFiles } from '../../src/node/audit/files.ts';
 import { AuditFollower } from '../../src/node/audit/follower.ts';
 import { Repeats } from '../../src/node/audit/repeats.ts';
-import { VirtualTime } from '../support/virtual-time.ts';
+import { VirtualTime } from '../../src/simulation/world/virtual-time.ts';
 import { temporaryFolder } from './support.ts';
 
 const epoch = (number: number): AuditEntry => ({

@@ -3,9 +3,9 @@ import { cipherNames } from '../../src/cipher/local-cipher.ts';
 import { FileStore } from '../../src/node/store/file-store.ts';
 import type { TakeLock } from '../../src/node/store/lock.ts';
 import { StoreError } from '../../src/node/store/store-error.ts';
-import { MemoryHome, MemoryStore } from '../support/memory-store.ts';
-import { seededRandom } from '../support/seeded-random.ts';
-import { SimulatedDisk } from '../support/simulated-disk.ts';
+import { MemoryHome, MemoryStore } from '../../src/simulation/world/memory-store.ts';
+import { seededRandom } from '../../src/simulation/world/seeded-random.ts';
+import { SimulatedDisk } from '../../src/simulation/world/simulated-disk.ts';
 import { storeContract } from './store-contract.ts';
 import { temporaryFolder } from './support.ts';
 

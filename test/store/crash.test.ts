@@ -2,9 +2,14 @@ import { expect, test } from 'vitest';
 import { FileStore } from '../../src/node/store/file-store.ts';
 import type { StoreTransaction } from '../../src/node/store/store.ts';
 import { StoreError } from '../../src/node/store/store-error.ts';
+import { seededBytes, seededRandom } from '../../src/simulation/world/seeded-random.ts';
+import {
+  type CrashKind,
+  type CrashPoint,
+  SimulatedCrash,
+  SimulatedDisk,
+} from '../../src/simulation/world/simulated-disk.ts';
 import { toHex } from '../support/hex.ts';
-import { seededBytes, seededRandom } from '../support/seeded-random.ts';
-import { type CrashKind, type CrashPoint, SimulatedCrash, SimulatedDisk } from '../support/simulated-disk.ts';
 
 interface Step {
   readonly transaction: StoreTransaction;

@@ -4,10 +4,10 @@ import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { abilitiesIn } from '../../src/node/views/ability.ts';
 import { evicting, outlookOf, reinstating, sceneOf } from '../../src/node/views/possible-orders.ts';
 import { whoCan } from '../../src/node/views/prospects.ts';
-import { ProtocolError } from '../../src/protocol/errors.ts';
-import type { Action } from '../../src/protocol/order.ts';
-import { headOf, holdsShare } from '../../src/protocol/queries.ts';
-import type { Group } from './group.ts';
+import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
+import { ProtocolError } from '../../src/protocol/records/errors.ts';
+import type { Action } from '../../src/protocol/records/order.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
 import { arrange, decides, refreshes, type Situation, signs, statusOf } from './misfortunes.ts';
 
 const placeOf = (group: Group, name: string): number =>

@@ -1,7 +1,7 @@
 /** How a hostile member answers who asks it for a partial. */
 import { randomBytes } from 'node:crypto';
 import type { PartialAnswer } from '../../src/node/use/messages.ts';
-import { encode, numberBytes } from '../../src/protocol/codec.ts';
+import { encode, numberBytes } from '../../src/protocol/records/codec.ts';
 import type { HostilePeer } from './hostile-peer.ts';
 
 const garbage: PartialAnswer = { type: 'partial', partial: numberBytes(12_345n), proof: null };

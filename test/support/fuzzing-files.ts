@@ -4,9 +4,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { clientFileText, newSigningKey, openClientFile } from '../../src/api/client-file.ts';
 import { SealError } from '../../src/cipher/seal-error.ts';
-import { Decryption } from '../../src/cli/decryption.ts';
 import {
   newClientKey,
   newOperatorKey,
@@ -17,8 +15,10 @@ import {
 import { orderLine, readOrderFile } from '../../src/cli/orders.ts';
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { CommandError } from '../../src/cli/terminal.ts';
+import { clientFileText, newSigningKey, openClientFile } from '../../src/client/client-file.ts';
+import { Decryption } from '../../src/client/decryption.ts';
 import { emptyHead, nextLine, parseLine } from '../../src/node/audit/entry.ts';
-import { HomeError } from '../../src/node/home.ts';
+import { HomeError } from '../../src/node/home/home.ts';
 import { parseSettings, SettingsError, settingsText } from '../../src/node/settings.ts';
 import type { Tally } from './fuzzing.ts';
 import { Mutator } from './mutations.ts';

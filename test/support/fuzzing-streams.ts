@@ -4,20 +4,20 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
 import { multiaddr } from '@multiformats/multiaddr';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { admissionOf } from '../../src/node/lobby-service.ts';
+import { peerIdOf } from '../../src/node/home/identity.ts';
+import { LobbyServer } from '../../src/node/lobby/lobby.ts';
+import { admissionOf } from '../../src/node/lobby/lobby-service.ts';
 import { AddressBook } from '../../src/node/network/address-book.ts';
 import { gossipTopic, protocolIds } from '../../src/node/network/constants.ts';
-import { peerIdOf } from '../../src/node/network/identity.ts';
-import { LobbyServer } from '../../src/node/network/lobby.ts';
 import { partialAnswerSchema } from '../../src/node/use/messages.ts';
 import {
   admissionSchema,
   invitationText,
   lobbyAnswerSchema,
   parseInvitation,
-} from '../../src/protocol/admission.ts';
-import { decode, encode, numberBytes } from '../../src/protocol/codec.ts';
-import { ProtocolError } from '../../src/protocol/errors.ts';
+} from '../../src/protocol/records/admission.ts';
+import { decode, encode, numberBytes } from '../../src/protocol/records/codec.ts';
+import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import { Loopback, memberOf, testIdentity } from '../network/loopback.ts';
 import { prefixed, RawMember } from '../network/raw-member.ts';
 import type { Tally } from './fuzzing.ts';

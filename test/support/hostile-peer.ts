@@ -5,14 +5,14 @@
 import { hashOf } from '../../src/crypto/hash.ts';
 import { sign } from '../../src/crypto/signature.ts';
 import type { Lab } from '../../src/lab/lab.ts';
-import { openHome } from '../../src/node/home.ts';
-import { identityFromBytes } from '../../src/node/network/identity.ts';
+import { openHome } from '../../src/node/home/home.ts';
+import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { Libp2pTransport } from '../../src/node/network/libp2p-transport.ts';
 import type { EpochAuthenticator, MemberAddress } from '../../src/node/network/transport.ts';
 import { type PartialAnswer, type PartialRequest, partialAnswerSchema } from '../../src/node/use/messages.ts';
-import { decode, encode, hex } from '../../src/protocol/codec.ts';
-import type { Durable } from '../../src/protocol/state.ts';
-import type { Value } from '../../src/protocol/value.ts';
+import type { Durable } from '../../src/protocol/machine/state.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import type { Value } from '../../src/protocol/records/value.ts';
 import { Watch } from '../network/loopback.ts';
 import { stolenDurable } from './stolen-shares.ts';
 

@@ -1,6 +1,6 @@
 /** Seeded damage to real messages: what a hostile or broken peer may send in their place. */
 import { decode, encode } from 'cborg';
-import { seededBytes, seededRandom } from './seeded-random.ts';
+import { seededBytes, seededRandom } from '../../src/simulation/world/seeded-random.ts';
 
 export const mutationNames = [
   'bit-flips',

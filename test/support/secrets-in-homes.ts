@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesToInteger, decodeSigned } from '../../src/crypto/integers.ts';
 import type { Lab } from '../../src/lab/lab.ts';
-import { identityFromBytes } from '../../src/node/network/identity.ts';
+import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { readSlot, slotNames } from '../../src/node/store/key-slot.ts';
-import { hex } from '../../src/protocol/codec.ts';
-import type { Durable } from '../../src/protocol/state.ts';
+import type { Durable } from '../../src/protocol/machine/state.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import { type Needle, needlesOfBytes, needlesOfNumber } from './needles.ts';
 import { openStolen, withStolenStore } from './stolen-shares.ts';
 

@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { trialBlock } from '../../src/crypto/encoding.ts';
 import { bitLength, decodeSigned } from '../../src/crypto/integers.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
+import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { FileStore } from '../../src/node/store/file-store.ts';
-import { hex } from '../../src/protocol/codec.ts';
-import { durableFromRecords } from '../../src/protocol/durable-records.ts';
-import type { Durable } from '../../src/protocol/state.ts';
-import { type KeyRecord, publicOf } from '../../src/protocol/value.ts';
+import { durableFromRecords } from '../../src/protocol/machine/durable-records.ts';
+import type { Durable } from '../../src/protocol/machine/state.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import { type KeyRecord, publicOf } from '../../src/protocol/records/value.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);

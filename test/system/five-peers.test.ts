@@ -1,13 +1,13 @@
 /** One group of five, 3 of 5, RSA-3072, every peer with another local cipher, put to use for claim after claim. */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodePkcs1 } from '../../src/crypto/encoding.ts';
-import { combine, partial } from '../../src/crypto/signing.ts';
+import { encodePkcs1 } from '../../src/keys/rsa/encoding.ts';
+import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { parametersOf } from '../../src/node/driver/sealing.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
-import { publicOf } from '../../src/protocol/value.ts';
+import { publicOf } from '../../src/protocol/records/value.ts';
+import { parametersOf } from '../../src/sealing/numbers.ts';
 import { rounds } from '../support/rounds.ts';
 import {
   hashesOf,

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
-import { fromHex } from '../../src/protocol/codec.ts';
+import { fromHex } from '../../src/protocol/records/codec.ts';
 import { readyPrimes, refresh, stolenShares, untilProblem } from './support.ts';
 
 const patienceMs = 120_000;

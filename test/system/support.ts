@@ -7,7 +7,7 @@ import type { EpochView } from '../../src/node/views/view.ts';
 import { stolenShares as sharesInHome } from '../support/stolen-shares.ts';
 
 const fixture: Record<string, string[]> = JSON.parse(
-  readFileSync(new URL('../fixtures/safe-primes.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
 );
 
 /** No test searches for primes. `first`: 0 for one key, 2 for another one. */

@@ -3,7 +3,7 @@ import { watch } from 'node:fs';
 import { Command } from 'commander';
 import { type AuditLine, parseLine } from '../../node/audit/entry.ts';
 import { AuditFollower } from '../../node/audit/follower.ts';
-import { type Home, openHome } from '../../node/home.ts';
+import { type Home, openHome } from '../../node/home/home.ts';
 import { auditReport } from '../audit-report.ts';
 import { interruption, optionsOf, wholeNumber } from '../context.ts';
 import { CommandError, faint, say, sayJson } from '../terminal.ts';

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
 import { routes } from '../../api/routes.ts';
-import { readPrivateFile } from '../../node/home.ts';
-import type { DecryptAnswer } from '../../node/views/view.ts';
-import { publicOf } from '../../protocol/value.ts';
+import { Decryption } from '../../client/decryption.ts';
+import { readPrivateFile } from '../../node/home/home.ts';
+import type { DecryptAnswer } from '../../node/use/answers.ts';
+import { publicOf } from '../../protocol/records/value.ts';
 import { optionsOf } from '../context.ts';
-import { Decryption } from '../decryption.ts';
 import { publicKeyOption, readPublicKey } from '../keys.ts';
 import { type PaddingOptions, sayPlaintext, withPadding } from '../plaintext.ts';
 import { CommandError, readInput, refuseBytesOnTerminal } from '../terminal.ts';

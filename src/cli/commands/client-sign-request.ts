@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
-import type { SigningKey } from '../../api/client-file.ts';
 import { routes } from '../../api/routes.ts';
-import { newSignRequest, requestLifetimeMs } from '../../api/sign-request.ts';
-import type { RsaPublicKey } from '../../crypto/public-key-formats.ts';
-import { writePrivateFile } from '../../node/home.ts';
-import { fromHex } from '../../protocol/codec.ts';
-import { limits } from '../../protocol/limits.ts';
+import type { SigningKey } from '../../client/client-file.ts';
+import { Decryption } from '../../client/decryption.ts';
+import { newSignRequest, requestLifetimeMs } from '../../client/signed-request.ts';
+import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
+import { writePrivateFile } from '../../node/home/home.ts';
+import { fromHex } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
 import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { duration, optionsOf, withApi } from '../context.ts';
-import { Decryption } from '../decryption.ts';
 import {
   clusterOf,
   findKeyFor,

@@ -1,13 +1,13 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
-import { operationSchema, schemeSchema, type Value } from '../../protocol/value.ts';
+import { VerifiedChain } from '../../client/verified-chain.ts';
+import { operationSchema, schemeSchema, type Value } from '../../protocol/records/value.ts';
 import { type NewClientOptions, planClient, withNewClient } from '../clients.ts';
 import { checkName, collect, optionsOf, withDaemon } from '../context.ts';
 import { goneSince, listedSince } from '../done-already.ts';
 import { rightsInWords } from '../order-words.ts';
 import { type Decided, runOrder, withOrder } from '../orders.ts';
 import { CommandError, faint, say, sayJson, sayTable, warn } from '../terminal.ts';
-import { VerifiedChain } from '../verified-chain.ts';
 import { clientOpenCommand } from './client-open.ts';
 import { clientSignRequestCommand } from './client-sign-request.ts';
 

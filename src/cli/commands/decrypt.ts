@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import { type ApiClient, ApiError } from '../../api/client.ts';
-import { requestLifetimeMs } from '../../api/sign-request.ts';
-import { fromHex } from '../../protocol/codec.ts';
+import { type ApiClient, ApiError } from '../../client/api-client.ts';
+import { Decryption } from '../../client/decryption.ts';
+import { requestLifetimeMs } from '../../client/signed-request.ts';
+import { fromHex } from '../../protocol/records/codec.ts';
 import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { optionsOf, withApi } from '../context.ts';
-import { Decryption } from '../decryption.ts';
 import { clusterOf, findKeyFor, missingPeers, pinnedKey, publicKeyOption, timeoutOption } from '../keys.ts';
 import { type PaddingOptions, sayPlaintext, withPadding } from '../plaintext.ts';
 import { CommandError, progress, readInput, refuseBytesOnTerminal, warn } from '../terminal.ts';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { type Home, openHome } from '../../node/home.ts';
-import { inspectHome, inspectMachine } from '../../node/home-inspection.ts';
+import { inspectHome, inspectMachine } from '../../node/daemon/home-inspection.ts';
+import { type Home, openHome } from '../../node/home/home.ts';
 import { lockHolder } from '../../node/store/lock.ts';
 import type { Problem, StatusView } from '../../node/views/view.ts';
 import { auditReport } from '../audit-report.ts';

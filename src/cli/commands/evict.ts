@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { Action } from '../../protocol/order.ts';
-import { explainChoice } from '../../protocol/roster.ts';
+import type { Action } from '../../protocol/records/order.ts';
+import { explainChoice } from '../../protocol/records/roster.ts';
 import { optionsOf } from '../context.ts';
 import { evictedSince } from '../done-already.ts';
 import { checkOneChange, sayWhatRemains } from '../one-change.ts';

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { openHome } from '../../node/home.ts';
-import { type Invitation, parseInvitation } from '../../protocol/admission.ts';
-import { hex, sameBytes } from '../../protocol/codec.ts';
-import { ProtocolError } from '../../protocol/errors.ts';
-import { clusterIdOf } from '../../protocol/genesis.ts';
+import { openHome } from '../../node/home/home.ts';
+import { type Invitation, parseInvitation } from '../../protocol/records/admission.ts';
+import { hex, sameBytes } from '../../protocol/records/codec.ts';
+import { ProtocolError } from '../../protocol/records/errors.ts';
+import { clusterIdOf } from '../../protocol/records/genesis.ts';
 import { optionsOf } from '../context.ts';
 import { warnOfFaultModel } from '../fault-model.ts';
 import { createPeer, defaultPeerName, type PeerOptions, withPeerOptions } from '../peer-options.ts';

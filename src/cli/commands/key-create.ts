@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
-import { generateSafePrimes, type Primes } from '../../crypto/key-creation.ts';
-import type { KeyUse } from '../../protocol/value.ts';
+import { generateSafePrimes, type Primes } from '../../keys/rsa/creation.ts';
+import type { KeyUse } from '../../protocol/records/value.ts';
 import { duration, interruption, optionsOf, wholeNumber } from '../context.ts';
 import { type GiveOptions, giveKey, withFirstClient } from '../key-giving.ts';
 import { withOperator } from '../operators.ts';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { ApiClient } from '../../api/client.ts';
-import type { Value } from '../../protocol/value.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import { interruption, optionsOf } from '../context.ts';
 import { goneSince } from '../done-already.ts';
 import { type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';

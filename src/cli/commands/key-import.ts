@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
-import { checkSafePrimes } from '../../crypto/key-creation.ts';
-import { isPublicExponent } from '../../crypto/rsa-sharing.ts';
-import type { KeyUse } from '../../protocol/value.ts';
+import { checkSafePrimes } from '../../keys/rsa/creation.ts';
+import { isPublicExponent } from '../../keys/rsa/sharing.ts';
+import type { KeyUse } from '../../protocol/records/value.ts';
 import { duration, optionsOf } from '../context.ts';
 import { type GiveOptions, giveKey, withFirstClient } from '../key-giving.ts';
 import { withOperator } from '../operators.ts';

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { publicKeyJwk, publicKeyPem, publicKeySsh } from '../../crypto/public-key-formats.ts';
+import { publicKeyJwk, publicKeyPem, publicKeySsh } from '../../keys/rsa/public-forms.ts';
 import { publicKeyOf } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { clusterOf, findKey } from '../keys.ts';

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
-import { ApiError, connectApi } from '../../api/client.ts';
-import { type Home, openHome, replacePrivateFile } from '../../node/home.ts';
+import { ApiError, connectApi } from '../../client/api-client.ts';
+import { VerifiedChain } from '../../client/verified-chain.ts';
+import { type Home, openHome, replacePrivateFile } from '../../node/home/home.ts';
 import { abilitiesAtBest } from '../../node/views/ability.ts';
-import { sameBytes } from '../../protocol/codec.ts';
-import { limits } from '../../protocol/limits.ts';
-import { hashOfOrder } from '../../protocol/order.ts';
-import type { Value } from '../../protocol/value.ts';
+import { sameBytes } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import { hashOfOrder } from '../../protocol/records/order.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import { carriedOutIn } from '../done-already.ts';
 import { HandingIn } from '../handing-in.ts';
@@ -23,7 +24,6 @@ import { handIn, orderLine, readOrderFile, sayDoneAlready, type WaitOptions, wit
 import { checkEvictable, checkForced, checkReach, warnOfWaiting } from '../reach.ts';
 import { confirmSpare, confirmSpareOf, spareAfter } from '../spare.ts';
 import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
-import { VerifiedChain } from '../verified-chain.ts';
 
 const signCommand = (): Command =>
   withOperator(new Command('sign'))

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import type { ApiClient } from '../../api/client.ts';
-import type { Home } from '../../node/home.ts';
-import type { Action } from '../../protocol/order.ts';
-import { explainChoice, quorumOf } from '../../protocol/roster.ts';
-import type { Value } from '../../protocol/value.ts';
+import type { ApiClient } from '../../client/api-client.ts';
+import type { Home } from '../../node/home/home.ts';
+import type { Action } from '../../protocol/records/order.ts';
+import { explainChoice, quorumOf } from '../../protocol/records/roster.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import { optionsOf } from '../context.ts';
 import { type DoneAlready, enteredAs } from '../done-already.ts';
 import { confirmAll, isAwaited, type Newcomer, waitingPeers } from '../newcomers.ts';

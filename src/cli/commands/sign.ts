@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Command } from 'commander';
-import { ApiError } from '../../api/client.ts';
-import { newSignRequest, requestLifetimeMs } from '../../api/sign-request.ts';
-import { verifySignature } from '../../crypto/public-key-formats.ts';
-import { fromHex } from '../../protocol/codec.ts';
+import { ApiError } from '../../client/api-client.ts';
+import { newSignRequest, requestLifetimeMs } from '../../client/signed-request.ts';
+import { verifySignature } from '../../keys/rsa/public-forms.ts';
+import { fromHex } from '../../protocol/records/codec.ts';
 import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { optionsOf, withApi } from '../context.ts';
 import {

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
 import { claimSocket } from '../../api/socket.ts';
 import { tcpDoorOf } from '../../api/tcp-door.ts';
-import { type Home, openHome } from '../../node/home.ts';
-import { foreignFiles, wideFiles } from '../../node/home-inspection.ts';
+import { foreignFiles, wideFiles } from '../../node/daemon/home-inspection.ts';
+import { type Home, openHome } from '../../node/home/home.ts';
 import { optionsOf } from '../context.ts';
 import { CommandError, progress, say, sayJsonLine } from '../terminal.ts';
 
@@ -25,7 +25,7 @@ export const startCommand = (): Command =>
       // The network, the server and all that hangs on them are loaded by this command only: the others stay quick.
       const { serveApi } = await import('../../api/server.ts');
       const { createLog } = await import('../../node/log.ts');
-      const { startDaemon } = await import('../../node/daemon.ts');
+      const { startDaemon } = await import('../../node/daemon/daemon.ts');
       const log = createLog({ level: settings.logLevel, pretty: process.stderr.isTTY });
       const daemon = await startDaemon({ home, settings, log });
       try {

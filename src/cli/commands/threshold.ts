@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { Action } from '../../protocol/order.ts';
-import { explainChoice } from '../../protocol/roster.ts';
+import type { Action } from '../../protocol/records/order.ts';
+import { explainChoice } from '../../protocol/records/roster.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
 import { raisedSince } from '../done-already.ts';
 import { checkOneChange, sayWhatRemains } from '../one-change.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { verifySignature } from '../../crypto/public-key-formats.ts';
+import { verifySignature } from '../../keys/rsa/public-forms.ts';
 import { publicKeyOf } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { clusterOf, findKey, type SchemeOptions, withScheme } from '../keys.ts';

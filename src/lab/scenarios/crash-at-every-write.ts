@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { ApiError } from '../../api/client.ts';
+import { ApiError } from '../../client/api-client.ts';
 import type { Lab } from '../lab.ts';
 import {
   check,

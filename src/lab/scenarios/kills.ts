@@ -1,3 +1,4 @@
+import { seededRandom } from '../../simulation/world/seeded-random.ts';
 import { certifiedChain } from '../chain.ts';
 import { Client } from '../client.ts';
 import { Killing } from '../killing.ts';
@@ -14,7 +15,6 @@ import {
   untilConnected,
   untilShare,
 } from '../scenario.ts';
-import { seededRandom } from '../seeded-random.ts';
 import { SteadyClients } from '../steady-clients.ts';
 
 const message = 'signed whoever was killed\n';

@@ -1,10 +1,10 @@
 /** All that one peer writes into its audit log; see README.md. */
 import { decode, encode } from 'cborg';
-import type { Order } from '../../protocol/order.ts';
-import type { CoreState } from '../../protocol/state.ts';
-import type { UseRequest } from '../../protocol/use-request.ts';
-import type { Value } from '../../protocol/value.ts';
-import type { Clock } from '../driver/clock.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import type { Order } from '../../protocol/records/order.ts';
+import type { UseRequest } from '../../protocol/records/use-request.ts';
+import type { Value } from '../../protocol/records/value.ts';
+import type { Clock } from '../clock.ts';
 import type { PartialAnswer, PartialRequest } from '../use/messages.ts';
 import { AuditLog, type AuditLogOptions } from './audit-log.ts';
 import { type AuditEntry, type AuditExtent, auditMemorySchema } from './entry.ts';

@@ -1,9 +1,10 @@
 /** The audit of what changes the group: orders as they become known here, and epochs as they are decided and retired. */
-import { hex } from '../../protocol/codec.ts';
-import { ProtocolError } from '../../protocol/errors.ts';
-import { hashOfOrder, type Order } from '../../protocol/order.ts';
-import type { CoreState } from '../../protocol/state.ts';
-import { DaemonError } from '../views/view.ts';
+
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { hex } from '../../protocol/records/codec.ts';
+import { ProtocolError } from '../../protocol/records/errors.ts';
+import { hashOfOrder, type Order } from '../../protocol/records/order.ts';
+import { DaemonError } from '../errors.ts';
 import type { AuditEntry } from './entry.ts';
 import type { Repeats } from './repeats.ts';
 

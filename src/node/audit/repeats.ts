@@ -2,7 +2,7 @@
  * Bounds what repeated requests can make the audit log write: of each kind the first few in a minute get lines of their
  * own; the rest is counted, and the count is one line when the minute is over.
  */
-import type { Clock } from '../driver/clock.ts';
+import type { Clock } from '../clock.ts';
 import type { AuditEntry } from './entry.ts';
 
 type Repeated = Extract<AuditEntry, { event: 'repeated' }>;

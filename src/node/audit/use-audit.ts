@@ -1,11 +1,11 @@
 /** The audit of key uses: at the daemon that a client asked, and at each member that was asked for a partial. */
 import { createHash } from 'node:crypto';
-import { hex, sameBytes } from '../../protocol/codec.ts';
-import { hashOfUse, type UseRequest } from '../../protocol/use-request.ts';
-import type { Value } from '../../protocol/value.ts';
-import type { Clock } from '../driver/clock.ts';
+import { hex, sameBytes } from '../../protocol/records/codec.ts';
+import { hashOfUse, type UseRequest } from '../../protocol/records/use-request.ts';
+import type { Value } from '../../protocol/records/value.ts';
+import type { Clock } from '../clock.ts';
+import { DaemonError } from '../errors.ts';
 import type { PartialAnswer, PartialRequest } from '../use/messages.ts';
-import { DaemonError } from '../views/view.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { AuditEntry, UseAsked } from './entry.ts';
 import type { Kind, Repeats } from './repeats.ts';

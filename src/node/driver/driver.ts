@@ -5,26 +5,26 @@
 
 import { hashOf } from '../../crypto/hash.ts';
 import { sign, verify } from '../../crypto/signature.ts';
-import { checkFits } from '../../protocol/attend.ts';
-import { encode, hex } from '../../protocol/codec.ts';
-import { durableDelta } from '../../protocol/durable-records.ts';
-import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/io.ts';
-import { limits } from '../../protocol/limits.ts';
-import type { Order } from '../../protocol/order.ts';
-import type { Packet } from '../../protocol/packet.ts';
-import { headOf, listedSecret } from '../../protocol/queries.ts';
-import type { Member } from '../../protocol/roster.ts';
-import { type CoreState, emptyDurable } from '../../protocol/state.ts';
+import { checkFits } from '../../protocol/change/attend.ts';
+import { durableDelta } from '../../protocol/machine/durable-records.ts';
+import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/machine/io.ts';
+import { headOf, listedSecret } from '../../protocol/machine/queries.ts';
+import { type CoreState, emptyDurable } from '../../protocol/machine/state.ts';
+import { encode, hex } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import type { Order } from '../../protocol/records/order.ts';
+import type { Packet } from '../../protocol/records/packet.ts';
+import type { Member } from '../../protocol/records/roster.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import { nextTickAtMs, step } from '../../protocol/step.ts';
-import type { Value } from '../../protocol/value.ts';
-import { Archive } from '../archive.ts';
+import type { Clock } from '../clock.ts';
+import type { RandomBytes } from '../jobs/change-jobs.ts';
+import { causeOf } from '../jobs/job-failure.ts';
 import type { Log } from '../log.ts';
 import type { EpochAuthenticator, Transport, TransportHandlers } from '../network/transport.ts';
+import { Archive } from '../store/archive.ts';
 import type { Store } from '../store/store.ts';
-import type { Clock } from './clock.ts';
 import { Inbox } from './inbox.ts';
-import { causeOf } from './job-failure.ts';
-import type { RandomBytes } from './jobs.ts';
 
 export interface DriverOptions {
   state: CoreState;

@@ -4,7 +4,7 @@
  * member that sends faster than we step has waiting; and what each may have waiting is bounded.
  */
 import { strict as assert } from 'node:assert';
-import { limits } from '../../protocol/limits.ts';
+import { limits } from '../../protocol/records/limits.ts';
 
 export const inboxLimits = {
   /** A member whose waiting frames reach either is asked to pause … */

@@ -8,11 +8,11 @@ import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
 import { lpStream } from '@libp2p/utils';
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
-import { sameBytes } from '../../protocol/codec.ts';
+import { sameBytes } from '../../protocol/records/codec.ts';
+import type { Identity } from '../home/identity.ts';
 import type { Log } from '../log.ts';
 import { type AddressBook, readRecord, verifyRecord } from './address-book.ts';
 import { networkLimits, protocolIds } from './constants.ts';
-import type { Identity } from './identity.ts';
 import type { Link, Links } from './links.ts';
 
 const recordsSchema = z.array(z.instanceof(Uint8Array)).max(networkLimits.addressRecordsMax);

@@ -1,6 +1,6 @@
 /** Protocol ids, and the bounds of the network layer. A changed wire format needs a new number at the id's end. */
 import { strict as assert } from 'node:assert';
-import { limits } from '../../protocol/limits.ts';
+import { limits } from '../../protocol/records/limits.ts';
 
 export const protocolIds = {
   handshake: '/holdfast/handshake/1',

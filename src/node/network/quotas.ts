@@ -3,7 +3,7 @@
  * enough that the others do not feel it. A member that goes beyond is cut off (`conduct.ts`), but for `requests`, which wait.
  */
 import { strict as assert } from 'node:assert';
-import { limits } from '../../protocol/limits.ts';
+import { limits } from '../../protocol/records/limits.ts';
 import type { Rate } from './bucket.ts';
 import { networkLimits } from './constants.ts';
 

@@ -2,6 +2,7 @@
  * What the driver sees of the network: authenticated members, frames and requests. Two implementations keep this
  * contract (test/network/transport-contract.ts): libp2p, and the simulated network of the tests.
  */
+import { CodedError } from '../../crypto/errors.ts';
 import type { ReproachQuota } from './quotas.ts';
 
 export interface TransportHandlers {
@@ -100,14 +101,12 @@ export type TransportErrorCode =
   | 'closed'
   | 'aborted';
 
-export class TransportError extends Error {
-  readonly code: TransportErrorCode;
+export class TransportError extends CodedError<TransportErrorCode> {
+  override readonly name = 'TransportError';
   /** The peer that it is about, if any. */
   readonly peer: string | null;
   constructor(code: TransportErrorCode, message: string, peer: string | null = null) {
-    super(message);
-    this.name = 'TransportError';
-    this.code = code;
+    super(code, message);
     this.peer = peer;
   }
 }

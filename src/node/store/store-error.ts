@@ -1,3 +1,5 @@
+import { CodedError } from '../../crypto/errors.ts';
+
 export type StoreErrorCode =
   /** Another live process has the store open. */
   | 'locked'
@@ -21,14 +23,8 @@ export type StoreErrorCode =
   | 'failed';
 
 /** One line: what happened, and what to do next. Never holds a record or a key of the store. */
-export class StoreError extends Error {
-  readonly code: StoreErrorCode;
-
-  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'StoreError';
-    this.code = code;
-  }
+export class StoreError extends CodedError<StoreErrorCode> {
+  override readonly name = 'StoreError';
 }
 
 /** Troubles of the machine that end without a new start: what was not written can be written later. */

@@ -2,17 +2,18 @@
  * One attempt to use a key: asks members of one epoch for partials until enough are there, asks more when some are slow
  * or refuse, and asks for proofs only when a combination failed (protocol §2 "Use").
  */
-import { decode, encode, sameBytes } from '../../protocol/codec.ts';
-import { ProtocolError } from '../../protocol/errors.ts';
-import type { KeySetting } from '../../protocol/io.ts';
-import type { Member } from '../../protocol/roster.ts';
-import type { CoreState } from '../../protocol/state.ts';
-import type { UseRequest } from '../../protocol/use-request.ts';
-import type { Value } from '../../protocol/value.ts';
-import { type Clock, pause } from '../driver/clock.ts';
+
+import type { KeySetting } from '../../protocol/machine/io.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { decode, encode, sameBytes } from '../../protocol/records/codec.ts';
+import { ProtocolError } from '../../protocol/records/errors.ts';
+import type { Member } from '../../protocol/records/roster.ts';
+import type { UseRequest } from '../../protocol/records/use-request.ts';
+import type { Value } from '../../protocol/records/value.ts';
+import { type Clock, pause } from '../clock.ts';
+import { DaemonError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Transport } from '../network/transport.ts';
-import { DaemonError } from '../views/view.ts';
 import type { Doubts } from './doubts.ts';
 import {
   type PartialAnswer,

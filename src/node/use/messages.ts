@@ -1,8 +1,8 @@
 /** What members ask of each other to use a key, on the request stream: one partial for one client-signed request. */
 import { z } from 'zod';
-import { shape } from '../../protocol/codec.ts';
-import { limits } from '../../protocol/limits.ts';
-import { type UseRefusalCode, useRequestSchema } from '../../protocol/use-request.ts';
+import { shape } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import { type UseRefusalCode, useRequestSchema } from '../../protocol/records/use-request.ts';
 
 export const partialRequestSchema = z.strictObject({
   /** Whose shares: a peer can sign in either epoch until it has retired the older (§4.5). */

@@ -2,10 +2,10 @@
  * How often each client has asked (protocol §6): a request counts once, however often and by whomever it is repeated
  * while it is valid, so that nobody can use up a client's rate with what it asked before.
  */
-import { hex } from '../../protocol/codec.ts';
-import { limits } from '../../protocol/limits.ts';
-import { hashOfUse, UseRefusal, type UseRequest } from '../../protocol/use-request.ts';
-import type { Client } from '../../protocol/value.ts';
+import { hex } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import { hashOfUse, UseRefusal, type UseRequest } from '../../protocol/records/use-request.ts';
+import type { Client } from '../../protocol/records/value.ts';
 
 const minuteMs = 60_000;
 /** No request is valid for longer, whatever the clocks say (§8). */

@@ -5,11 +5,11 @@
  */
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { hashHex } from '../../crypto/hash.ts';
-import { decode, encode, hex } from '../../protocol/codec.ts';
-import { ProtocolError } from '../../protocol/errors.ts';
-import type { KeySetting } from '../../protocol/io.ts';
-import { headOf, selfIn } from '../../protocol/queries.ts';
-import type { CoreState } from '../../protocol/state.ts';
+import type { KeySetting } from '../../protocol/machine/io.ts';
+import { headOf, selfIn } from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { decode, encode, hex } from '../../protocol/records/codec.ts';
+import { ProtocolError } from '../../protocol/records/errors.ts';
 import {
   checkUse,
   type DecryptBody,
@@ -18,18 +18,19 @@ import {
   UseRefusal,
   type UseRefusalCode,
   type UseRequest,
-} from '../../protocol/use-request.ts';
-import { type Clock, pause } from '../driver/clock.ts';
-import { causeOf } from '../driver/job-failure.ts';
-import type { Workers } from '../driver/workers.ts';
+} from '../../protocol/records/use-request.ts';
+import { type Clock, pause } from '../clock.ts';
+import { DaemonError } from '../errors.ts';
+import { causeOf } from '../jobs/job-failure.ts';
+import type { UseJob, UseJobResult } from '../jobs/use-jobs.ts';
+import type { Workers } from '../jobs/workers.ts';
 import type { Log } from '../log.ts';
 import type { ReproachQuota } from '../network/quotas.ts';
 import type { Transport } from '../network/transport.ts';
-import { DaemonError, type DecryptAnswer, type SignAnswer } from '../views/view.ts';
+import type { DecryptAnswer, SignAnswer } from './answers.ts';
 import { Attempt, type AttemptOptions, type Collected, type Given } from './attempt.ts';
 import { type Doubt, Doubts } from './doubts.ts';
 import { FairQueue } from './fair-queue.ts';
-import type { UseJob, UseJobResult } from './jobs.ts';
 import {
   type PartialAnswer,
   type PartialRequest,

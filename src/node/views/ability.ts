@@ -3,9 +3,7 @@
  * a member holds its share is its signed Ready, also in a retire proof; a member that is connected says what holds now,
  * and that counts more: a store may have been put back after its Ready.
  */
-import { decode } from '../../protocol/codec.ts';
-import type { Genesis } from '../../protocol/genesis.ts';
-import { type RetireProof, readySchema } from '../../protocol/messages.ts';
+
 import {
   changeQuorum,
   electors,
@@ -15,10 +13,13 @@ import {
   isSuspended,
   listedSecret,
   signsIn,
-} from '../../protocol/queries.ts';
-import { type Member, sleeps } from '../../protocol/roster.ts';
-import type { CoreState } from '../../protocol/state.ts';
-import type { Value } from '../../protocol/value.ts';
+} from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { decode } from '../../protocol/records/codec.ts';
+import type { Genesis } from '../../protocol/records/genesis.ts';
+import { type RetireProof, readySchema } from '../../protocol/records/messages.ts';
+import { type Member, sleeps } from '../../protocol/records/roster.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import type { Ability, Certainty } from './view.ts';
 
 /** Indices of those who signed a proof's Readys: a proof never changes. */

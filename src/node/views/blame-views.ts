@@ -1,9 +1,9 @@
 /** Who did wrong, and which kind of evidence stands behind it: for `epochs`, `status` and the API. */
-import { accusersOf, isCertain } from '../../protocol/accusation.ts';
-import { encode, hex } from '../../protocol/codec.ts';
-import { memberAt } from '../../protocol/roster.ts';
-import type { Blame, CoreState } from '../../protocol/state.ts';
-import type { Value } from '../../protocol/value.ts';
+import { accusersOf, isCertain } from '../../protocol/change/accusation.ts';
+import type { Blame, CoreState } from '../../protocol/machine/state.ts';
+import { encode, hex } from '../../protocol/records/codec.ts';
+import { memberAt } from '../../protocol/records/roster.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import type { EpochView } from './view.ts';
 
 export type BlameView = EpochView['blamed'][number];

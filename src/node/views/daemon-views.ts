@@ -1,14 +1,7 @@
 /** What a daemon shows (see `view.ts`), computed from the core's state and nothing secret in it. */
 
-import { hashHex } from '../../crypto/hash.ts';
 import { bitLength } from '../../crypto/integers.ts';
-import { verificationKey } from '../../crypto/rsa-sharing.ts';
-import { attendHeldBy } from '../../protocol/attend.ts';
-import { fromHex, hex, numberOf, sameBytes } from '../../protocol/codec.ts';
-import { limits } from '../../protocol/limits.ts';
-import type { Link } from '../../protocol/link.ts';
-import type { RetireProof } from '../../protocol/messages.ts';
-import { hashOfOrder } from '../../protocol/order.ts';
+import { attendHeldBy } from '../../protocol/change/attend.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -22,11 +15,15 @@ import {
   selfIn,
   valueFaults,
   valueQuorum,
-} from '../../protocol/queries.ts';
-import { explainChoice, type Member, memberAt } from '../../protocol/roster.ts';
-import type { CoreState, Pause } from '../../protocol/state.ts';
-import { hashOfValue, publicOf, type Value } from '../../protocol/value.ts';
-import type { EpochRecords } from '../archive.ts';
+} from '../../protocol/machine/queries.ts';
+import type { CoreState, Pause } from '../../protocol/machine/state.ts';
+import { fromHex, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import type { RetireProof } from '../../protocol/records/messages.ts';
+import { hashOfOrder } from '../../protocol/records/order.ts';
+import { explainChoice, type Member, memberAt } from '../../protocol/records/roster.ts';
+import { hashOfValue, type Value } from '../../protocol/records/value.ts';
+import type { EpochRecords } from '../store/archive.ts';
 import { readyIn } from './ability.ts';
 import { blameViews } from './blame-views.ts';
 import { leftoversIn } from './leftovers.ts';
@@ -236,18 +233,6 @@ export function newestEpochViews(state: CoreState, wallMs: number): EpochView[] 
     (records) => (records === null ? [] : [epochView(state, records, wallMs)]),
   );
 }
-
-/** Exponentiations for every member and key: half a second for the largest group, and the same for ever. */
-export const verificationKeysIn = ({ value, commitments }: Link): EpochView['verificationKeys'] =>
-  value.keys.flatMap((key, at) => {
-    const shared = publicOf(key);
-    const list = (commitments[at] as Uint8Array[]).map(numberOf);
-    return value.roster.map((member) => ({
-      key: key.name,
-      member: member.name,
-      hash: hashHex(new TextEncoder().encode(verificationKey(shared, list, member.index).toString(16))),
-    }));
-  });
 
 export const keyViews = (state: CoreState): KeyView[] =>
   headOf(state).keys.map((key) => ({

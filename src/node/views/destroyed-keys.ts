@@ -1,6 +1,6 @@
 /** Who may still hold a share of a destroyed key: members that have not shown themselves since (protocol §4.5). */
-import { headOf } from '../../protocol/queries.ts';
-import type { CoreState } from '../../protocol/state.ts';
+import { headOf } from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
 
 export interface HeldKey {
   name: string;

@@ -1,5 +1,5 @@
 /** Computations that fail again and again on this machine, as `status` and `doctor` say it. */
-import type { CoreState } from '../../protocol/state.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Problem } from './view.ts';
 
 /** A worker that dies once is no problem. */

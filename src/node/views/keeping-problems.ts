@@ -1,6 +1,6 @@
 /** What is wrong with what this peer keeps: a store near its bound, holes in the archive, links that only others have. */
-import { headOf } from '../../protocol/queries.ts';
-import type { CoreState } from '../../protocol/state.ts';
+import { headOf } from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Problem } from './view.ts';
 
 /** Honest groups stay far below this part of the bound: long before it something is wrong. */

@@ -1,7 +1,8 @@
 /** Secrets of epochs that are over, which Retire should have erased (protocol §4.5): for `doctor`, by name only. */
-import { hex } from '../../protocol/codec.ts';
-import { retiredHead, selfIn } from '../../protocol/queries.ts';
-import type { CoreState } from '../../protocol/state.ts';
+
+import { retiredHead, selfIn } from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { hex } from '../../protocol/records/codec.ts';
 import type { StatusView } from './view.ts';
 
 /**

@@ -1,10 +1,10 @@
 /** Troubles of this machine: its disk, its clock, and whoever changes the audit log. Each is shown while it lasts. */
 import type { Audit } from '../audit/audit.ts';
-import type { Clock } from '../driver/clock.ts';
-import { ClockWatch } from '../driver/clock-watch.ts';
+import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { ListenError } from '../network/listen-error.ts';
 import type { StoreError, StoreErrorCode } from '../store/store-error.ts';
+import { ClockWatch } from './clock-watch.ts';
 import type { Problem } from './view.ts';
 
 /** What cannot be written: the sealed store stops epoch changes, the audit log stops this peer's uses of keys. */

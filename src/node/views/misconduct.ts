@@ -1,5 +1,5 @@
 /** Members that this peer saw misbehave on the network, by name, as problems that `status` shows: each text stays while nothing changes. */
-import type { Member } from '../../protocol/roster.ts';
+import type { Member } from '../../protocol/records/roster.ts';
 import type { CutOff } from '../network/transport.ts';
 import type { Doubt } from '../use/doubts.ts';
 import type { Problem } from './view.ts';

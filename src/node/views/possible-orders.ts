@@ -2,14 +2,15 @@
  * Whether the group could carry out an order now, by the rules that the core itself goes by: the draft must fit the newest
  * value, a quorum of those who decide must attend, and enough members of both rosters must hold what is dealt.
  */
-import { type Draft, draftOfActions } from '../../protocol/draft.ts';
-import { ProtocolError } from '../../protocol/errors.ts';
-import type { Genesis } from '../../protocol/genesis.ts';
-import type { Action } from '../../protocol/order.ts';
-import { headOf } from '../../protocol/queries.ts';
-import { holdersNeeded, memberAt, quorumOf } from '../../protocol/roster.ts';
-import type { CoreState } from '../../protocol/state.ts';
-import type { Value } from '../../protocol/value.ts';
+
+import { headOf } from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { type Draft, draftOfActions } from '../../protocol/records/draft.ts';
+import { ProtocolError } from '../../protocol/records/errors.ts';
+import type { Genesis } from '../../protocol/records/genesis.ts';
+import type { Action } from '../../protocol/records/order.ts';
+import { holdersNeeded, memberAt, quorumOf } from '../../protocol/records/roster.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import { both } from './ability.ts';
 import { type Choice, prospect, prospectsOf } from './prospects.ts';
 import type { Ability, Certainty, Prospect, Prospects } from './view.ts';

@@ -1,5 +1,5 @@
 /** What `status` and `doctor` say is wrong with a member or its group, and what a person can do about it. */
-import { limits } from '../../protocol/limits.ts';
+
 import {
   changeQuorum,
   headOf,
@@ -9,9 +9,10 @@ import {
   listedSecret,
   selfIn,
   signsIn,
-} from '../../protocol/queries.ts';
-import { type Member, memberAt } from '../../protocol/roster.ts';
-import type { CoreState } from '../../protocol/state.ts';
+} from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import { type Member, memberAt } from '../../protocol/records/roster.ts';
 import { abilitiesIn } from './ability.ts';
 import { comeBack, mayEvict, namesOf, startable, thenWhat } from './advice.ts';
 import { blameInWords, blameViews } from './blame-views.ts';

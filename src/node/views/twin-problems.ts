@@ -1,5 +1,5 @@
 /** Two machines with one identity, as problems that `status` shows before all others: everything else may follow from it. */
-import type { Member } from '../../protocol/roster.ts';
+import type { Member } from '../../protocol/records/roster.ts';
 import type { Twin } from '../network/twins.ts';
 import type { Problem } from './view.ts';
 

@@ -3,10 +3,11 @@
  * second for the largest group: workers compute them, one epoch at a time, so that no reader holds up this peer.
  */
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
-import { hex } from '../../protocol/codec.ts';
-import type { Link } from '../../protocol/link.ts';
-import { hashOfValue } from '../../protocol/value.ts';
-import { DaemonError, type EpochView } from './view.ts';
+import { hex } from '../../protocol/records/codec.ts';
+import type { Link } from '../../protocol/records/link.ts';
+import { hashOfValue } from '../../protocol/records/value.ts';
+import { DaemonError } from '../errors.ts';
+import type { EpochView } from './view.ts';
 
 type Keys = EpochView['verificationKeys'];
 

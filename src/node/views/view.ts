@@ -1,12 +1,12 @@
 /** What a daemon shows of itself: the one set of shapes that the API answers, the command line prints and tests read. */
 import { z } from 'zod';
-import type { RsaPublicKey } from '../../crypto/public-key-formats.ts';
-import type { Link } from '../../protocol/link.ts';
-import type { Order } from '../../protocol/order.ts';
-import type { Packet } from '../../protocol/packet.ts';
-import type { DecryptBody, SignBody, UseRequest } from '../../protocol/use-request.ts';
-import type { KeyRecord } from '../../protocol/value.ts';
+import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
+import type { Link } from '../../protocol/records/link.ts';
+import type { Order } from '../../protocol/records/order.ts';
+import type { Packet } from '../../protocol/records/packet.ts';
+import type { DecryptBody, SignBody, UseRequest } from '../../protocol/records/use-request.ts';
 import type { AuditExtent } from '../audit/entry.ts';
+import type { DecryptAnswer, SignAnswer } from '../use/answers.ts';
 
 const count = z.int().min(0);
 const epoch = z.int().min(0);
@@ -239,47 +239,6 @@ export interface PlanView {
   plan: string;
   orders: number;
   attending: number[];
-}
-
-export interface SignAnswer {
-  signature: Uint8Array;
-  epoch: number;
-  signers: string[];
-}
-
-/** Partials that only the client that asked can open, with the public values that it needs to combine them. */
-export interface DecryptAnswer {
-  epoch: number;
-  threshold: number;
-  membersMax: number;
-  key: KeyRecord;
-  /** Of the key in that epoch, to check proofs by. */
-  commitments: Uint8Array[];
-  /** `threshold` of them, or more when proofs were asked for. */
-  partials: Array<{ index: number; name: string; envelope: Uint8Array }>;
-}
-
-/** Thrown by `Daemon` methods; `code` decides the exit code and the HTTP status. */
-export type DaemonErrorCode =
-  | 'refused'
-  | 'not-enough-peers'
-  | 'not-a-member'
-  | 'unknown'
-  | 'busy'
-  /** This machine did not let the first member begin; the operator may try again. */
-  | 'not-founded'
-  /** What must be durable first cannot be: the disk takes no writes at present. */
-  | 'unwritable';
-export class DaemonError extends Error {
-  readonly code: DaemonErrorCode;
-  /** Names of those who did not answer, or the refusals' codes by name. */
-  readonly details: Record<string, string>;
-  constructor(code: DaemonErrorCode, message: string, details: Record<string, string> = {}) {
-    super(message);
-    this.name = 'DaemonError';
-    this.code = code;
-    this.details = details;
-  }
 }
 
 /** What the API serves. Everything that changes the group is signed by an operator, every use of a key by a client. */

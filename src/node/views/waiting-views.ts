@@ -1,9 +1,9 @@
 /** What is shown of peers that wait for admission (protocol §4 "Beginning"): this one before it is a member, and others. */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import { fingerprintOf } from '../../protocol/admission.ts';
-import { hex } from '../../protocol/codec.ts';
-import type { Home } from '../home.ts';
-import type { Waiting } from '../lobby-service.ts';
+import { fingerprintOf } from '../../protocol/records/admission.ts';
+import { hex } from '../../protocol/records/codec.ts';
+import type { Home } from '../home/home.ts';
+import type { Waiting } from '../lobby/lobby-service.ts';
 import type { Settings } from '../settings.ts';
 import type { PeerView, Problem, StatusView } from './view.ts';
 

@@ -4,12 +4,12 @@
  */
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
-import { tellOfSelf } from '../catch-up.ts';
-import { encode, hex, sameBytes } from '../codec.ts';
-import { isGivenUp } from '../failing-jobs.ts';
-import type { Job, JobResult } from '../io.ts';
-import { digestOfDealing } from '../messages.ts';
-import type { Packet } from '../packet.ts';
+import { tellOfSelf } from '../change/catch-up.ts';
+import { patch, sendTo, signed } from '../change/speak.ts';
+import { decodePublic } from '../change/validity.ts';
+import { isGivenUp } from '../machine/failing-jobs.ts';
+import type { Job, JobResult } from '../machine/io.ts';
+import { beginPause, endPauses } from '../machine/pauses.ts';
 import {
   headLink,
   headOf,
@@ -19,15 +19,15 @@ import {
   signingSecret,
   type View,
   valueFaults,
-} from '../queries.ts';
-import { decodePublic } from '../validity.ts';
-import type { Work } from '../work.ts';
+} from '../machine/queries.ts';
+import type { Asking, Run } from '../machine/recovery-state.ts';
+import type { Work } from '../machine/work.ts';
+import { encode, hex, sameBytes } from '../records/codec.ts';
+import { digestOfDealing } from '../records/messages.ts';
+import type { Packet } from '../records/packet.ts';
+import { type Chosen, hashOfRun, type Of } from '../records/recovery-messages.ts';
 import { chooseHelpers } from './choosing.ts';
 import { checkEnvelopes, checkMaskPublic } from './helping.ts';
-import { type Chosen, hashOfRun, type Of } from './messages.ts';
-import { beginPause, endPauses } from './pauses.ts';
-import { patch, sendTo, signed } from './speak.ts';
-import type { Asking, Run } from './state.ts';
 import { choiceName } from './summing.ts';
 
 /**

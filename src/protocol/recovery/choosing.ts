@@ -1,8 +1,9 @@
 /** §5 step 2 at the peer that recovers: k helpers that hold each other's masks. */
-import { fromHex } from '../codec.ts';
-import { quickCover, smallestCover } from '../smallest-cover.ts';
-import type { Chosen } from './messages.ts';
-import type { Asking, Run } from './state.ts';
+
+import { quickCover, smallestCover } from '../change/smallest-cover.ts';
+import type { Asking, Run } from '../machine/recovery-state.ts';
+import { fromHex } from '../records/codec.ts';
+import type { Chosen } from '../records/recovery-messages.ts';
 
 /**
  * k helpers that hold each other's masks, of which r has the public halves; null when fewer than k are left. Honest helpers

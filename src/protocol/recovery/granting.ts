@@ -3,15 +3,15 @@
  * the grants that a run names must be.
  */
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
-import { decode, hex, sameBytes } from '../codec.ts';
-import { ProtocolError } from '../errors.ts';
-import { type Packet, verifyPacket } from '../packet.ts';
-import { headOf, holdsShare, isSleeper, isSuspended, signingSecret } from '../queries.ts';
-import { memberAt } from '../roster.ts';
-import type { Work } from '../work.ts';
-import { grantSchema, type Of } from './messages.ts';
-import { beginPause, endPauses } from './pauses.ts';
-import { patch, sendTo, signed } from './speak.ts';
+import { patch, sendTo, signed } from '../change/speak.ts';
+import { beginPause, endPauses } from '../machine/pauses.ts';
+import { headOf, holdsShare, isSleeper, isSuspended, signingSecret } from '../machine/queries.ts';
+import type { Work } from '../machine/work.ts';
+import { decode, hex, sameBytes } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
+import { type Packet, verifyPacket } from '../records/packet.ts';
+import { grantSchema, type Of } from '../records/recovery-messages.ts';
+import { memberAt } from '../records/roster.ts';
 
 /** Whether this member can help in the newest epoch: it has applied it. */
 export const canHelp = (work: Work): boolean =>

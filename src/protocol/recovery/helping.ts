@@ -3,19 +3,19 @@
  * trusted: it learns f(r), which is its own, and nothing of a helper's share.
  */
 import { isSealingKey } from '../../crypto/key-agreement.ts';
-import { encode, fromHex, hex, sameBytes } from '../codec.ts';
-import { ProtocolError } from '../errors.ts';
-import { computeBatch, isGivenUp } from '../failing-jobs.ts';
-import type { CheckItem, Job, JobResult, KeySetting } from '../io.ts';
-import { digestOfDealing } from '../messages.ts';
-import type { Packet } from '../packet.ts';
-import { headOf, headSettings, selfIn } from '../queries.ts';
-import { decodePublic, longerThanKey } from '../validity.ts';
-import type { Work } from '../work.ts';
+import { patch, sendTo, signed } from '../change/speak.ts';
+import { decodePublic, longerThanKey } from '../change/validity.ts';
+import { computeBatch, isGivenUp } from '../machine/failing-jobs.ts';
+import type { CheckItem, Job, JobResult, KeySetting } from '../machine/io.ts';
+import { headOf, headSettings, selfIn } from '../machine/queries.ts';
+import type { Helping } from '../machine/recovery-state.ts';
+import type { Work } from '../machine/work.ts';
+import { encode, fromHex, hex, sameBytes } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
+import { digestOfDealing } from '../records/messages.ts';
+import type { Packet } from '../records/packet.ts';
+import { hashOfRun, type Of } from '../records/recovery-messages.ts';
 import { canHelp, checkGrants } from './granting.ts';
-import { hashOfRun, type Of } from './messages.ts';
-import { patch, sendTo, signed } from './speak.ts';
-import type { Helping } from './state.ts';
 
 /** Replaces this member's part in a run. */
 export const change = (work: Work, helping: Helping, by: Partial<Helping>): Helping => {

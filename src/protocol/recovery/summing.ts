@@ -1,15 +1,16 @@
 /** §5 step 2 at the chosen helpers: one choice accepted for each run, and one sum of a share and its `k` masks. */
-import { decode, encode, hex, sameBytes } from '../codec.ts';
-import { ProtocolError } from '../errors.ts';
-import type { JobResult } from '../io.ts';
-import { type Packet, verifyPacket } from '../packet.ts';
-import { headOf, headSettings, selfIn } from '../queries.ts';
-import { memberAt } from '../roster.ts';
-import type { Work } from '../work.ts';
+
+import { sendTo, signed } from '../change/speak.ts';
+import type { JobResult } from '../machine/io.ts';
+import { headOf, headSettings, selfIn } from '../machine/queries.ts';
+import type { Helping } from '../machine/recovery-state.ts';
+import type { Work } from '../machine/work.ts';
+import { decode, encode, hex, sameBytes } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
+import { type Packet, verifyPacket } from '../records/packet.ts';
+import { acceptSchema, hashOfChoice, type Of } from '../records/recovery-messages.ts';
+import { memberAt } from '../records/roster.ts';
 import { change, helpingOf } from './helping.ts';
-import { acceptSchema, hashOfChoice, type Of } from './messages.ts';
-import { sendTo, signed } from './speak.ts';
-import type { Helping } from './state.ts';
 
 /**
  * r's choice: exactly k helpers that hold each other's masks, this member among them. The first choice of a run binds:

@@ -1,0 +1,28 @@
+/** Draws the house from its imports: `scripts/rooms [--write]`. Exits with 1 where an arrow points up or files import each other. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { circles, picture, readTree, wrongArrows } from './graph.ts';
+
+const { values } = parseArgs({ options: { write: { type: 'boolean', default: false } } });
+const src = new URL('../../src/', import.meta.url).pathname;
+const tree = readTree(src);
+const drawn = picture(tree);
+process.stdout.write(`${drawn}\n`);
+
+if (values.write) {
+  const readme = `${src}README.md`;
+  const text = readFileSync(readme, 'utf8');
+  const place = /(<!-- made by scripts\/rooms --write -->\n```text\n)[\s\S]*?(\n```)/;
+  if (!place.test(text)) throw new Error(`${readme} has no place for the picture`);
+  writeFileSync(
+    readme,
+    text.replace(place, (_, before: string, after: string) => before + drawn + after),
+  );
+}
+
+const faults = [
+  ...wrongArrows(tree).map((arrow) => `points up: ${arrow}`),
+  ...circles(tree).map((files) => `import each other: ${files.join(', ')}`),
+];
+for (const fault of faults) process.stderr.write(`${fault}\n`);
+process.exitCode = faults.length > 0 ? 1 : 0;

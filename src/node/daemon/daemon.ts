@@ -1,0 +1,436 @@
+/**
+ * The daemon: composes store, workers, network, lobby, driver and the use of keys, first as a newcomer (`newcomer.ts`),
+ * then as a member (`membership.ts`). What it shows is in `daemon-views.ts`; what it serves is `DaemonApi`.
+ */
+import { randomBytes } from 'node:crypto';
+import { decode as cborDecode } from 'cborg';
+import { durableFromRecords } from '../../protocol/machine/durable-records.ts';
+import { headOf } from '../../protocol/machine/queries.ts';
+import type { Durable } from '../../protocol/machine/state.ts';
+import { invitationText } from '../../protocol/records/admission.ts';
+import { hex } from '../../protocol/records/codec.ts';
+import { ProtocolError } from '../../protocol/records/errors.ts';
+import type { Link } from '../../protocol/records/link.ts';
+import type { Order } from '../../protocol/records/order.ts';
+import type { Packet } from '../../protocol/records/packet.ts';
+import type { Member } from '../../protocol/records/roster.ts';
+import type { DecryptBody, SignBody, UseRequest } from '../../protocol/records/use-request.ts';
+import { reachableAddresses } from '../addresses.ts';
+import { Audit, auditRecord } from '../audit/audit.ts';
+import type { AuditExtent } from '../audit/entry.ts';
+import { systemClock } from '../clock.ts';
+import { DaemonError } from '../errors.ts';
+import type { Home } from '../home/home.ts';
+import { type Identity, identityFromBytes, peerIdOf } from '../home/identity.ts';
+import { startWorkers, type Workers } from '../jobs/workers.ts';
+import { LobbyService } from '../lobby/lobby-service.ts';
+import type { Log } from '../log.ts';
+import { HeldPorts } from '../network/held-ports.ts';
+import { ListenError } from '../network/listen-error.ts';
+import type { MemberAddress } from '../network/transport.ts';
+import type { Settings } from '../settings.ts';
+import { FileStore } from '../store/file-store.ts';
+import { StoreError } from '../store/store-error.ts';
+import type { DecryptAnswer, SignAnswer } from '../use/answers.ts';
+import { creationView, keyViews, newestEpochViews, planViews, statusView } from '../views/daemon-views.ts';
+import { isLarge, keepingProblems } from '../views/keeping-problems.ts';
+import { MachineTroubles } from '../views/machine-troubles.ts';
+import { foremostFirst } from '../views/problems.ts';
+import type {
+  CreationView,
+  DaemonApi,
+  EpochView,
+  KeyView,
+  PeerView,
+  PlanView,
+  StatusView,
+} from '../views/view.ts';
+import { waitingPeerView } from '../views/waiting-views.ts';
+import { addressesRecord, Membership } from './membership.ts';
+import { Newcomer } from './newcomer.ts';
+
+export interface DaemonOptions {
+  home: Home;
+  settings: Settings;
+  log: Log;
+}
+
+export interface Daemon extends DaemonApi {
+  readonly peer: string;
+  /** Resolves with the error that ended the daemon's work (a store that fails); stays open otherwise. */
+  readonly failed: Promise<Error>;
+  stop(): Promise<void>;
+}
+
+/** After founding, and after a start in epoch 0, the lobby stays open this long for those who were admitted. */
+const lobbyAfterFoundingMs = 10 * 60_000;
+/** How often the disk is tried again when it took nothing. */
+const writeRetryMs = 2000;
+const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+
+/** Starts a peer: as a member when its store knows a value, else as one that waits for admission. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const daemon = new HoldfastDaemon(options);
+  try {
+    await daemon.start();
+  } catch (error) {
+    await daemon.stop();
+    throw error;
+  }
+  return daemon;
+}
+
+class HoldfastDaemon implements Daemon {
+  readonly peer: string;
+  readonly failed: Promise<Error>;
+  readonly #home: Home;
+  readonly #settings: Settings;
+  readonly #log: Log;
+  readonly #identity: Identity;
+  readonly #store: FileStore;
+  readonly #workers: Workers;
+  readonly #lobby: LobbyService;
+  readonly #newcomer: Newcomer;
+  readonly #listeners = new Set<() => void>();
+  readonly #stopping = new AbortController();
+  #fail: (error: Error) => void = () => {};
+  readonly #troubles: MachineTroubles;
+  #storeOpen = false;
+  #storeLarge = false;
+  #audit: Audit | null = null;
+  #member: Membership | null = null;
+  #addresses: MemberAddress[] = [];
+  /** Where this peer will listen as a member: nobody else gets it while it waits to be one. */
+  #held: HeldPorts | null = null;
+  #waitingIn: Promise<void> = Promise.resolve();
+
+  constructor({ home, settings, log }: DaemonOptions) {
+    this.#home = home;
+    this.#settings = settings;
+    this.#log = log;
+    this.#identity = identityFromBytes(home.readIdentity());
+    this.peer = peerIdOf(this.#identity);
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
+    this.#troubles = new MachineTroubles({ clock: systemClock, log, onChange: () => this.#changed() });
+    this.#store = new FileStore({
+      folder: home.storeDir,
+      cipher: settings.cipher,
+      randomBytes: random,
+      patience: {
+        until: this.#stopping.signal,
+        retryMs: writeRetryMs,
+        onTrouble: (error) => this.#troubles.report('store', error),
+      },
+    });
+    this.#workers = startWorkers({ threads: settings.workers, cipher: settings.cipher });
+    this.#lobby = new LobbyService({
+      genesis: home.genesis,
+      identity: identityFromBytes(home.readLobbyIdentity()),
+      listen: settings.lobbyListen,
+      clock: systemClock,
+      log,
+      admitted: () => this.#admitted(),
+      onChange: () => this.#changed(),
+    });
+    this.#newcomer = new Newcomer({
+      ...{ home, settings, log, identity: this.#identity },
+      become: (durable, addresses) => this.#become(durable, addresses),
+      onChange: () => this.#changed(),
+      onFailure: (error) => this.#fail(error),
+    });
+  }
+
+  async start(): Promise<void> {
+    const records = await this.#store.open();
+    this.#storeOpen = true;
+    this.#audit = await this.#openAudit(records.get(auditRecord));
+    this.#troubles.watch(this.#audit);
+    const known = records.get(addressesRecord);
+    if (known !== undefined) this.#addresses = cborDecode(known) as MemberAddress[];
+    if (records.has('own')) {
+      await this.#tryLobby().catch((error: unknown) => {
+        if (!(error instanceof ListenError)) throw error;
+        this.#troubles.reportLobby(error);
+      });
+      await this.#join(durableFromRecords(records), { fresh: false });
+      this.#home.eraseFirstEpochSeed();
+      if (headOf(this.#core()).epoch === 0 && this.#newcomer.isFounder)
+        await this.#lobby.open(lobbyAfterFoundingMs);
+      return;
+    }
+    // A founder asks nobody, but without its first epoch key it has nothing to found with: its store was taken away.
+    const admission = this.#newcomer.admission();
+    await this.#tryLobby();
+    await this.#holdPorts();
+    if (this.#newcomer.isFounder) await this.#lobby.open(null);
+    else this.#waitingIn = this.#newcomer.wait(admission, this.#stopping.signal);
+  }
+
+  /** Throws `ListenError` when the lobby could not open here. */
+  async #tryLobby(): Promise<void> {
+    const ports = await HeldPorts.take('the lobby', this.#settings.lobbyListen);
+    await ports.release();
+  }
+
+  /** Throws `ListenError` when this peer could not listen as a member. */
+  async #holdPorts(): Promise<void> {
+    this.#held = await HeldPorts.take('the daemon', this.#settings.listen);
+  }
+
+  /** The first line says where this peer stands. */
+  async #openAudit(remembered: Uint8Array | undefined): Promise<Audit> {
+    const audit = await Audit.open({
+      folder: this.#home.auditDir,
+      fileBytesMax: this.#settings.auditFileBytesMax,
+      filesKept: this.#settings.auditFilesKept,
+      clock: systemClock,
+      remembered,
+      remember: (record) => this.#store.commit({ puts: [[auditRecord, record]], deletes: [] }),
+      onTrouble: (error) => this.#troubles.report('audit', error),
+      retryMs: writeRetryMs,
+    });
+    audit.note({ event: 'start', pid: process.pid, cluster: hex(this.#home.cluster), peer: this.peer });
+    return audit;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#troubles.stop();
+    await this.#waitingIn;
+    await this.#lobby.close();
+    await this.#member?.stop();
+    await this.#held?.release();
+    await this.#audit?.close();
+    if (this.#storeOpen) await this.#store.close();
+    await this.#workers.stop();
+  }
+
+  // ── becoming a member ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  async found(link: Link): Promise<void> {
+    if (this.#member !== null) throw new DaemonError('refused', 'this cluster is founded already');
+    const waiting = this.#lobby.waiting().map(({ body }) => ({ peer: body.peer, addresses: body.addresses }));
+    try {
+      await this.#newcomer.found(link, waiting);
+    } catch (error) {
+      if (error instanceof ProtocolError || error instanceof DaemonError || error instanceof StoreError)
+        throw error;
+      this.#log.error({ err: error }, 'the cluster could not be founded');
+      throw new DaemonError('not-founded', `the cluster is not founded: ${(error as Error).message}`);
+    }
+    await this.#lobby.open(lobbyAfterFoundingMs);
+  }
+
+  async #become(durable: Durable, addresses: MemberAddress[]): Promise<void> {
+    this.#addresses = addresses;
+    const member = this.#member ?? (await this.#join(durable, { fresh: true }));
+    await member.saveAddresses();
+    this.#home.eraseFirstEpochSeed();
+  }
+
+  /** A start that fails leaves this peer as it was: it can be tried again. */
+  async #join(durable: Durable, options: { fresh: boolean }): Promise<Membership> {
+    await this.#held?.release();
+    this.#held = null;
+    const member = new Membership({
+      home: this.#home,
+      settings: this.#settings,
+      log: this.#log,
+      identity: this.#identity,
+      store: this.#store,
+      workers: this.#workers,
+      audit: this.#openedAudit(),
+      randomBytes: random,
+      durable,
+      addresses: this.#addresses,
+      onChange: () => {
+        this.#watchStore();
+        if (this.#member !== null) this.#openedAudit().look(this.#member.core);
+        this.#changed();
+      },
+      onFailure: (error) => {
+        if (this.#stopping.signal.aborted) return; // what waited for the disk was given up
+        this.#log.error({ err: error }, 'the daemon cannot go on');
+        this.#fail(error);
+      },
+    });
+    try {
+      await member.start(options);
+    } catch (error) {
+      await member.stop();
+      // What keeps the port is what is told; it is held again once it is free.
+      if (options.fresh) await this.#holdPorts().catch(() => {});
+      throw error;
+    }
+    this.#member = member;
+    this.#openedAudit().look(member.core);
+    this.#changed();
+    return member;
+  }
+
+  /** The log says it once, long before the bound. */
+  #watchStore(): void {
+    const fill = this.#store.fill();
+    if (isLarge(fill) && !this.#storeLarge)
+      this.#log.warn(fill, 'the sealed store is large; see holdfast status');
+    this.#storeLarge = isLarge(fill);
+  }
+
+  /** The newest roster for the lobby, and what it hands to a peer that the roster lists. */
+  #admitted() {
+    const member = this.#member;
+    if (member === null) return null;
+    const { roster, epoch } = headOf(member.core);
+    return {
+      ...{ roster, epoch },
+      handOut: (peer: string) => member.handOut(peer),
+      isVacant: (listed: Member) => member.isVacant(listed),
+    };
+  }
+
+  #membership(): Membership {
+    if (this.#member === null)
+      throw new DaemonError(
+        'not-a-member',
+        'this peer waits for admission: the operator must admit it first',
+      );
+    return this.#member;
+  }
+  #core() {
+    return this.#membership().core;
+  }
+  #openedAudit(): Audit {
+    if (this.#audit === null) throw new Error('unreachable: the audit log is opened first');
+    return this.#audit;
+  }
+
+  // ── DaemonApi ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  status(): StatusView {
+    const status =
+      this.#member === null
+        ? this.#newcomer.status(this.#lobby.waiting().length)
+        : this.#memberStatus(this.#member);
+    const first = [...(this.#member?.twins() ?? []), ...this.#troubles.problems()];
+    return { ...status, problems: foremostFirst([...first, ...status.problems]) };
+  }
+
+  #memberStatus(member: Membership): StatusView {
+    const { name, cipher } = this.#settings;
+    const status = statusView(member.core, {
+      name,
+      cipher,
+      fingerprint: null,
+      reachable: new Set(member.transport.authenticated()),
+      doubled: member.doubled(),
+      nowMs: systemClock.nowMs(),
+      wallMs: systemClock.wallMs(),
+    });
+    const keeping = keepingProblems(member.core, {
+      fill: this.#store.fill(),
+      missing: member.driver.archive.unreadable,
+    });
+    return { ...status, problems: [...status.problems, ...keeping, ...member.misconduct()] };
+  }
+
+  peers(): PeerView[] {
+    const listed = this.#member?.peers() ?? [this.#newcomer.view()];
+    return [...listed, ...this.#lobby.waiting().map(waitingPeerView)];
+  }
+
+  async epochs(limit?: number): Promise<EpochView[]> {
+    return this.#membership().epochs(limit);
+  }
+
+  newestEpochs(): EpochView[] {
+    return newestEpochViews(this.#core(), systemClock.wallMs());
+  }
+
+  async epoch(epoch: number): Promise<EpochView> {
+    return this.#membership().epoch(epoch);
+  }
+
+  keys(): KeyView[] {
+    return keyViews(this.#core());
+  }
+
+  audit(): AuditExtent {
+    return this.#openedAudit().extent;
+  }
+
+  async invite(openForMs: number): Promise<string> {
+    await this.#lobby.open(openForMs);
+    const lobbyPeer = peerIdOf(identityFromBytes(this.#home.readLobbyIdentity()));
+    const lobby = reachableAddresses(this.#settings.lobbyListen, this.#settings.lobbyAnnounce, lobbyPeer);
+    return invitationText({ genesis: this.#home.genesis, lobby });
+  }
+
+  async submitOrder(order: Order): Promise<void> {
+    const { driver } = this.#membership();
+    if (this.#troubles.has('store'))
+      throw new DaemonError('unwritable', 'this peer cannot write its store at present; see holdfast status');
+    await this.#openedAudit().handIn(order, () => refusable(() => driver.submitOrder(order)));
+  }
+
+  creation(orderHash: Uint8Array): CreationView {
+    return creationView(this.#core(), orderHash);
+  }
+
+  plans(): PlanView[] {
+    return planViews(this.#core());
+  }
+
+  async submitDealings(packets: readonly Packet[]): Promise<void> {
+    await this.#membership().driver.submitDealings([...packets]);
+  }
+
+  async links(from: number): Promise<Link[]> {
+    return this.#membership().linksFrom(from);
+  }
+
+  refresh(): void {
+    this.#membership().driver.refresh();
+  }
+
+  async sign(request: UseRequest<SignBody>, timeoutMs: number, gone?: AbortSignal): Promise<SignAnswer> {
+    const { core, use } = this.#membership();
+    return this.#openedAudit().use(request, {
+      value: headOf(core),
+      run: () => use.sign(request, timeoutMs, gone),
+      signersOf: ({ signers }) => signers,
+    });
+  }
+
+  async decrypt(
+    request: UseRequest<DecryptBody>,
+    options: { prove: boolean; timeoutMs: number; gone?: AbortSignal },
+  ): Promise<DecryptAnswer> {
+    const { core, use } = this.#membership();
+    return this.#openedAudit().use(request, {
+      value: headOf(core),
+      run: () => use.decrypt(request, options),
+      signersOf: ({ partials }) => partials.map(({ name }) => name),
+    });
+  }
+}
+
+/** Protocol errors of what a caller handed in are refusals, not faults of the daemon. */
+async function refusable<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new DaemonError('refused', error.message, { code: error.code });
+    throw error;
+  }
+}

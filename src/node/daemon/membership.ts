@@ -1,0 +1,273 @@
+/** A peer that is a member: core and driver, network, and the use of keys, and what can be read from them. */
+
+import { createCore } from '../../protocol/machine/create.ts';
+import { headOf, isSuspended, selfIn } from '../../protocol/machine/queries.ts';
+import type { CoreState, Durable, Timing } from '../../protocol/machine/state.ts';
+import { encode, hex } from '../../protocol/records/codec.ts';
+import type { Link } from '../../protocol/records/link.ts';
+import type { Member } from '../../protocol/records/roster.ts';
+import { reachableAddresses } from '../addresses.ts';
+import type { Audit } from '../audit/audit.ts';
+import { systemClock } from '../clock.ts';
+import { Driver } from '../driver/driver.ts';
+import { DaemonError } from '../errors.ts';
+import type { Home } from '../home/home.ts';
+import type { Identity } from '../home/identity.ts';
+import type { RandomBytes } from '../jobs/change-jobs.ts';
+import type { Workers } from '../jobs/workers.ts';
+import type { HandOut } from '../lobby/lobby-service.ts';
+import type { Log } from '../log.ts';
+import { Libp2pTransport } from '../network/libp2p-transport.ts';
+import type { MemberAddress } from '../network/transport.ts';
+import type { Settings } from '../settings.ts';
+import type { Store } from '../store/store.ts';
+import { UseService } from '../use/service.ts';
+import { abilitiesIn } from '../views/ability.ts';
+import { mayEvict } from '../views/advice.ts';
+import { epochView } from '../views/daemon-views.ts';
+import { notKeptHere } from '../views/keeping-problems.ts';
+import { misconductProblems } from '../views/misconduct.ts';
+import { sceneOf } from '../views/possible-orders.ts';
+import { twinProblems } from '../views/twin-problems.ts';
+import { VerificationKeys } from '../views/verification-keys.ts';
+import type { Ability, EpochView, PeerView, Problem } from '../views/view.ts';
+
+export interface MembershipOptions {
+  home: Home;
+  settings: Settings;
+  log: Log;
+  identity: Identity;
+  store: Store;
+  workers: Workers;
+  audit: Audit;
+  randomBytes: RandomBytes;
+  durable: Durable;
+  /** Where the others were last known to listen. */
+  addresses: MemberAddress[];
+  onChange: () => void;
+  /** The store failed: what is on the disk is known only after a new start. */
+  onFailure: (error: Error) => void;
+}
+
+/** The store record of the members' addresses; not a part of the core's state. */
+export const addressesRecord = 'addresses';
+
+const timingOf = (settings: Settings): Timing => ({
+  refreshPeriodMs: settings.refreshPeriodMs,
+  refreshJitter: settings.refreshJitter,
+  minimumIntervalMs: settings.minimumIntervalMs,
+  dealingWindowMs: settings.dealingWindowMs,
+  roundTimeoutMs: settings.roundTimeoutMs,
+  haveDelayMs: Math.min(200, Math.max(20, settings.dealingWindowMs / 10)),
+  graceMs: Math.min(1_000, settings.roundTimeoutMs),
+  resendMs: Math.min(1_000, settings.roundTimeoutMs),
+  resendMaxMs: 10_000,
+  recoveryHoldMs: settings.recoveryHoldMs,
+});
+
+export class Membership {
+  readonly driver: Driver;
+  readonly use: UseService;
+  readonly transport: Libp2pTransport;
+  readonly #options: MembershipOptions;
+  readonly #verificationKeys: VerificationKeys;
+  #addresses: MemberAddress[];
+
+  constructor(options: MembershipOptions) {
+    const { home, settings, log, identity, store, workers, audit, randomBytes } = options;
+    const { durable, onChange, onFailure } = options;
+    const { listen, bootstrap, mdns } = settings;
+    this.#options = options;
+    this.#addresses = options.addresses;
+    this.#verificationKeys = new VerificationKeys((link) => workers.verificationKeys(link));
+    this.transport = new Libp2pTransport({
+      identity,
+      clusterId: hex(home.cluster),
+      listen,
+      bootstrap,
+      mdns,
+      log,
+      onTwins: () => this.#noteTwins(),
+    });
+    this.driver = new Driver({
+      state: createCore({
+        genesis: home.genesis,
+        peer: this.transport.peerId,
+        timing: timingOf(settings),
+        gate: settings.gate,
+        archiveEpochs: settings.archiveEpochsKept === 0 ? null : settings.archiveEpochsKept,
+        durable,
+      }),
+      store,
+      transport: this.transport,
+      compute: (job) => workers.compute(job),
+      clock: systemClock,
+      randomBytes,
+      log,
+      addressesOf: ({ peer }) => this.#addresses.find((known) => known.peer === peer)?.addresses ?? [],
+      onRequest: (from, request) => this.use.answer(from, request),
+      onFailure,
+    });
+    this.use = new UseService({
+      state: () => this.core,
+      transport: this.transport,
+      workers,
+      partialsAtOnce: settings.workers + 1, // one waits in the pool, so that no worker does
+      clock: systemClock,
+      log,
+      onChange: (listener) => this.driver.onChange(listener),
+      audit: (from, asked, answer) => audit.partial(from, asked, { value: headOf(this.core), answer }),
+    });
+    this.driver.onChange(onChange);
+  }
+
+  get core(): CoreState {
+    return this.driver.state;
+  }
+
+  /** `fresh`: the state was never stored. */
+  async start(options: { fresh: boolean }): Promise<void> {
+    await this.driver.start(options);
+    const { log } = this.#options;
+    await this.driver.archive.look();
+    const { unreadable } = this.driver.archive;
+    if (unreadable.length > 0)
+      log.warn({ epoch: unreadable[0], count: unreadable.length }, 'the archive lacks values');
+  }
+
+  async stop(): Promise<void> {
+    this.use.stop();
+    await this.saveAddresses().catch(() => {}); // the store may be what failed
+    await this.driver.stop();
+  }
+
+  /** What other members did wrong on the network, as this peer saw it. */
+  misconduct(): Problem[] {
+    const { roster } = headOf(this.core);
+    const scene = () => sceneOf(this.core, this.#abilities());
+    return misconductProblems(
+      roster,
+      this.transport.cutOffs(),
+      this.use.doubts(),
+      systemClock.wallMs(),
+      (name) => mayEvict(scene(), name),
+    );
+  }
+
+  #abilities(): Ability[] {
+    return abilitiesIn(this.core, new Set(this.transport.authenticated()), this.doubled());
+  }
+
+  /** Peer ids of members of whom this peer meets two machines. */
+  doubled(): Set<string> {
+    return new Set(this.transport.twins().met.map(({ peer }) => peer));
+  }
+
+  /** Homes that run on two machines, this one's own first. An evicted one is none of the group's any more. */
+  twins(): Problem[] {
+    if (selfIn(this.core) === undefined) return [];
+
+    // What this peer's store lists as its key may be an old one: that others accept it tells.
+    const proven = this.transport.authenticated().length > 0;
+    return twinProblems(headOf(this.core).roster, this.transport.twins(), proven);
+  }
+
+  #noteTwins(): void {
+    const { audit, onChange } = this.#options;
+    audit.note({ event: 'two-machines', what: this.twins().map(({ what }) => what) });
+    onChange();
+  }
+
+  ownAddresses(): string[] {
+    const { settings } = this.#options;
+    return reachableAddresses(settings.listen, settings.announce, this.transport.peerId);
+  }
+
+  /** Keeps where the members were found, for the next start. */
+  async saveAddresses(): Promise<void> {
+    const known = new Map(this.#addresses.map((entry) => [entry.peer, entry]));
+    for (const entry of this.transport.memberAddresses())
+      if (entry.addresses.length > 0) known.set(entry.peer, entry);
+    const members = new Set(headOf(this.core).roster.map(({ peer }) => peer));
+    this.#addresses = [...known.values()].filter(({ peer }) => members.has(peer));
+    await this.#options.store.commit({ puts: [[addressesRecord, encode(this.#addresses)]], deletes: [] });
+  }
+
+  /**
+   * What the lobby hands to a listed peer: founders get the chain from epoch 0, later joiners from the value that their
+   * admission names; null when that is too long ago.
+   */
+  async handOut(peer: string): Promise<HandOut | null> {
+    const order = this.core.durable.admissions[peer] ?? null;
+    const links = await this.driver.archive.linksFrom(order?.body.ancestorEpoch ?? 0);
+    if (!links.some(({ value }) => value.roster.some((member) => member.peer === peer))) return null;
+    const learned = this.transport.memberAddresses();
+    const own = { peer: this.transport.peerId, addresses: this.ownAddresses() };
+    return { order, links, addresses: [own, ...(learned.length > 0 ? learned : this.#addresses)] };
+  }
+
+  /** Whether a member's place may be asked for by a peer with its name (§5 "Reinstating"): it is suspended, or away. */
+  isVacant({ index, peer }: Member): boolean {
+    if (peer === this.transport.peerId) return false;
+    return isSuspended(this.core, index) || !this.transport.authenticated().includes(peer);
+  }
+
+  /**
+   * A bounded piece of the chain. Rejects with `DaemonError('unknown')` when this peer has it no longer, and names who
+   * says that it has.
+   */
+  async linksFrom(first: number): Promise<Link[]> {
+    const links = await this.driver.archive.linksFrom(first);
+    if (links.length > 0 || first > this.core.durable.own.head) return links;
+    throw new DaemonError('unknown', notKeptHere(this.core, first));
+  }
+
+  /** The last ones that are known here, newest first. */
+  async epochs(limit = 20): Promise<EpochView[]> {
+    const views: EpochView[] = [];
+    const { head, oldest } = this.core.durable.own;
+    for (let epoch = head; epoch >= oldest && views.length < limit; epoch -= 1) {
+      const records = await this.driver.archive.records(epoch);
+      if (records !== null) views.push(epochView(this.core, records, systemClock.wallMs()));
+    }
+    return views;
+  }
+
+  /** One epoch with its verification keys. Rejects with `DaemonError('unknown')` when this peer knows nothing of it. */
+  async epoch(epoch: number): Promise<EpochView> {
+    const records = await this.driver.archive.records(epoch);
+    if (records === null)
+      throw new DaemonError(
+        'unknown',
+        `this peer knows nothing of epoch ${epoch}; the newest is ${this.core.durable.own.head}`,
+      );
+    return {
+      ...epochView(this.core, records, systemClock.wallMs()),
+      verificationKeys: await this.#verificationKeys.of(records.link),
+    };
+  }
+
+  /** The newest roster, and how each member can be reached. */
+  peers(): PeerView[] {
+    const connected = new Set(this.transport.connected());
+    const authenticated = new Set(this.transport.authenticated());
+    const abilities = this.#abilities();
+    const addresses = new Map(this.transport.memberAddresses().map((entry) => [entry.peer, entry.addresses]));
+    return headOf(this.core).roster.map(({ name, peer, index, epochKey }, at) => {
+      const self = peer === this.transport.peerId;
+      return {
+        name,
+        peer,
+        epochKey: hex(epochKey),
+        state: 'member',
+        index,
+        connected: self || connected.has(peer),
+        authenticated: self || authenticated.has(peer),
+        self,
+        fingerprint: null,
+        addresses: self ? this.ownAddresses() : (addresses.get(peer) ?? []),
+        ability: abilities[at] ?? null,
+      };
+    });
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The chain since genesis as this peer can show it: the newest links from the core, older ones from the plain files of the
+ * store's archive, read when somebody asks. A file that is missing or damaged costs that piece of history and nothing else.
+ */
+import { linksInFrame } from '../../protocol/change/catch-up.ts';
+import { type ArchiveSection, archiveKey, epochOfLink } from '../../protocol/machine/durable-records.ts';
+import { type CoreState, type Note, noteSchema } from '../../protocol/machine/state.ts';
+import { decode } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import { type Link, linkSchema } from '../../protocol/records/link.ts';
+import { type RetireProof, retireProofSchema } from '../../protocol/records/messages.ts';
+import type { Store } from './store.ts';
+
+/** What is known of one epoch. */
+export interface EpochRecords {
+  link: Link;
+  parent: Link | null;
+  note: Note | null;
+  proof: RetireProof | null;
+}
+
+/** More are not counted. */
+const unreadableMax = 1000;
+
+export class Archive {
+  readonly #store: Pick<Store, 'archived' | 'archivedKeys'>;
+  readonly #state: () => CoreState;
+  /** Epochs of whose link a reader found no true file. */
+  readonly #unreadable = new Set<number>();
+
+  constructor(store: Pick<Store, 'archived' | 'archivedKeys'>, state: () => CoreState) {
+    this.#store = store;
+    this.#state = state;
+  }
+
+  async link(epoch: number): Promise<Link | null> {
+    const { links, own } = this.#state().durable;
+    if (epoch < own.oldest || epoch > own.head) return null;
+    const link = links[epoch] ?? (await this.#read('links', epoch, (bytes) => decode(linkSchema, bytes)));
+    if (link?.value.epoch === epoch) return link;
+    if (this.#unreadable.size < unreadableMax) this.#unreadable.add(epoch);
+    return null;
+  }
+
+  /** Epochs that are missing or damaged, as far as was noticed; in order. */
+  get unreadable(): number[] {
+    return [...this.#unreadable].sort((a, b) => a - b);
+  }
+
+  /** As many from this epoch on as one frame holds. */
+  async linksFrom(first: number): Promise<Link[]> {
+    const links: Link[] = [];
+    while (links.length < limits.linksPerFrameMax) {
+      const link = await this.link(first + links.length);
+      if (link === null) break;
+      links.push(link);
+    }
+    return linksInFrame(links);
+  }
+
+  async records(epoch: number): Promise<EpochRecords | null> {
+    const link = await this.link(epoch);
+    if (link === null) return null;
+    const { notes, retires } = this.#state().durable;
+    return {
+      link,
+      parent: epoch === 0 ? null : await this.link(epoch - 1),
+      note: notes[epoch] ?? (await this.#read('notes', epoch, (bytes) => decode(noteSchema, bytes))),
+      proof:
+        retires[epoch] ?? (await this.#read('retires', epoch, (bytes) => decode(retireProofSchema, bytes))),
+    };
+  }
+
+  /** Looks for epochs whose links should be there and are not, by the names of the files alone. */
+  async look(): Promise<void> {
+    const { oldest, head } = this.#state().durable.own;
+    const present = new Set((await this.#store.archivedKeys()).map(epochOfLink));
+    for (let epoch = oldest; epoch <= head && this.#unreadable.size < unreadableMax; epoch += 1)
+      if (!present.has(epoch)) this.#unreadable.add(epoch);
+  }
+
+  /** Null also for what is no such record: the file was changed, and whole. */
+  async #read<T>(section: ArchiveSection, epoch: number, parse: (bytes: Uint8Array) => T): Promise<T | null> {
+    try {
+      const bytes = await this.#store.archived(archiveKey(section, epoch));
+      return bytes === null ? null : parse(bytes);
+    } catch {
+      return null;
+    }
+  }
+}

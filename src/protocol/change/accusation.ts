@@ -1,0 +1,85 @@
+/**
+ * §4.2, blame: who was dealt a false number says so, signed. Nobody else can check it, since only the receiver could open the
+ * envelope; but accusations by more than `faults` members hold at least one honest one, and are certain.
+ */
+import { z } from 'zod';
+import { keepOfMember } from '../machine/kept.ts';
+import { headOf, signingSecret, type View, valueFaults } from '../machine/queries.ts';
+import type { Work } from '../machine/work.ts';
+import { decode, encode, shape } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
+import { type Packet, signPacket, verifyPacket } from '../records/packet.ts';
+import { memberAt } from '../records/roster.ts';
+import type { Value } from '../records/value.ts';
+
+/** The dealing with this digest, made by `dealer` for the change to `epoch`, holds a false number for `by`. */
+export const accusationSchema = z.strictObject({
+  type: z.literal('accuse'),
+  by: shape.index,
+  epoch: shape.epoch,
+  dealer: shape.index,
+  digest: shape.hash,
+});
+export type Accusation = z.infer<typeof accusationSchema>;
+
+const keyOf = ({ epoch, dealer, by }: Accusation): string => `${epoch}/${dealer}/${by}`;
+
+/** Says that a dealing of the undecided change is false for this member. */
+export function accuse(work: Work, accused: Pick<Accusation, 'epoch' | 'dealer' | 'digest'>): void {
+  const signer = signingSecret(work);
+  if (signer === null || accused.dealer === 0 || accused.epoch !== headOf(work).epoch + 1) return;
+  const accusation: Accusation = { type: 'accuse', by: signer.index, ...accused };
+  const packet = signPacket(work.clusterId, signer.secret, encode(accusation));
+  if (record(work, accusation, packet)) work.emit({ type: 'publish', frame: { type: 'accusation', packet } });
+}
+
+/** Of the undecided change, or of the one just decided. Throws `ProtocolError`. */
+export function receiveAccusation(work: Work, packet: Packet): void {
+  const accusation = decode(accusationSchema, packet.body);
+  const { by, dealer, epoch } = accusation;
+  const head = headOf(work);
+  if (epoch !== head.epoch + 1 && epoch !== head.epoch) return;
+  const parent = work.durable.links[epoch - 1]?.value;
+  if (parent === undefined) return; // this member came later
+  const member = memberAt(parent.roster, by);
+  if (member === undefined || memberAt(parent.roster, dealer) === undefined || by === dealer)
+    throw new ProtocolError('not-a-member', `${by} cannot accuse ${dealer}: they are not two members`);
+  if (work.durable.accusations[keyOf(accusation)] !== undefined) return;
+  if (!verifyPacket(work.clusterId, member.epochKey, packet))
+    throw new ProtocolError('bad-signature', `an accusation is not signed by member ${by}`);
+  record(work, accusation, packet);
+}
+
+/** Keeps one accusation by each member of each dealer and change; enough of them blame the dealer here too. */
+function record(work: Work, accusation: Accusation, packet: Packet): boolean {
+  const { epoch, dealer } = accusation;
+  if (work.durable.accusations[keyOf(accusation)] !== undefined) return false;
+  work.put('accusations', keyOf(accusation), { packet });
+  keepOfMember(work, 'accusations', String(accusation.by));
+  if (isCertain(work, epoch, dealer)) work.blame({ epoch, by: dealer, kind: 'false-sub-share' });
+  return true;
+}
+
+/** Indices of the members that accuse a dealer of the change to `epoch`. */
+export const accusersOf = (view: View, epoch: number, dealer: number): number[] =>
+  Object.keys(view.durable.accusations)
+    .filter((key) => key.startsWith(`${epoch}/${dealer}/`))
+    .map((key) => Number(key.split('/')[2]));
+
+/** More than `faults` members say so: one of them at least is honest. */
+export function isCertain(
+  view: View,
+  epoch: number,
+  dealer: number,
+  parent: Value | undefined = view.durable.links[epoch - 1]?.value,
+): boolean {
+  return parent !== undefined && accusersOf(view, epoch, dealer).length > valueFaults(view, parent);
+}
+
+/** Those of the undecided change: they are sent again like its messages. */
+export const openAccusations = (view: View): Packet[] => {
+  const prefix = `${headOf(view).epoch + 1}/`;
+  return Object.entries(view.durable.accusations)
+    .filter(([key]) => key.startsWith(prefix))
+    .map(([, { packet }]) => packet);
+};

@@ -1,0 +1,257 @@
+/** §4.4 Apply and §4.5 Retire: the new share, the Ready that proves it signs, and the erasure of everything older. */
+import { trialBlock } from '../../keys/rsa/encoding.ts';
+import { modPow } from '../../keys/rsa/engine.ts';
+import { isGivenUp } from '../machine/failing-jobs.ts';
+import type { Job, JobResult, KeySetting } from '../machine/io.ts';
+import { endPauses } from '../machine/pauses.ts';
+import {
+  headHash,
+  headLink,
+  headOf,
+  headSettings,
+  holdsShare,
+  selfIn,
+  signingSecret,
+  valueQuorum,
+} from '../machine/queries.ts';
+import type { Work } from '../machine/work.ts';
+import { decode, hex, numberOf, sameBytes } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
+import {
+  type Carried,
+  hashOfTrials,
+  type Ready,
+  type RetireProof,
+  readySchema,
+  type Trials,
+} from '../records/messages.ts';
+import { verifyPacket } from '../records/packet.ts';
+import { memberAt } from '../records/roster.ts';
+import { keep, say } from './say.ts';
+import { patch } from './speak.ts';
+import { decodePublic } from './validity.ts';
+
+/** Rule `apply`: who holds every accepted sub-share computes its new share. */
+export function apply(work: Work): boolean {
+  const { value, commitments } = headLink(work);
+  const self = selfIn(work);
+  if (value.epoch === 0 || self === undefined || work.durable.shares[value.epoch] !== undefined) return false;
+  const before = work.durable.shares[value.epoch - 1] ?? (holdsShare(work, value.epoch - 1) ? {} : undefined);
+  const parent = work.durable.links[value.epoch - 1]?.value;
+  const parentSelf = parent?.roster.find((member) => member.peer === work.peer);
+  if (before === undefined || parent === undefined || parentSelf?.index !== self.index) return false;
+  const held = value.accepted.map(({ digest }) => work.durable.subShares[hex(digest)]);
+  if (held.some((subShare) => subShare === undefined)) return false;
+  const settings = headSettings(work);
+  const keys = value.keys.map((key, at) => {
+    const name = hex(key.id);
+    const old = parent.keys.some((listed) => sameBytes(listed.id, key.id));
+    const staying = parent.keys.filter((listed) => value.keys.some((kept) => sameBytes(kept.id, listed.id)));
+    const part = staying.findIndex((listed) => sameBytes(listed.id, key.id));
+    const created = value.accepted.findIndex(
+      ({ digest, dealer }) => dealer === 0 && createsKey(work, digest, key.id),
+    );
+    return {
+      setting: settings[at] as KeySetting,
+      commitments: commitments[at] as Uint8Array[],
+      before: old ? (before[name] ?? null) : null,
+      created: old ? null : (held[created]?.numbers[0] ?? null),
+      numbers: old
+        ? held.flatMap((subShare) =>
+            subShare !== undefined && subShare.dealer !== 0 ? [subShare.numbers[part] as Uint8Array] : [],
+          )
+        : [],
+    };
+  });
+  if (keys.some((key) => key.before === null && key.created === null)) return false;
+  if (!work.compute(`apply/${value.epoch}`, { kind: 'apply', index: self.index, keys })) return false;
+  work.rule('apply', { epoch: value.epoch });
+  return true;
+}
+
+function createsKey(work: Work, digest: Uint8Array, key: Uint8Array): boolean {
+  const half = work.durable.publics[hex(digest)];
+  return (
+    half !== undefined &&
+    sameBytes((decodePublic(half.bytes).parts[0]?.key as Uint8Array) ?? new Uint8Array(), key)
+  );
+}
+
+/** The new share is computed and agreed with its verification key: durable before anything says so. */
+export function applied(work: Work, epoch: number, result: Extract<JobResult, { kind: 'apply' }>): void {
+  const { value } = headLink(work);
+  if (value.epoch !== epoch || work.durable.shares[epoch] !== undefined) return;
+  if (result.shares === null) {
+    work.rule('apply-failed', { epoch });
+    return;
+  }
+  work.putShares(value, result.shares);
+}
+
+/** Rule `ready`: this member's trial partials under its new share. */
+export function ready(work: Work): boolean {
+  const { value } = headLink(work);
+  const signer = signingSecret(work);
+  if (
+    value.epoch === 0 ||
+    signer === null ||
+    !holdsShare(work) ||
+    work.durable.readys[signer.index] !== undefined
+  )
+    return false;
+  const shares = work.durable.shares[value.epoch] as Record<string, Uint8Array>;
+  const settings = headSettings(work);
+  const keys = value.keys.map((key, at) => ({
+    setting: settings[at] as KeySetting,
+    share: shares[hex(key.id)] as Uint8Array,
+  }));
+  const job: Job = { kind: 'trial', index: signer.index, epoch: value.epoch, value: headHash(work), keys };
+  return work.compute(`trial/${value.epoch}`, job);
+}
+
+export function tried(work: Work, epoch: number, trials: Trials): void {
+  if (headOf(work).epoch !== epoch) return;
+  const value = headHash(work);
+  say(work, (by) => ({ type: 'ready', by, epoch, value, trials: hashOfTrials(trials) }), { trials });
+  work.rule('ready', { epoch });
+}
+
+/** A Ready is newer than what its member last said of itself in a summary. */
+function saysByReady(work: Work, { by, epoch }: Ready): void {
+  const peer = memberAt(headOf(work).roster, by)?.peer;
+  if (peer === undefined || work.volatile.saidOfSelf[peer] === undefined) return;
+  work.volatile.saidOfSelf = {
+    ...work.volatile.saidOfSelf,
+    [peer]: { epoch, holds: epoch, signs: 'yes' },
+  };
+}
+
+/** Keeps a verified Ready of the newest epoch. */
+export function receiveReady(work: Work, message: Ready, carried: Carried): void {
+  const { value } = headLink(work);
+  if (!sameBytes(message.value, headHash(work)))
+    throw new ProtocolError('bad-ready', `member ${message.by} is ready for another value`, {
+      culprit: message.by,
+    });
+  if (
+    carried.trials === undefined ||
+    !sameBytes(hashOfTrials(carried.trials), message.trials) ||
+    carried.trials.length !== value.keys.length
+  )
+    throw new ProtocolError('bad-ready', 'a Ready came without its trials');
+  const liar = work.durable.blames[`${value.epoch}/${message.by}/false-trial`];
+  if (liar !== undefined) return;
+  keep(work, message, carried);
+  saysByReady(work, message);
+  // It has its share: nothing to hold for, and nothing to wait for.
+  if (work.volatile.recovery.hold?.recoverer === message.by) patch(work, { hold: null });
+  endPauses(work, ({ index }) => index === message.by);
+}
+
+/** Rule `combine-trial`: the new shares must have signed before anything old goes (§4.5). */
+export function combineTrial(work: Work): boolean {
+  const { value, commitments } = headLink(work);
+  if (value.epoch === 0 || work.durable.retires[value.epoch] !== undefined) return false;
+  const aloneTag = (by: number): string => `combine-trial/${value.epoch}/alone/${by}`;
+  const readys = Object.values(work.durable.readys).filter(
+    ({ message }) => !isGivenUp(work, aloneTag(message.by)),
+  );
+  if (readys.length < valueQuorum(work, value)) return false;
+  const settings = headSettings(work);
+  const job = (some: typeof readys): Job => ({
+    kind: 'combine-trial',
+    epoch: value.epoch,
+    value: headHash(work),
+    keys: value.keys.map((_, at) => ({
+      setting: settings[at] as KeySetting,
+      commitments: commitments[at] as Uint8Array[],
+    })),
+    trials: some.map(({ message, carried }) => ({ by: message.by, trials: carried.trials as Trials })),
+  });
+  const tag = `combine-trial/${value.epoch}/${readys.map(({ message }) => message.by).join('.')}`;
+  if (work.volatile.failing[tag] === undefined) return work.compute(tag, job(readys));
+  // The worker died: each trial is looked at alone, and then all are combined again without those on which it dies.
+  const untried = readys.filter(({ message }) => work.volatile.jobs[aloneTag(message.by)] !== 'vain');
+  if (untried.length === 0) return work.compute(tag, job(readys));
+  return untried.map((one) => work.compute(aloneTag(one.message.by), job([one]))).includes(true);
+}
+
+export function combined(
+  work: Work,
+  epoch: number,
+  result: Extract<JobResult, { kind: 'combine-trial' }>,
+): void {
+  if (headOf(work).epoch !== epoch || work.durable.retires[epoch] !== undefined) return;
+  for (const by of result.culprits) {
+    work.blame({ epoch, by, kind: 'false-trial' });
+    work.retain('readys', (index) => Number(index) !== by);
+    work.rule('false-trial', { epoch, by });
+  }
+  // Its proof holds: it may be true, and two that lie together may have made it look false. It stays what it is, and is logged.
+  for (const by of result.suspects) work.rule('suspect-trial', { epoch, by });
+  const readys = Object.values(work.durable.readys);
+  if (result.signatures === null || readys.length < valueQuorum(work, headOf(work))) return;
+  work.put('retires', epoch, {
+    epoch,
+    readys: readys.map(({ carried }) => carried.packet).slice(0, valueQuorum(work, headOf(work))),
+    signatures: result.signatures,
+  });
+}
+
+/** Checks a retire proof of the newest epoch from its value alone. Throws `bad-ready`. */
+export function checkRetireProof(work: Work, proof: RetireProof): void {
+  const { value } = headLink(work);
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-ready', `retire proof of epoch ${proof.epoch}: ${why}`);
+  };
+  // What costs nothing comes first: of each member one signature is checked, of each key one trial.
+  if (proof.readys.length < valueQuorum(work, value)) bad('its Readys are no quorum');
+  if (proof.signatures.length !== value.keys.length) bad('a trial signature is missing');
+  const said = new Set<number>();
+  for (const packet of proof.readys) {
+    const message = decode(readySchema, packet.body);
+    const member = memberAt(value.roster, message.by);
+    if (message.epoch !== value.epoch || !sameBytes(message.value, headHash(work)) || member === undefined)
+      return bad('a Ready is for another value');
+    if (said.has(message.by)) bad('it shows two Readys of one member');
+    if (!verifyPacket(work.clusterId, member.epochKey, packet)) bad('a Ready is not signed');
+    said.add(message.by);
+  }
+  value.keys.forEach((key, at) => {
+    const modulus = numberOf(key.modulus);
+    const block = trialBlock(headHash(work), key.id, modulus);
+    if (modPow(numberOf(proof.signatures[at] as Uint8Array), numberOf(key.exponent), modulus) !== block)
+      bad('a trial signature is false');
+  });
+}
+
+export function receiveRetireProof(work: Work, proof: RetireProof): void {
+  const { value } = headLink(work);
+  if (proof.epoch !== value.epoch || work.durable.retires[proof.epoch] !== undefined) return;
+  checkRetireProof(work, proof);
+  work.put('retires', proof.epoch, proof);
+}
+
+/** Rule `retire`: with a retire proof in hand, and after a short grace unless all are ready, everything older is erased. */
+export function retire(work: Work): boolean {
+  const { value } = headLink(work);
+  if (work.durable.own.retired >= value.epoch || work.durable.retires[value.epoch] === undefined)
+    return false;
+  // A forced change did not wait for Retire, and its secrets lie with the older ones: the Retire after it erases all.
+  if (work.durable.own.forced !== null) return false;
+  const everybody = Object.keys(work.durable.readys).length >= value.roster.length;
+  if (!everybody) {
+    if (work.volatile.retireAtMs === null) work.volatile.retireAtMs = work.nowMs + work.timing.graceMs;
+    if (work.nowMs < work.volatile.retireAtMs) return false;
+  }
+  const self = selfIn(work);
+  work.retain('shares', (epoch) => Number(epoch) >= value.epoch);
+  work.retain('epochSecrets', (key) => self !== undefined && key === hex(self.epochKey));
+  for (const section of ['attended', 'dealt', 'outbox', 'subShares', 'publics'] as const) work.clear(section);
+  work.volatile.inbox = {};
+  work.volatile.refusedDealings = {};
+  work.own({ retired: value.epoch, drawn: null });
+  work.rotate = true;
+  work.rule('retire', { epoch: value.epoch });
+  return true;
+}

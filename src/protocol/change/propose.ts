@@ -1,0 +1,120 @@
+/** §4.3 the leader's part: the value that it proposes. */
+
+import {
+  attendedPlans,
+  attendsOf,
+  draftOfPlan,
+  electors,
+  headOf,
+  instanceOf,
+  signingSecret,
+  type View,
+} from '../machine/queries.ts';
+import type { Hex } from '../machine/state.ts';
+import type { Work } from '../machine/work.ts';
+import { lastingSuspensions } from '../records/attendance.ts';
+import { fromHex, hex } from '../records/codec.ts';
+import type { Draft } from '../records/draft.ts';
+import { limits } from '../records/limits.ts';
+import { type Evidence, hashOfEvidence } from '../records/messages.ts';
+import { leaderOf, memberAt } from '../records/roster.ts';
+import type { Suspension } from '../records/value.ts';
+import { acceptable } from './acceptable-set.ts';
+import { validProposalOf, votesPackets } from './agree.ts';
+import { say } from './say.ts';
+import { assembleValue, decodePublic } from './validity.ts';
+
+/** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan (§4.1). */
+function suspensionsOf(view: View, draft: Draft): Suspension[] {
+  const { roster } = headOf(view);
+  const byIndex = new Map(lastingSuspensions(headOf(view), draft.roster).map((one) => [one.index, one]));
+  for (const [key, { first, second }] of Object.entries(view.durable.contradictions)) {
+    const index = Number(key.slice(key.indexOf('/') + 1));
+    const member = memberAt(roster, index);
+    const stays = member !== undefined && memberAt(draft.roster, index)?.peer === member.peer;
+    if (stays && !byIndex.has(index)) byIndex.set(index, { index, first, second });
+  }
+  return [...byIndex.values()].sort((a, b) => a.index - b.index);
+}
+
+/** Plans in the order in which a leader prefers them: the longest, but the bare one in odd rounds after three (§4.1). */
+function plansByPreference(view: View, round: number): Hex[] {
+  const length = (plan: Hex) => view.durable.plans[plan]?.orders.length ?? 0;
+  const bareFirst = round >= limits.undecidedRoundsBeforeBarePlan && round % 2 === 1;
+  return attendedPlans(view).sort((a, b) => (bareFirst ? length(a) - length(b) : length(b) - length(a)));
+}
+
+/** Rule `propose` (lines 11–21): the leader's valid value with its prevotes, else the best plan with full evidence. */
+export function propose(work: Work): boolean {
+  const { rounds } = work.durable.own;
+  const signer = signingSecret(work);
+  if (rounds === null || signer === null || rounds.step !== 'propose') return false;
+  const head = headOf(work);
+  if (leaderOf(electors(work), head.epoch, rounds.round).index !== signer.index) return false;
+  if (work.durable.proposals[rounds.round] !== undefined) return false;
+
+  if (rounds.valid !== null) {
+    const { round: validRound, value: hash } = rounds.valid;
+    const earlier = validProposalOf(work, hash)?.entry;
+    if (earlier === undefined) return false;
+    const prevotes = votesPackets(work, 'prevote', validRound, hash);
+    const evidence = { ...(earlier.carried.evidence as Evidence), prevotes };
+    say(
+      work,
+      (by) => ({
+        type: 'proposal',
+        by,
+        epoch: head.epoch + 1,
+        round: rounds.round,
+        instance: instanceOf(work),
+        validRound,
+        value: earlier.message.value,
+        evidence: hashOfEvidence(evidence),
+      }),
+      { evidence },
+    );
+    work.rule('propose-again', { epoch: head.epoch + 1, round: rounds.round, validRound });
+    return true;
+  }
+  const windowOpen =
+    rounds.round === 0 && work.volatile.windowEndsAtMs !== null && work.nowMs < work.volatile.windowEndsAtMs;
+  for (const plan of plansByPreference(work, rounds.round)) {
+    const found = acceptable(work, plan);
+    if (found === null) continue;
+    if (windowOpen && !found.complete) return false;
+    const draft = draftOfPlan(work, plan);
+    if (draft === null) continue;
+    const attends = attendsOf(work, plan).filter(({ carried }) =>
+      found.evidence.attends.includes(carried.packet),
+    );
+    const halves = found.accepted.map(({ digest }) =>
+      decodePublic((work.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+    );
+    const { value } = assembleValue(
+      work,
+      fromHex(plan),
+      draft,
+      attends.map(({ message }) => message),
+      found.accepted,
+      halves,
+      suspensionsOf(work, draft),
+    );
+    say(
+      work,
+      (by) => ({
+        type: 'proposal',
+        by,
+        epoch: value.epoch,
+        round: rounds.round,
+        instance: instanceOf(work),
+        validRound: -1,
+        value,
+        evidence: hashOfEvidence(found.evidence),
+      }),
+      { evidence: found.evidence },
+    );
+    work.rule('propose', { epoch: value.epoch, round: rounds.round, dealings: found.accepted.length });
+    return true;
+  }
+  return false;
+}

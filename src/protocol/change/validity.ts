@@ -1,0 +1,323 @@
+/**
+ * What a value must be (§4.3): leader and validators build it with the same function from the same evidence, so validity
+ * is objective and nobody needs a sub-share to judge it.
+ */
+import { combineCommitments } from '../../keys/rsa/dealing.ts';
+import {
+  attendsOf,
+  changeQuorum,
+  electors,
+  havesOf,
+  headLink,
+  headOf,
+  isSleeper,
+  isSuspended,
+  type View,
+} from '../machine/queries.ts';
+import { lastingSuspensions } from '../records/attendance.ts';
+import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from '../records/codec.ts';
+import { type Draft, draftOf, planOf } from '../records/draft.ts';
+import { ProtocolError } from '../records/errors.ts';
+import {
+  type Attend,
+  attendSchema,
+  type DealingPublic,
+  dealingPublicSchema,
+  type Evidence,
+  type Have,
+  haveSchema,
+} from '../records/messages.ts';
+import type { Order } from '../records/order.ts';
+import { type Packet, verifyPacket } from '../records/packet.ts';
+import { holdersNeeded, memberAt } from '../records/roster.ts';
+import {
+  type Accepted,
+  ancestorsAfter,
+  digestOfCommitments,
+  follows,
+  hashOfValue,
+  type KeyCommitments,
+  type KeyRecord,
+  publicOf,
+  type Suspension,
+  type Value,
+} from '../records/value.ts';
+import { contradicts } from './contradiction.ts';
+
+/** The keys that a member's dealing covers: those of the value before that stay. */
+export const dealtKeys = (draft: Draft) =>
+  draft.keys.filter((key) => !draft.created.some((made) => made.key === key));
+
+/**
+ * Checks that a dealing's public half is one for this plan: parts, order and number of commitments (a higher degree is a
+ * longer list). Throws `bad-dealing`.
+ */
+export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): void {
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-dealing', `dealing of ${half.dealer || 'the new key'}: ${why}`, {
+      culprit: half.dealer,
+    });
+  };
+  if (half.epoch !== epoch || !sameBytes(half.plan, plan)) bad('it was made for another plan');
+  if (half.dealer === 0) {
+    const part = half.parts[0];
+    const made = draft.created.find(({ key }) => part !== undefined && sameBytes(key.id, part.key));
+    if (half.parts.length !== 1 || part === undefined || made === undefined)
+      return bad('it creates no key of this plan');
+    const ordered = made.action.commitments;
+    if (
+      ordered.length !== part.commitments.length ||
+      ordered.some((c, m) => !sameBytes(c, part.commitments[m] as Uint8Array))
+    )
+      bad('its commitments are not those of the order');
+    if (half.dealingKey === undefined || !sameBytes(half.dealingKey, made.action.dealingKey))
+      bad('its dealer is not the one that the order names');
+    return;
+  }
+  if (half.dealingKey !== undefined) bad('only the dealer of a new key has a key of its own');
+  const keys = dealtKeys(draft);
+  if (half.parts.length !== keys.length) bad('it does not cover every key');
+  half.parts.forEach((part, at) => {
+    if (!sameBytes(part.key, (keys[at] as (typeof keys)[number]).id)) bad('it covers other keys');
+    if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
+    if (longerThanKey(part.commitments, keys[at])) bad('a commitment is longer than the modulus');
+  });
+}
+
+/** Units of a modulus are no longer than it is; what is longer is only there to be kept and sent again. */
+export const longerThanKey = (numbers: readonly Uint8Array[], key: KeyRecord | undefined): boolean =>
+  numbers.some((number) => number.length > (key?.modulus.length ?? 0));
+
+/** Whether a public half is one for this plan. */
+export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): boolean {
+  try {
+    checkPublic(epoch, plan, draft, half);
+    return true;
+  } catch (error) {
+    if (error instanceof ProtocolError) return false;
+    throw error;
+  }
+}
+
+export const decodePublic = (bytes: Uint8Array): DealingPublic => decode(dealingPublicSchema, bytes);
+
+/** Every key's commitments after the accepted dealings are applied: C_m ← ∏ C_m (§3). */
+export function nextCommitments(view: View, draft: Draft, halves: readonly DealingPublic[]): KeyCommitments {
+  const { value, commitments } = headLink(view);
+  return draft.keys.map((key) => {
+    const made = draft.created.find((creation) => creation.key === key);
+    if (made !== undefined) return made.action.commitments;
+    const at = value.keys.findIndex((old) => sameBytes(old.id, key.id));
+    const lists = [
+      commitments[at] as Uint8Array[],
+      ...halves.flatMap((half) =>
+        half.parts.filter((part) => sameBytes(part.key, key.id)).map((part) => part.commitments),
+      ),
+    ];
+    return combineCommitments(
+      lists.map((list) => list.map(numberOf)),
+      publicOf(key),
+    ).map(numberBytes);
+  });
+}
+
+export const sortAccepted = (accepted: readonly Accepted[]): Accepted[] =>
+  [...accepted].sort((a, b) => a.dealer - b.dealer || compareBytes(a.digest, b.digest));
+
+/** The one value that follows from a plan's orders, its Attends and a set of accepted dealings. */
+export function assembleValue(
+  view: View,
+  plan: Uint8Array,
+  draft: Draft,
+  attends: readonly Attend[],
+  accepted: readonly Accepted[],
+  halves: readonly DealingPublic[],
+  suspended: readonly Suspension[],
+): { value: Value; commitments: KeyCommitments } {
+  const commitments = nextCommitments(view, draft, halves);
+  const digest = digestOfCommitments(commitments);
+  return { value: madeValue(view, plan, draft, attends, accepted, digest, suspended), commitments };
+}
+
+function madeValue(
+  view: View,
+  plan: Uint8Array,
+  draft: Draft,
+  attends: readonly Attend[],
+  accepted: readonly Accepted[],
+  commitments: Uint8Array,
+  suspended: readonly Suspension[],
+): Value {
+  const parent = headOf(view);
+  const fresh = new Map(attends.map((attend) => [attend.by, attend.epochKey]));
+  return {
+    epoch: parent.epoch + 1,
+    ancestors: ancestorsAfter(parent),
+    plan,
+    accepted: [...accepted],
+    roster: draft.roster.map((member) => {
+      const stays = memberAt(parent.roster, member.index)?.peer === member.peer;
+      const epochKey = stays ? fresh.get(member.index) : undefined;
+      return epochKey === undefined ? member : { ...member, epochKey, keyEpoch: parent.epoch + 1 };
+    }),
+    threshold: draft.threshold,
+    keys: draft.keys,
+    clients: draft.clients,
+    suspended: [...suspended],
+    lastOrder: draft.lastOrder,
+    commitments,
+  };
+}
+
+export type Verdict =
+  | { verdict: 'valid'; commitments: KeyCommitments }
+  | { verdict: 'incomplete'; missing: Uint8Array[] }
+  | { verdict: 'invalid'; why: string };
+
+/** Judges a proposed value by its evidence. Never throws: whatever is wrong is a verdict. */
+export function judge(view: View, value: Value, evidence: Evidence): Verdict {
+  try {
+    return judgeOrThrow(view, value, evidence);
+  } catch (error) {
+    if (error instanceof ProtocolError) return { verdict: 'invalid', why: error.message };
+    throw error;
+  }
+}
+
+/**
+ * All of a judgement that needs no dealing: whether the value is, but for its new commitments, exactly what its evidence
+ * makes, and the evidence whole and nothing besides. What passes is no longer than its group makes it. Throws `ProtocolError`.
+ */
+export function checkShown(
+  view: View,
+  value: Value,
+  evidence: Evidence,
+): { draft: Draft; attends: Attend[] } {
+  const parent = headOf(view);
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-proposal', why);
+  };
+  if (!follows(value, parent)) bad('it does not follow the newest value');
+  const draft = draftOf(view.genesis, view.clusterId, parent, evidence.orders as Order[]);
+  if (!sameBytes(planOf(parent, draft, evidence.orders), value.plan)) bad('its orders do not make its plan');
+
+  if ((draft.forced === null) !== (view.durable.own.forced === null)) bad('it belongs to the other instance');
+  const attends = evidence.attends.map((packet) => readEvidence(view, packet, 'attend', value.plan));
+  const attending = new Set(attends.map((attend) => attend.by));
+  if (attends.some(({ by }) => isSuspended(view, by))) bad('it counts a suspended member');
+  if (attends.some(({ by }) => isSleeper(view, by))) bad('it counts a member that was away too long');
+  if (attending.size !== attends.length || attends.length < changeQuorum(view))
+    bad('it shows no quorum of Attends');
+
+  const sorted = sortAccepted(value.accepted);
+  if (
+    sorted.some(
+      (entry, at) =>
+        entry !== value.accepted[at] && !sameBytes(entry.digest, (value.accepted[at] as Accepted).digest),
+    )
+  )
+    bad('its dealings are not sorted');
+  const dealers = value.accepted.filter(({ dealer }) => dealer !== 0).map(({ dealer }) => dealer);
+  if (new Set(dealers).size !== dealers.length || dealers.some((dealer) => !attending.has(dealer)))
+    bad('its dealers are not members that attend, each once');
+  if (dealers.length < draft.threshold || dealers.length < parent.threshold)
+    bad(`it accepts fewer than ${draft.threshold} dealings`);
+
+  const holders = new Set<number>();
+  const shown = new Set<number>();
+  for (const packet of evidence.haves) {
+    const have = readEvidence(view, packet, 'have', value.plan);
+    if (shown.has(have.by)) bad('it shows two Haves of one member');
+    shown.add(have.by);
+    const listed = new Set(have.digests.map(hex));
+    const inBoth = memberAt(draft.roster, have.by)?.peer === memberAt(parent.roster, have.by)?.peer;
+    if (inBoth && value.accepted.every(({ digest }) => listed.has(hex(digest)))) holders.add(have.by);
+  }
+  if (holders.size < holdersNeededFor(view, draft))
+    bad('too few members show that they hold every accepted dealing');
+  checkSuspensions(view, draft, value.suspended);
+  const { plan, accepted, commitments, suspended } = value;
+  const made = madeValue(view, plan, draft, attends, accepted, commitments, suspended);
+  if (!sameBytes(hashOfValue(made), hashOfValue(value))) bad('it is not what its evidence makes');
+  return { draft, attends };
+}
+
+function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-proposal', why);
+  };
+  const { draft, attends } = checkShown(view, value, evidence);
+  // What k honest members hold is worth asking for; a liar's digest of anything is not.
+  const missing = value.accepted
+    .filter(({ digest }) => view.durable.publics[hex(digest)] === undefined)
+    .map(({ digest }) => digest);
+  if (missing.length > 0) return { verdict: 'incomplete', missing };
+  const halves = value.accepted.map(({ dealer, digest }) => {
+    const half = decodePublic((view.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes);
+    if (half.dealer !== dealer) bad('it names the wrong dealer');
+    checkPublic(value.epoch, value.plan, draft, half);
+    return half;
+  });
+  const created = halves
+    .filter((half) => half.dealer === 0)
+    .map((half) => hex((half.parts[0] as { key: Uint8Array }).key));
+  if (created.length !== draft.created.length || new Set(created).size !== created.length)
+    bad('a created key has no accepted dealing');
+
+  const assembled = assembleValue(view, value.plan, draft, attends, value.accepted, halves, value.suspended);
+  if (!sameBytes(hashOfValue(assembled.value), hashOfValue(value))) bad('it is not what its evidence makes');
+  return { verdict: 'valid', commitments: assembled.commitments };
+}
+
+/** Every suspension lasts, and every new one shows two different Attends of a listed member for one plan. */
+function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspension[]): void {
+  const parent = headOf(view);
+  const bad = (why: string): never => {
+    throw new ProtocolError('bad-proposal', why);
+  };
+  const lasting = lastingSuspensions(parent, draft.roster);
+  if (suspended.some(({ index }, at) => at > 0 && index <= (suspended[at - 1] as Suspension).index))
+    bad('its suspensions are not sorted');
+  for (const old of lasting)
+    if (!suspended.some((kept) => sameBytes(encode(kept), encode(old))))
+      bad('it forgets a suspension, or changes what stands behind it');
+  for (const { index, first, second } of suspended) {
+    if (lasting.some((old) => old.index === index)) continue;
+    const member = memberAt(parent.roster, index);
+    if (member === undefined || memberAt(draft.roster, index)?.peer !== member.peer)
+      return bad('it suspends a member that is not there');
+    // Of this change, or of the one before, when it was found after the decision.
+    const before = [parent, view.durable.links[parent.epoch - 1]?.value].find(
+      (value) => value?.epoch === decode(attendSchema, first.body).epoch - 1,
+    );
+    if (before === undefined || memberAt(before.roster, index)?.peer !== member.peer)
+      return bad('it suspends for another change');
+    if (!contradicts(view.clusterId, before, index, first, second))
+      bad('it suspends without a contradiction');
+  }
+}
+
+export const holdersNeededFor = (view: View, draft: Draft): number =>
+  holdersNeeded(
+    { n: electors(view).length, k: headOf(view).threshold },
+    { n: draft.roster.length, k: draft.threshold },
+    view.genesis.faultModel,
+  );
+
+function readEvidence(view: View, packet: Packet, type: 'attend', plan: Uint8Array): Attend;
+function readEvidence(view: View, packet: Packet, type: 'have', plan: Uint8Array): Have;
+function readEvidence(view: View, packet: Packet, type: 'attend' | 'have', plan: Uint8Array): Attend | Have {
+  const held = (type === 'attend' ? attendsOf : havesOf)(view, hex(plan)).find(
+    ({ carried }) =>
+      sameBytes(carried.packet.signature, packet.signature) && sameBytes(carried.packet.body, packet.body),
+  );
+  if (held !== undefined) return held.message; // verified when it was kept
+  const message = type === 'attend' ? decode(attendSchema, packet.body) : decode(haveSchema, packet.body);
+  const parent = headOf(view);
+  const member = memberAt(electors(view), message.by);
+  if (member === undefined || message.epoch !== parent.epoch + 1 || !sameBytes(message.plan, plan))
+    throw new ProtocolError('bad-proposal', `its ${type} of ${message.by} is not for this plan`);
+  if (!verifyPacket(view.clusterId, member.epochKey, packet))
+    throw new ProtocolError('bad-proposal', `its ${type} of ${message.by} is not signed`);
+  return message;
+}

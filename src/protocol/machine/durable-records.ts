@@ -1,0 +1,85 @@
+/** Durable state ↔ store records: one record per entry, so that a step writes only what it changed. */
+import { decode, encode } from 'cborg';
+import { decode as decodeStrict } from '../records/codec.ts';
+import { type Carried, type Message, messageSchema } from '../records/messages.ts';
+import { type Durable, type Entry, emptyDurable } from './state.ts';
+
+type Section = Exclude<keyof Durable, 'own'>;
+const entrySections = ['attends', 'haves', 'proposals', 'votes', 'readys'] as const;
+const isEntrySection = (section: string): section is (typeof entrySections)[number] =>
+  (entrySections as readonly string[]).includes(section);
+
+const recordKey = (section: Section, key: string): string => `${section}/${key}`;
+
+/** What the archive keeps of an epoch: public records in plain files outside the sealed store. */
+const archiveSections = { links: '', retires: '-retire', notes: '-note' } as const;
+export type ArchiveSection = keyof typeof archiveSections;
+const isArchived = (section: Section): section is ArchiveSection => section in archiveSections;
+
+export const archiveKey = (section: ArchiveSection, epoch: number): string =>
+  `chain/${String(epoch).padStart(9, '0')}${archiveSections[section]}`;
+
+/** The epoch whose link this key names; null for every other key. */
+export function epochOfLink(key: string): number | null {
+  const digits = /^chain\/(\d{9,})$/.exec(key)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+function recordValue(section: Section, record: unknown): Uint8Array {
+  return encode(isEntrySection(section) ? (record as Entry<Message>).carried : record);
+}
+
+/**
+ * What a step changed, by reference: entries are immutable. What belongs into the archive is written there with the same
+ * transaction; the sealed store drops its copy later, and the archive only what is older than `own.oldest`.
+ */
+export function durableDelta(
+  before: Durable,
+  after: Durable,
+): { puts: Array<[string, Uint8Array]>; deletes: string[] } {
+  const puts: Array<[string, Uint8Array]> = [];
+  const deletes: string[] = [];
+  for (const section of Object.keys(after) as Array<keyof Durable>) {
+    if (section === 'own') {
+      if (before.own !== after.own) puts.push(['own', encode(after.own)]);
+      continue;
+    }
+    const old: Record<string, unknown> = before[section];
+    const now: Record<string, unknown> = after[section];
+    if (old === now) continue;
+    for (const [key, record] of Object.entries(now)) {
+      if (old[key] === record) continue;
+      const value = recordValue(section, record);
+      puts.push([recordKey(section, key), value]);
+      if (isArchived(section)) puts.push([archiveKey(section, Number(key)), value]);
+    }
+    for (const key of Object.keys(old)) if (!(key in now)) deletes.push(recordKey(section, key));
+  }
+  const hadLinks = Object.keys(before.links).length > 0;
+  for (let epoch = before.own.oldest; hadLinks && epoch < after.own.oldest; epoch += 1)
+    for (const section of Object.keys(archiveSections) as ArchiveSection[])
+      deletes.push(archiveKey(section, epoch));
+  return { puts, deletes };
+}
+
+/** Rebuilds the durable state from the sealed records of an opened store. */
+export function durableFromRecords(records: ReadonlyMap<string, Uint8Array>): Durable {
+  const durable = emptyDurable();
+  for (const [name, bytes] of records) {
+    if (name === 'own') {
+      durable.own = decode(bytes) as Durable['own'];
+      continue;
+    }
+    const at = name.indexOf('/');
+    const section = name.slice(0, at) as Section;
+    if (!(section in durable)) continue;
+    const record = decode(bytes);
+    (durable[section] as Record<string, unknown>)[name.slice(at + 1)] = isEntrySection(section)
+      ? ({
+          message: decodeStrict(messageSchema, (record as Carried).packet.body),
+          carried: record as Carried,
+        } satisfies Entry<Message>)
+      : record;
+  }
+  return durable;
+}

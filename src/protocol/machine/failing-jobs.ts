@@ -1,0 +1,57 @@
+/**
+ * Jobs that fail: a worker died, or had no memory. That is a stage which timed out, and says nothing of anybody: the job
+ * is started again after a while that grows, for as long as its result is wanted. A batch is then tried item by item, so
+ * that one item which kills the worker each time stops no other; that one is given up in the end, here only.
+ */
+
+import { limits } from '../records/limits.ts';
+import type { Job } from './io.ts';
+import type { View } from './queries.ts';
+import type { Hex } from './state.ts';
+import type { Work } from './work.ts';
+
+/** Notes a failure; the same job may start again when its pause is over. */
+export function jobFailed(work: Work, tag: string, cause: string): void {
+  const failures = (work.volatile.failing[tag]?.failures ?? 0) + 1;
+  const pauseMs = Math.min(work.timing.resendMs * 2 ** (failures - 1), work.timing.resendMaxMs);
+  const sinceMs = work.volatile.failing[tag]?.sinceMs ?? work.nowMs;
+  const { [tag]: _, ...others } = work.volatile.failing;
+  work.volatile.failing = {
+    ...Object.fromEntries(Object.entries(others).slice(1 - limits.failingJobsKept)),
+    [tag]: { failures, sinceMs, retryAtMs: work.nowMs + pauseMs, cause },
+  };
+  work.rule('job-failed', { job: kindOf(tag), failures, cause });
+}
+
+export function jobDone(work: Work, tag: string): void {
+  if (work.volatile.failing[tag] === undefined) return;
+  const { [tag]: _, ...failing } = work.volatile.failing;
+  work.volatile.failing = failing;
+}
+
+const kindOf = (tag: string): string => tag.slice(0, tag.indexOf('/'));
+
+/** Whether a job failed so often that it is given up where something else can take its place. */
+export const isGivenUp = (view: View, tag: string): boolean =>
+  (view.volatile.failing[tag]?.failures ?? 0) >= limits.jobAttemptsMax;
+
+export interface Batch<Item> {
+  tag: string;
+  items: readonly Item[];
+  nameOf(item: Item): string | number;
+  job(items: Item[]): Job;
+}
+
+/**
+ * Starts a job over all items, or, once it failed, one for each item that may be tried now.
+ * @returns whether a job was started
+ */
+export function computeBatch<Item>(work: Work, { tag, items, nameOf, job }: Batch<Item>): boolean {
+  const left = items.filter((item) => !isGivenUp(work, `${tag}/${nameOf(item)}`));
+  if (left.length === 0 || work.volatile.jobs[tag]) return false;
+  if (work.volatile.failing[tag] === undefined) return work.compute(tag, job([...left]));
+  return left.map((item) => work.compute(`${tag}/${nameOf(item)}`, job([item]))).includes(true);
+}
+
+/** Of a tag's rest, `plan`, or `plan/item` where a batch that failed is tried item by item. */
+export const planOfTag = (about: string): Hex => about.split('/')[0] as Hex;

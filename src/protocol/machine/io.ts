@@ -1,0 +1,144 @@
+/** What goes into the core and what comes out: time and entropy are inputs, I/O and heavy arithmetic are outputs. */
+import type { RefusalAction } from '../records/errors.ts';
+import type { Frame, Trials } from '../records/messages.ts';
+import type { Order } from '../records/order.ts';
+import type { Packet } from '../records/packet.ts';
+import type { Member } from '../records/roster.ts';
+import type { KeyCommitments, KeyRecord } from '../records/value.ts';
+
+/** Every input carries the monotonic and the wall clock in milliseconds, and 32 fresh random bytes. */
+export interface Stamp {
+  atMs: number;
+  wallMs: number;
+  entropy: Uint8Array;
+}
+
+export type Input = Stamp &
+  (
+    | { type: 'boot' }
+    | { type: 'tick' }
+    | { type: 'frame'; from: string; authenticated: boolean; frame: Uint8Array }
+    | { type: 'gossip'; from: string; frame: Uint8Array }
+    | { type: 'connected' | 'authenticated' | 'unauthenticated' | 'disconnected'; peer: string }
+    | { type: 'order'; order: Order }
+    | { type: 'dealings'; packets: Packet[] }
+    | { type: 'refresh' }
+    | { type: 'computed'; tag: string; result: JobResult }
+  );
+
+/** A key with what arithmetic on it needs. */
+export interface KeySetting {
+  key: KeyRecord;
+  threshold: number;
+  membersMax: number;
+}
+
+/** What an envelope is tied to (§3 "Sealing a number for its receiver"). */
+export interface EnvelopeTie {
+  cluster: Uint8Array;
+  epoch: number;
+  plan: Uint8Array;
+  digest: Uint8Array;
+  sender: number;
+  receiver: number;
+}
+
+export interface CheckItem {
+  digest: Uint8Array;
+  dealer: number;
+  /** The key setting of every part; `creation` parts carry f(j) itself. */
+  parts: Array<{ setting: KeySetting; commitments: Uint8Array[]; creation: boolean }>;
+  envelopes: Uint8Array[];
+}
+
+/** Heavy arithmetic: pure functions of these fields and of entropy that the driver adds. */
+export type Job =
+  | { kind: 'deal'; keys: KeySetting[]; dealer: number }
+  | {
+      kind: 'seal';
+      keys: KeySetting[];
+      coefficients: Uint8Array[][];
+      tie: Omit<EnvelopeTie, 'receiver'>;
+      receivers: Array<{ index: number; sealingKey: Uint8Array }>;
+    }
+  | {
+      kind: 'check';
+      tie: Omit<EnvelopeTie, 'digest' | 'sender'>;
+      sealingSecret: Uint8Array;
+      items: CheckItem[];
+    }
+  | {
+      kind: 'apply';
+      index: number;
+      /** Every key of the new value: the share before (null for a created key) and the accepted sub-shares. */
+      keys: Array<{
+        setting: KeySetting;
+        commitments: Uint8Array[];
+        before: Uint8Array | null;
+        created: Uint8Array | null;
+        numbers: Uint8Array[];
+      }>;
+    }
+  | {
+      kind: 'trial';
+      index: number;
+      epoch: number;
+      value: Uint8Array;
+      keys: Array<{ setting: KeySetting; share: Uint8Array }>;
+    }
+  | {
+      kind: 'combine-trial';
+      epoch: number;
+      value: Uint8Array;
+      keys: Array<{ setting: KeySetting; commitments: Uint8Array[] }>;
+      trials: Array<{ by: number; trials: Trials }>;
+    }
+  | {
+      /** §5 step 2: a helper's share plus the chosen masks, sealed for the recovering peer. */
+      kind: 'sum';
+      index: number;
+      root: number;
+      keys: KeySetting[];
+      shares: Uint8Array[];
+      /** By chosen helper: its mask's number for every key. */
+      masks: Uint8Array[][];
+      sealingKey: Uint8Array;
+      tie: EnvelopeTie;
+    }
+  | {
+      /** §5 step 3: checks the sums, and interpolates when all are true. */
+      kind: 'recover';
+      index: number;
+      /** `masks`: by chosen helper, in the order of `sums`, its commitments for this key; not checked yet. */
+      keys: Array<{ setting: KeySetting; commitments: Uint8Array[]; masks: Uint8Array[][] }>;
+      sealingSecret: Uint8Array;
+      tie: Omit<EnvelopeTie, 'sender'>;
+      sums: Array<{ by: number; envelopes: Uint8Array[] }>;
+    };
+
+export type JobResult =
+  | { kind: 'deal'; commitments: KeyCommitments; coefficients: Uint8Array[][]; own: Uint8Array[] }
+  | { kind: 'seal'; sealed: Array<{ receiver: number; envelopes: Uint8Array[] }> }
+  | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
+  | { kind: 'apply'; shares: Uint8Array[] | null }
+  | { kind: 'trial'; trials: Trials }
+  | { kind: 'combine-trial'; signatures: Uint8Array[] | null; culprits: number[]; suspects: number[] }
+  | { kind: 'sum'; envelopes: Uint8Array[] }
+  /** `culprits`: whose sums are false; `falseMasks`: whose masks are no dealings. */
+  | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[]; falseMasks: number[] }
+  /** It says nothing of what the job was about: no worker could do it. The cause is of a closed list, without a secret. */
+  | { kind: 'failed'; cause: string };
+
+export type Output =
+  /** Always first: durable before anything else of the step leaves. `rotate` erases every older byte. */
+  | { type: 'persist'; puts: Array<[key: string, value: Uint8Array]>; deletes: string[]; rotate: boolean }
+  | { type: 'send'; to: string; frame: Frame }
+  | { type: 'publish'; frame: Frame }
+  /** Links from this epoch on for a peer that is behind, as many as one frame holds: the archive has them. */
+  | { type: 'send-links'; to: string; first: number }
+  | { type: 'compute'; tag: string; job: Job }
+  /** The roster that may connect changed. */
+  | { type: 'roster'; members: Member[] }
+  /** A named rule fired: for the log, traces and transcripts; never with a secret. */
+  | { type: 'rule'; rule: string; detail: Record<string, string | number> }
+  | { type: 'refused'; from: string; code: string; action: RefusalAction; why: string };

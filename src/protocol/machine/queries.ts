@@ -1,0 +1,204 @@
+/** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
+import { strict as assert } from 'node:assert';
+import { fromHex, hex } from '../records/codec.ts';
+import { type Draft, draftOf, planOf } from '../records/draft.ts';
+import { ProtocolError } from '../records/errors.ts';
+import { limits } from '../records/limits.ts';
+import type { Link } from '../records/link.ts';
+import type { Attend, Have, Vote } from '../records/messages.ts';
+import type { Order } from '../records/order.ts';
+import { faultsOf, type Member, memberAt, quorumOf, sleeps } from '../records/roster.ts';
+import { hashOfValue, type KeyRecord, type Value } from '../records/value.ts';
+import type { KeySetting } from './io.ts';
+import { instanceIn, type Said } from './slots.ts';
+import type { CoreState, Entry, Hex } from './state.ts';
+
+export type View = Pick<CoreState, 'genesis' | 'clusterId' | 'peer' | 'timing' | 'durable' | 'volatile'>;
+
+export function headLink(view: View): Link {
+  const link = view.durable.links[view.durable.own.head];
+  assert(link !== undefined, 'the newest link is always kept');
+  return link;
+}
+export const headOf = (view: View): Value => headLink(view).value;
+
+/** This member in the newest roster; undefined once evicted. */
+export const selfIn = (view: View, value: Value = headOf(view)): Member | undefined =>
+  value.roster.find((member) => member.peer === view.peer);
+
+export const valueQuorum = (view: View, value: Value): number =>
+  quorumOf(value.roster.length, value.threshold, view.genesis.faultModel);
+export const valueFaults = (view: View, value: Value): number =>
+  faultsOf(value.roster.length, value.threshold, view.genesis.faultModel);
+
+/** Who decides the undecided change: the newest roster, or those whom a forced eviction leaves (§5). */
+export function electors(view: View): Member[] {
+  const { forced } = view.durable.own;
+  const { roster } = headOf(view);
+  return forced === null ? roster : roster.filter(({ index }) => forced.remaining.includes(index));
+}
+export const changeQuorum = (view: View): number =>
+  quorumOf(electors(view).length, headOf(view).threshold, view.genesis.faultModel);
+export const changeFaults = (view: View): number =>
+  faultsOf(electors(view).length, headOf(view).threshold, view.genesis.faultModel);
+/** The instance of agreement that votes belong to: null for the ordinary one, the plan for a forced eviction. */
+export const instanceOf = (view: View): Uint8Array | null =>
+  view.durable.own.forced === null ? null : fromHex(view.durable.own.forced.plan);
+
+/** Votes and proposals count only in their instance, and in a forced eviction only those who remain have a say (§5). */
+export function isOfOtherInstance(view: View, message: Said): boolean {
+  const { forced } = view.durable.own;
+  if (message.type === 'ready') return false;
+  if (forced !== null && !forced.remaining.includes(message.by)) return true;
+  if ('instance' in message) return instanceIn(message) !== (forced?.plan ?? null);
+  return forced !== null && hex(message.plan) !== forced.plan;
+}
+
+/** Whether this member holds its share of every key in an epoch; where there is no key yet, everybody does. */
+export function holdsShare(view: View, epoch: number = view.durable.own.head): boolean {
+  const keys = view.durable.links[epoch]?.value.keys;
+  const shares = view.durable.shares[epoch] ?? {};
+  return keys?.every((key) => shares[hex(key.id)] !== undefined) ?? false;
+}
+
+/** The secret that this member signs with now, or null: unlisted, muted, or waiting for others' memory after a restart. */
+export function signingSecret(view: View): { index: number; secret: Uint8Array } | null {
+  const self = selfIn(view);
+  if (self === undefined || view.volatile.recall !== null || view.durable.own.muted !== null) return null;
+  const secret = listedSecret(view);
+  return secret === null ? null : { index: self.index, secret };
+}
+
+/** The secret of the epoch key that the newest value lists for this member; null when it is not listed, or has lost it. */
+export function listedSecret(view: View): Uint8Array | null {
+  const self = selfIn(view);
+  return (self && view.durable.epochSecrets[hex(self.epochKey)]) ?? null;
+}
+
+/** Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once its store went back. */
+export function signsIn(view: View): 'yes' | 'asking' | 'no' {
+  if (listedSecret(view) === null || view.durable.own.muted !== null) return 'no';
+  return view.volatile.recall === null ? 'yes' : 'asking';
+}
+
+/** Whether everything before the newest epoch is erased here: nobody attends the next change before (§4.5). */
+export const retiredHead = (view: View): boolean => view.durable.own.retired >= view.durable.own.head;
+
+/** Asked at almost every step, so without a list of all entries in between. */
+function startingWith<T>(section: Record<string, T>, prefix: string): T[] {
+  const found: T[] = [];
+  for (const key in section) if (key.startsWith(prefix)) found.push(section[key] as T);
+  return found;
+}
+
+const entriesOf = <T extends Attend | Have>(section: Record<string, Entry<T>>, plan: Hex): Array<Entry<T>> =>
+  startingWith(section, `${plan}/`);
+
+export const attendsOf = (view: View, plan: Hex): Array<Entry<Attend>> =>
+  entriesOf(view.durable.attends, plan);
+export const havesOf = (view: View, plan: Hex): Array<Entry<Have>> => entriesOf(view.durable.haves, plan);
+
+/** Members that contradicted themselves in the undecided change: leaders and dealers leave them out. */
+export function contradicting(view: View): Set<number> {
+  const epoch = view.durable.own.head + 1;
+  return new Set(
+    Object.values(view.durable.blames)
+      .filter((blame) => blame.epoch === epoch && blame.kind === 'contradiction')
+      .map((blame) => blame.by),
+  );
+}
+
+/** Whether the newest value suspends the member with this index: it takes no part until it is reinstated. */
+export const isSuspended = (view: View, index: number): boolean =>
+  headOf(view).suspended.some((suspension) => suspension.index === index);
+
+/** Plans with a quorum of Attends: their windows and the rounds are open. */
+export function attendedPlans(view: View): Hex[] {
+  const quorum = changeQuorum(view);
+  return Object.keys(view.durable.plans).filter((plan) => attendsOf(view, plan).length >= quorum);
+}
+
+/** Drafts by their orders: records are immutable, so a draft is computed once for each list of orders and parent. */
+const drafts = new WeakMap<readonly Order[], { parent: Value; draft: Draft }>();
+
+export function draftOfPlan(view: View, plan: Hex): Draft | null {
+  const orders = view.durable.plans[plan]?.orders;
+  if (orders === undefined) return null;
+  const parent = headOf(view);
+  const known = drafts.get(orders);
+  if (known?.parent === parent) return known.draft;
+  const draft = draftOf(view.genesis, view.clusterId, parent, orders);
+  drafts.set(orders, { parent, draft });
+  return draft;
+}
+
+export interface Plan {
+  plan: Uint8Array;
+  orders: Order[];
+  draft: Draft;
+}
+
+/** Best plans by the pending orders that they were made of. */
+const bestPlans = new WeakMap<object, { parent: Value; best: Plan }>();
+
+/** The longest run of pending orders that fit the newest value, in sequence, with the plan it makes. */
+export function bestPlan(view: View): Plan {
+  const parent = headOf(view);
+  const { forced } = view.durable.own;
+  const taken = forced === null ? undefined : view.durable.plans[forced.plan];
+  if (forced !== null && taken !== undefined)
+    return {
+      plan: fromHex(forced.plan),
+      orders: taken.orders,
+      draft: draftOfPlan(view, forced.plan) as Draft,
+    };
+  const known = bestPlans.get(view.durable.orders);
+  if (known?.parent === parent) return known.best;
+  let orders: Order[] = [];
+  let draft = draftOf(view.genesis, view.clusterId, parent, orders);
+  for (let sequence = parent.lastOrder + 1; orders.length < limits.ordersPerPlanMax; sequence += 1) {
+    const order = view.durable.orders[sequence];
+    if (order === undefined) break;
+    try {
+      draft = draftOf(view.genesis, view.clusterId, parent, [...orders, order]);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      break; // It fits neither now nor as a part of a longer plan: it waits, or is replaced by the operator.
+    }
+    orders = [...orders, order];
+  }
+  const best = { plan: planOf(parent, draft, orders), orders, draft };
+  bestPlans.set(view.durable.orders, { parent, best });
+  return best;
+}
+
+export function barePlan(view: View): Plan {
+  const parent = headOf(view);
+  const draft = draftOf(view.genesis, view.clusterId, parent, []);
+  return { plan: planOf(parent, draft, []), orders: [], draft };
+}
+
+export function votesOf(view: View, type: Vote['type'], round: number): Vote[] {
+  return startingWith(view.durable.votes, `${type}/${round}/`).map((entry) => entry.message);
+}
+
+export const keySettings = (
+  keys: readonly KeyRecord[],
+  threshold: number,
+  membersMax: number,
+): KeySetting[] => keys.map((key) => ({ key, threshold, membersMax }));
+
+/** The settings of every key of the newest value, in its order. */
+export function headSettings(view: View): KeySetting[] {
+  const { keys, threshold } = headOf(view);
+  return keySettings(keys, threshold, view.genesis.membersMax);
+}
+
+export const headHash = (view: View): Uint8Array => hashOfValue(headOf(view));
+
+/** Whether the member with this index was away too long to be served without reinstatement (§5 "Sleepers"). */
+export function isSleeper(view: View, index: number): boolean {
+  const head = headOf(view);
+  const member = memberAt(head.roster, index);
+  return member !== undefined && sleeps(member, head.epoch, view.genesis.absentEpochsMax);
+}

@@ -1,0 +1,283 @@
+/**
+ * What orders make of a value (§4.1): every action of every order in sequence, all of them or none. Leader, voters and
+ * whoever reads the chain draft with this one function.
+ */
+import { hashOf } from '../../crypto/hash.ts';
+import { checkKeyPublic } from '../../keys/rsa/sharing.ts';
+import { attendanceOf, checkAttendance, lastingSuspensions } from './attendance.ts';
+import { encode, numberOf, sameBytes } from './codec.ts';
+import { ProtocolError } from './errors.ts';
+import type { Genesis } from './genesis.ts';
+import { limits } from './limits.ts';
+import { type Action, type CreateKey, checkOrder, hashOfOrder, type Order, type OrderBody } from './order.ts';
+import { faultsOf, type Member, memberAt } from './roster.ts';
+import { ancestorsAfter, type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
+
+/** Actions whose key's public values were found true under a genesis: they are immutable, one check is enough. */
+const soundUnder = new WeakMap<CreateKey, Genesis>();
+
+/** What the next value will be apart from what agreement adds (accepted dealings, new epoch keys, commitments). */
+export interface Draft {
+  roster: Member[];
+  threshold: number;
+  keys: KeyRecord[];
+  clients: Client[];
+  lastOrder: number;
+  /** Keys that this plan creates, with the action that creates each. */
+  created: Array<{ key: KeyRecord; action: CreateKey }>;
+  /** Indices that go on with a new identity. */
+  reinstated: number[];
+  /** Indices of those who remain and decide, when the plan is a forced eviction. */
+  forced: number[] | null;
+}
+
+/** The id of a key: it binds the name to the public values in this cluster. */
+export function keyIdOf(clusterId: Uint8Array, key: Omit<KeyRecord, 'id'>): Uint8Array {
+  return hashOf(
+    'holdfast/key/1',
+    clusterId,
+    encode([key.name, key.use, key.modulus, key.exponent, key.base, key.constant]),
+  );
+}
+
+/**
+ * Applies orders in sequence to the value before, and the actions of each in their order. Throws `bad-order` for one that
+ * does not fit, naming what is wrong: then nothing of its order is applied. Every member gets the same result.
+ */
+export function draftOf(
+  genesis: Genesis,
+  clusterId: Uint8Array,
+  parent: Value,
+  orders: readonly Order[],
+): Draft {
+  for (const order of orders) checkOrder(genesis, clusterId, parent, order);
+  return draftOfBodies(
+    genesis,
+    clusterId,
+    parent,
+    orders.map(({ body }) => body),
+  );
+}
+
+/** What one order of these actions would make of a value, before anybody signs it. Throws `bad-order` as `draftOf` does. */
+export function draftOfActions(
+  genesis: Genesis,
+  clusterId: Uint8Array,
+  parent: Value,
+  actions: readonly Action[],
+): Draft {
+  const next = { ancestor: hashOfValue(parent), sequence: parent.lastOrder + 1, actions };
+  return draftOfBodies(genesis, clusterId, parent, [next]);
+}
+
+type Body = Pick<OrderBody, 'ancestor' | 'sequence'> & { actions: readonly Action[] };
+
+function draftOfBodies(
+  genesis: Genesis,
+  clusterId: Uint8Array,
+  parent: Value,
+  bodies: readonly Body[],
+): Draft {
+  const draft: Draft = {
+    roster: [...parent.roster],
+    threshold: parent.threshold,
+    keys: [...parent.keys],
+    clients: [...parent.clients],
+    lastOrder: parent.lastOrder,
+    created: [],
+    reinstated: [],
+    forced: null,
+  };
+  for (const { sequence, actions } of bodies) {
+    if (sequence !== draft.lastOrder + 1)
+      throw new ProtocolError('bad-order', `order ${sequence} does not follow ${draft.lastOrder}`);
+    draft.lastOrder = sequence;
+    for (const action of actions) applyAction({ genesis, clusterId, parent }, draft, action);
+  }
+  // The plan without orders changes nothing that its members could be too few for: it must always be there.
+  if (bodies.length === 0) return draft;
+  if (draft.forced === null) checkRosterChange(genesis, parent, draft);
+  else checkForced(parent, bodies);
+  checkAttendance(genesis, parent, draft);
+  return draft;
+}
+
+/** The value that a draft makes if everybody attends who may, for judging what is to come after it. */
+export function valueAtBest(genesis: Genesis, parent: Value, draft: Draft): Value {
+  const { threshold, keys, clients, lastOrder } = draft;
+  const epoch = parent.epoch + 1;
+  const { able } = attendanceOf(genesis, parent);
+  const roster = draft.roster.map((one) => (able.includes(one) ? { ...one, keyEpoch: epoch } : one));
+  const suspended = lastingSuspensions(parent, roster);
+  const ancestors = ancestorsAfter(parent);
+  return { ...parent, epoch, ancestors, roster, threshold, keys, clients, suspended, lastOrder };
+}
+
+function applyAction(
+  { genesis, clusterId, parent }: { genesis: Genesis; clusterId: Uint8Array; parent: Value },
+  draft: Draft,
+  action: Action,
+): void {
+  const refuse = (why: string): never => {
+    throw new ProtocolError('bad-order', why);
+  };
+  switch (action.type) {
+    case 'create-key': {
+      if (draft.keys.some((key) => key.name === action.name))
+        refuse(`a key named ${action.name} exists already`);
+      // Of one modulus a decryption can be a signature; and a key that leaves in this very plan has its old shares.
+      const twin = [...parent.keys, ...draft.keys].find((key) => sameBytes(key.modulus, action.modulus));
+      if (twin !== undefined) refuse(`key ${twin.name} has this modulus: one RSA key cannot be two`);
+      if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
+      if (action.commitments.length !== draft.threshold - 1)
+        refuse(`the key was shared for another threshold than ${draft.threshold}`);
+      try {
+        if (soundUnder.get(action) !== genesis)
+          checkKeyPublic(
+            {
+              modulus: numberOf(action.modulus),
+              exponent: numberOf(action.exponent),
+              base: numberOf(action.base),
+              constant: numberOf(action.constant),
+            },
+            genesis.membersMax,
+          );
+        soundUnder.set(action, genesis);
+      } catch (error) {
+        refuse(`the key's public values are wrong: ${(error as Error).message}`);
+      }
+      const { commitments: _, type: __, dealingKey: ___, ...rest } = action;
+      const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest };
+      draft.keys.push(key);
+      draft.created.push({ key, action });
+      return;
+    }
+    case 'destroy-key':
+      if (!draft.keys.some((key) => key.name === action.name)) refuse(`there is no key named ${action.name}`);
+      draft.keys = draft.keys.filter((key) => key.name !== action.name);
+      draft.created = draft.created.filter(({ key }) => key.name !== action.name);
+      return;
+    case 'admit': {
+      if (draft.roster.some((member) => member.name === action.name))
+        refuse(`a member named ${action.name} exists already`);
+      if (draft.roster.some((member) => member.peer === action.peer)) refuse('this peer is a member already');
+      const used = new Set(draft.roster.map((member) => member.index));
+      let index = 1;
+      while (used.has(index)) index += 1;
+      if (index > genesis.membersMax) refuse(`all ${genesis.membersMax} indices are in use`);
+      const { type: _, ...member } = action;
+      draft.roster = [...draft.roster, { index, ...member, keyEpoch: parent.epoch + 1 }].sort(
+        (a, b) => a.index - b.index,
+      );
+      return;
+    }
+    case 'evict':
+      if (!draft.roster.some((member) => member.index === action.index))
+        refuse(`there is no member with index ${action.index}`);
+      draft.roster = draft.roster.filter((member) => member.index !== action.index);
+      if (draft.roster.length < draft.threshold) refuse(`fewer than ${draft.threshold} members would remain`);
+      return;
+    case 'reinstate': {
+      const member = memberAt(draft.roster, action.index);
+      if (member === undefined) return refuse(`there is no member with index ${action.index}`);
+      if (draft.roster.some(({ peer }) => peer === action.peer))
+        refuse('this peer is a member already: it comes back with a new home');
+      const { peer, epochKey } = action;
+      const next = { ...member, peer, epochKey, keyEpoch: parent.epoch + 1 };
+      draft.roster = draft.roster.map((one) => (one === member ? next : one));
+      draft.reinstated.push(action.index);
+      return;
+    }
+    case 'force-evict': {
+      const stays = (index: number) => action.remaining.includes(index);
+      const known = action.remaining.every((index) => draft.roster.some((member) => member.index === index));
+      if (!known || new Set(action.remaining).size !== action.remaining.length)
+        refuse('those who remain must be members, each named once');
+      if (action.remaining.length === draft.roster.length)
+        refuse('a forced eviction must leave somebody out');
+      if (action.remaining.length < draft.threshold)
+        refuse(`fewer than ${draft.threshold} members would remain: the key could not be used any more`);
+      draft.roster = draft.roster.filter(({ index }) => stays(index));
+      draft.forced = [...action.remaining];
+      return;
+    }
+    case 'raise-threshold':
+      if (action.threshold <= draft.threshold)
+        refuse(`the threshold is ${draft.threshold} and can only be raised`);
+      if (action.threshold > draft.roster.length)
+        refuse(`${draft.roster.length} members cannot carry a threshold of ${action.threshold}`);
+      if (draft.created.length > 0)
+        refuse('a key cannot be created in the same plan that raises the threshold');
+      draft.threshold = action.threshold;
+      return;
+    case 'add-client':
+      if (draft.clients.some((client) => client.name === action.client.name))
+        refuse(`a client named ${action.client.name} exists already`);
+      if (draft.clients.some((client) => sameBytes(client.publicKey, action.client.publicKey)))
+        refuse('this client key is listed already');
+      if (draft.clients.length >= limits.clientsMax)
+        refuse(`a cluster keeps at most ${limits.clientsMax} clients`);
+      draft.clients.push(action.client);
+      if (encode(draft.clients).length > limits.clientsBytesMax)
+        refuse(`all clients with their rights take at most ${limits.clientsBytesMax} bytes`);
+      return;
+    case 'remove-client':
+      if (!draft.clients.some((client) => client.name === action.name))
+        refuse(`there is no client named ${action.name}`);
+      draft.clients = draft.clients.filter((client) => client.name !== action.name);
+      return;
+  }
+}
+
+/** A forced eviction stands alone in its plan and names the very value that it follows: it is no order for another day. */
+function checkForced(parent: Value, bodies: readonly Body[]): void {
+  const [body] = bodies;
+  const alone = bodies.length === 1 && body?.actions.length === 1;
+  if (!alone || !sameBytes(body.ancestor, hashOfValue(parent)))
+    throw new ProtocolError(
+      'bad-order',
+      'a forced eviction must be the only action of the only order, on the newest value',
+    );
+}
+
+/**
+ * Orders that leave fewer than `k + 2m` members in both rosters are refused: two changes do it (§4.1). Of those `m` may be
+ * silent, and the old identity of a reinstated member is: it is lost, suspended or long absent.
+ */
+function checkRosterChange(genesis: Genesis, parent: Value, draft: Draft): void {
+  const before = new Set(parent.roster.map((member) => `${member.index}/${member.peer}`));
+  const stay = draft.roster.filter((member) => before.has(`${member.index}/${member.peer}`)).length;
+  if (stay === parent.roster.length && draft.threshold === parent.threshold) return;
+  const m =
+    genesis.faultModel === 'crash'
+      ? 0
+      : Math.min(
+          faultsOf(parent.roster.length, parent.threshold, genesis.faultModel),
+          faultsOf(draft.roster.length, draft.threshold, genesis.faultModel),
+        );
+  const silent = draft.reinstated.filter((index) => memberAt(parent.roster, index) !== undefined).length;
+  if (stay + Math.min(silent, m) < draft.threshold + 2 * m)
+    throw new ProtocolError(
+      'bad-order',
+      `only ${stay} members would be in both rosters; ${draft.threshold + 2 * m} are needed: make two changes of it`,
+    );
+}
+
+/** The plan's name: hash of parent, next roster, `k`, keys and orders (§4.1). */
+export function planOf(parent: Value, draft: Draft, orders: readonly Order[]): Uint8Array {
+  return hashOf(
+    'holdfast/plan/1',
+    hashOfValue(parent),
+    encode({
+      roster: draft.roster.map(({ index, name, peer }) => [index, name, peer]),
+      threshold: draft.threshold,
+      keys: draft.keys.map((key) => key.id),
+      clients: draft.clients.map((client) => client.publicKey),
+      orders: orders.map(hashOfOrder),
+    }),
+  );
+}
+
+/** The plan of epoch 0: it ties what the operators sign to their cluster. */
+export const foundingPlanOf = (clusterId: Uint8Array): Uint8Array =>
+  hashOf('holdfast/plan/1', clusterId, encode(['founding']));

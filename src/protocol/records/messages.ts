@@ -1,0 +1,228 @@
+/** The messages of an epoch change (§4): shapes, encodings, and the frames in which they travel between two peers. */
+import { z } from 'zod';
+import { hashOf } from '../../crypto/hash.ts';
+import { encode, shape } from './codec.ts';
+import { limits } from './limits.ts';
+import { linkSchema } from './link.ts';
+import { orderSchema } from './order.ts';
+import { type Packet, packetUpTo, shortPacketSchema } from './packet.ts';
+import { valueSchema } from './value.ts';
+
+const digests = z.array(shape.hash).max(limits.dealingsMax);
+
+/** §4.1: I take part in the change to `epoch` by `plan`; these are my next epoch key and one-time sealing key. */
+export const attendSchema = z.strictObject({
+  type: z.literal('attend'),
+  by: shape.index,
+  epoch: shape.epoch,
+  plan: shape.hash,
+  epochKey: shape.key32,
+  sealingKey: shape.key32,
+});
+export type Attend = z.infer<typeof attendSchema>;
+
+/** The part of a dealing that is the same for every receiver; its hash is the dealing's digest (§3). */
+export const dealingPublicSchema = z.strictObject({
+  epoch: shape.epoch,
+  plan: shape.hash,
+  dealer: z.number().int().min(0).max(limits.membersMax),
+  /** Of a key creation: what signs its packets, as the order says. Here, so that the digest binds it after the decision too. */
+  dealingKey: shape.key32.optional(),
+  parts: z
+    .array(z.strictObject({ key: shape.hash, commitments: z.array(shape.number).max(limits.membersMax) }))
+    .max(limits.keysMax),
+});
+export type DealingPublic = z.infer<typeof dealingPublicSchema>;
+export const digestOfDealing = (publicBytes: Uint8Array): Uint8Array =>
+  hashOf('holdfast/dealing/1', publicBytes);
+
+/** §4.2: one signed message per receiver: public part and one envelope per key. `by` 0 is the dealer of a new key. */
+export const dealingSchema = z.strictObject({
+  type: z.literal('dealing'),
+  by: z.number().int().min(0).max(limits.membersMax),
+  receiver: shape.index,
+  public: shape.bytes(limits.dealingPublicBytesMax),
+  envelopes: z.array(shape.bytes(limits.envelopeBytesMax)).max(limits.keysMax),
+});
+export type Dealing = z.infer<typeof dealingSchema>;
+
+/** §4.2: the dealings whose sub-shares I hold durably and have checked; cumulative. */
+export const haveSchema = z.strictObject({
+  type: z.literal('have'),
+  by: shape.index,
+  epoch: shape.epoch,
+  plan: shape.hash,
+  digests,
+});
+export type Have = z.infer<typeof haveSchema>;
+
+/** §4.3. `validRound` is −1 for a new value; `evidence` is the hash of the evidence that travels beside it. */
+export const proposalSchema = z.strictObject({
+  type: z.literal('proposal'),
+  by: shape.index,
+  epoch: shape.epoch,
+  round: shape.round,
+  instance: shape.hash.nullable(),
+  validRound: z.number().int().min(-1).max(limits.roundMax),
+  value: valueSchema,
+  evidence: shape.hash,
+});
+export type Proposal = z.infer<typeof proposalSchema>;
+
+/** `instance`: null, or the plan of a forced eviction, whose votes never count with ordinary ones (§5). */
+const vote = {
+  by: shape.index,
+  epoch: shape.epoch,
+  round: shape.round,
+  instance: shape.hash.nullable(),
+  value: shape.hash.nullable(),
+};
+export const prevoteSchema = z.strictObject({ type: z.literal('prevote'), ...vote });
+export const precommitSchema = z.strictObject({ type: z.literal('precommit'), ...vote });
+export type Vote = z.infer<typeof prevoteSchema> | z.infer<typeof precommitSchema>;
+
+/** §4.4: I hold my share of `epoch` durably; `trials` is the hash of my trial partials, which travel beside it. */
+export const readySchema = z.strictObject({
+  type: z.literal('ready'),
+  by: shape.index,
+  epoch: shape.epoch,
+  value: shape.hash,
+  trials: shape.hash,
+});
+export type Ready = z.infer<typeof readySchema>;
+
+export const messageSchema = z.discriminatedUnion('type', [
+  attendSchema,
+  dealingSchema,
+  haveSchema,
+  proposalSchema,
+  prevoteSchema,
+  precommitSchema,
+  readySchema,
+]);
+export type Message = z.infer<typeof messageSchema>;
+
+/** A partial of the trial block under the new share, with its proof, for every key in the value's order. */
+export const trialsSchema = z
+  .array(z.strictObject({ partial: shape.number, proof: shape.bytes(limits.proofBytesMax) }))
+  .max(limits.keysMax);
+export type Trials = z.infer<typeof trialsSchema>;
+export const hashOfTrials = (trials: Trials): Uint8Array => hashOf('holdfast/trials/1', encode(trials));
+
+/** Packets in evidence are short: else one leader that lies could have megabytes a round kept and sent again by everybody. */
+const shortPackets = z.array(shortPacketSchema).max(limits.membersMax);
+
+/** §4.3: what lets anyone judge a proposal without holding a sub-share; not part of the value's hash. */
+export const evidenceSchema = z.strictObject({
+  attends: shortPackets,
+  haves: z.array(packetUpTo(limits.haveBodyBytesMax)).max(limits.membersMax),
+  orders: z.array(orderSchema).max(limits.ordersPerPlanMax),
+  /** Prevotes of `validRound`, when a valid value is proposed again. */
+  prevotes: shortPackets,
+});
+export type Evidence = z.infer<typeof evidenceSchema>;
+export const hashOfEvidence = (evidence: Evidence): Uint8Array =>
+  hashOf('holdfast/evidence/1', encode(evidence));
+
+/** A packet with what travels beside its signature: bound to it by a hash in the body, or checkable by itself. */
+export const carriedSchema = z.strictObject({
+  packet: packetUpTo(Math.max(limits.dealingBytesMax, limits.proposalBytesMax)),
+  /** Of an attend: the plan's orders. */
+  orders: z.array(orderSchema).max(limits.ordersPerPlanMax).optional(),
+  /** Of a proposal. */
+  evidence: evidenceSchema.optional(),
+  /** Of a ready. */
+  trials: trialsSchema.optional(),
+});
+export type Carried = z.infer<typeof carriedSchema>;
+
+/**
+ * Whether a message carries what belongs to its kind and nothing else, and is no longer than that kind can be: what came
+ * beside it would be kept and passed on with it, whoever added it.
+ */
+export function carriesItsOwn(message: Message, { packet, orders, evidence, trials }: Carried): boolean {
+  const { type } = message;
+  return (
+    (orders === undefined || type === 'attend') &&
+    (evidence === undefined || type === 'proposal') &&
+    (trials === undefined || type === 'ready') &&
+    packet.body.length <= bodyBytesMax[type]
+  );
+}
+const bodyBytesMax: Record<Message['type'], number> = {
+  attend: limits.shortBodyBytesMax,
+  dealing: limits.dealingBytesMax,
+  have: limits.haveBodyBytesMax,
+  proposal: limits.proposalBytesMax,
+  prevote: limits.shortBodyBytesMax,
+  precommit: limits.shortBodyBytesMax,
+  ready: limits.shortBodyBytesMax,
+};
+
+/** §4.5: a quorum of the new roster's Readys and the combined trial signature of every key. */
+export const retireProofSchema = z.strictObject({
+  epoch: shape.epoch,
+  readys: shortPackets,
+  signatures: z.array(shape.number).max(limits.keysMax),
+});
+export type RetireProof = z.infer<typeof retireProofSchema>;
+
+const recalledSchema = z.array(packetUpTo(limits.proposalBytesMax)).max(limits.recalledPacketsMax);
+
+/** Restart rule: these are all the messages of `to` that I hold of the undecided change; for the wait with this nonce only. */
+export const memorySchema = z.strictObject({
+  type: z.literal('memory'),
+  by: shape.index,
+  epoch: shape.epoch,
+  to: shape.index,
+  nonce: shape.hash,
+  packets: shape.hash,
+});
+export type Memory = z.infer<typeof memorySchema>;
+export const hashOfRecalled = (packets: readonly Packet[]): Uint8Array =>
+  hashOf('holdfast/recalled/1', encode(packets));
+
+/** Frames between two peers. By which path each is taken: `paths.ts`. */
+export const frameSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('message'), message: carriedSchema }),
+  /** What I know: my newest value, whether I retired what is older, and what I hold of the undecided change. */
+  z.strictObject({
+    type: z.literal('summary'),
+    epoch: shape.epoch,
+    /** Of the oldest link that the sender can send: who is further behind asks others. */
+    oldest: shape.epoch,
+    retired: shape.epoch,
+    /** Short hashes (8 bytes each, concatenated) of the messages that I hold, sorted. */
+    seen: shape.bytes(limits.seenBytesMax),
+    /** Digests of dealings of the undecided change whose public part I miss. */
+    wanted: digests,
+    /** The sender's wall clock, Unix milliseconds: only to name clocks that are wrong (§8). */
+    wallMs: z.number().int().min(0),
+    /** The sender's word about itself, which advises people and decides nothing: the newest epoch of which it holds its share. */
+    holds: shape.epoch.nullable(),
+    /** Likewise whether it signs in the undecided change: `asking` until a restart is over, `no` when its store went back. */
+    signs: z.enum(['yes', 'asking', 'no']),
+    reply: z.boolean(),
+  }),
+  z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),
+  z.strictObject({ type: z.literal('retire'), proof: retireProofSchema }),
+  /** §4.1: two different Attends of one member for one plan: proof for anyone. */
+  z.strictObject({ type: z.literal('contradiction'), first: shortPacketSchema, second: shortPacketSchema }),
+  /** §4.2: this dealing is false for me. */
+  z.strictObject({ type: z.literal('accusation'), packet: shortPacketSchema }),
+  /** §5: a recovery message; beside a run, the signed grants of its helpers; beside a choice, their accepts. */
+  z.strictObject({
+    type: z.literal('recovery'),
+    packet: packetUpTo(limits.dealingBytesMax),
+    beside: shortPackets,
+  }),
+  /** Restart rule: what of mine do you hold of the undecided change to `epoch`? The nonce is of this wait only. */
+  z.strictObject({ type: z.literal('recall'), epoch: shape.epoch, nonce: shape.hash }),
+  /** The answer: `packet` holds a `Memory`, and `packets` are the messages whose hash it signs. */
+  z.strictObject({ type: z.literal('recalled'), packet: shortPacketSchema, packets: recalledSchema }),
+  z.strictObject({
+    type: z.literal('publics'),
+    publics: z.array(shape.bytes(limits.dealingPublicBytesMax)).max(limits.dealingsMax),
+  }),
+]);
+export type Frame = z.infer<typeof frameSchema>;

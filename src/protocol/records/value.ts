@@ -1,0 +1,118 @@
+/** Values: what an epoch change decides. The chain of values with their certificates is the cluster's public history. */
+import { z } from 'zod';
+import { hashOf } from '../../crypto/hash.ts';
+import type { KeyPublic } from '../../keys/rsa/sharing.ts';
+import { encode, numberOf, sameBytes, shape } from './codec.ts';
+import { limits } from './limits.ts';
+import { shortPacketSchema } from './packet.ts';
+import { memberSchema } from './roster.ts';
+
+export const keyUseSchema = z.enum(['sign', 'decrypt']);
+export type KeyUse = z.infer<typeof keyUseSchema>;
+
+/** The public values of a shared key (§2); its commitments change every epoch and are only hashed into the value. */
+export const keyRecordSchema = z.strictObject({
+  id: shape.hash,
+  name: shape.name,
+  use: keyUseSchema,
+  modulus: shape.number,
+  exponent: shape.number,
+  base: shape.number,
+  constant: shape.number,
+});
+export type KeyRecord = z.infer<typeof keyRecordSchema>;
+
+export const operationSchema = z.enum(['sign', 'decrypt']);
+export const schemeSchema = z.enum(['pkcs1', 'pss']);
+export const rightSchema = z.strictObject({
+  /** A key's name, or `*` for all. */
+  key: z.union([shape.name, z.literal('*')]),
+  operations: z.array(operationSchema).min(1).max(2),
+  /** Of signatures; absent: any. */
+  schemes: z.array(schemeSchema).min(1).max(2).optional(),
+});
+export const clientSchema = z.strictObject({
+  name: shape.name,
+  publicKey: shape.key32,
+  rights: z.array(rightSchema).max(limits.rightsPerClientMax),
+  /** Requests that each peer serves a minute; 0 means no bound. */
+  ratePerMinute: z.number().int().min(0).max(1_000_000),
+});
+export type Client = z.infer<typeof clientSchema>;
+
+export const acceptedSchema = z.strictObject({
+  /** A member's index, or 0 for the dealing of a key creation, which the operator's command makes. */
+  dealer: z.number().int().min(0).max(limits.membersMax),
+  digest: shape.hash,
+});
+export type Accepted = z.infer<typeof acceptedSchema>;
+
+/** A member that signed two different Attends for one plan, with both: proof for anyone (§4.1). By index. */
+export const suspensionSchema = z.strictObject({
+  index: shape.index,
+  first: shortPacketSchema,
+  second: shortPacketSchema,
+});
+export type Suspension = z.infer<typeof suspensionSchema>;
+
+export const valueSchema = z.strictObject({
+  epoch: shape.epoch,
+  /**
+   * Hashes of the values before, newest first: the one at `i` is of epoch `epoch − 1 − i`, as far back as an order may name
+   * its value. So every member judges an order alike, whichever links it still keeps.
+   */
+  ancestors: z.array(shape.hash).max(limits.orderAgeEpochsMax),
+  /** Of epoch 0: that of this cluster's founding. */
+  plan: shape.hash,
+  accepted: z.array(acceptedSchema).max(limits.membersMax + limits.keysMax),
+  roster: z.array(memberSchema).min(1).max(limits.membersMax),
+  threshold: z.number().int().min(2).max(limits.membersMax),
+  keys: z.array(keyRecordSchema).max(limits.keysMax),
+  clients: z.array(clientSchema).max(limits.clientsMax),
+  suspended: z.array(suspensionSchema).max(limits.membersMax),
+  lastOrder: z.number().int().min(0),
+  /** Digest of every key's commitments after this epoch's dealings are applied. */
+  commitments: shape.hash,
+});
+export type Value = z.infer<typeof valueSchema>;
+
+const hashes = new WeakMap<Value, Uint8Array>();
+/** A value's hash; values are immutable, so it is computed once for each. */
+export function hashOfValue(value: Value): Uint8Array {
+  const known = hashes.get(value);
+  if (known !== undefined) return known;
+  const hash = hashOf('holdfast/value/1', encode(value));
+  hashes.set(value, hash);
+  return hash;
+}
+
+/** What the value after this one must carry as its ancestors. */
+export const ancestorsAfter = (value: Value): Uint8Array[] =>
+  [hashOfValue(value), ...value.ancestors].slice(0, limits.orderAgeEpochsMax);
+
+/** The hash of the value of that epoch on the way to `head`, itself included; undefined when it lies too far back. */
+export const hashAt = (head: Value, epoch: number): Uint8Array | undefined =>
+  epoch === head.epoch ? hashOfValue(head) : head.ancestors[head.epoch - 1 - epoch];
+
+/** Whether a value names the other one as the one before it, and that one's ancestors as its own. */
+export function follows(value: Value, parent: Value): boolean {
+  const ancestors = ancestorsAfter(parent);
+  return (
+    value.epoch === parent.epoch + 1 &&
+    value.ancestors.length === ancestors.length &&
+    ancestors.every((hash, at) => sameBytes(hash, value.ancestors[at] as Uint8Array))
+  );
+}
+
+/** Commitments of every key, in the order of `value.keys`: `t` group elements a key. */
+export const keyCommitmentsSchema = z.array(z.array(shape.number).max(limits.membersMax)).max(limits.keysMax);
+export type KeyCommitments = z.infer<typeof keyCommitmentsSchema>;
+export const digestOfCommitments = (commitments: KeyCommitments): Uint8Array =>
+  hashOf('holdfast/commitments/1', encode(commitments));
+
+export const publicOf = (key: KeyRecord): KeyPublic => ({
+  modulus: numberOf(key.modulus),
+  exponent: numberOf(key.exponent),
+  base: numberOf(key.base),
+  constant: numberOf(key.constant),
+});

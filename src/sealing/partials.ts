@@ -1,0 +1,57 @@
+/**
+ * A decryption's partials, sealed to the one-time key in the client's signed request: whoever coordinates only passes
+ * them on, and the client alone learns the plaintext (protocol §2 "Use").
+ */
+import { z } from 'zod';
+import { open, seal } from '../cipher/envelope.ts';
+import type { CipherName } from '../cipher/local-cipher.ts';
+import { integerToBytes } from '../crypto/integers.ts';
+import { decode, encode, numberOf, shape } from '../protocol/records/codec.ts';
+import { ProtocolError } from '../protocol/records/errors.ts';
+import { limits } from '../protocol/records/limits.ts';
+import { type DecryptBody, hashOfUse } from '../protocol/records/use-request.ts';
+
+/** What a sealed partial belongs to: the request with its one-time key, whose shares made it, and by whom. */
+export interface PartialTie {
+  body: DecryptBody;
+  epoch: number;
+  index: number;
+}
+
+const contentSchema = z.strictObject({
+  partial: shape.bytes(limits.groupElementBytesMax),
+  proof: shape.bytes(limits.proofBytesMax).nullable(),
+});
+
+const contextOf = ({ body, epoch, index }: PartialTie): Uint8Array =>
+  encode(['holdfast/sealed-partial/1', hashOfUse(body), epoch, index]);
+
+/**
+ * @param request.entropy 32 uniformly random bytes for this one envelope
+ * @param request.proof null unless the client asked for proofs
+ * Throws `SealError('weak-public-key')` for a one-time key that would protect nothing.
+ */
+export function sealPartial(request: {
+  tie: PartialTie;
+  cipher: CipherName;
+  entropy: Uint8Array;
+  partial: bigint;
+  proof: Uint8Array | null;
+}): Uint8Array {
+  const { tie, cipher, entropy, partial, proof } = request;
+  const plaintext = encode({ partial: integerToBytes(partial, tie.body.ciphertext.length), proof });
+  const receiverKey = tie.body.sealingKey;
+  return seal({ cipher, receiverKey, entropy, context: contextOf(tie), plaintext });
+}
+
+/** Throws `SealError` or `ProtocolError` for anything that `sealPartial` would not have made for this request. */
+export function openPartial(request: { tie: PartialTie; secretKey: Uint8Array; envelope: Uint8Array }): {
+  partial: bigint;
+  proof: Uint8Array | null;
+} {
+  const { tie, secretKey, envelope } = request;
+  const { partial, proof } = decode(contentSchema, open({ secretKey, context: contextOf(tie), envelope }));
+  if (partial.length !== tie.body.ciphertext.length)
+    throw new ProtocolError('malformed', 'a sealed partial is as long as the ciphertext');
+  return { partial: numberOf(partial), proof };
+}

@@ -1,0 +1,107 @@
+/** Members that stay away until they count as sleepers, and the operator who gives them, and the suspended, their places again (§5). */
+import { faultsOf, sleeps } from '../../protocol/records/roster.ts';
+import type { Value } from '../../protocol/records/value.ts';
+import type { Oracle } from '../oracle/oracle.ts';
+import type { Tally } from '../world/tally.ts';
+import type { Peer, World } from '../world/world.ts';
+import type { Operator } from './operator.ts';
+
+/** What a run lends: its parts, and how it waits. */
+export interface Stage {
+  world: World;
+  oracle: Oracle;
+  operator: Operator;
+  tally: Tally;
+  honest: () => Peer[];
+  /** Runs until the condition holds; false after so much virtual time, or a violation. */
+  until: (condition: () => boolean, atMs: number) => Promise<boolean>;
+  /** Whether all honest members come to this epoch; a violation otherwise. */
+  finishes: (epoch: number) => Promise<boolean>;
+}
+
+const newestOf = ({ oracle }: Stage): Value => oracle.values.get(oracle.latest)?.link.value as Value;
+
+const isAsleep = ({ world }: Stage, value: Value, peer: string): boolean =>
+  value.roster.some(
+    (member) => member.peer === peer && sleeps(member, value.epoch, world.options.absentEpochsMax),
+  );
+
+/** Some members are switched off until they sleep; false when the others do not go on. */
+export async function someSleep(stage: Stage): Promise<boolean> {
+  const { world, oracle, tally } = stage;
+  const { roster, threshold, lastOrder } = newestOf(stage);
+  // An order under way may leave a smaller group, which bears fewer that are away.
+  if (world.peers.some(({ driver }) => driver?.state.durable.orders[lastOrder + 1] !== undefined))
+    return true;
+  const bad = roster.filter(({ peer }) => world.peers.find((one) => one.peer === peer)?.faulty !== null);
+  const spare = faultsOf(roster.length, threshold, world.options.faultModel) - bad.length;
+  const away = stage
+    .honest()
+    .sort(() => world.random() - 0.5)
+    .slice(0, Math.max(0, Math.min(spare, world.options.sleepers)));
+  for (const peer of away) {
+    peer.faulty = 'away';
+    world.crash(peer);
+    tally.count('away for long');
+  }
+  while (away.some(({ peer }) => !isAsleep(stage, newestOf(stage), peer))) {
+    stage.honest()[0]?.driver?.refresh();
+    if (!(await stage.finishes(oracle.latest + 1))) return false;
+  }
+  for (const peer of away) {
+    peer.faulty = 'was-away';
+    if (world.random() < 0.5) void world.start(peer);
+  }
+  return true;
+}
+
+/** Whoever is suspended or asleep gets its place again, under a new identity, and a share; false when that does not come. */
+export async function allReinstated(stage: Stage): Promise<boolean> {
+  const { world, oracle, operator } = stage;
+  const value = newestOf(stage);
+  const barred = value.roster.filter(
+    ({ index, peer }) => value.suspended.some((one) => one.index === index) || isAsleep(stage, value, peer),
+  );
+  const [by] = stage.honest();
+  if (barred.length === 0 || by?.driver?.state.durable.own.head !== value.epoch) return true;
+  const asked: { taken: boolean | null } = { taken: null };
+  void operator
+    .reinstate(
+      by,
+      barred.map(({ index }) => index),
+    )
+    .then((taken) => {
+      asked.taken = taken;
+    });
+  const { livenessMs } = world.options;
+  if (!(await stage.until(() => asked.taken !== null, world.time.now() + livenessMs))) return false;
+  if (!asked.taken) return true; // More than one change can bear: the operator would go on in steps.
+  const done = (): boolean => {
+    const { roster, lastOrder } = newestOf(stage);
+    const isListed = ({ peer }: { peer: string }) => roster.some((member) => member.peer === peer);
+    if (lastOrder <= value.lastOrder || oracle.unfinished(value.epoch + 1) !== null) return false;
+    return barred.every(isListed) || roster.every(({ peer }) => world.peers.some((one) => one.peer === peer));
+  };
+  if (await stage.until(done, world.time.now() + livenessMs)) return true;
+  oracle.fail('5', `members ${barred.map(({ name }) => name).join(', ')} did not get their places again`);
+  return false;
+}
+
+/** What a run is counted for: that somebody was suspended, slept, or was reinstated in it. */
+export function absencesIn(values: readonly Value[], absentEpochsMax: number): string[] {
+  const suspended = values.some((value) => value.suspended.length > 0);
+  const slept = values.some((value) =>
+    value.roster.some((member) => sleeps(member, value.epoch, absentEpochsMax)),
+  );
+  const reinstated = values.some((value, at) => {
+    const before = values[at - 1]?.roster ?? [];
+    return value.roster.some(({ index, name, peer }) =>
+      before.some((old) => old.index === index && old.name === name && old.peer !== peer),
+    );
+  });
+  return [
+    ...(suspended ? ['with a suspension'] : []),
+    ...(slept ? ['with a sleeper'] : []),
+    ...(reinstated ? ['with a reinstatement'] : []),
+  ];
+}

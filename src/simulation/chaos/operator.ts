@@ -1,0 +1,301 @@
+/** The operator of a simulated group: gives orders through any member, and deals the keys that it orders (protocol §4 "Creation"). */
+import { seal } from '../../cipher/envelope.ts';
+import { ed25519FromSeed } from '../../crypto/signature.ts';
+import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../keys/rsa/creation.ts';
+import type { Driver } from '../../node/driver/driver.ts';
+import { joinDurable } from '../../protocol/machine/create.ts';
+import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
+import { encode, fromHex, numberBytes, sameBytes } from '../../protocol/records/codec.ts';
+import { keyIdOf } from '../../protocol/records/draft.ts';
+import { clusterIdOf } from '../../protocol/records/genesis.ts';
+import { digestOfDealing } from '../../protocol/records/messages.ts';
+import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
+import { type Packet, signPacket } from '../../protocol/records/packet.ts';
+import { faultsOf } from '../../protocol/records/roster.ts';
+import { hashOfValue, type KeyUse, type Value } from '../../protocol/records/value.ts';
+import { envelopeContext, packNumber } from '../../sealing/numbers.ts';
+import { chainFrom } from '../world/group.ts';
+import { samplePrimes } from '../world/sample-keys.ts';
+import { seededRandom } from '../world/seeded-random.ts';
+import { seededBytes } from '../world/virtual-time.ts';
+import type { Peer, World } from '../world/world.ts';
+
+interface Creating {
+  order: Order;
+  creation: KeyCreation;
+  key: Uint8Array;
+  commitments: Uint8Array[];
+  dealingSeed: Uint8Array;
+  served: Set<string>;
+}
+
+export class Operator {
+  readonly #world: World;
+  readonly #random: (length: number) => Uint8Array;
+  readonly #chance: () => number;
+  /** For what an order has besides: a stream of its own. */
+  readonly #more: () => number;
+  readonly #creating: Creating[] = [];
+  /** Peers that may be admitted, with their first epoch keys; those whose admission took effect are taken out. */
+  readonly #waiting: Array<{ peer: string; seed: Uint8Array }>;
+  #names = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = seededBytes(`${world.options.seed}/operator`);
+    this.#chance = seededRandom(world.options.seed + 5);
+    this.#more = seededRandom(world.options.seed + 11);
+    this.#waiting = ['peer-0901', 'peer-0902'].map((peer) => ({ peer, seed: this.#random(32) }));
+  }
+
+  /** Orders something at the member `by` and says what: nothing when it is down or has an order in hand already. */
+  order(by: Peer): string[] {
+    const state = by.driver?.state;
+    if (state === undefined) return [];
+    const head = headOf(state);
+    if (state.durable.orders[head.lastOrder + 1] !== undefined) return [];
+    this.#names += 1;
+    const name = `n${this.#names}`;
+    const drawn = this.#chance();
+    const creation = drawn < 0.3 && head.keys.length < 2 ? this.#create(head.threshold) : null;
+    const dealingSeed = this.#random(32);
+    const action =
+      creation !== null
+        ? keyAction(name, drawn < 0.15 ? 'decrypt' : 'sign', creation, dealingSeed)
+        : ((drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name));
+    const [actions, isWrong] = this.#among(action, head, name);
+    void this.#give(by, head, actions, creation && { creation, dealingSeed });
+    const said = actions.map(({ type }) => type);
+    return isWrong ? ['must be refused'] : [...said, ...(actions.length > 1 ? ['several actions'] : [])];
+  }
+
+  /** Often an order has more actions, in either place; at times one that does not fit, so that none of it may be done. */
+  #among(action: Action, head: Value, name: string): [actions: Action[], isWrong: boolean] {
+    const stops = this.#stopping(head);
+    if (stops !== null && this.#more() < 0.3) return [[stops], true];
+    if (this.#more() < 0.5) return [[action], false];
+    const [client] = head.clients;
+    const other: Action =
+      client !== undefined && this.#more() < 0.4
+        ? { type: 'remove-client', name: client.name }
+        : this.#newClient(`${name}-too`);
+    const isWrong = this.#more() < 0.3;
+    const wrong: Action[] = isWrong ? [{ type: 'evict', index: 64 }] : [];
+    return [this.#more() < 0.5 ? [action, other, ...wrong] : [other, ...wrong, action], isWrong];
+  }
+
+  /** An eviction after which fewer than a quorum may attend, for others are suspended; null when there is none. */
+  #stopping({ roster, threshold, suspended }: Value): Action | null {
+    const served = roster.filter(({ index }) => !suspended.some((each) => each.index === index));
+    const [leaver] = served;
+    const quorum = roster.length - 1 - faultsOf(roster.length - 1, threshold, this.#world.options.faultModel);
+    return leaver !== undefined && roster.length > threshold && served.length - 1 < quorum
+      ? { type: 'evict', index: leaver.index }
+      : null;
+  }
+
+  /** Gives the members at these indices their places again, under new identities; whether the member `by` took the order. */
+  async reinstate(by: Peer, indices: readonly number[]): Promise<boolean> {
+    const state = by.driver?.state;
+    if (state === undefined) return false;
+    const actions = indices.map((index): Action => {
+      this.#names += 1;
+      const newcomer = { peer: `peer-${9_100 + this.#names}`, seed: this.#random(32) };
+      this.#waiting.push(newcomer);
+      const { publicKey } = ed25519FromSeed(newcomer.seed);
+      return { type: 'reinstate', index, peer: newcomer.peer, epochKey: publicKey };
+    });
+    return this.#give(by, headOf(state), actions, null);
+  }
+
+  /** Those who remain decide alone (§5). */
+  forceEviction(by: Peer, remaining: number[]): void {
+    const state = by.driver?.state;
+    if (state !== undefined) void this.#give(by, headOf(state), [{ type: 'force-evict', remaining }], null);
+  }
+
+  /** Whether the member `by` took it: one that went ahead meanwhile refuses. */
+  async #give(
+    by: Peer,
+    head: Value,
+    actions: Action[],
+    sharing: { creation: KeyCreation; dealingSeed: Uint8Array } | null,
+  ): Promise<boolean> {
+    const cluster = clusterIdOf(this.#world.genesis);
+    const order = signOrder(this.#world.genesis, this.#world.operatorSeed, {
+      cluster,
+      ancestor: hashOfValue(head),
+      ancestorEpoch: head.epoch,
+      sequence: head.lastOrder + 1,
+      actions,
+    });
+    const action = actions.find(({ type }) => type === 'create-key');
+    if (sharing !== null && action?.type === 'create-key')
+      this.#creating.push({
+        order,
+        ...sharing,
+        key: keyIdOf(cluster, action),
+        commitments: action.commitments,
+        served: new Set(),
+      });
+    return (
+      by.driver?.submitOrder(order).then(
+        () => true,
+        () => false,
+      ) ?? false
+    );
+  }
+
+  /** A suspended member under a new identity, a member more or fewer, or a higher threshold, such that the faulty ones are still no more than `faults`. */
+  #rosterChange({ roster, threshold, suspended: suspensions }: Value, name: string): Action | null {
+    const { genesis, options, peers } = this.#world;
+    const faulty = roster.filter(({ peer }) => peers.find((each) => each.peer === peer)?.faulty !== null);
+    const carries = (members: number, k: number, bad: number) =>
+      k <= members && faultsOf(members, k, options.faultModel) >= bad;
+    const candidate = this.#waiting[0];
+    const suspended = suspensions[Math.floor(this.#chance() * suspensions.length)];
+    if (suspended !== undefined && candidate !== undefined && this.#chance() < 0.6) {
+      const { publicKey } = ed25519FromSeed(candidate.seed);
+      return { type: 'reinstate', index: suspended.index, peer: candidate.peer, epochKey: publicKey };
+    }
+    const drawn = this.#chance();
+    if (
+      drawn < 0.4 &&
+      candidate !== undefined &&
+      roster.length < genesis.membersMax &&
+      carries(roster.length + 1, threshold, faulty.length)
+    ) {
+      const { publicKey } = ed25519FromSeed(candidate.seed);
+      return { type: 'admit', name, peer: candidate.peer, epochKey: publicKey };
+    }
+    const leaver = roster[Math.floor(this.#chance() * roster.length)];
+    const bad = faulty.length - (leaver !== undefined && faulty.includes(leaver) ? 1 : 0);
+    if (
+      drawn < 0.8 &&
+      leaver !== undefined &&
+      roster.length > 3 &&
+      carries(roster.length - 1, threshold, bad)
+    )
+      return { type: 'evict', index: leaver.index };
+    return carries(roster.length, threshold + 1, faulty.length) && threshold + 1 < roster.length
+      ? { type: 'raise-threshold', threshold: threshold + 1 }
+      : null;
+  }
+
+  /** Starts every peer whose admission the member `by` knows as decided, as its lobby does. */
+  #letIn(by: Peer): void {
+    const state = by.driver?.state;
+    if (state === undefined || by.faulty !== null) return;
+    const { admissions } = state.durable;
+    for (const { peer, seed } of [...this.#waiting]) {
+      const order = admissions[peer];
+      const member = headOf(state).roster.find((listed) => listed.peer === peer);
+      if (order === undefined || member === undefined) continue;
+      this.#waiting.splice(
+        this.#waiting.findIndex((waiting) => waiting.peer === peer),
+        1,
+      );
+      void this.#join(by.driver as Driver, member.index, peer, order, seed);
+    }
+  }
+
+  async #join(by: Driver, index: number, peer: string, order: Order, seed: Uint8Array): Promise<void> {
+    const durable = joinDurable({
+      genesis: this.#world.genesis,
+      peer,
+      order,
+      links: await chainFrom(by, order.body.ancestorEpoch),
+      epochKey: ed25519Pair(seed),
+      wallMs: this.#world.time.clock().wallMs(),
+    });
+    await this.#world.join(index, peer, durable);
+  }
+
+  /** Deals every ordered key to whoever attends a plan that creates it, as seen by the member `by`. */
+  serve(by: Peer): void {
+    const state = by.driver?.state;
+    if (state === undefined) return;
+    if (this.#waiting.length > 0) this.#letIn(by);
+    for (const making of this.#creating)
+      for (const [plan, { orders }] of Object.entries(state.durable.plans)) {
+        if (!orders.some((listed) => sameBytes(hashOfOrder(listed), hashOfOrder(making.order)))) continue;
+        const packets = attendsOf(state, plan)
+          .filter(({ message }) => !making.served.has(`${by.name}/${plan}/${message.by}`))
+          .map(({ message }) => {
+            making.served.add(`${by.name}/${plan}/${message.by}`);
+            return this.#dealing(making, {
+              epoch: headOf(state).epoch + 1,
+              plan: fromHex(plan),
+              receiver: message.by,
+              sealingKey: message.sealingKey,
+            });
+          });
+        if (packets.length > 0) void by.driver?.submitDealings(packets);
+      }
+  }
+
+  #parameters = (threshold: number) => ({
+    membersMax: this.#world.genesis.membersMax,
+    threshold,
+    modulusBits: 512,
+  });
+
+  #create(threshold: number): KeyCreation {
+    const parameters = this.#parameters(threshold);
+    return createKeyFromPrimes({
+      ...samplePrimes(512, 2),
+      e: 65537n,
+      parameters,
+      randomBytes: this.#random,
+    });
+  }
+
+  #newClient(name: string): Action {
+    const { publicKey } = ed25519FromSeed(this.#random(32));
+    return {
+      type: 'add-client',
+      client: { name, publicKey, rights: [{ key: '*', operations: ['sign'] }], ratePerMinute: 0 },
+    };
+  }
+
+  #dealing(
+    { creation, key, commitments, dealingSeed }: Creating,
+    tie: { epoch: number; plan: Uint8Array; receiver: number; sealingKey: Uint8Array },
+  ): Packet {
+    const { epoch, plan, receiver, sealingKey } = tie;
+    const half = encode({
+      ...{ epoch, plan, dealer: 0, dealingKey: ed25519FromSeed(dealingSeed).publicKey },
+      parts: [{ key, commitments }],
+    });
+    const cluster = clusterIdOf(this.#world.genesis);
+    const digest = digestOfDealing(half);
+    const envelope = seal({
+      cipher: 'aes',
+      receiverKey: sealingKey,
+      entropy: this.#random(32),
+      context: envelopeContext({ cluster, epoch, plan, digest, sender: 0, receiver, key }),
+      plaintext: packNumber(creationShare(creation, receiver), this.#parameters(commitments.length + 1)),
+    });
+    const body = encode({ type: 'dealing', by: 0, receiver, public: half, envelopes: [envelope] });
+    return signPacket(cluster, dealingSeed, body);
+  }
+}
+
+const ed25519Pair = (seed: Uint8Array) => ({ publicKey: ed25519FromSeed(seed).publicKey, seed });
+
+const keyAction = (
+  name: string,
+  use: KeyUse,
+  { public: key, commitments }: KeyCreation,
+  dealingSeed: Uint8Array,
+): Action => ({
+  type: 'create-key',
+  name,
+  use,
+  modulus: numberBytes(key.modulus),
+  exponent: numberBytes(key.exponent),
+  base: numberBytes(key.base),
+  constant: numberBytes(key.constant),
+  commitments: commitments.map(numberBytes),
+  dealingKey: ed25519FromSeed(dealingSeed).publicKey,
+});

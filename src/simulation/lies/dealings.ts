@@ -1,0 +1,158 @@
+/** Lies about dealings (protocol §3, §4.2). */
+
+import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
+import { coefficientBound } from '../../keys/rsa/sharing.ts';
+import type { Job, JobResult } from '../../protocol/machine/io.ts';
+import { decode, encode, hex, numberBytes, numberOf } from '../../protocol/records/codec.ts';
+import { dealingPublicSchema } from '../../protocol/records/messages.ts';
+import { parametersOf } from '../../sealing/numbers.ts';
+import { honestVictim, type Liar, type Lie } from './liar.ts';
+
+type SealJob = Extract<Job, { kind: 'seal' }>;
+type DealResult = Extract<JobResult, { kind: 'deal' }>;
+
+/** Seals other numbers for some receivers: γ's constant term, and with it every number, is changed for them. */
+const sealing =
+  (
+    chosen: (liar: Liar, receiver: number, job: SealJob) => boolean,
+    change: (constant: bigint, liar: Liar, job: SealJob) => bigint,
+  ): NonNullable<Lie['job']> =>
+  (liar, job, run) => {
+    if (job.kind !== 'seal' || job.keys.length === 0) return null;
+    const receivers = job.receivers.filter(({ index }) => chosen(liar, index, job));
+    if (receivers.length === 0) return null;
+    const coefficients = job.coefficients.map((list) =>
+      list.map((bytes, m) => (m === 0 ? encodeSigned(change(decodeSigned(bytes), liar, job)) : bytes)),
+    );
+    const honest = run({ ...job, receivers: job.receivers.filter((each) => !receivers.includes(each)) });
+    const bent = run({ ...job, coefficients, receivers });
+    if (honest.kind !== 'seal' || bent.kind !== 'seal') return null;
+    return { kind: 'seal', sealed: [...honest.sealed, ...bent.sealed] };
+  };
+
+/** Publishes other commitments than those of its coefficients. */
+const publishing =
+  (change: (commitments: Uint8Array[], modulus: bigint) => Uint8Array[]): NonNullable<Lie['job']> =>
+  (_liar, job, run) => {
+    if (job.kind !== 'deal' || job.keys.length === 0) return null;
+    const result = run(job) as DealResult;
+    const commitments = result.commitments.map((list, at) =>
+      change(list, numberOf((job.keys[at] as SealJob['keys'][number]).key.modulus)),
+    );
+    return { ...result, commitments };
+  };
+
+const oneVictim = (liar: Liar) => 1 + (liar.world.options.seed % liar.world.peers.length);
+
+export const dealingLies = {
+  'false-sub-share-to-all': {
+    job: sealing(
+      () => true,
+      (constant) => constant + 1n,
+    ),
+  },
+  'false-sub-share-to-some': {
+    job: sealing(
+      (liar, receiver) => liar.tells(liar.world.peerAt(receiver)),
+      (constant, liar) => constant + BigInt(1 + Math.floor(liar.random() * 1e6)),
+    ),
+  },
+  'false-sub-share-to-one': {
+    job: sealing(
+      (liar, receiver) => receiver === oneVictim(liar),
+      (constant) => constant - 1n,
+    ),
+  },
+  /** The first liar adds what the second takes away, for every receiver. */
+  'errors-that-cancel': {
+    job: sealing(
+      () => true,
+      (constant, liar) => constant + (liar.order % 2 === 0 ? 12345n : -12345n),
+    ),
+  },
+  'negative-number': {
+    job: sealing(
+      () => true,
+      (constant) => -constant,
+    ),
+  },
+  'number-out-of-range': {
+    job: sealing(
+      (liar) => liar.chance(0.7),
+      (constant, _liar, job) =>
+        constant + (coefficientBound(parametersOf(job.keys[0] as SealJob['keys'][number])) << 24n),
+    ),
+  },
+  /** In Z_N* this is another element; in Z_N*∕{±1}, where every equation is taken, it is the same (§2). */
+  'flipped-sign': {
+    job: publishing((list, modulus) =>
+      list.map((c, m) => (m === 0 ? numberBytes(modulus - numberOf(c)) : c)),
+    ),
+  },
+  'too-few-commitments': { job: publishing((list) => list.slice(0, -1)) },
+  'too-many-commitments': { job: publishing((list) => [...list, list[0] as Uint8Array]) },
+  'commitment-not-a-unit': {
+    job: publishing((list, modulus) => list.map((c, m) => (m === 0 ? numberBytes(modulus) : c))),
+  },
+  'raised-degree': {
+    job: (_liar, job, run) =>
+      job.kind === 'deal'
+        ? run({ ...job, keys: job.keys.map((key) => ({ ...key, threshold: key.threshold + 1 })) })
+        : null,
+  },
+  'withheld-dealing': {
+    message: (liar, to, message) => (message.type === 'dealing' && liar.tells(to) ? [] : null),
+  },
+  /**
+   * Deals to all honest members but one, and lists all honest dealings but one: of another member for each liar. The
+   * liars' gaps are few, and far apart, so that many ways of leaving members out look alike.
+   */
+  'a-gap-on-either-side': {
+    message: (liar, to, message) => {
+      if (message.type === 'dealing') return to === honestVictim(liar) ? [] : null;
+      if (message.type !== 'have') return null;
+      const refused = honestVictim(liar, 1 + (liar.world.options.seed % 3)).index;
+      const held = liar.state?.durable.subShares;
+      const digests = message.digests.filter((digest) => held?.[hex(digest)]?.dealer !== refused);
+      return liar.forge({ ...message, digests });
+    },
+  },
+  'dealing-for-another-plan': {
+    message: (liar, to, message, carried) => {
+      if (message.type !== 'dealing' || message.by === 0) return null;
+      const half = decode(dealingPublicSchema, message.public);
+      const changed = liar.tells(to)
+        ? { ...half, plan: new Uint8Array(half.plan).reverse() }
+        : { ...half, epoch: half.epoch + 1 };
+      return [
+        ...liar.forge({ ...message, public: encode(changed) }),
+        ...(liar.chance(0.5) ? [{ type: 'message' as const, message: carried }] : []),
+      ];
+    },
+  },
+  'dealings-in-others-names': {
+    message: (liar, to, message, carried) => {
+      if (message.type !== 'dealing' || message.by === 0) return null;
+      const half = decode(dealingPublicSchema, message.public);
+      const forged = liar.others
+        .filter(({ index }) => index !== to.index)
+        .flatMap(({ index: by }) => liar.forge({ ...message, by, public: encode({ ...half, dealer: by }) }));
+      return [...forged, { type: 'message', message: carried }];
+    },
+  },
+  /** Its own old dealing again, under the plan of today. */
+  'old-dealing-under-a-new-plan': {
+    message: (liar, _to, message) => {
+      if (message.type !== 'dealing' || message.by === 0) return null;
+      const half = decode(dealingPublicSchema, message.public);
+      const old = oldDealings.get(liar) ?? half;
+      oldDealings.set(liar, old);
+      if (old.epoch === half.epoch) return null;
+      const again = { ...half, parts: old.parts };
+      return liar.forge({ ...message, public: encode(again) });
+    },
+  },
+} satisfies Record<string, Lie>;
+
+const oldDealings = new WeakMap<Liar, ReturnType<typeof readHalf>>();
+const readHalf = (bytes: Uint8Array) => decode(dealingPublicSchema, bytes);

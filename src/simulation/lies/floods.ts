@@ -1,0 +1,148 @@
+/** Silence, noise and repetition: what needs no understanding of the protocol. */
+
+import { decode, encode } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import { type Frame, hashOfRecalled, memorySchema } from '../../protocol/records/messages.ts';
+import type { Peer } from '../world/world.ts';
+import { signedNonsense } from './agreement.ts';
+import type { Liar, Lie } from './liar.ts';
+import { longestOfEverything } from './longest.ts';
+
+const anyone = (liar: Liar) => liar.others[Math.floor(liar.random() * liar.others.length)];
+const bytesOf = (liar: Liar, length: number) =>
+  Uint8Array.from({ length }, () => Math.floor(liar.random() * 256));
+
+/** What a restarted member was told, in the name of each other member, without anything in it. */
+function emptyMemories(liar: Liar, to: Peer, { packet }: Extract<Frame, { type: 'recalled' }>): Frame[] {
+  const memory = decode(memorySchema, packet.body);
+  return liar.others.flatMap(({ index: by }) => {
+    const said = by === to.index ? null : liar.sign({ ...memory, by, packets: hashOfRecalled([]) });
+    return said === null ? [] : [{ type: 'recalled' as const, packet: said, packets: [] }];
+  });
+}
+
+let overLong: Uint8Array | null = null;
+
+export const floodLies = {
+  silence: { message: () => [], frame: () => [] },
+  'silence-to-some': {
+    message: (liar, to) => (liar.tells(to) ? [] : null),
+    frame: (liar, to) => (liar.tells(to) ? [] : null),
+  },
+  /** Says its own, and passes on nothing of others. */
+  'passes-nothing-on': { frame: (_liar, _to, frame) => (frame.type === 'message' ? [] : null) },
+  /** Claims to have seen nothing and asks for everything again and again. */
+  'endless-questions': {
+    act: (liar) => {
+      const epoch = liar.state?.durable.own.head ?? 0;
+      for (const to of liar.others) {
+        liar.send(to, { type: 'recall', epoch: epoch + 1, nonce: bytesOf(liar, 32) });
+        liar.send(to, {
+          type: 'summary',
+          epoch,
+          oldest: 0,
+          retired: 0,
+          seen: new Uint8Array(),
+          wanted: [],
+          wallMs: 0,
+          holds: epoch,
+          signs: 'yes',
+          reply: true,
+        });
+      }
+    },
+  },
+  /** Says of everybody that it was dealt a false number. */
+  'false-accusations': {
+    act: (liar) => {
+      const epoch = (liar.state?.durable.own.head ?? 0) + 1;
+      for (const { index: dealer } of liar.others) {
+        const packet = liar.sign({
+          type: 'accuse',
+          by: liar.peer.index,
+          epoch,
+          dealer,
+          digest: bytesOf(liar, 32),
+        });
+        if (packet !== null) for (const to of liar.others) liar.send(to, { type: 'accusation', packet });
+      }
+    },
+  },
+  /** A restarted member is told that it said what it never said. */
+  'false-memories': {
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recalled') return null;
+      const memory = decode(memorySchema, frame.packet.body);
+      const vote = { type: 'prevote', by: to.index, epoch: memory.epoch, round: 1, instance: null };
+      const said = liar.sign({ ...vote, value: bytesOf(liar, 32) });
+      const packets = said === null ? frame.packets : [...frame.packets, said];
+      const packet = liar.sign({ ...memory, packets: hashOfRecalled(packets) });
+      return packet && [{ type: 'recalled', packet, packets }];
+    },
+  },
+  /** A restarted member is told in everybody's name that nobody remembers anything. */
+  'memories-in-others-names': {
+    frame: (liar, to, frame) => (frame.type === 'recalled' ? emptyMemories(liar, to, frame) : null),
+  },
+  /** The same by gossip, as one does who has stolen an identity without its epoch key. */
+  'published-memories': {
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recalled') return null;
+      for (const lie of emptyMemories(liar, to, frame)) liar.publish(lie);
+      return [];
+    },
+  },
+  replay: {
+    act: (liar) => {
+      for (let count = 0; count < 8; count += 1) {
+        const to = anyone(liar);
+        const bytes = liar.heard[Math.floor(liar.random() * liar.heard.length)];
+        if (to !== undefined && bytes !== undefined) liar.send(to, bytes);
+      }
+    },
+  },
+  /** Messages that are rightly signed, of rounds and epochs that nobody is in. */
+  'flood-of-early-messages': {
+    act: (liar) => {
+      const { state } = liar;
+      const to = anyone(liar);
+      if (state === null || to === undefined) return;
+      const head = state.durable.own.head;
+      for (let count = 0; count < 20; count += 1) {
+        const ahead = Math.floor(liar.random() * 2 * limits.roundsAheadMax);
+        const round = (state.durable.own.rounds?.round ?? 0) + ahead;
+        const epoch = head + 1 + Math.floor(liar.random() * 3);
+        const vote = {
+          type: 'prevote',
+          by: liar.peer.index,
+          epoch,
+          round,
+          instance: null,
+          value: bytesOf(liar, 32),
+        };
+        for (const frame of liar.forge(vote)) liar.send(to, frame);
+      }
+    },
+  },
+  'flood-of-noise': {
+    act: (liar) => {
+      const to = anyone(liar);
+      if (to === undefined) return;
+      for (let count = 0; count < 10; count += 1)
+        liar.send(to, bytesOf(liar, 1 + Math.floor(liar.random() * 300)));
+      for (const frame of signedNonsense(liar)) liar.send(to, frame);
+      // Nesting, and lengths that promise more than comes.
+      liar.send(to, new Uint8Array(2_000).fill(0x81));
+      liar.send(to, Uint8Array.of(0x5b, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff));
+    },
+  },
+  /** The longest messages that decoding lets through, of each kind, and for every round that it leads. */
+  'the-longest-of-everything': { act: (liar) => longestOfEverything(liar) },
+  'over-long-message': {
+    act: (liar) => {
+      const to = anyone(liar);
+      overLong ??= encode({ type: 'publics', publics: [new Uint8Array(limits.frameBytesMax)] });
+      if (to !== undefined && liar.chance(0.2)) liar.send(to, overLong);
+    },
+  },
+} satisfies Record<string, Lie>;

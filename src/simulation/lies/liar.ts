@@ -1,0 +1,198 @@
+/** A broken-into member: it runs the real code, holds its real keys, and bends what it computes and says. */
+
+import type { Job, JobResult } from '../../protocol/machine/io.ts';
+import { listedSecret, selfIn } from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { decode, encode, hex } from '../../protocol/records/codec.ts';
+import {
+  type Carried,
+  type Frame,
+  frameSchema,
+  hashOfEvidence,
+  hashOfRecalled,
+  type Message,
+  memorySchema,
+  messageSchema,
+} from '../../protocol/records/messages.ts';
+import { type Packet, signPacket } from '../../protocol/records/packet.ts';
+import type { Peer, World } from '../world/world.ts';
+
+export interface Lie {
+  /** The frames that `to` gets in place of the liar's own message; null leaves it as it is. */
+  message?: (liar: Liar, to: Peer, message: Message, carried: Carried) => Frame[] | null;
+  /** Any other frame of the liar, and others' messages that it passes on. */
+  frame?: (liar: Liar, to: Peer, frame: Frame) => Frame[] | null;
+  /** Frames that the liar's own code does not get. */
+  misses?: (message: Message) => boolean;
+  /** The result that the liar's core gets; null leaves the work to the honest code. */
+  job?: (liar: Liar, job: Job, run: (job: Job) => JobResult) => JobResult | null;
+  /** Called again and again, to send whatever it likes; false when there was nothing to say. */
+  act?: (liar: Liar) => boolean | undefined;
+}
+
+export class Liar {
+  readonly world: World;
+  readonly peer: Peer;
+  /** 0 for the first liar of the run, 1 for the second: liars agree on who says what. */
+  readonly order: number;
+  readonly random: () => number;
+  /** Frames that the liar saw or sent, for replays. */
+  readonly heard: Uint8Array[] = [];
+  lying = true;
+  readonly #lies: ReadonlyArray<readonly [name: string, lie: Lie]>;
+  readonly #told: (name: string) => void;
+  #injecting = false;
+
+  constructor(options: {
+    world: World;
+    peer: Peer;
+    order: number;
+    random: () => number;
+    lies: ReadonlyArray<readonly [string, Lie]>;
+    told: (name: string) => void;
+  }) {
+    this.world = options.world;
+    this.peer = options.peer;
+    this.order = options.order;
+    this.random = options.random;
+    this.#lies = options.lies;
+    this.#told = options.told;
+  }
+
+  get state(): CoreState | null {
+    return this.peer.driver?.state ?? null;
+  }
+
+  /**
+   * The same answer each time for the same question: half of the peers are told one thing, half another. Allies tell the
+   * same half, and each other the truth.
+   */
+  tells(to: Peer): boolean {
+    const { alliance, seed } = this.world.options;
+    if (alliance !== null && to.faulty === 'lies') return false;
+    return (to.index + (alliance === null ? this.peer.index : 0) + seed) % 2 === 0;
+  }
+
+  randomBytes = (length: number): Uint8Array =>
+    Uint8Array.from({ length }, () => Math.floor(this.random() * 256));
+
+  chance(share: number): boolean {
+    return this.random() < share;
+  }
+
+  /** Any message under the liar's present epoch key; evidence is bound by its hash. */
+  forge(message: object, extra: Omit<Carried, 'packet'> = {}): Frame[] {
+    const packet = this.sign(
+      extra.evidence ? { ...message, evidence: hashOfEvidence(extra.evidence) } : message,
+    );
+    return packet === null ? [] : [{ type: 'message', message: { packet, ...extra } }];
+  }
+
+  /** Signs anything with the liar's present epoch key; null when it is no member. */
+  sign(body: object): Packet | null {
+    const { state } = this;
+    const self = state && selfIn(state);
+    const secret = self && state.durable.epochSecrets[hex(self.epochKey)];
+    return state && secret ? signPacket(state.clusterId, secret, encode(body)) : null;
+  }
+
+  send(to: Peer, frame: Frame | Uint8Array): void {
+    this.#injecting = true;
+    this.peer.transport?.send(to.peer, frame instanceof Uint8Array ? frame : encode(frame));
+    this.#injecting = false;
+  }
+
+  publish(frame: Frame): void {
+    this.#injecting = true;
+    this.peer.transport?.publish(encode(frame));
+    this.#injecting = false;
+  }
+
+  get others(): Peer[] {
+    return this.world.peers.filter((peer) => peer !== this.peer);
+  }
+
+  /** What leaves the liar in place of `bytes`. */
+  bend(to: Peer, bytes: Uint8Array): Uint8Array[] {
+    if (!this.lying || this.#injecting) return [bytes];
+    this.#hear(bytes);
+    const frame = decode(frameSchema, bytes);
+    const own = frame.type === 'message' ? messageIn(frame.message) : null;
+    for (const [name, lie] of this.#lies) {
+      const bent =
+        frame.type === 'message' && own?.by === this.peer.index
+          ? (lie.message?.(this, to, own, frame.message) ?? null)
+          : (lie.frame?.(this, to, frame) ?? null);
+      if (bent === null) continue;
+      this.#told(name);
+      return bent.map((each) => encode(each));
+    }
+    return [bytes];
+  }
+
+  /** What reaches the liar's own code: its own words must not come back to silence it. */
+  receives(bytes: Uint8Array): Uint8Array | null {
+    this.#hear(bytes);
+    const frame = frameIn(bytes);
+    if (frame === null) return null; // noise of another liar
+    if (frame.type === 'recalled') return this.#forgets(frame);
+    const message = frame.type === 'message' ? messageIn(frame.message) : null;
+    if (message === null) return bytes;
+    if (this.lying && this.#lies.some(([, lie]) => lie.misses?.(message))) return null;
+    return message.by === this.peer.index ? null : bytes;
+  }
+
+  /** The same answer without what the liar said itself: here everybody's keys are at hand. */
+  #forgets({ packet }: Extract<Frame, { type: 'recalled' }>): Uint8Array | null {
+    const memory = decode(memorySchema, packet.body);
+    const { state } = this.world.peerAt(memory.by).driver ?? {};
+    const secret = state && listedSecret(state);
+    if (!state || !secret) return null;
+    const emptied = signPacket(state.clusterId, secret, encode({ ...memory, packets: hashOfRecalled([]) }));
+    return encode({ type: 'recalled', packet: emptied, packets: [] });
+  }
+
+  job(job: Job, run: (job: Job) => JobResult): JobResult {
+    if (this.lying)
+      for (const [name, lie] of this.#lies) {
+        const result = lie.job?.(this, job, run) ?? null;
+        if (result === null) continue;
+        this.#told(name);
+        return result;
+      }
+    return run(job);
+  }
+
+  act(): void {
+    if (!this.lying || this.state === null) return;
+    for (const [name, lie] of this.#lies)
+      if (lie.act !== undefined && lie.act(this) !== false) this.#told(name);
+  }
+
+  #hear(bytes: Uint8Array): void {
+    if (this.heard.length < 400 && bytes.length < 100_000 && this.random() < 0.1)
+      this.heard.push(bytes.slice());
+  }
+}
+
+/** An honest member that each liar picks for itself; the n-th of a liar is another one. */
+export function honestVictim({ world, order }: Liar, n = 0): Peer {
+  const honest = world.peers.filter(({ faulty }) => faulty !== 'lies');
+  return honest[(order + n) % honest.length] as Peer;
+}
+
+const frameIn = (bytes: Uint8Array): Frame | null => {
+  try {
+    return decode(frameSchema, bytes);
+  } catch {
+    return null;
+  }
+};
+
+const messageIn = (carried: Carried): Message | null => {
+  try {
+    return decode(messageSchema, carried.packet.body);
+  } catch {
+    return null;
+  }
+};

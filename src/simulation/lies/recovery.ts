@@ -1,0 +1,201 @@
+/**
+ * Lies in a recovery (protocol §5), of helpers and of the member that recovers. Lies about dealings reach masks as well: they
+ * are dealings with another root.
+ */
+import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
+import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
+import { runJob } from '../../node/jobs/change-jobs.ts';
+import { headSettings } from '../../protocol/machine/queries.ts';
+import { decode, encode, fromHex, hex } from '../../protocol/records/codec.ts';
+import { dealingPublicSchema, digestOfDealing, type Frame } from '../../protocol/records/messages.ts';
+import {
+  hashOfRun,
+  type Of,
+  type RecoveryMessage,
+  recoveryMessageSchema,
+} from '../../protocol/records/recovery-messages.ts';
+import type { Peer } from '../world/world.ts';
+import { honestVictim, type Liar, type Lie } from './liar.ts';
+
+const typeOf = (frame: Frame): string | null =>
+  frame.type === 'recovery' ? decode(recoveryMessageSchema, frame.packet.body).type : null;
+
+/** The other mask of a liar for one run. */
+const otherMasks = new WeakMap<Liar, Map<string, { public: Uint8Array; coefficients: Uint8Array[][] }>>();
+
+/** A second mask of the same run, true in itself: whoever is told of it holds another than the rest. */
+function otherMask(liar: Liar, { run, epoch, by, receiver }: Of<'recover-mask'>): object | null {
+  const { state } = liar;
+  const helping =
+    state && Object.values(state.volatile.recovery.helping).find((each) => hex(each.run) === hex(run));
+  if (!state || !helping) return null;
+  const keys = headSettings(state);
+  const context = { cipher: 'aes' as const, randomBytes: liar.randomBytes };
+  const made = otherMasks.get(liar) ?? new Map();
+  otherMasks.set(liar, made);
+  if (!made.has(hex(run))) {
+    const dealt = runJob({ kind: 'deal', keys, dealer: by }, context);
+    if (dealt.kind !== 'deal') return null;
+    const parts = keys.map(({ key }, at) => ({ key: key.id, commitments: dealt.commitments[at] }));
+    made.set(hex(run), {
+      public: encode({ epoch, plan: run, dealer: by, parts }),
+      coefficients: dealt.coefficients,
+    });
+  }
+  const { public: half, coefficients } = made.get(hex(run));
+  const tie = { cluster: state.clusterId, epoch, plan: run, digest: digestOfDealing(half), sender: by };
+  const receivers = helping.helpers.filter(({ index }) => index === receiver);
+  const sealed = runJob({ kind: 'seal', keys, coefficients, tie, receivers }, context);
+  const envelopes = sealed.kind === 'seal' ? (sealed.sealed[0]?.envelopes ?? []) : [];
+  return { type: 'recover-mask', by, epoch, run, receiver, public: half, envelopes };
+}
+
+/** Another choice of the liar's run, with `to` in it, of helpers whose masks it knows. */
+function otherChoice(liar: Liar, to: number, choice: Of<'recover-choice'>): object | null {
+  const run = liar.state?.volatile.recovery.asking?.run;
+  if (!run || hex(run.run) !== hex(choice.run)) return null;
+  const digestOf = new Map(Object.entries(run.publics).map(([digest, { dealer }]) => [dealer, digest]));
+  const named = new Set(choice.helpers.map(({ index }) => index));
+  const others = [...digestOf.keys()]
+    .filter((index) => index !== to)
+    .sort((a, b) => Number(named.has(a)) - Number(named.has(b)));
+  const helpers = [to, ...others].slice(0, named.size);
+  return {
+    ...choice,
+    helpers: helpers.map((index) => ({ index, digest: fromHex(digestOf.get(index) ?? '') })),
+  };
+}
+
+/** Replaces a recovery message of this type by what `change` makes of it, signed by the liar whatever it says. */
+const retelling =
+  <T extends RecoveryMessage['type']>(
+    type: T,
+    change: (liar: Liar, message: Of<T>, to: Peer) => object[],
+  ): NonNullable<Lie['frame']> =>
+  (liar, to, frame) => {
+    if (frame.type !== 'recovery') return null;
+    const message = decode(recoveryMessageSchema, frame.packet.body);
+    if (message.type !== type || message.by !== liar.peer.index) return null;
+    return change(liar, message as Of<T>, to).flatMap((body) => {
+      const packet = liar.sign(body);
+      return packet === null ? [] : [{ ...frame, packet }];
+    });
+  };
+
+/** A run under the name that belongs to what it now says. */
+function renamed(named: Omit<Of<'recover-run'>, 'run'>): object {
+  return { ...named, run: hashOfRun(encode(named)) };
+}
+const withoutName = ({ run: _, ...named }: Of<'recover-run'>): Omit<Of<'recover-run'>, 'run'> => named;
+
+/** Nothing that is sealed to it is secret. */
+const weakKey = new Uint8Array(32);
+
+/** The key pair that all liars of a run share. */
+const keyOfLiars = (liar: Liar): Uint8Array =>
+  sealingKeyFromSeed(new Uint8Array(32).fill(liar.world.options.seed)).publicKey;
+
+/** The last run that a liar began, with the grants beside it. */
+const lastRuns = new WeakMap<Liar, Extract<Frame, { type: 'recovery' }>>();
+
+/** It takes nobody's dealing, so that it recovers in every epoch. */
+const neverDealt = ({ type }: { type: string }): boolean => type === 'dealing';
+
+export const recoveryLies = {
+  'false-sum': {
+    job: (_liar, job, run) =>
+      job.kind === 'sum'
+        ? run({ ...job, shares: job.shares.map((share) => encodeSigned(decodeSigned(share) + 1n)) })
+        : null,
+  },
+  'no-sum': { frame: (_liar, _to, frame) => (typeOf(frame) === 'recover-sum' ? [] : null) },
+  'no-masks': { frame: (_liar, _to, frame) => (typeOf(frame) === 'recover-mask' ? [] : null) },
+  'masks-for-some': {
+    frame: (liar, to, frame) => (typeOf(frame) === 'recover-mask' && liar.tells(to) ? [] : null),
+  },
+  /** One honest helper lacks its mask, and it says that it lacks another's: of other members for each liar. */
+  'a-gap-among-masks': {
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recovery') return null;
+      const message = decode(recoveryMessageSchema, frame.packet.body);
+      if (message.type === 'recover-mask' && message.receiver === honestVictim(liar).index) return [];
+      if (message.type !== 'recover-held') return null;
+      const lacking = honestVictim(liar, 1).index;
+      const masks = message.masks.filter(({ index }) => index !== lacking);
+      const packet = liar.sign({ ...message, masks });
+      return packet === null || to.faulty === 'lies' ? null : [{ ...frame, packet }];
+    },
+  },
+  'two-masks': {
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recovery' || !liar.tells(to)) return null;
+      const message = decode(recoveryMessageSchema, frame.packet.body);
+      const other = message.type === 'recover-mask' ? otherMask(liar, message) : null;
+      const packet = other && liar.sign(other);
+      return packet ? [{ ...frame, packet }] : null;
+    },
+  },
+  /** Half of its helpers get another choice. */
+  'two-choices': {
+    misses: neverDealt,
+    frame: (liar, to, frame) => {
+      if (frame.type !== 'recovery' || !liar.tells(to)) return null;
+      const message = decode(recoveryMessageSchema, frame.packet.body);
+      const other = message.type === 'recover-choice' ? otherChoice(liar, to.index, message) : null;
+      const packet = other && liar.sign(other);
+      return packet ? [{ ...frame, packet }] : null;
+    },
+  },
+  /** To each helper, the others under keys whose secrets the liar has. */
+  'run-with-keys-of-its-own': {
+    misses: neverDealt,
+    frame: retelling('recover-run', (liar, message, to) => {
+      const helpers = message.helpers.map(({ index, sealingKey }) => ({
+        index,
+        sealingKey: index === to.index ? sealingKey : sealingKeyFromSeed(liar.randomBytes(32)).publicKey,
+      }));
+      return [renamed({ ...withoutName(message), helpers })];
+    }),
+  },
+  'two-runs-under-one-grant': {
+    misses: neverDealt,
+    frame: (liar, _to, frame) => {
+      if (frame.type === 'recovery' && typeOf(frame) === 'recover-run') lastRuns.set(liar, frame);
+      return null;
+    },
+    act: (liar) => {
+      const frame = lastRuns.get(liar);
+      if (frame === undefined) return false;
+      const message = decode(recoveryMessageSchema, frame.packet.body) as Of<'recover-run'>;
+      const { publicKey: sealingKey } = sealingKeyFromSeed(liar.randomBytes(32));
+      const packet = liar.sign(renamed({ ...withoutName(message), sealingKey }));
+      for (const to of liar.others) if (packet !== null) liar.send(to, { ...frame, packet });
+      return true;
+    },
+  },
+  'run-with-a-weak-key': {
+    misses: neverDealt,
+    frame: retelling('recover-run', (_liar, message) => [
+      renamed({ ...withoutName(message), sealingKey: weakKey }),
+    ]),
+  },
+  'grant-with-a-weak-key': {
+    frame: retelling('recover-grant', (_liar, message) => [{ ...message, sealingKey: weakKey }]),
+  },
+  'grants-with-one-key': {
+    frame: retelling('recover-grant', (liar, message) => [{ ...message, sealingKey: keyOfLiars(liar) }]),
+  },
+  'masks-in-others-names': {
+    frame: retelling('recover-mask', (liar, message, to) => [
+      ...liar.others
+        .filter(({ index }) => index !== to.index)
+        .map(({ index: by }) => {
+          const half = decode(dealingPublicSchema, message.public);
+          return { ...message, by, public: encode({ ...half, dealer: by }) };
+        }),
+      message,
+    ]),
+  },
+  'no-accept': { frame: (_liar, _to, frame) => (typeOf(frame) === 'recover-accept' ? [] : null) },
+  'no-word-of-masks-held': { frame: (_liar, _to, frame) => (typeOf(frame) === 'recover-held' ? [] : null) },
+} satisfies Record<string, Lie>;

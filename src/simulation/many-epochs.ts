@@ -1,0 +1,101 @@
+/**
+ * Epoch after epoch of one small group: what a member keeps must not grow with them, not even when one member adds to it
+ * at will.
+ */
+
+import { selfIn } from '../protocol/machine/queries.ts';
+import { decode, encode, hex } from '../protocol/records/codec.ts';
+import { limits } from '../protocol/records/limits.ts';
+import { type Frame, messageSchema } from '../protocol/records/messages.ts';
+import { type Packet, signPacket } from '../protocol/records/packet.ts';
+import { type Group, groupWithKey, type Node } from './world/group.ts';
+
+export interface ManyEpochs {
+  epochs: number;
+  /** A fourth member says everything twice and accuses everybody, in every change. */
+  liar: boolean;
+  reportAt: (done: number) => boolean;
+  onReport: (report: Report) => void;
+}
+
+export interface Report {
+  epoch: number;
+  /** The largest sealed part of a store, without what lies in plain files. */
+  sealedBytes: number;
+  /** The same by kind of record, of the member with the largest. */
+  byKind: Record<string, number>;
+  /** Links and retire proofs that the largest core holds in memory. */
+  linksInMemory: number;
+}
+
+export async function manyEpochs({ epochs, liar, reportAt, onReport }: ManyEpochs): Promise<void> {
+  const group = await groupWithKey({
+    ...{ peers: liar ? 4 : 3, threshold: 2, timing: { refreshJitter: 0 } },
+    // The plain files lie in memory here.
+    archiveEpochs: limits.archiveEpochsMin,
+  });
+  if (liar) group.intercept = (link, frame) => lies(group, link.from, frame);
+  const first = group.epochOf(1);
+  const honest = group.nodes.slice(0, 3);
+  for (let done = 1; done <= epochs; done += 1) {
+    group.node(1).driver?.refresh();
+    const settledAt = first + done;
+    await group.until(() => honest.every(({ driver }) => driver?.state.durable.own.retired === settledAt));
+    group.trace.length = 0;
+    for (const node of group.nodes) node.outputs.length = 0;
+    if (reportAt(done)) onReport(reportOf(settledAt, honest));
+  }
+  await group.stopAll();
+}
+
+function reportOf(epoch: number, nodes: readonly Node[]): Report {
+  const sizes = nodes.map(({ home }) => {
+    const byKind: Record<string, number> = {};
+    for (const [key, value] of home.records) {
+      const kind = key.split('/')[0] as string;
+      if (kind !== 'chain') byKind[kind] = (byKind[kind] ?? 0) + key.length + value.length;
+    }
+    return { byKind, sealedBytes: Object.values(byKind).reduce((sum, bytes) => sum + bytes, 0) };
+  });
+  const [largest] = sizes.sort((a, b) => b.sealedBytes - a.sealedBytes);
+  const held = nodes.map(({ driver }) => {
+    const { links = {}, retires = {} } = driver?.state.durable ?? {};
+    return Object.keys(links).length + Object.keys(retires).length;
+  });
+  return { epoch, ...(largest as (typeof sizes)[number]), linksInMemory: Math.max(...held) };
+}
+
+const digest = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
+
+/** The last member's frames arrive with a second one each, in the same slot, and with accusations of all others. */
+function lies(group: Group, from: string, frame: Frame): Frame[] {
+  if (from !== 'p4' || frame.type !== 'message') return [frame];
+  const message = decode(messageSchema, frame.message.packet.body);
+  if (message.by !== 4) return [frame];
+  const says = (body: unknown): Frame[] =>
+    signed(group, body).map((packet): Frame => ({ type: 'message', message: { packet } }));
+  switch (message.type) {
+    case 'have': {
+      const digests = Array.from({ length: 96 }, (_, at) => digest(at + 1));
+      const accusations = [1, 2, 3].flatMap((dealer) =>
+        signed(group, { type: 'accuse', by: 4, epoch: message.epoch, dealer, digest: digest(dealer) }),
+      );
+      return [
+        frame,
+        ...says({ ...message, digests }),
+        ...accusations.map((packet): Frame => ({ type: 'accusation', packet })),
+      ];
+    }
+    case 'prevote':
+    case 'precommit':
+      return [frame, ...says({ ...message, value: digest(1) })];
+    default:
+      return [frame];
+  }
+}
+
+function signed(group: Group, body: unknown): Packet[] {
+  const state = group.state(4);
+  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? digest(0))];
+  return secret === undefined ? [] : [signPacket(state.clusterId, secret, encode(body))];
+}

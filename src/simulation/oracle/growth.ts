@@ -1,0 +1,121 @@
+/**
+ * §7.6 as a number: the most that an honest member's sealed store can grow between two decisions by what others send,
+ * derived from the table of `src/protocol/records/limits.ts` and from what the group itself has decided: its members, keys, clients
+ * and orders. The oracle holds every honest store against it after each write.
+ */
+import { bitLength } from '../../crypto/integers.ts';
+import { shareBits } from '../../keys/rsa/sharing.ts';
+import { encode, numberOf } from '../../protocol/records/codec.ts';
+import { limits } from '../../protocol/records/limits.ts';
+import type { Value } from '../../protocol/records/value.ts';
+import type { Peer } from '../world/world.ts';
+
+export interface GroupSize {
+  members: number;
+  threshold: number;
+  /** Of every key the bytes of its modulus, and of a share. */
+  keys: ReadonlyArray<{ modulus: number; share: number }>;
+  clientsBytes: number;
+  /** Plans of the undecided change: one without orders, and as many as the operators' orders make. */
+  plans: number;
+  /** All orders that the operators signed and that are not carried out. */
+  ordersBytes: number;
+}
+
+/** CBOR of an array or map around so many bytes, with its names. */
+const wrapped = (bytes: number): number => bytes + 64;
+const signed = (body: number): number => wrapped(body + 64 + 64);
+
+export function growthMax({ members, threshold, keys, clientsBytes, plans, ordersBytes }: GroupSize): number {
+  const sum = (of: (key: GroupSize['keys'][number]) => number) => keys.reduce((all, key) => all + of(key), 0);
+  const short = signed(limits.shortBodyBytesMax);
+  const created = keys.length + limits.actionsPerOrderMax;
+  const have = signed(wrapped(34 * (members + created)) + 2 * 64);
+  const value =
+    members * wrapped(limits.nameBytesMax + 128 + 32 + 64) +
+    sum(({ modulus }) => wrapped(4 * modulus + limits.nameBytesMax + 32 + 64)) +
+    clientsBytes +
+    members * wrapped(2 * short) +
+    (members + created) * wrapped(32) +
+    34 * limits.orderAgeEpochsMax +
+    512;
+  const commitments = sum(({ modulus }) => wrapped((threshold - 1) * (modulus + 3) + 32));
+  const evidence = members * (2 * short + have) + ordersBytes;
+  const proposal = signed(value) + evidence;
+  const proposals = limits.proposalRoundsKept + 1 + members + 2;
+  const roundsOfVotes = limits.roundsKept + 1 + limits.roundsAheadMax + 1 + 2;
+  const numbers = sum(({ share }) => wrapped(share));
+  const dealing = signed(wrapped(commitments + 128) + sum(({ share }) => wrapped(share + 64)));
+  // Enough members hold what is asked for; so of one dealer there are no more dealings than groups of k members, and one
+  // that turned out false.
+  const publicsPerDealer = Math.floor(members / threshold) + 1;
+  return (
+    plans * (wrapped(ordersBytes) + 2 * wrapped(3 * 32)) + // plans, attended, epochSecrets
+    2 * ordersBytes + // orders, admissions
+    plans * members * (short + have) + // attends, haves
+    2 * roundsOfVotes * members * short + // votes
+    proposals * proposal +
+    plans * members * publicsPerDealer * wrapped(commitments + 128) + // publics
+    plans * members * wrapped(numbers + 3 * 32) + // subShares
+    plans * (wrapped(commitments) + (threshold - 1) * numbers + members * dealing) + // dealt, outbox
+    members * (short + sum(({ modulus }) => wrapped(modulus + limits.proofBytesMax))) + // readys
+    members * 2 * short + // contradictions
+    members * members * short + // accusations
+    members * wrapped(limits.blameProofBytesMax + 256) + // blames: one with proof
+    members * 8 * wrapped(128) + // blames without, holds and waits
+    (wrapped(value + members * 128 + commitments) + ordersBytes) + // the link that decides it
+    (members * short + sum(({ modulus }) => modulus + 8)) + // its retire proof
+    2 * numbers + // shares
+    4096 // own, notes, destroyed keys
+  );
+}
+
+export const sizeOf = (value: Value, membersMax: number, plans: number, ordersBytes: number): GroupSize => ({
+  members: value.roster.length,
+  threshold: value.threshold,
+  keys: value.keys.map((key) => {
+    const modulusBits = bitLength(numberOf(key.modulus));
+    const share = Math.ceil(shareBits({ membersMax, threshold: value.threshold, modulusBits }) / 8);
+    return { modulus: key.modulus.length, share };
+  }),
+  clientsBytes: encode(value.clients).length,
+  plans,
+  ordersBytes,
+});
+
+/** What each store held at least since its last decision. */
+export class Growth {
+  readonly #least = new Map<string, { head: number; bytes: number }>();
+  readonly #membersMax: number;
+  /** The largest share of its bound that any store took. */
+  most = 0;
+
+  constructor(membersMax: number) {
+    this.#membersMax = membersMax;
+  }
+
+  /** After a write, with the newest value's epoch: what is wrong with the store's size; null when nothing is. */
+  check(peer: Peer, head: number, value: Value | undefined): string | null {
+    const { records } = peer.home;
+    let bytes = 0;
+    let orders = 0;
+    let longestPlan = 0;
+    let plans = 0;
+    for (const [key, { length }] of records) {
+      if (!key.startsWith('chain/')) bytes += length;
+      if (key.startsWith('orders/')) orders += length;
+      if (!key.startsWith('plans/')) continue;
+      plans += 1;
+      longestPlan = Math.max(longestPlan, length);
+    }
+    const before = this.#least.get(peer.name);
+    const least = before?.head === head ? Math.min(before.bytes, bytes) : bytes;
+    this.#least.set(peer.name, { head, bytes: least });
+    if (value === undefined) return null;
+    const bound = growthMax(sizeOf(value, this.#membersMax, Math.max(1, plans), orders + longestPlan));
+    this.most = Math.max(this.most, (bytes - least) / bound);
+    return bytes - least > bound
+      ? `${peer.name} was made to store ${bytes - least} bytes in the change after epoch ${head}; ${bound} is the bound`
+      : null;
+  }
+}

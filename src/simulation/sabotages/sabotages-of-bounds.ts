@@ -1,0 +1,30 @@
+/** Bounds that are left out: what one member sends would then be kept by everybody. */
+import { type Break, lying, type Sabotage } from './sabotage-options.ts';
+
+/** A proposal is kept whatever its evidence is worth. */
+export const unjudged: Break = {
+  file: 'protocol/change/proposal.ts',
+  rule: 'if (why !== null) {',
+  broken: 'if (why !== null && message.round < 0) {',
+};
+
+const flooded = { ...lying, lies: ['the-longest-of-everything'], safetyMs: 5_000 } as const;
+
+export const boundSabotages: readonly Sabotage[] = [
+  {
+    name: 'a proposal is kept before it is judged',
+    ...unjudged,
+    options: flooded,
+    statements: ['6'],
+    seedsMax: 10,
+  },
+  {
+    name: 'whatever comes beside a message is kept with it',
+    file: 'protocol/records/messages.ts',
+    rule: "(evidence === undefined || type === 'proposal') &&",
+    broken: "(evidence === undefined || type !== 'attend') &&",
+    options: flooded,
+    statements: ['6'],
+    seedsMax: 10,
+  },
+];

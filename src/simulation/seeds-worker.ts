@@ -1,0 +1,7 @@
+/** One thread of many runs: a seed comes in, what became of it goes out. */
+import { optionsOf } from './options.ts';
+import { type RunReport, reportOf, simulate } from './run.ts';
+import type { RunOptions } from './world/run-options.ts';
+
+export default async ({ seed, fixed }: { seed: number; fixed: Partial<RunOptions> }): Promise<RunReport> =>
+  reportOf(await simulate(optionsOf(seed, fixed)));

@@ -1,0 +1,103 @@
+/** Shared keys for tests, from ready-made safe primes and repeatable "random" bytes; and the naive view of them. */
+import { createHash } from 'node:crypto';
+import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../keys/rsa/creation.ts';
+import {
+  applyDealings,
+  coefficientsFromBytes,
+  combineCommitments,
+  deal,
+  subShare,
+} from '../../keys/rsa/dealing.ts';
+import {
+  coefficientBytes,
+  coefficientCount,
+  type KeyPublic,
+  type SharingParameters,
+} from '../../keys/rsa/sharing.ts';
+import primes from './safe-primes.json' with { type: 'json' };
+
+export type Sharing = {
+  key: KeyPublic;
+  parameters: SharingParameters;
+  commitments: bigint[];
+  shares: Map<number, bigint>;
+};
+
+/** Two of the four ready-made safe primes of half the size. */
+export const samplePrimes = (modulusBits: 512 | 2048 | 3072, first = 0): { p: bigint; q: bigint } => {
+  const list = primes[`${modulusBits / 2}` as '256' | '1024' | '1536'];
+  const prime = (i: number): bigint => BigInt(`0x${list[i % list.length]}`);
+  return { p: prime(first), q: prime(first + 1) };
+};
+
+/** A stream of bytes that depends only on its seed. */
+export const bytesFrom = (seed: string): ((length: number) => Uint8Array) => {
+  let drawn = 0;
+  return (length) => {
+    drawn += 1;
+    const hash = createHash('shake256', { outputLength: length });
+    return new Uint8Array(hash.update(`${seed}/${drawn}`).digest());
+  };
+};
+
+export const sampleCreation = (
+  parameters: SharingParameters & { modulusBits: 512 | 2048 | 3072 },
+  seed = 'sample',
+): KeyCreation =>
+  createKeyFromPrimes({
+    ...samplePrimes(parameters.modulusBits),
+    e: 65537n,
+    parameters,
+    randomBytes: bytesFrom(seed),
+  });
+
+export const sharingOf = (
+  creation: KeyCreation,
+  parameters: SharingParameters,
+  members: readonly number[],
+): Sharing => ({
+  key: creation.public,
+  parameters,
+  commitments: [...creation.commitments],
+  shares: new Map(members.map((i) => [i, creationShare(creation, i)])),
+});
+
+export const randomCoefficients = (
+  parameters: SharingParameters,
+  random: (length: number) => Uint8Array,
+): bigint[] =>
+  coefficientsFromBytes(random(coefficientCount(parameters) * coefficientBytes(parameters)), parameters);
+
+/** One epoch change in which these dealings (root 0) are accepted. */
+export const refreshed = (sharing: Sharing, dealings: readonly bigint[][]): Sharing => {
+  const { key, parameters } = sharing;
+  const lists = dealings.map((coefficients) => deal({ key, parameters, coefficients }));
+  return {
+    ...sharing,
+    commitments: combineCommitments([sharing.commitments, ...lists], key),
+    shares: new Map(
+      [...sharing.shares].map(([index, share]) => {
+        const subShares = dealings.map((coefficients) => subShare(coefficients, index));
+        return [index, applyDealings({ share, index, root: 0, subShares })];
+      }),
+    ),
+  };
+};
+
+/** Any exponent and modulus, one multiplication at a time: the oracle beside the engine. */
+export const naivePow = (base: bigint, exponent: bigint, modulus: bigint): bigint => {
+  let result = 1n;
+  let square = ((base % modulus) + modulus) % modulus;
+  for (let rest = exponent; rest > 0n; rest >>= 1n) {
+    if ((rest & 1n) === 1n) result = (result * square) % modulus;
+    square = (square * square) % modulus;
+  }
+  return result % modulus;
+};
+
+export const subsetsOf = <Item>(items: readonly Item[], size: number): Item[][] =>
+  size === 0
+    ? [[]]
+    : items.flatMap((item, position) =>
+        subsetsOf(items.slice(position + 1), size - 1).map((rest) => [item, ...rest]),
+      );

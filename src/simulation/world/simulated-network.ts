@@ -1,0 +1,477 @@
+/**
+ * A network in memory behind the same `Transport` contract as libp2p: seeded delays, loss, duplication and partitions
+ * over a virtual scheduler. The same seed and the same calls give the same history.
+ */
+import {
+  type CutOff,
+  type EpochAuthenticator,
+  type MemberAddress,
+  type Transport,
+  TransportError,
+  type TransportHandlers,
+} from '../../node/network/transport.ts';
+
+/** Virtual time. The task must not be called synchronously; the returned function cancels it. */
+export interface Scheduler {
+  now(): number;
+  schedule(delayMs: number, task: () => void): () => void;
+}
+
+export interface SimulatedNetworkOptions {
+  scheduler: Scheduler;
+  seed: number;
+  delayMsMin?: number;
+  delayMsMax?: number;
+  /** Share of frames (not of requests) that is lost, 0 to 1. */
+  lossRate?: number;
+  /** Share of frames that arrives twice. */
+  duplicateRate?: number;
+  /** How long connecting takes at most, and noticing that a peer is gone. */
+  connectMsMax?: number;
+  /** How long a proof counts once a new one is asked for. */
+  reproofMs?: number;
+  /** Frames on their way from one peer to another; more are dropped and counted. */
+  queueFramesMax?: number;
+  queueBytesMax?: number;
+  /** What becomes of every frame; without it each arrives as it was sent. */
+  route?: Route;
+}
+
+/**
+ * The frames that travel in place of one: none, the same or others, each perhaps later than the network alone would bring
+ * it (and then out of order).
+ */
+export type Route = (frame: {
+  from: string;
+  to: string;
+  via: 'gossip' | 'direct';
+  bytes: Uint8Array;
+}) => Array<{ bytes: Uint8Array; laterMs?: number }>;
+
+/** Mulberry32: uniform in [0, 1). */
+function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** One connection between two running peers; `a` < `b`. Gone for good once closed. */
+interface Connection {
+  readonly a: SimulatedTransport;
+  readonly b: SimulatedTransport;
+  open: boolean;
+  /** The sides at which the other one has proven its epoch key. */
+  readonly authenticated: Set<SimulatedTransport>;
+  /** How often each side asked for a new proof, and what ends its wait for it. */
+  readonly renewals: Map<SimulatedTransport, number>;
+  /** The last of these that a handshake has answered, which began after it; handshakes can overtake each other. */
+  readonly answered: Map<SimulatedTransport, number>;
+  readonly waits: Map<SimulatedTransport, () => void>;
+  readonly rejects: Set<() => void>;
+  readonly directions: Map<SimulatedTransport, { frames: number; bytes: number; arrivesLast: number }>;
+}
+
+type Frame = { from: string; bytes: Uint8Array; via: 'gossip' | 'direct' };
+
+export class SimulatedNetwork {
+  readonly #options: Required<Omit<SimulatedNetworkOptions, 'route'>> & { route: Route | null };
+  readonly #random: () => number;
+  readonly #running = new Map<string, SimulatedTransport>();
+  readonly #connections = new Map<string, Connection>();
+  readonly #cuts = new Set<string>();
+
+  constructor(options: SimulatedNetworkOptions) {
+    const defaults = {
+      delayMsMin: 1,
+      delayMsMax: 20,
+      lossRate: 0,
+      duplicateRate: 0,
+      connectMsMax: 50,
+      reproofMs: 10_000,
+    };
+    this.#options = {
+      ...defaults,
+      queueFramesMax: 4_096,
+      queueBytesMax: 32 * 1024 * 1024,
+      route: null,
+      ...options,
+    };
+    this.#random = seededRandom(options.seed);
+  }
+
+  /** A new, stopped transport. A restarted peer gets a new one. */
+  transport(peer: string): SimulatedTransport {
+    return new SimulatedTransport(this, peer);
+  }
+
+  /** A frame that a running peer sends besides what its driver does. */
+  inject(from: string, to: string, bytes: Uint8Array): void {
+    this.#running.get(from)?.send(to, bytes);
+  }
+
+  /** Only peers of one group reach each other; peers in no group reach nobody. */
+  partition(groups: ReadonlyArray<readonly string[]>): void {
+    this.#cuts.clear();
+    const groupOf = (peer: string): number => groups.findIndex((group) => group.includes(peer));
+    const peers = [...new Set([...this.#running.keys(), ...groups.flat()])].sort();
+    for (const a of peers) {
+      for (const b of peers) {
+        if (a < b && (groupOf(a) < 0 || groupOf(a) !== groupOf(b))) this.#cuts.add(`${a} ${b}`);
+      }
+    }
+    this.review();
+  }
+
+  heal(): void {
+    this.#cuts.clear();
+    this.review();
+  }
+
+  cut(one: string, other: string): void {
+    this.#cuts.add(this.#pair(one, other));
+    this.review();
+  }
+
+  mend(one: string, other: string): void {
+    this.#cuts.delete(this.#pair(one, other));
+    this.review();
+  }
+
+  /** @internal */
+  enter(transport: SimulatedTransport): void {
+    this.#running.set(transport.peerId, transport);
+    this.review();
+  }
+
+  /** @internal */
+  leave(transport: SimulatedTransport): void {
+    if (this.#running.get(transport.peerId) === transport) this.#running.delete(transport.peerId);
+    this.review();
+  }
+
+  /** @internal Opens and closes connections until they match who runs, who lists whom, and what is cut. */
+  review(): void {
+    for (const [pair, connection] of this.#connections) {
+      if (!this.#mayConnect(connection.a, connection.b)) this.#close(pair, connection);
+    }
+    const transports = [...this.#running.values()].sort((one, other) => (one.peerId < other.peerId ? -1 : 1));
+    for (const a of transports) {
+      for (const b of transports) {
+        if (
+          a.peerId < b.peerId &&
+          this.#mayConnect(a, b) &&
+          !this.#connections.has(this.#pair(a.peerId, b.peerId))
+        ) {
+          this.#connect(a, b);
+        }
+      }
+    }
+  }
+
+  /** @internal */
+  peersOf(transport: SimulatedTransport, authenticated: boolean): string[] {
+    const mine = [...this.#connections.values()].filter(({ a, b }) => a === transport || b === transport);
+    const usable = mine.filter(
+      (connection) => connection.open && (!authenticated || connection.authenticated.has(transport)),
+    );
+    return usable.map(({ a, b }) => (a === transport ? b.peerId : a.peerId)).sort();
+  }
+
+  /** @internal */
+  connection(transport: SimulatedTransport, peer: string): Connection | undefined {
+    const connection = this.#connections.get(this.#pair(transport.peerId, peer));
+    const mine = connection?.a === transport || connection?.b === transport;
+    return mine && connection.open ? connection : undefined;
+  }
+
+  /** @internal @returns false when the queue is full */
+  deliver(connection: Connection, sender: SimulatedTransport, via: Frame['via'], bytes: Uint8Array): boolean {
+    const queue = connection.directions.get(sender)!;
+    const { queueFramesMax, queueBytesMax, lossRate, duplicateRate } = this.#options;
+    if (queue.frames >= queueFramesMax || queue.bytes + bytes.length > queueBytesMax) return false;
+    if (this.#random() < lossRate) return true;
+    const receiver = connection.a === sender ? connection.b : connection.a;
+    const { route } = this.#options;
+    const sent = { from: sender.peerId, to: receiver.peerId, via, bytes };
+    const routed = route === null ? [{ bytes, laterMs: 0 }] : route(sent);
+    const copies = this.#random() < duplicateRate ? 2 : 1;
+    for (const { bytes: arriving, laterMs = 0 } of routed) {
+      const frame: Frame = { from: sender.peerId, bytes: arriving.slice(), via };
+      for (let copy = 0; copy < copies; copy += 1) {
+        // Direct frames keep their order; gossip does not.
+        const arrives = this.#options.scheduler.now() + this.#delayMs() + laterMs;
+        const ordered = via === 'direct' && laterMs === 0;
+        const at = ordered ? Math.max(arrives, queue.arrivesLast) : arrives;
+        if (ordered) queue.arrivesLast = at;
+        queue.frames += 1;
+        queue.bytes += arriving.length;
+        this.#later(at - this.#options.scheduler.now(), () => {
+          queue.frames -= 1;
+          queue.bytes -= arriving.length;
+          if (connection.open)
+            receiver.receive(frame, via === 'gossip' || connection.authenticated.has(receiver));
+        });
+      }
+    }
+    return true;
+  }
+
+  /** @internal A request is lost only with its connection. */
+  ask(
+    connection: Connection,
+    asker: SimulatedTransport,
+    request: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    const answerer = connection.a === asker ? connection.b : connection.a;
+    return new Promise((resolve, reject) => {
+      const control = new AbortController();
+      const finish = (settle: () => void): void => {
+        connection.rejects.delete(close);
+        signal.removeEventListener('abort', abort);
+        settle();
+      };
+      const fail = (code: 'closed' | 'aborted' | 'refused', message: string): void => {
+        if (code !== 'refused') control.abort();
+        finish(() => reject(new TransportError(code, message, answerer.peerId)));
+      };
+      const close = (): void => fail('closed', 'the connection to the peer closed before it answered');
+      const abort = (): void => fail('aborted', 'the request was aborted');
+      connection.rejects.add(close);
+      signal.addEventListener('abort', abort, { once: true });
+      const back = (settle: () => void): void => this.#later(this.#delayMs(), () => finish(settle));
+      this.#later(this.#delayMs(), () => {
+        if (!connection.open || control.signal.aborted) return;
+        answerer
+          .answer(asker.peerId, request.slice(), control.signal, connection.authenticated.has(answerer))
+          .then(
+            (answer) => back(() => resolve(answer.slice())),
+            () => back(() => fail('refused', 'the peer refused the request')),
+          );
+      });
+    });
+  }
+
+  /** @internal One side asks for a new proof; the old one counts for a while more. */
+  renew(connection: Connection, side: SimulatedTransport): void {
+    const { authenticated, renewals } = connection;
+    renewals.set(side, (renewals.get(side) ?? 0) + 1);
+    if (authenticated.has(side)) this.#endsUnlessProven(connection, side);
+    this.authenticate(connection);
+  }
+
+  #endsUnlessProven({ a, b, authenticated, waits }: Connection, side: SimulatedTransport): void {
+    if (waits.has(side)) return;
+    const expire = (): void => {
+      waits.delete(side);
+      authenticated.delete(side);
+      side.handlers?.onUnauthenticated((side === a ? b : a).peerId);
+    };
+    waits.set(side, this.#options.scheduler.schedule(this.#options.reproofMs, expire));
+  }
+
+  /** @internal Runs the handshake of a connection; one that fails takes nothing back. */
+  authenticate(connection: Connection): void {
+    const { a, b, authenticated, renewals, answered, waits } = connection;
+    const began = new Map(renewals);
+    this.#later(this.#delayMs(), () => {
+      if (!connection.open || !b.proves(a, this.#nonce()) || !a.proves(b, this.#nonce())) return;
+      for (const [side, other] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        const proven = Math.max(answered.get(side) ?? 0, began.get(side) ?? 0);
+        answered.set(side, proven);
+        if (proven < (renewals.get(side) ?? 0)) this.#endsUnlessProven(connection, side);
+        else {
+          waits.get(side)?.();
+          waits.delete(side);
+        }
+        if (authenticated.has(side)) continue;
+        authenticated.add(side);
+        side.handlers?.onAuthenticated(other.peerId);
+      }
+    });
+  }
+
+  #connect(a: SimulatedTransport, b: SimulatedTransport): void {
+    const queue = () => ({ frames: 0, bytes: 0, arrivesLast: 0 });
+    const directions = new Map([a, b].map((side) => [side, queue()]));
+    const connection: Connection = {
+      a,
+      b,
+      open: false,
+      authenticated: new Set(),
+      renewals: new Map(),
+      answered: new Map(),
+      waits: new Map(),
+      rejects: new Set(),
+      directions,
+    };
+    const pair = this.#pair(a.peerId, b.peerId);
+    this.#connections.set(pair, connection);
+    this.#later(1 + this.#random() * this.#options.connectMsMax, () => {
+      if (this.#connections.get(pair) !== connection) return;
+      connection.open = true;
+      a.handlers?.onConnect(b.peerId);
+      b.handlers?.onConnect(a.peerId);
+      this.authenticate(connection);
+    });
+  }
+
+  #close(pair: string, connection: Connection): void {
+    const wasOpen = connection.open;
+    connection.open = false;
+    for (const cancel of connection.waits.values()) cancel();
+    this.#connections.delete(pair);
+    for (const reject of [...connection.rejects]) reject();
+    if (!wasOpen) return;
+    connection.a.handlers?.onDisconnect(connection.b.peerId);
+    connection.b.handlers?.onDisconnect(connection.a.peerId);
+  }
+
+  #mayConnect(a: SimulatedTransport, b: SimulatedTransport): boolean {
+    const running = this.#running.get(a.peerId) === a && this.#running.get(b.peerId) === b;
+    return (
+      running && a.lists(b.peerId) && b.lists(a.peerId) && !this.#cuts.has(this.#pair(a.peerId, b.peerId))
+    );
+  }
+
+  #pair(one: string, other: string): string {
+    return one < other ? `${one} ${other}` : `${other} ${one}`;
+  }
+
+  #delayMs(): number {
+    const { delayMsMin, delayMsMax } = this.#options;
+    return delayMsMin + this.#random() * (delayMsMax - delayMsMin);
+  }
+
+  #nonce(): Uint8Array {
+    return Uint8Array.from({ length: 32 }, () => Math.floor(this.#random() * 256));
+  }
+
+  #later(delayMs: number, task: () => void): void {
+    this.#options.scheduler.schedule(delayMs, task);
+  }
+}
+
+export class SimulatedTransport implements Transport {
+  readonly peerId: string;
+  handlers: TransportHandlers | null = null;
+  readonly #network: SimulatedNetwork;
+  readonly #members = new Map<string, string[]>();
+  #authenticator: EpochAuthenticator | null = null;
+  #dropped = 0;
+
+  constructor(network: SimulatedNetwork, peer: string) {
+    this.#network = network;
+    this.peerId = peer;
+  }
+
+  addresses(): string[] {
+    return this.handlers ? [`/memory/${this.peerId}`] : [];
+  }
+
+  memberAddresses(): MemberAddress[] {
+    return [...this.#members].map(([peer, addresses]) => ({ peer, addresses }));
+  }
+
+  async start(handlers: TransportHandlers, authenticator: EpochAuthenticator): Promise<void> {
+    this.handlers = handlers;
+    this.#authenticator = authenticator;
+    this.#network.enter(this);
+  }
+
+  async stop(): Promise<void> {
+    this.handlers = null;
+    this.#network.leave(this);
+  }
+
+  async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
+    this.#members.clear();
+    for (const { peer, addresses } of members) if (peer !== this.peerId) this.#members.set(peer, addresses);
+    this.#network.review();
+  }
+
+  publish(frame: Uint8Array): void {
+    for (const peer of this.connected()) this.#send(peer, frame, 'gossip');
+  }
+
+  send(peer: string, frame: Uint8Array): void {
+    this.#send(peer, frame, 'direct');
+  }
+
+  async request(peer: string, request: Uint8Array, options: { signal: AbortSignal }): Promise<Uint8Array> {
+    const connection = this.#network.connection(this, peer);
+    if (options.signal.aborted) throw new TransportError('aborted', 'the request was aborted', peer);
+    if (!connection) throw new TransportError('not-connected', 'the peer is not connected', peer);
+    if (!connection.authenticated.has(this)) {
+      throw new TransportError('not-authenticated', 'the peer has not proven its epoch key', peer);
+    }
+    return this.#network.ask(connection, this, request, options.signal);
+  }
+
+  connected(): string[] {
+    return this.#network.peersOf(this, false);
+  }
+
+  authenticated(): string[] {
+    return this.#network.peersOf(this, true);
+  }
+
+  reauthenticate(peer: string): void {
+    const connection = this.#network.connection(this, peer);
+    if (connection) this.#network.renew(connection, this);
+  }
+
+  dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Nobody is cut off here: what a flood does to the core shall be seen. */
+  reproach(): void {}
+
+  cutOffs(): CutOff[] {
+    return [];
+  }
+
+  /** @internal */
+  lists(peer: string): boolean {
+    return this.#members.has(peer);
+  }
+
+  /** @internal */
+  receive({ from, bytes, via }: Frame, authenticated: boolean): void {
+    this.handlers?.onMessage(from, bytes, via, authenticated);
+  }
+
+  /** @internal */
+  async answer(
+    from: string,
+    request: Uint8Array,
+    signal: AbortSignal,
+    authenticated: boolean,
+  ): Promise<Uint8Array> {
+    if (!this.handlers || !authenticated) throw new Error('refused');
+    return this.handlers.onRequest(from, request, signal);
+  }
+
+  /** @internal Whether this peer can prove its epoch key to `verifier`. */
+  proves(verifier: SimulatedTransport, nonce: Uint8Array): boolean {
+    const challenge = new Uint8Array([
+      ...new TextEncoder().encode(`${this.peerId} ${verifier.peerId} `),
+      ...nonce,
+    ]);
+    const proof = this.#authenticator?.prove(challenge);
+    return proof ? (verifier.#authenticator?.check(this.peerId, challenge, proof) ?? false) : false;
+  }
+
+  #send(peer: string, frame: Uint8Array, via: Frame['via']): void {
+    const connection = this.#network.connection(this, peer);
+    if (!connection || !this.#network.deliver(connection, this, via, frame)) this.#dropped += 1;
+  }
+}
