@@ -1,4 +1,7 @@
-/** What a member that floods costs the others: honest signing with it flooding and with it silent, in turns, in one run. */
+/**
+ * What a member that floods costs the others: honest signing with it flooding and with it silent, in turns,
+ * in one run.
+ */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,6 +1,7 @@
 /**
- * The rooms of `src/`, from the ground up, and the floors inside each room. An arrow (an import) points to a room that is
- * listed under `may`, or to a floor of the same room that stands before its own. `test/tidy.test.ts` holds the code to it.
+ * The rooms of `src/`, from the ground up, and the floors inside each room. An arrow (an import) points to a
+ * room that is listed under `may`, or to a floor of the same room that stands before its own.
+ * `test/tidy.test.ts` holds the code to it.
  */
 export interface Room {
   name: string;

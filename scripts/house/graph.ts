@@ -1,4 +1,7 @@
-/** Reads the imports of `src/`: which floor each file stands on, which arrows there are, and which of them are wrong. */
+/**
+ * Reads the imports of `src/`: which floor each file stands on, which arrows there are, and which of them are
+ * wrong.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Room, rooms } from './floors.ts';
@@ -114,7 +117,10 @@ function wrapped(heading: string, words: readonly string[]): string[] {
   return lines;
 }
 
-/** The picture: every floor with the number of its files and the floors that they import; the ground is the last line. */
+/**
+ * The picture: every floor with the number of its files and the floors that they import; the ground is the
+ * last line.
+ */
 export function picture(tree: Tree): string {
   const downward = [...allFloors].reverse();
   const shown = (floor: string): string => floor.replace('*.ts', '').replace(/\/$/, '');

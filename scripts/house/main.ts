@@ -1,4 +1,7 @@
-/** Draws the house from its imports: `scripts/rooms [--write]`. Exits with 1 where an arrow points up or files import each other. */
+/**
+ * Draws the house from its imports: `scripts/rooms [--write]`. Exits with 1 where an arrow points up or files
+ * import each other.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { circles, picture, readTree, wrongArrows } from './graph.ts';

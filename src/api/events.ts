@@ -1,7 +1,8 @@
 /**
- * `GET /v1/events`: server-sent events (HTML Living Standard §9.2). Each names what has changed, and carries no more than
- * where to ask for it; whoever reads slowly gets fewer, and misses nothing. The id, on the last event of a change, is that
- * of the state, so a reader that comes back with the newest one has missed nothing.
+ * `GET /v1/events`: server-sent events (HTML Living Standard §9.2). Each names what has changed, and carries
+ * no more than where to ask for it; whoever reads slowly gets fewer, and misses nothing. The id, on the last
+ * event of a change, is that of the state, so a reader that comes back with the newest one has missed
+ * nothing.
  */
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';

@@ -19,7 +19,7 @@ import type { Route } from './route.ts';
 import { type Asked, routeIds, routes } from './routes.ts';
 import { Shares } from './shares.ts';
 
-export interface DoorOptions {
+interface DoorOptions {
   door: Door;
   handlers: Handlers;
   events: EventStreams;

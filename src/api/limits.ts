@@ -5,7 +5,7 @@ import { limits } from '../protocol/records/limits.ts';
 /** `socket`: the file in the home, open to its owner. `tcp`: whoever reaches the address. */
 export type Door = 'socket' | 'tcp';
 
-export interface DoorLimits {
+interface DoorLimits {
   connectionsMax: number;
   /** Signatures and decryptions under way. */
   usesMax: number;

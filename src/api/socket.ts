@@ -12,7 +12,7 @@ export class SocketError extends CodedError<'in-use' | 'path-too-long' | 'not-a-
 }
 
 /** Whether something listens on the socket. */
-export function isAnswering(socketFile: string): Promise<boolean> {
+function isAnswering(socketFile: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(socketFile);
     const answer = (result: boolean) => () => {

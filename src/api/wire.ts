@@ -1,7 +1,8 @@
 /**
- * How bytes and protocol objects travel inside the API's JSON. Each is a codec, so that server and client use one schema
- * in both directions: what people compare (ids, digests, nonces) is lower-case hex, all other bytes are base64 (RFC 4648
- * §4, padded), and an object that peers sign is base64 of its canonical CBOR, decoded strictly on both sides.
+ * How bytes and protocol objects travel inside the API's JSON. Each is a codec, so that server and client use
+ * one schema in both directions: what people compare (ids, digests, nonces) is lower-case hex, all other
+ * bytes are base64 (RFC 4648 §4, padded), and an object that peers sign is base64 of its canonical CBOR,
+ * decoded strictly on both sides.
  */
 import { z } from 'zod';
 import { decode, encode, fromHex, hex } from '../protocol/records/codec.ts';

@@ -9,7 +9,7 @@ export const cipherNames = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as co
 export type CipherName = (typeof cipherNames)[number];
 
 /** A peer's own cipher as a source of keystream (protocol §3, "The local cipher"). */
-export interface LocalCipher {
+interface LocalCipher {
   readonly name: CipherName;
   readonly keyBytes: number;
   readonly blockBytes: number;

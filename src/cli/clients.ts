@@ -76,8 +76,8 @@ export interface PlannedClient {
 }
 
 /**
- * What has to be done for a new client, checked before anything is made. Throws `CommandError` where its name or its file
- * is another's.
+ * What has to be done for a new client, checked before anything is made. Throws `CommandError` where its name
+ * or its file is another's.
  */
 export function planClient(
   head: Value,
@@ -186,14 +186,14 @@ export const clientOption = (): Option =>
   new Option('--client <file>', "client key (default: the home's one client that may use the key)");
 
 /** What a client is to do. */
-export interface Wanted {
+interface Wanted {
   key: string;
   operation: KeyUse;
 }
 
 /**
- * The key of the client to ask as: the one in `--client`, or else that of the home's one client which may. Its seed is the
- * caller's to erase. Throws `CommandError` for none and for several.
+ * The key of the client to ask as: the one in `--client`, or else that of the home's one client which may.
+ * Its seed is the caller's to erase. Throws `CommandError` for none and for several.
  */
 export async function openClient(
   command: Command,

@@ -50,8 +50,8 @@ export async function withApi<T>(command: Command, use: (daemon: ApiClient) => P
 }
 
 /**
- * The same for what a daemon does only at its socket. Throws `CommandError('refused')` for `--api`; the variable is meant
- * for other commands, and ignored with a warning.
+ * The same for what a daemon does only at its socket. Throws `CommandError('refused')` for `--api`; the
+ * variable is meant for other commands, and ignored with a warning.
  */
 export async function withDaemon<T>(
   command: Command,

@@ -1,6 +1,7 @@
 /**
- * Orders that the group has carried out before: by an earlier try of the same command, say, which ended without an answer.
- * Each is recognised by all that it names, so that nothing else of the same name is taken for it.
+ * Orders that the group has carried out before: by an earlier try of the same command, say, which ended
+ * without an answer. Each is recognised by all that it names, so that nothing else of the same name is taken
+ * for it.
  */
 import type { ApiClient } from '../client/api-client.ts';
 import { History } from '../client/history.ts';
@@ -68,7 +69,7 @@ export async function raisedSince(head: Value, daemon: ApiClient, { genesis }: H
 }
 
 /** A member with the key that it came with: what its fingerprint was when it was admitted or reinstated. */
-export interface Entered {
+interface Entered {
   since: DoneAlready;
   newcomer: Newcomer;
   fingerprint: string;
@@ -76,7 +77,10 @@ export interface Entered {
   cameBack: boolean;
 }
 
-/** How the member of this name came in; null for no such member, and where the chain known here does not go back so far. */
+/**
+ * How the member of this name came in; null for no such member, and where the chain known here does not go
+ * back so far.
+ */
 export async function enteredAs(
   head: Value,
   daemon: ApiClient,

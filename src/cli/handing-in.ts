@@ -1,6 +1,7 @@
 /**
- * What is known of an order from the moment it is handed in. A daemon that goes away is waited for, and the order is handed
- * in to it again; every ending short of an answer says that the order may still take effect, and what shows it.
+ * What is known of an order from the moment it is handed in. A daemon that goes away is waited for, and the
+ * order is handed in to it again; every ending short of an answer says that the order may still take effect,
+ * and what shows it.
  */
 import type { Command } from 'commander';
 import { type ApiClient, ApiError } from '../client/api-client.ts';
@@ -50,7 +51,7 @@ const shownBy: Record<Action['type'], string> = {
 };
 
 /** The value in which the order of this number was carried out; null while none was. */
-export async function decidedIn(head: Value, sequence: number, daemon: ApiClient): Promise<Value | null> {
+async function decidedIn(head: Value, sequence: number, daemon: ApiClient): Promise<Value | null> {
   if (head.lastOrder < sequence) return null;
   const since = await new History(head, daemon).since(({ lastOrder }) => lastOrder >= sequence);
   return since?.value ?? head;
@@ -66,46 +67,46 @@ type State =
   | 'superseded';
 
 export class HandingIn {
-  private readonly command: Command;
-  private readonly chain: VerifiedChain;
-  private readonly daemon: ApiClient;
-  private readonly note: string;
-  private order: Order;
-  private state: State = 'here';
+  readonly #command: Command;
+  readonly #chain: VerifiedChain;
+  readonly #daemon: ApiClient;
+  readonly #note: string;
+  #order: Order;
+  #state: State = 'here';
 
   /** `note`: more to say where the ending is unknown. */
   constructor(
     order: Order,
     of: { command: Command; chain: VerifiedChain; daemon: ApiClient; note?: string },
   ) {
-    this.order = order;
-    this.command = of.command;
-    this.chain = of.chain;
-    this.daemon = of.daemon;
-    this.note = of.note ?? '';
+    this.#order = order;
+    this.#command = of.command;
+    this.#chain = of.chain;
+    this.#daemon = of.daemon;
+    this.#note = of.note ?? '';
   }
 
   get current(): Order {
-    return this.order;
+    return this.#order;
   }
 
   /** Whether the group may have it: it takes effect some day, or has. */
   get sent(): boolean {
-    return this.state === 'under way' || this.state === 'handed in';
+    return this.#state === 'under way' || this.#state === 'handed in';
   }
 
   /** Another order takes the place of the first, with the same number. */
   replace(order: Order): void {
-    this.order = order;
-    if (this.state === 'handed in') this.state = 'under way';
+    this.#order = order;
+    if (this.#state === 'handed in') this.#state = 'under way';
   }
 
   /** The value in which the order was carried out; null as long as none was. Throws `CommandError('failed')`. */
   async decision(): Promise<Value | null> {
-    const { sequence, actions } = this.order.body;
-    const value = await decidedIn(await this.chain.head(), sequence, this.daemon);
+    const { sequence, actions } = this.#order.body;
+    const value = await decidedIn(await this.#chain.head(), sequence, this.#daemon);
     if (value === null || actions.every((action) => tookEffect(action, value))) return value;
-    this.state = 'superseded';
+    this.#state = 'superseded';
     throw new CommandError(
       'failed',
       `another order with number ${sequence} was carried out instead; run this again`,
@@ -114,24 +115,24 @@ export class HandingIn {
 
   /** Hands the order in, once; true when this was the first time. What the daemon then refuses was never handed in. */
   async submit(): Promise<boolean> {
-    if (this.state === 'handed in') return false;
-    const first = this.state === 'here';
-    this.state = 'under way';
+    if (this.#state === 'handed in') return false;
+    const first = this.#state === 'here';
+    this.#state = 'under way';
     try {
-      await this.daemon.submitOrder(this.order);
-      this.state = 'handed in';
+      await this.#daemon.submitOrder(this.#order);
+      this.#state = 'handed in';
       return first;
     } catch (error) {
-      if (first && error instanceof ApiError && !error.unanswered) this.state = 'here';
+      if (first && error instanceof ApiError && !error.unanswered) this.#state = 'here';
       throw error;
     }
   }
 
   /** What an ending that is no answer has to say. */
   get mayStill(): string {
-    const { sequence, actions } = this.order.body;
+    const { sequence, actions } = this.#order.body;
     const shows = [...new Set(actions.map(({ type }) => shownBy[type]))].join(' and ');
-    return `order ${sequence} was handed in and may still take effect: ${shows} shows whether it has${this.note}`;
+    return `order ${sequence} was handed in and may still take effect: ${shows} shows whether it has${this.#note}`;
   }
 
   /** Waits until `check` has an answer. `late`: what the group has not done, with who is missing. */
@@ -140,7 +141,7 @@ export class HandingIn {
     { timeoutMs, begins, late }: Pick<Wait, 'timeoutMs' | 'begins' | 'late'>,
   ): Promise<T> {
     try {
-      return await untilDone(this.daemon, check, {
+      return await untilDone(this.#daemon, check, {
         timeoutMs,
         begins,
         comesBack: () => this.sent,
@@ -148,7 +149,7 @@ export class HandingIn {
         late: (missing) => `${late(missing)}; ${this.sent ? this.mayStill : 'nothing was handed in'}`,
       });
     } catch (error) {
-      throw this.sent ? this.ending(error) : error;
+      throw this.sent ? this.#ending(error) : error;
     }
   }
 
@@ -159,7 +160,7 @@ export class HandingIn {
     } catch (error) {
       const explained = explain(error);
       if (explained === null) throw error;
-      const { sequence } = this.order.body;
+      const { sequence } = this.#order.body;
       throw new CommandError(
         explained.outcome,
         `${explained.line}; order ${sequence} was carried out in epoch ${epoch}`,
@@ -167,12 +168,12 @@ export class HandingIn {
     }
   }
 
-  private ending(error: unknown): unknown {
+  #ending(error: unknown): unknown {
     if (error instanceof CommandError && error.message.includes(this.mayStill)) return error;
     if (error instanceof ApiError && error.code === 'not-running')
       return new CommandError(
         'not-running',
-        `the daemon has stopped; ${this.mayStill}; start it again with: ${howToStart(this.command)}`,
+        `the daemon has stopped; ${this.mayStill}; start it again with: ${howToStart(this.#command)}`,
       );
     const explained = explain(error);
     if (explained !== null) return new CommandError(explained.outcome, `${explained.line}; ${this.mayStill}`);

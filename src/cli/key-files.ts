@@ -1,4 +1,7 @@
-/** Key files that a passphrase seals: an operator's, and a client's (`client/client-file.ts`) unless it was made open. */
+/**
+ * Key files that a passphrase seals: an operator's, and a client's (`client/client-file.ts`) unless it was
+ * made open.
+ */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { openWithPassphrase, sealWithPassphrase } from '../cipher/passphrase.ts';

@@ -43,7 +43,7 @@ interface Secret {
   exponent: bigint;
 }
 
-export interface KeyToGive {
+interface KeyToGive {
   name: string;
   use: KeyUse;
   /** The secret key where it is there already; else it is made when it is clear that the group may have it. */
@@ -97,9 +97,9 @@ export async function giveKey(
 }
 
 /**
- * Since when the group has this key, by an earlier try of the same command: known by its modulus where that is known here,
- * and else by its client, whose key only that try can have left here, and which the same order listed. Throws
- * `CommandError('refused')` when another key has the name.
+ * Since when the group has this key, by an earlier try of the same command: known by its modulus where that
+ * is known here, and else by its client, whose key only that try can have left here, and which the same order
+ * listed. Throws `CommandError('refused')` when another key has the name.
  */
 async function givenSince(
   head: Value,
@@ -158,105 +158,105 @@ interface Giving {
 
 /** One key on its way to the group: its dealer, and the order that creates it and lists its client. */
 class Gift {
-  private readonly of: Giving;
-  private readonly dealer: KeyDealer;
-  private readonly handing: HandingIn;
-  private listing: Action[] = [];
+  readonly #of: Giving;
+  readonly #dealer: KeyDealer;
+  readonly #handing: HandingIn;
+  #listing: Action[] = [];
   /** Dealings that the daemon has not confirmed: it is given them again, the same ones, when it comes back. */
-  private due: Packet[] = [];
-  private shown = '';
+  #due: Packet[] = [];
+  #shown = '';
   /** The epoch in which the daemon refused the order, because another one with its number is pending. */
-  private blockedIn: number | null = null;
+  #blockedIn: number | null = null;
 
   constructor(of: Giving, { name, use }: KeyToGive, secret: Secret, head: Value) {
-    this.of = of;
+    this.#of = of;
     const { genesis, cluster } = of.home;
     const modulusBits = bitLength(secret.primes.p * secret.primes.q);
-    this.dealer = new KeyDealer({
+    this.#dealer = new KeyDealer({
       ...{ genesis, cluster, cipher: of.home.readSettings().cipher, head },
       key: { name, use, modulusBits, ...secret },
     });
-    const id = hex(keyIdOf(cluster, this.dealer.action)).slice(0, 16);
+    const id = hex(keyIdOf(cluster, this.#dealer.action)).slice(0, 16);
     const note = `, by the id ${id}…; the key is dropped here, so where that id does not show, create the key again: that waits until the group has gone on without this order`;
-    this.handing = new HandingIn(this.orderOn(head), { ...of, note });
+    this.#handing = new HandingIn(this.#orderOn(head), { ...of, note });
   }
 
   /** Whether the group may have it. */
   get sent(): boolean {
-    return this.handing.sent;
+    return this.#handing.sent;
   }
 
   forget(): void {
-    this.dealer.forget();
+    this.#dealer.forget();
   }
 
   /** Hands in the order and deals to whoever attends its plan, until a certified value has the key. */
   async give(): Promise<Value> {
-    await this.listClient();
-    return this.handing.wait(() => this.step(), {
-      timeoutMs: this.of.timeoutMs,
+    await this.#listClient();
+    return this.#handing.wait(() => this.#step(), {
+      timeoutMs: this.#of.timeoutMs,
       begins: null,
-      late: (missing) => `the group has not decided yet: ${this.shown || 'nobody attends'}${missing}`,
+      late: (missing) => `the group has not decided yet: ${this.#shown || 'nobody attends'}${missing}`,
     });
   }
 
-  private orderOn(head: Value): Order {
-    return makeOrder(this.of.home, head, [this.dealer.action, ...this.listing], this.of.keys);
+  #orderOn(head: Value): Order {
+    return makeOrder(this.#of.home, head, [this.#dealer.action, ...this.#listing], this.#of.keys);
   }
 
   /** The client's key is on the disk, under the number of its order, before anybody else hears of it. */
-  private async listClient(): Promise<void> {
-    const { client, chain } = this.of;
+  async #listClient(): Promise<void> {
+    const { client, chain } = this.#of;
     const head = await chain.head();
     if (client !== null)
-      this.listing = [{ type: 'add-client', client: await client.make(head.lastOrder + 1) }];
-    this.handing.replace(this.orderOn(head));
+      this.#listing = [{ type: 'add-client', client: await client.make(head.lastOrder + 1) }];
+    this.#handing.replace(this.#orderOn(head));
   }
 
-  private async step(): Promise<Value | null> {
-    const { chain, daemon } = this.of;
-    const decided = this.handing.sent ? await this.handing.decision() : null;
+  async #step(): Promise<Value | null> {
+    const { chain, daemon } = this.#of;
+    const decided = this.#handing.sent ? await this.#handing.decision() : null;
     if (decided !== null) return decided;
     const head = await chain.head();
-    if (this.dealer.renew(head)) {
+    if (this.#dealer.renew(head)) {
       progress(`epoch ${head.epoch} was decided without the key; its shares are made and dealt anew`);
-      this.due = [];
-      this.handing.replace(this.orderOn(head)); // In the place of the first, on a later value.
+      this.#due = [];
+      this.#handing.replace(this.#orderOn(head)); // In the place of the first, on a later value.
     }
-    if (!(await this.isHandedIn(head))) return null;
-    const order = this.handing.current;
+    if (!(await this.#isHandedIn(head))) return null;
+    const order = this.#handing.current;
     const view = await daemon.creation(order);
     // The daemon may have moved on between the two answers; the next event brings both together.
     if (view.head.value.epoch !== head.epoch) return null;
-    const { packets, attending, quorum } = this.dealer.dealings(head, view, order);
-    this.due.push(...packets);
-    if (this.due.length > 0) await daemon.submitDealings(this.due);
-    this.due = [];
+    const { packets, attending, quorum } = this.#dealer.dealings(head, view, order);
+    this.#due.push(...packets);
+    if (this.#due.length > 0) await daemon.submitDealings(this.#due);
+    this.#due = [];
     const line = `${attending} of ${head.roster.length} attend, ${quorum} needed`;
-    if (line !== this.shown) progress(line);
-    this.shown = line;
+    if (line !== this.#shown) progress(line);
+    this.#shown = line;
     return null;
   }
 
   /** False while another order has the number: an earlier try's, say, whose dealing never comes. */
-  private async isHandedIn({ epoch }: Value): Promise<boolean> {
-    if (this.blockedIn === epoch) return false;
-    if (this.blockedIn !== null) {
-      this.of.client?.undo(); // Made for an order of another number, and never handed in.
-      await this.listClient();
+  async #isHandedIn({ epoch }: Value): Promise<boolean> {
+    if (this.#blockedIn === epoch) return false;
+    if (this.#blockedIn !== null) {
+      this.#of.client?.undo(); // Made for an order of another number, and never handed in.
+      await this.#listClient();
     }
-    const { sequence } = this.handing.current.body;
+    const { sequence } = this.#handing.current.body;
     try {
-      if (await this.handing.submit())
+      if (await this.#handing.submit())
         progress(`order ${sequence} is handed in; keep this command running until the group has decided`);
-      this.blockedIn = null;
+      this.#blockedIn = null;
       return true;
     } catch (error) {
-      if (this.handing.sent || !(error instanceof ApiError) || error.rule !== 'order-pending') throw error;
+      if (this.#handing.sent || !(error instanceof ApiError) || error.rule !== 'order-pending') throw error;
       progress(
         `order ${sequence} is pending; waiting until the group has carried it out, or goes on without it…`,
       );
-      this.blockedIn = epoch;
+      this.#blockedIn = epoch;
       return false;
     }
   }

@@ -32,8 +32,8 @@ export const withScheme = (command: Command): Command =>
     );
 
 /**
- * Throws `CommandError('refused')` when there is no such key, and when the daemon lists another one under its name: what
- * is signed names a key by its id alone, which binds the name.
+ * Throws `CommandError('refused')` when there is no such key, and when the daemon lists another one under its
+ * name: what is signed names a key by its id alone, which binds the name.
  */
 export async function findKey(daemon: ApiClient, cluster: Uint8Array, name: string): Promise<KeyView> {
   const found = (await daemon.keys()).find((key) => key.name === name);

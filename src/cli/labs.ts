@@ -1,4 +1,7 @@
-/** What the commands of a lab share: where it lives, opening it, and what its peers say. The lab's code is loaded late. */
+/**
+ * What the commands of a lab share: where it lives, opening it, and what its peers say. The lab's code is
+ * loaded late.
+ */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';

@@ -1,6 +1,6 @@
 /**
- * What one change can do of what a command names, found out before anything is signed: all of it, or the steps that can do
- * it, each an order of its own. And what the group is then, said before it is asked about.
+ * What one change can do of what a command names, found out before anything is signed: all of it, or the
+ * steps that can do it, each an order of its own. And what the group is then, said before it is asked about.
  */
 import type { Home } from '../node/home/home.ts';
 import { attendanceOf, barredInWords } from '../protocol/records/attendance.ts';
@@ -14,7 +14,10 @@ import { CommandError, progress, warn } from './terminal.ts';
 
 type Cluster = Pick<Home, 'genesis' | 'cluster'>;
 
-/** What one order of these actions makes of `head`. Throws `CommandError('refused')` with the steps that can do it instead. */
+/**
+ * What one order of these actions makes of `head`. Throws `CommandError('refused')` with the steps that can
+ * do it instead.
+ */
 export function checkOneChange(actions: readonly Action[], head: Value, of: Cluster): Draft {
   const whole = attempt(actions, head, of);
   if (typeof whole !== 'string') return whole;

@@ -15,7 +15,7 @@ type Cluster = Pick<Home, 'genesis' | 'cluster'>;
  * What the action does, in one sentence that says all that its order binds.
  * @param head the newest value known here, for what an order names by number only; null when none is known
  */
-export function actionInWords(action: Action, { genesis, cluster }: Cluster, head: Value | null): string {
+function actionInWords(action: Action, { genesis, cluster }: Cluster, head: Value | null): string {
   const newcomer = ({ peer, epochKey }: { peer: string; epochKey: Uint8Array }): string =>
     `fingerprint ${fingerprintOf({ cluster, peer, epochKey })}, peer ${peer}`;
   const member = (index: number): string => {
@@ -87,7 +87,7 @@ export function signersOf(order: Order, { genesis }: Cluster): number[] {
 }
 
 /** An order with all that an operator should know before it signs; the document of `--json`. */
-export interface OrderFacts {
+interface OrderFacts {
   /** In the order in which they take effect, all of them or none. */
   actions: { type: Action['type']; words: string }[];
   cluster: string;

@@ -93,7 +93,7 @@ export function checkEnoughOperators(home: Home, options: OperatorOptions, other
     );
 }
 
-export interface Planned {
+interface Planned {
   /** Called once the operators' keys are open: what it makes is not left behind by a wrong passphrase. */
   make: () => Promise<Action[]>;
   /** Called when the order can never take effect. */

@@ -1,4 +1,7 @@
-/** A command's memory may hold a share, a whole key, an operator's seed or a plaintext: none of it goes to a disk by accident. */
+/**
+ * A command's memory may hold a share, a whole key, an operator's seed or a plaintext: none of it goes to a
+ * disk by accident.
+ */
 import { writeFileSync } from 'node:fs';
 import { swapProblems } from '../node/daemon/home-inspection.ts';
 import { warn } from './terminal.ts';

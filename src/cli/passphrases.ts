@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { askHidden, CommandError, readSecretInput, warn } from './terminal.ts';
 
 /**
- * Whose passphrase, and the names under which it comes. Each kind has its own: a program that opens its client's key must
- * not be given what opens an operator's.
+ * Whose passphrase, and the names under which it comes. Each kind has its own: a program that opens its
+ * client's key must not be given what opens an operator's.
  */
-export interface PassphraseKind {
+interface PassphraseKind {
   key: string;
   option: string;
   /** Its name in $CREDENTIALS_DIRECTORY: LoadCredential=holdfast-passphrase:/etc/… */
@@ -37,11 +37,11 @@ export const clientPassphrase: PassphraseKind = {
 };
 
 /** The passphrase of the key at this place of several; a `fresh` one is typed twice. Never empty. */
-export type PassphraseSource = (at: number, key: { of: string; fresh: boolean }) => Promise<string>;
+type PassphraseSource = (at: number, key: { of: string; fresh: boolean }) => Promise<string>;
 
 /**
- * Passphrases of `count` keys: of one file, credential or variable for all of them, of as many files as there are keys, or
- * from the terminal, one after the other.
+ * Passphrases of `count` keys: of one file, credential or variable for all of them, of as many files as there
+ * are keys, or from the terminal, one after the other.
  * @param files the first line of each is a passphrase; refused when others may read it
  */
 export function passphraseSource(

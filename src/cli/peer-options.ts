@@ -49,8 +49,9 @@ export const defaultPeerName = (): string =>
     .slice(0, 63) || 'peer';
 
 /**
- * The settings that the options describe, checked, with free ports in place of port 0: an invitation names ports that stay.
- * Throws `CommandError` for what no peer can have, and `ListenError` for an address that this machine does not give.
+ * The settings that the options describe, checked, with free ports in place of port 0: an invitation names
+ * ports that stay. Throws `CommandError` for what no peer can have, and `ListenError` for an address that
+ * this machine does not give.
  */
 async function settingsOf(name: string, options: PeerOptions): Promise<Settings> {
   const given: Record<string, unknown> = { name };
@@ -83,7 +84,7 @@ function checkedSettings(given: Record<string, unknown>): Settings {
   }
 }
 
-export interface NewPeer {
+interface NewPeer {
   home: Home;
   peer: string;
   fingerprint: string;

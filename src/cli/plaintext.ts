@@ -29,7 +29,10 @@ export const withPadding = (command: Command): Command =>
     )
     .option('--label <label>', 'as it was encrypted: text, or hex:… as OpenSSL takes it', labelBytes);
 
-/** Writes the plaintext to standard output, with --json in base64. Throws `CommandError('refused')` when there is none, whatever the defect. */
+/**
+ * Writes the plaintext to standard output, with --json in base64. Throws `CommandError('refused')` when there
+ * is none, whatever the defect.
+ */
 export function sayPlaintext(
   block: bigint,
   key: { name: string; modulus: bigint },

@@ -1,4 +1,7 @@
-/** A change that takes the last member to spare, for signing or for the next change, is asked about before it is ordered. */
+/**
+ * A change that takes the last member to spare, for signing or for the next change, is asked about before it
+ * is ordered.
+ */
 import type { ApiClient } from '../client/api-client.ts';
 import type { Home } from '../node/home/home.ts';
 import { abilitiesAtBest } from '../node/views/ability.ts';
@@ -10,16 +13,19 @@ import type { Action } from '../protocol/records/order.ts';
 import type { Value } from '../protocol/records/value.ts';
 import { CommandError, confirm, warn } from './terminal.ts';
 
-/** What there is to spare after a change, in one sentence for each thing that it leaves without; and whether it took it. */
-export interface Spare {
+/**
+ * What there is to spare after a change, in one sentence for each thing that it leaves without; and whether
+ * it took it.
+ */
+interface Spare {
   sentences: string[];
   /** Whether the change itself takes the last one, or makes what lacks worse: else it was so before. */
   taken: boolean;
 }
 
 /**
- * `members`: as they are now. Whether the change takes what there was to spare is judged by them, and also as if all were
- * up: by what a choice of `n` and `k` leaves at best.
+ * `members`: as they are now. Whether the change takes what there was to spare is judged by them, and also as
+ * if all were up: by what a choice of `n` and `k` leaves at best.
  */
 export function spareAfter(
   { genesis, cluster }: Pick<Home, 'genesis' | 'cluster'>,
@@ -89,8 +95,8 @@ function inWords(goal: Goal, prospects: Prospects, n: number): string {
 }
 
 /**
- * Says what is left without anything to spare, and asks when the change takes it. `instead`: what a script gives; `yes`:
- * that it did. Throws `CommandError('refused')` when the person does not want it so.
+ * Says what is left without anything to spare, and asks when the change takes it. `instead`: what a script
+ * gives; `yes`: that it did. Throws `CommandError('refused')` when the person does not want it so.
  */
 export async function confirmSpare(
   { sentences, taken }: Spare,

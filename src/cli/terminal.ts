@@ -19,7 +19,7 @@ import { SettingsError } from '../node/settings.ts';
 import { StoreError } from '../node/store/store-error.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 
-export const exitCodes = {
+const exitCodes = {
   done: 0,
   failed: 1,
   usage: 2,
@@ -27,7 +27,7 @@ export const exitCodes = {
   'not-enough-peers': 4,
   'not-running': 5,
 } as const;
-export type Outcome = Exclude<keyof typeof exitCodes, 'done'>;
+type Outcome = Exclude<keyof typeof exitCodes, 'done'>;
 
 /** Ends a command: one line for people, and the exit code. */
 export class CommandError extends Error {
@@ -270,8 +270,9 @@ const sayError = (line: string): void => void stderr.write(`${styled('red', 'hol
 const unwritable: Readonly<Record<string, string>> = { ENOSPC: 'the disk is full', EIO: 'the disk failed' };
 
 /**
- * Runs the command line and sets the exit code. A bug shows its stack and exits with 1. After an error the process ends at
- * once, whatever still listens, waits or computes in it: nothing that it could finish was asked for any more.
+ * Runs the command line and sets the exit code. A bug shows its stack and exits with 1. After an error the
+ * process ends at once, whatever still listens, waits or computes in it: nothing that it could finish was
+ * asked for any more.
  */
 export async function runCommand(run: () => Promise<unknown>): Promise<void> {
   stdout.on('error', (error: NodeJS.ErrnoException) => {

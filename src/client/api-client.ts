@@ -1,4 +1,7 @@
-/** A typed client of the daemon's API, over the socket in its home or over TCP: for the command line, the lab and tests. */
+/**
+ * A typed client of the daemon's API, over the socket in its home or over TCP: for the command line, the lab
+ * and tests.
+ */
 
 import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
@@ -16,7 +19,7 @@ import { type Order, orderId } from '../protocol/records/order.ts';
 import type { Packet } from '../protocol/records/packet.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../protocol/records/use-request.ts';
 
-export type ApiErrorCode = ProblemCode | 'not-running' | 'untrusted';
+type ApiErrorCode = ProblemCode | 'not-running' | 'untrusted';
 
 /** What the daemon answered instead of a result, or that none is there to answer (`not-running`). */
 export class ApiError extends CodedError<ApiErrorCode> {
@@ -59,7 +62,10 @@ export interface ApiClient {
     request: UseRequest<DecryptBody>,
     options: { prove: boolean; timeoutMs: number },
   ): Promise<DecryptAnswer>;
-  /** Yields once it listens, and after every change of whatever events tell of. Ends with `not-running` when the daemon goes away. */
+  /**
+   * Yields once it listens, and after every change of whatever events tell of. Ends with `not-running` when
+   * the daemon goes away.
+   */
   changes(signal?: AbortSignal): AsyncGenerator<void, never>;
   /** Asks `check` now and after every change until its answer is not null. Rejects when `signal` aborts. */
   until<T>(check: () => Promise<T | null>, signal?: AbortSignal): Promise<T>;

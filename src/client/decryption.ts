@@ -1,8 +1,9 @@
 /**
- * The client's half of a decryption: it alone opens the sealed partials, combines them and unpads (protocol §2 "Use").
- * The daemon that collected them is not trusted: what it changes does not combine, and it cannot answer with a key of its
- * own, whose plaintexts it could choose, in place of the one that was pinned when the request was made. A daemon that lied
- * about the key from the start is found out only by a public key from elsewhere (`--public-key`).
+ * The client's half of a decryption: it alone opens the sealed partials, combines them and unpads (protocol
+ * §2 "Use"). The daemon that collected them is not trusted: what it changes does not combine, and it cannot
+ * answer with a key of its own, whose plaintexts it could choose, in place of the one that was pinned when
+ * the request was made. A daemon that lied about the key from the start is found out only by a public key
+ * from elsewhere (`--public-key`).
  */
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
@@ -40,10 +41,10 @@ const savedSchema = z.strictObject({
 export class Decryption {
   readonly request: UseRequest<DecryptBody>;
   /** X25519, for this one request. Secret; null once forgotten. */
-  private secretKey: Uint8Array | null;
-  private publicKey: RsaPublicKey | null;
+  #secretKey: Uint8Array | null;
+  #publicKey: RsaPublicKey | null;
   /** The first partials that did not combine: with a plaintext, they tell who spoiled it. */
-  private failed: {
+  #failed: {
     answer: DecryptAnswer;
     partials: Map<number, { partial: bigint; proof: Proof | null }>;
   } | null = null;
@@ -54,8 +55,8 @@ export class Decryption {
     publicKey: RsaPublicKey | null,
   ) {
     this.request = request;
-    this.secretKey = secretKey;
-    this.publicKey = publicKey;
+    this.#secretKey = secretKey;
+    this.#publicKey = publicKey;
   }
 
   /** `publicKey`: what the answer's key must be; null or left out when only its id is known. */
@@ -83,9 +84,10 @@ export class Decryption {
 
   /** For a file of its owner's only. */
   saved(): string {
-    assert(this.secretKey !== null, 'the one-time key is forgotten already');
-    const { request, secretKey } = this;
-    const publicKey = this.publicKey === null ? null : publicKeyPem(this.publicKey);
+    assert(this.#secretKey !== null, 'the one-time key is forgotten already');
+    const { request } = this;
+    const secretKey = this.#secretKey;
+    const publicKey = this.#publicKey === null ? null : publicKeyPem(this.#publicKey);
     const saved = { holdfast: 'decryption', request, secretKey, publicKey } as const;
     return `${JSON.stringify(z.encode(savedSchema, saved))}\n`;
   }
@@ -101,18 +103,18 @@ export class Decryption {
   }
 
   /**
-   * The padded block y with y^e = x, or null when the partials do not combine: ask again, with proofs. With proofs,
-   * `culprits` names whose partial is false; a partial that does not open is. `spoilers` names whose partial was, in the
-   * first answer that did not combine, once another one of that epoch does. Throws `ClientError('not-to-be-trusted')` for an
-   * answer with another key than was asked.
+   * The padded block y with y^e = x, or null when the partials do not combine: ask again, with proofs. With
+   * proofs, `culprits` names whose partial is false; a partial that does not open is. `spoilers` names whose
+   * partial was, in the first answer that did not combine, once another one of that epoch does. Throws
+   * `ClientError('not-to-be-trusted')` for an answer with another key than was asked.
    */
   combine(answer: DecryptAnswer): { block: bigint | null; culprits: string[]; spoilers: string[] } {
-    const key = this.keyIn(answer);
+    const key = this.#keyIn(answer);
     const { epoch, threshold, membersMax } = answer;
     const modulusBits = bitLength(key.modulus);
     const partials = new Map<number, { partial: bigint; proof: Proof | null }>();
     for (const given of answer.partials) {
-      const partial = this.open(epoch, given);
+      const partial = this.#open(epoch, given);
       if (partial !== null) partials.set(given.index, partial);
     }
     const asked = {
@@ -126,10 +128,10 @@ export class Decryption {
     try {
       const result = combineRobust(asked);
       const culprits = namesIn(answer, partials, [...result.culprits, ...result.suspects]);
-      if (result.signature === null) this.failed ??= { answer, partials };
-      if (result.signature === null || this.failed?.answer.epoch !== epoch)
+      if (result.signature === null) this.#failed ??= { answer, partials };
+      if (result.signature === null || this.#failed?.answer.epoch !== epoch)
         return { block: result.signature, culprits, spoilers: [] };
-      const { failed } = this;
+      const failed = this.#failed;
       const spoilers = spoilersOf({ ...asked, result, failed: failed.partials });
       return {
         block: result.signature,
@@ -145,12 +147,12 @@ export class Decryption {
 
   /** From now on the answer's key must be this one. */
   pin(publicKey: RsaPublicKey): void {
-    this.publicKey = publicKey;
+    this.#publicKey = publicKey;
   }
 
-  private keyIn({ key, membersMax, threshold }: DecryptAnswer): KeyPublic {
+  #keyIn({ key, membersMax, threshold }: DecryptAnswer): KeyPublic {
     const given = publicOf(key);
-    const pinned = this.publicKey ?? given;
+    const pinned = this.#publicKey ?? given;
     const isAsked =
       sameBytes(key.id, this.request.body.key) &&
       given.modulus === pinned.modulus &&
@@ -178,18 +180,18 @@ export class Decryption {
   }
 
   forget(): void {
-    this.secretKey?.fill(0);
-    this.secretKey = null;
+    this.#secretKey?.fill(0);
+    this.#secretKey = null;
   }
 
-  private open(
+  #open(
     epoch: number,
     { index, envelope }: DecryptAnswer['partials'][number],
   ): { partial: bigint; proof: Proof | null } | null {
-    assert(this.secretKey !== null, 'the one-time key is forgotten already');
+    assert(this.#secretKey !== null, 'the one-time key is forgotten already');
     const tie = { body: this.request.body, epoch, index };
     try {
-      const { partial, proof } = openPartial({ tie, secretKey: this.secretKey, envelope });
+      const { partial, proof } = openPartial({ tie, secretKey: this.#secretKey, envelope });
       return { partial, proof: proof === null ? null : decodeProof(proof) };
     } catch (error) {
       if (error instanceof SealError || error instanceof ProtocolError || error instanceof EncodingError)

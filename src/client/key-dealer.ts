@@ -1,7 +1,8 @@
 /**
  * The dealer of a new key (protocol §4 "Creation"). It holds the key from its making until the group has
- * decided, deals one sharing of it in one change only, and trusts no daemon: every Attend is checked against the roster of the verified chain, the plan is derived
- * here, and numbers are sealed only to one-time keys of members that attend it and stay.
+ * decided, deals one sharing of it in one change only, and trusts no daemon: every Attend is checked against
+ * the roster of the verified chain, the plan is derived here, and numbers are sealed only to one-time keys of
+ * members that attend it and stay.
  */
 import { randomBytes } from 'node:crypto';
 import { seal } from '../cipher/envelope.ts';
@@ -38,7 +39,7 @@ const mixedRandom =
       new Uint8Array(randomBytes(length)),
     );
 
-export interface NewKey {
+interface NewKey {
   name: string;
   use: KeyUse;
   modulusBits: number;
@@ -61,12 +62,12 @@ interface Sharing {
 }
 
 export class KeyDealer {
-  private readonly genesis: Genesis;
-  private readonly cluster: Uint8Array;
-  private readonly cipher: CipherName;
+  readonly #genesis: Genesis;
+  readonly #cluster: Uint8Array;
+  readonly #cipher: CipherName;
   /** Secret; null once forgotten. */
-  private key: NewKey | null;
-  private sharing: Sharing | null;
+  #key: NewKey | null;
+  #sharing: Sharing | null;
 
   /** Shares the key by the threshold of `head`. Throws `KeyError` for primes that give no key. */
   constructor(options: {
@@ -76,34 +77,35 @@ export class KeyDealer {
     head: Value;
     key: NewKey;
   }) {
-    this.genesis = options.genesis;
-    this.cluster = options.cluster;
-    this.cipher = options.cipher;
-    this.key = options.key;
-    this.sharing = this.share(options.head);
+    this.#genesis = options.genesis;
+    this.#cluster = options.cluster;
+    this.#cipher = options.cipher;
+    this.#key = options.key;
+    this.#sharing = this.#share(options.head);
   }
 
   get action(): CreateKey {
-    return this.known().action;
+    return this.#known().action;
   }
 
   /**
-   * Shares the key anew, under another dealing key, when its numbers were dealt in a change that was decided without it: an intruder who read some of
-   * them then, and others in the next change, would hold more than t of one polynomial. True: there is a new action to order.
+   * Shares the key anew, under another dealing key, when its numbers were dealt in a change that was decided
+   * without it: an intruder who read some of them then, and others in the next change, would hold more than t
+   * of one polynomial. True: there is a new action to order.
    */
   renew(head: Value): boolean {
-    const { epoch } = this.known();
+    const { epoch } = this.#known();
     if (epoch === null || head.epoch < epoch) return false;
-    this.known().dealingSeed.fill(0);
-    this.sharing = this.share(head);
+    this.#known().dealingSeed.fill(0);
+    this.#sharing = this.#share(head);
     return true;
   }
 
-  private share(head: Value): Sharing {
-    if (this.key === null) throw forgotten();
-    const { name, use, modulusBits, primes, exponent } = this.key;
-    const parameters = { membersMax: this.genesis.membersMax, threshold: head.threshold, modulusBits };
-    const random = mixedRandom(this.cipher);
+  #share(head: Value): Sharing {
+    if (this.#key === null) throw forgotten();
+    const { name, use, modulusBits, primes, exponent } = this.#key;
+    const parameters = { membersMax: this.#genesis.membersMax, threshold: head.threshold, modulusBits };
+    const random = mixedRandom(this.#cipher);
     const creation = createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes: random });
     const dealingSeed = random(32);
     const action: CreateKey = {
@@ -120,9 +122,9 @@ export class KeyDealer {
     return { action, parameters, creation, dealingSeed, epoch: null, served: new Set() };
   }
 
-  private known(): Sharing {
-    if (this.sharing === null) throw forgotten();
-    return this.sharing;
+  #known(): Sharing {
+    if (this.#sharing === null) throw forgotten();
+    return this.#sharing;
   }
 
   /**
@@ -134,41 +136,41 @@ export class KeyDealer {
     view: CreationView,
     order: Order,
   ): { packets: Packet[]; attending: number; quorum: number } {
-    const quorum = quorumOf(head.roster.length, head.threshold, this.genesis.faultModel);
+    const quorum = quorumOf(head.roster.length, head.threshold, this.#genesis.faultModel);
     if (!view.orders.some((listed) => sameBytes(hashOfOrder(listed), hashOfOrder(order))))
       return { packets: [], attending: 0, quorum };
-    const draft = draftOf(this.genesis, this.cluster, head, view.orders);
+    const draft = draftOf(this.#genesis, this.#cluster, head, view.orders);
     const plan = planOf(head, draft, view.orders);
-    const attends = this.checkedAttends(head, plan, view.attends);
+    const attends = this.#checkedAttends(head, plan, view.attends);
     if (attends.length < quorum) return { packets: [], attending: attends.length, quorum };
-    const sharing = this.known();
+    const sharing = this.#known();
     if (sharing.epoch !== null && sharing.epoch !== head.epoch + 1)
       throw new Error('these numbers were dealt in another change: renew first');
     const packets = attends
       .filter(({ by }) => memberAt(draft.roster, by)?.peer === memberAt(head.roster, by)?.peer)
       .filter(({ sealingKey }) => isSealingKey(sealingKey)) // who attends with none gets no number, and stops nobody
       .filter(({ by, sealingKey }) => isNew(sharing.served, `${hex(plan)}/${by}/${hex(sealingKey)}`))
-      .map((attend) => this.packetFor(sharing, attend, plan));
+      .map((attend) => this.#packetFor(sharing, attend, plan));
     if (packets.length > 0) sharing.epoch = head.epoch + 1;
     return { packets, attending: attends.length, quorum };
   }
 
   /** Drops the key's secrets. Numbers of the runtime cannot be overwritten, only let go (§8). */
   forget(): void {
-    this.sharing?.dealingSeed.fill(0);
-    this.key = null;
-    this.sharing = null;
+    this.#sharing?.dealingSeed.fill(0);
+    this.#key = null;
+    this.#sharing = null;
   }
 
   /** Attends for this plan that their members signed; whoever attends it twice in different words is left out. */
-  private checkedAttends(head: Value, plan: Uint8Array, packets: readonly Packet[]): Attend[] {
+  #checkedAttends(head: Value, plan: Uint8Array, packets: readonly Packet[]): Attend[] {
     const byMember = new Map<number, Attend | 'contradicting'>();
     for (const packet of packets) {
       const attend = decode(attendSchema, packet.body);
       const member = memberAt(head.roster, attend.by);
       if (member === undefined || head.suspended.some(({ index }) => index === attend.by)) continue;
       if (attend.epoch !== head.epoch + 1 || !sameBytes(attend.plan, plan)) continue;
-      if (!verifyPacket(this.cluster, member.epochKey, packet)) continue;
+      if (!verifyPacket(this.#cluster, member.epochKey, packet)) continue;
       const known = byMember.get(attend.by);
       const same =
         known === undefined || (known !== 'contradicting' && sameBytes(encode(known), packet.body));
@@ -177,10 +179,10 @@ export class KeyDealer {
     return [...byMember.values()].filter((attend) => attend !== 'contradicting');
   }
 
-  private packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array): Packet {
+  #packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array): Packet {
     const { action, creation, parameters, dealingSeed } = sharing;
     const { epoch, by: receiver, sealingKey } = attend;
-    const key = keyIdOf(this.cluster, action);
+    const key = keyIdOf(this.#cluster, action);
     const half: DealingPublic = {
       epoch,
       plan,
@@ -192,12 +194,20 @@ export class KeyDealer {
     const digest = digestOfDealing(publicBytes);
     const plaintext = packNumber(creationShare(creation, receiver), parameters);
     const entropy = new Uint8Array(randomBytes(32));
-    const context = envelopeContext({ cluster: this.cluster, epoch, plan, key, digest, sender: 0, receiver });
-    const envelope = seal({ cipher: this.cipher, receiverKey: sealingKey, entropy, context, plaintext });
+    const context = envelopeContext({
+      cluster: this.#cluster,
+      epoch,
+      plan,
+      key,
+      digest,
+      sender: 0,
+      receiver,
+    });
+    const envelope = seal({ cipher: this.#cipher, receiverKey: sealingKey, entropy, context, plaintext });
     plaintext.fill(0);
     entropy.fill(0);
     const dealing: Dealing = { type: 'dealing', by: 0, receiver, public: publicBytes, envelopes: [envelope] };
-    return signPacket(this.cluster, dealingSeed, encode(dealing));
+    return signPacket(this.#cluster, dealingSeed, encode(dealing));
   }
 }
 

@@ -1,8 +1,8 @@
 /**
- * The chain of values as an operator's command knows it: checked from the pinned genesis on (at a later joiner, whose
- * chain is shorter: from the value that the operators named when they admitted it), with the newest value ever seen kept
- * in the home. The daemon is not trusted: it cannot show a chain that the group did not certify, nor an older
- * one than this command has seen (protocol §4 "Creation").
+ * The chain of values as an operator's command knows it: checked from the pinned genesis on (at a later
+ * joiner, whose chain is shorter: from the value that the operators named when they admitted it), with the
+ * newest value ever seen kept in the home. The daemon is not trusted: it cannot show a chain that the group
+ * did not certify, nor an older one than this command has seen (protocol §4 "Creation").
  */
 import { existsSync } from 'node:fs';
 import { type Home, readPrivateFile, replacePrivateFile } from '../node/home/home.ts';
@@ -17,44 +17,45 @@ const seenIn = ({ seenChainFile }: Home): Link | null =>
   existsSync(seenChainFile) ? decode(linkSchema, readPrivateFile(seenChainFile)) : null;
 
 export class VerifiedChain {
-  private readonly home: Home;
-  private readonly daemon: ApiClient;
-  private newest: Link | null;
+  readonly #home: Home;
+  readonly #daemon: ApiClient;
+  #newest: Link | null;
 
   constructor(home: Home, daemon: ApiClient) {
-    this.home = home;
-    this.daemon = daemon;
-    this.newest = seenIn(home);
+    this.#home = home;
+    this.#daemon = daemon;
+    this.#newest = seenIn(home);
   }
 
   /** The newest value ever seen, without asking the daemon; null before the first. */
   get seen(): Value | null {
-    return this.newest?.value ?? null;
+    return this.#newest?.value ?? null;
   }
 
   /**
-   * The newest certified value that the daemon shows. Throws `ClientError('not-to-be-trusted')` when its chain is older than,
-   * or another than, the one seen before, and `ProtocolError` when a link is not certified.
+   * The newest certified value that the daemon shows. Throws `ClientError('not-to-be-trusted')` when its
+   * chain is older than, or another than, the one seen before, and `ProtocolError` when a link is not
+   * certified.
    */
   async head(): Promise<Value> {
-    const admission = this.newest === null ? this.admission() : null;
+    const admission = this.#newest === null ? this.#admission() : null;
     for (let more = true; more; ) {
-      const before = this.newest;
+      const before = this.#newest;
       const from = before?.value.epoch ?? admission?.body.ancestorEpoch ?? 0;
-      this.extend(await this.daemon.links(from), admission);
-      more = this.newest !== before;
+      this.#extend(await this.#daemon.links(from), admission);
+      more = this.#newest !== before;
     }
-    if (this.newest === null)
+    if (this.#newest === null)
       throw new ClientError(
         'not-founded',
         'the cluster is not founded yet; admit its first members with: holdfast admit',
       );
-    return this.newest.value;
+    return this.#newest.value;
   }
 
   /** The order that admitted this peer, signed by the operators of the genesis; null for a founder. */
-  private admission(): Order | null {
-    const { genesis, cluster, admissionFile } = this.home;
+  #admission(): Order | null {
+    const { genesis, cluster, admissionFile } = this.#home;
     if (!existsSync(admissionFile)) return null;
     const order = decode(orderSchema, readPrivateFile(admissionFile));
     if (
@@ -68,9 +69,9 @@ export class VerifiedChain {
     return order;
   }
 
-  private extend(links: readonly Link[], admission: Order | null): void {
-    const { genesis, cluster } = this.home;
-    let newest = this.newest;
+  #extend(links: readonly Link[], admission: Order | null): void {
+    const { genesis, cluster } = this.#home;
+    let newest = this.#newest;
     const rest = [...links];
     const first = rest.shift();
     if (newest === null) {
@@ -92,11 +93,11 @@ export class VerifiedChain {
       checkLink(genesis, cluster, newest.value, link);
       newest = link;
     }
-    if (newest === this.newest) return;
-    this.newest = newest;
+    if (newest === this.#newest) return;
+    this.#newest = newest;
     // Another command may have seen a newer value meanwhile: that one stays.
-    const kept = seenIn(this.home);
+    const kept = seenIn(this.#home);
     if (kept === null || kept.value.epoch < newest.value.epoch)
-      replacePrivateFile(this.home.seenChainFile, encode(newest));
+      replacePrivateFile(this.#home.seenChainFile, encode(newest));
   }
 }

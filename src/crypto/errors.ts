@@ -1,6 +1,6 @@
 /**
- * An error that whoever catches it acts upon: `code` says what happened, from a closed list, and the message says it to a
- * person. Every room's errors with a code are of this class.
+ * An error that whoever catches it acts upon: `code` says what happened, from a closed list, and the message
+ * says it to a person. Every room's errors with a code are of this class.
  */
 export abstract class CodedError<Code extends string> extends Error {
   readonly code: Code;

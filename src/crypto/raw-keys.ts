@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { EncodingError } from './errors.ts';
 import { hashHex } from './hash.ts';
 
-export type RawKeyKind = 'ed25519' | 'x25519';
+type RawKeyKind = 'ed25519' | 'x25519';
 
 export const rawKeyBytes = 32;
 
@@ -19,13 +19,16 @@ const prefixes = {
   },
 } as const;
 
-export interface SecretKey {
+interface SecretKey {
   key: KeyObject;
   /** Raw, 32 bytes. */
   publicKey: Uint8Array;
 }
 
-/** Creating OpenSSL's key objects costs most, so they are kept: by the caller's own bytes, so that none outlives its secret. */
+/**
+ * Creating OpenSSL's key objects costs most, so they are kept: by the caller's own bytes, so that none
+ * outlives its secret.
+ */
 const secretKeys = new WeakMap<Uint8Array, SecretKey & { secretHash: string; kind: RawKeyKind }>();
 
 /** The key of a raw secret (for Ed25519, its seed). @throws EncodingError for another length than 32 bytes */

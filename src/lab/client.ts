@@ -10,19 +10,24 @@ import { fromHex } from '../protocol/records/codec.ts';
 import type { SignBody, UseRequest } from '../protocol/records/use-request.ts';
 import type { Lab } from './lab.ts';
 
+interface KeyIds {
+  key: Uint8Array;
+  cluster: Uint8Array;
+}
+
 export class Client {
   readonly publicKey: KeyObject;
   readonly pem: string;
-  private readonly lab: Lab;
-  private readonly key: SigningKey;
-  private readonly ids: { key: Uint8Array; cluster: Uint8Array };
+  readonly #lab: Lab;
+  readonly #key: SigningKey;
+  readonly #ids: KeyIds;
 
-  private constructor(lab: Lab, pem: string, key: SigningKey, ids: Client['ids']) {
-    this.lab = lab;
+  private constructor(lab: Lab, pem: string, key: SigningKey, ids: KeyIds) {
+    this.#lab = lab;
     this.pem = pem;
     this.publicKey = createPublicKey(pem);
-    this.key = key;
-    this.ids = ids;
+    this.#key = key;
+    this.#ids = ids;
   }
 
   /** The client that was made with the key of this name. */
@@ -38,7 +43,7 @@ export class Client {
   /** A request for a PKCS#1 signature, good for any daemon and for asking again. */
   request(data: string): UseRequest<SignBody> {
     return newSignRequest({
-      ...{ ...this.ids, client: this.key, scheme: 'pkcs1', hash: 'sha256' },
+      ...{ ...this.#ids, client: this.#key, scheme: 'pkcs1', hash: 'sha256' },
       digest: new Uint8Array(createHash('sha256').update(data).digest()),
       expiresAtMs: Date.now() + requestLifetimeMs,
     });
@@ -46,7 +51,7 @@ export class Client {
 
   /** A PKCS#1 signature, asked for at `name`; rejects with `ApiError`. */
   sign(name: string, data: string, timeoutMs = 60_000): Promise<SignAnswer> {
-    return this.lab.api(name).sign(this.request(data), timeoutMs);
+    return this.#lab.api(name).sign(this.request(data), timeoutMs);
   }
 
   accepts(data: string, signature: Uint8Array): boolean {
@@ -56,7 +61,7 @@ export class Client {
   /** OpenSSL's verdict, as its command line prints it; throws when that is not there, or says no. */
   opensslVerdict(data: string, signature: Uint8Array, options: readonly string[] = []): string {
     const file = (name: string, content: string | Uint8Array): string => {
-      const path = join(this.lab.dir, name);
+      const path = join(this.#lab.dir, name);
       writeFileSync(path, content);
       return path;
     };

@@ -42,7 +42,7 @@ export class CommandFailure extends Error {
   }
 }
 
-export interface SpawnOptions {
+interface SpawnOptions {
   stdio: Array<'pipe' | 'ignore' | number>;
   /** The process goes on when this one ends. */
   detached?: boolean;

@@ -1,7 +1,7 @@
 /**
- * Loaded into a daemon (`--import`) before anything else: the process kills itself in the middle of its n-th change of a
- * file in a store, counted from its start; n is in `HOLDFAST_CRASH_AT_WRITE`. Half of what was to be written is written; a
- * name is not yet changed.
+ * Loaded into a daemon (`--import`) before anything else: the process kills itself in the middle of its n-th
+ * change of a file in a store, counted from its start; n is in `HOLDFAST_CRASH_AT_WRITE`. Half of what was to
+ * be written is written; a name is not yet changed.
  */
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';

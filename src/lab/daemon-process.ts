@@ -13,12 +13,12 @@ export class DaemonProcess {
   readonly name: string;
   readonly home: string;
   readonly logFile: string;
-  private child: ChildProcess | null = null;
-  private runningPid: number | null = null;
+  #child: ChildProcess | null = null;
+  #runningPid: number | null = null;
   /** Resolves when the process has ended. */
-  private exited: () => Promise<void> = async () => {};
-  private client: ApiClient | null = null;
-  private readonly outlives: boolean;
+  #exited: () => Promise<void> = async () => {};
+  #client: ApiClient | null = null;
+  readonly #outlives: boolean;
   /** Command words that start a program on this peer's machine. */
   readonly launcher: readonly string[];
 
@@ -30,39 +30,39 @@ export class DaemonProcess {
   ) {
     this.name = name;
     this.home = home;
-    this.outlives = outlives;
+    this.#outlives = outlives;
     this.launcher = launcher;
     this.logFile = `${home}.log`;
   }
 
   get running(): boolean {
-    return this.runningPid !== null;
+    return this.#runningPid !== null;
   }
 
   get pid(): number | null {
-    return this.runningPid;
+    return this.#runningPid;
   }
 
   /** Whether its clock is stopped, by whomever. */
   get paused(): boolean {
-    return this.runningPid !== null && isStopped(this.runningPid);
+    return this.#runningPid !== null && isStopped(this.#runningPid);
   }
 
   /** Takes over the daemon that another process started on this home, if one runs. */
   attach(): void {
     const pid = runningDaemon(this.home);
-    this.runningPid = pid;
+    this.#runningPid = pid;
     if (pid === null) return;
-    this.exited = async () => {
+    this.#exited = async () => {
       await daemonEnded(pid, this.home);
-      this.runningPid = null;
+      this.#runningPid = null;
     };
   }
 
   /** The daemon's API; connects when first used. */
   get api(): ApiClient {
-    this.client ??= connectApi(join(this.home, 'api.sock'));
-    return this.client;
+    this.#client ??= connectApi(join(this.home, 'api.sock'));
+    return this.#client;
   }
 
   /**
@@ -75,20 +75,20 @@ export class DaemonProcess {
     // Its standard input stays open as long as this process lives: it ends with us, unless it shall outlive us.
     const args = ['start', '--home', this.home];
     const { launcher } = this;
-    const child = this.outlives
+    const child = this.#outlives
       ? spawnCommand(args, env, { stdio: ['ignore', 'pipe', log], detached: true, launcher })
       : spawnCommand([...args, '--while-stdin-open'], env, { stdio: ['pipe', 'pipe', log], launcher });
     closeSync(log);
-    this.child = child;
-    this.runningPid = child.pid ?? null;
+    this.#child = child;
+    this.#runningPid = child.pid ?? null;
     const exited = new Promise<void>((resolve) => {
       child.once('exit', () => {
-        this.child = null;
-        this.runningPid = null;
+        this.#child = null;
+        this.#runningPid = null;
         resolve();
       });
     });
-    this.exited = () => exited;
+    this.#exited = () => exited;
     child.stdin?.on('error', () => {});
     const { stdout } = child;
     if (stdout === null) throw new Error('a daemon’s standard output is always piped');
@@ -102,8 +102,8 @@ export class DaemonProcess {
 
   /** Resolves when the daemon that runs now has ended, however it ends. */
   async ended(): Promise<void> {
-    await this.exited();
-    await this.disconnect();
+    await this.#exited();
+    await this.#disconnect();
   }
 
   /** SIGTERM, and waits for the end; rejects when the daemon had to be killed. */
@@ -112,13 +112,13 @@ export class DaemonProcess {
     let killed = false;
     const deadline = setTimeout(() => {
       killed = true;
-      this.signal('SIGKILL');
+      this.#signal('SIGKILL');
     }, stopPatienceMs);
-    this.signal('SIGCONT');
-    this.signal('SIGTERM');
-    await this.exited();
+    this.#signal('SIGCONT');
+    this.#signal('SIGTERM');
+    await this.#exited();
     clearTimeout(deadline);
-    await this.disconnect();
+    await this.#disconnect();
     if (killed) throw new Error(`${this.name} did not stop within ${stopPatienceMs} ms:\n${this.logEnd()}`);
   }
 
@@ -130,24 +130,24 @@ export class DaemonProcess {
 
   /** Lets go of a daemon that outlives this process. */
   async release(): Promise<void> {
-    await this.disconnect();
-    this.child?.stdout?.destroy();
-    this.child?.unref();
-    this.child = null;
-    this.runningPid = null;
+    await this.#disconnect();
+    this.#child?.stdout?.destroy();
+    this.#child?.unref();
+    this.#child = null;
+    this.#runningPid = null;
   }
 
   killNow(): void {
-    this.signal('SIGKILL');
+    this.#signal('SIGKILL');
   }
 
   /** Stops its clock: it is silent, and its connections stay open. */
   pause(): void {
-    this.signal('SIGSTOP');
+    this.#signal('SIGSTOP');
   }
 
   resume(): void {
-    this.signal('SIGCONT');
+    this.#signal('SIGCONT');
   }
 
   logEnd(): string {
@@ -158,17 +158,17 @@ export class DaemonProcess {
     }
   }
 
-  private signal(name: NodeJS.Signals): void {
-    if (this.runningPid === null) return;
+  #signal(name: NodeJS.Signals): void {
+    if (this.#runningPid === null) return;
     try {
-      process.kill(this.runningPid, name);
+      process.kill(this.#runningPid, name);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
 
-  private async disconnect(): Promise<void> {
-    await this.client?.close();
-    this.client = null;
+  async #disconnect(): Promise<void> {
+    await this.#client?.close();
+    this.#client = null;
   }
 }

@@ -60,34 +60,34 @@ export class Lab {
   readonly passphrase: string;
   /** The folder from which commands take the operator's passphrase, as a service does. */
   readonly credentials: string;
-  private invitation = '';
+  #invitation = '';
   /** The member whose home the operator's commands run in. */
   operatorAt = peerName(0);
-  private readonly temporary: boolean;
-  private readonly onExit: () => void;
-  private readonly loopbackPlaceOf = loopbackPlaces();
+  readonly #temporary: boolean;
+  readonly #onExit: () => void;
+  readonly #loopbackPlaceOf = loopbackPlaces();
 
   private constructor(options: LabOptions, passphrase = randomBytes(16).toString('hex')) {
     this.options = options;
-    this.temporary = options.dir === undefined;
+    this.#temporary = options.dir === undefined;
     this.dir = options.dir ?? mkdtempSync(join(tmpdir(), 'holdfast-lab-'));
     makeFolder(this.dir);
     this.passphrase = passphrase;
     this.credentials = join(this.dir, 'credentials');
     mkdirSync(this.credentials, { recursive: true, mode: 0o700 });
     writeFileSync(join(this.credentials, 'holdfast-passphrase'), passphrase, { mode: 0o600 });
-    this.onExit = () => {
+    this.#onExit = () => {
       for (const peer of this.peers.values()) peer.killNow();
       options.lan?.killNow();
     };
-    process.once('exit', this.onExit);
+    process.once('exit', this.#onExit);
   }
 
   /** Makes and starts all peers and founds the cluster. What fails takes its processes with it. */
   static async create(options: LabOptions): Promise<Lab> {
     const lab = new Lab(options);
     try {
-      await lab.makeFirst();
+      await lab.#makeFirst();
       const others = Array.from({ length: options.peers - 1 }, (_, at) => peerName(at + 1));
       await Promise.all(others.map((name) => lab.join(name)));
       await Promise.all([...lab.peers.values()].map((peer) => peer.start()));
@@ -106,10 +106,10 @@ export class Lab {
       readLabState(dir);
     const options: LabOptions = { peers: names.length, threshold, settings, ciphers, dir, outlives: true };
     const lab = new Lab(lan === null ? options : { ...options, lan: Lan.attach(lan) }, passphrase);
-    process.off('exit', lab.onExit);
-    lab.invitation = invitation;
+    process.off('exit', lab.#onExit);
+    lab.#invitation = invitation;
     lab.operatorAt = operatorAt;
-    for (const name of names) lab.addPeer(name).attach();
+    for (const name of names) lab.#addPeer(name).attach();
     return lab;
   }
 
@@ -141,7 +141,10 @@ export class Lab {
     return result.stdout;
   }
 
-  /** Waits until `check` at a peer's API has an answer other than null. Rejects with the peer's log after `timeoutMs`. */
+  /**
+   * Waits until `check` at a peer's API has an answer other than null. Rejects with the peer's log after
+   * `timeoutMs`.
+   */
   async until<T>(
     name: string,
     check: (api: ApiClient) => Promise<T | null>,
@@ -176,10 +179,10 @@ export class Lab {
   /** Makes the home of another peer with the current invitation; `alias`: the name that it gives itself. */
   async join(name: string, alias = name): Promise<DaemonProcess> {
     const at = this.peers.size;
-    const peer = this.addPeer(name);
+    const peer = this.#addPeer(name);
     try {
       await this.options.lan?.growTo(at + 1);
-      await this.must(name, ['join', this.invitation, '--name', alias, ...this.peerArguments(at)]);
+      await this.must(name, ['join', this.#invitation, '--name', alias, ...this.#peerArguments(at)]);
       return peer;
     } catch (error) {
       this.peers.delete(name);
@@ -216,7 +219,7 @@ export class Lab {
   /** From now on the operator works at this member, whose lobby newcomers ask: before the first one is evicted, say. */
   async operateAt(name: string): Promise<void> {
     this.operatorAt = name;
-    this.invitation = (await this.must(name, ['invite', '--for', '1h'])).toString('utf8').trim();
+    this.#invitation = (await this.must(name, ['invite', '--for', '1h'])).toString('utf8').trim();
   }
 
   /** In the first peer's home, which stays whatever becomes of that peer. */
@@ -276,8 +279,8 @@ export class Lab {
   async close(): Promise<void> {
     await Promise.all([...this.peers.values()].map((peer) => peer.kill()));
     await this.options.lan?.close();
-    process.off('exit', this.onExit);
-    if (this.temporary) rmSync(this.dir, { recursive: true, force: true });
+    process.off('exit', this.#onExit);
+    if (this.#temporary) rmSync(this.dir, { recursive: true, force: true });
   }
 
   /** Ends every process of a lab that was left in a folder, and removes the folder. */
@@ -288,7 +291,7 @@ export class Lab {
 
   /** Leaves daemons and homes behind, for `open`: of a lab made with `outlives`. */
   async release(): Promise<void> {
-    process.off('exit', this.onExit);
+    process.off('exit', this.#onExit);
     this.save();
     this.options.lan?.release();
     await Promise.all([...this.peers.values()].map((peer) => peer.release()));
@@ -297,7 +300,8 @@ export class Lab {
   /** Writes down what there is: from now on `open` finds it, whatever becomes of this process. */
   save(): void {
     const { threshold, settings = {}, ciphers = ['aes'], lan } = this.options;
-    const { passphrase, invitation, operatorAt, names } = this;
+    const { passphrase, operatorAt, names } = this;
+    const invitation = this.#invitation;
     const state: LabState = {
       ...{ threshold, settings, ciphers: [...ciphers], passphrase, invitation, operatorAt, names },
       lan: lan?.state ?? null,
@@ -305,13 +309,13 @@ export class Lab {
     writeLabState(this.dir, state);
   }
 
-  private placeOf(at: number): Place {
-    return this.options.lan?.placeOf(at) ?? this.loopbackPlaceOf(at);
+  #placeOf(at: number): Place {
+    return this.options.lan?.placeOf(at) ?? this.#loopbackPlaceOf(at);
   }
 
-  private addPeer(name: string): DaemonProcess {
+  #addPeer(name: string): DaemonProcess {
     const { outlives = false } = this.options;
-    const { launcher } = this.placeOf(this.peers.size);
+    const { launcher } = this.#placeOf(this.peers.size);
     const peer = new DaemonProcess(name, join(this.dir, name), { outlives, launcher });
     this.peers.set(name, peer);
     return peer;
@@ -321,20 +325,20 @@ export class Lab {
     return [...this.peers.values()].filter((peer) => peer.running).map((peer) => peer.name);
   }
 
-  private async makeFirst(): Promise<void> {
+  async #makeFirst(): Promise<void> {
     const { threshold, membersMax, faults } = this.options;
     const name = peerName(0);
     const args = ['cluster', 'init', '--name', 'lab', '--peer', name, '--threshold', String(threshold)];
     if (membersMax !== undefined) args.push('--members-max', String(membersMax), '--yes');
     if (faults !== undefined) args.push('--faults', faults);
-    args.push('--passphrase-work', '10', ...this.peerArguments(0));
-    this.addPeer(name);
-    this.invitation = (await this.must(name, args)).toString('utf8').trim();
+    args.push('--passphrase-work', '10', ...this.#peerArguments(0));
+    this.#addPeer(name);
+    this.#invitation = (await this.must(name, args)).toString('utf8').trim();
   }
 
-  private peerArguments(at: number): string[] {
+  #peerArguments(at: number): string[] {
     const { ciphers } = this.options;
-    const { listen, lobbyListen } = this.placeOf(at);
+    const { listen, lobbyListen } = this.#placeOf(at);
     const settings = Object.entries({ ...labSettings, ...this.options.settings });
     return [
       ...['--cipher', ciphers?.[at % ciphers.length] ?? 'aes'],

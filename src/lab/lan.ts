@@ -80,11 +80,11 @@ const layout = (machines: number): string =>
 
 export class Lan {
   readonly state: LanState;
-  private readonly child: ChildProcess | null;
+  readonly #child: ChildProcess | null;
 
   private constructor(state: LanState, child: ChildProcess | null) {
     this.state = state;
-    this.child = child;
+    this.#child = child;
   }
 
   /**
@@ -124,7 +124,7 @@ export class Lan {
     listen: `/ip4/10.77.0.${machine + 1}/tcp/4101`,
     lobbyListen: `/ip4/10.77.0.${machine + 1}/tcp/4100`,
     launcher: [
-      ...['nsenter', ...this.entering(), `--wdns=${process.cwd()}`, '--'],
+      ...['nsenter', ...this.#entering(), `--wdns=${process.cwd()}`, '--'],
       ...['ip', 'netns', 'exec', `m${machine}`],
     ],
   });
@@ -132,36 +132,36 @@ export class Lan {
   /** Adds machines until there are so many. */
   async growTo(machines: number): Promise<void> {
     for (; this.state.machines < machines; this.state.machines += 1)
-      await this.inside('sh', '-ec', machine(this.state.machines));
+      await this.#inside('sh', '-ec', machine(this.state.machines));
   }
 
   /** Pulls the machine's cable: its own interface notices. */
-  cut = (machine: number): Promise<void> => this.ip('link', 'set', `v${machine}`, 'down');
+  cut = (machine: number): Promise<void> => this.#ip('link', 'set', `v${machine}`, 'down');
 
   /** The machine's port swallows everything; nothing on either side notices. */
   blackHole = (machine: number): Promise<void> =>
-    this.inside('bridge', 'link', 'set', 'dev', `v${machine}`, 'state', '0');
+    this.#inside('bridge', 'link', 'set', 'dev', `v${machine}`, 'state', '0');
 
   /** The cable is back in the first switch. */
   async heal(machine: number): Promise<void> {
     // A port that leaves its switch and comes back forwards again, whatever state it was in.
-    await this.ip('link', 'set', `v${machine}`, 'nomaster');
-    await this.ip('link', 'set', `v${machine}`, 'master', 'switch0', 'up');
+    await this.#ip('link', 'set', `v${machine}`, 'nomaster');
+    await this.#ip('link', 'set', `v${machine}`, 'master', 'switch0', 'up');
   }
 
   /** These machines at the second switch, and no cable between the two. */
   async split(machines: readonly number[]): Promise<void> {
-    await this.ip('link', 'set', 'up0', 'down');
-    for (const machine of machines) await this.ip('link', 'set', `v${machine}`, 'master', 'switch1');
+    await this.#ip('link', 'set', 'up0', 'down');
+    for (const machine of machines) await this.#ip('link', 'set', `v${machine}`, 'master', 'switch1');
   }
 
   /** The cable between the switches is back. */
-  join = (): Promise<void> => this.ip('link', 'set', 'up0', 'up');
+  join = (): Promise<void> => this.#ip('link', 'set', 'up0', 'up');
 
   /** Lets go of a network that outlives this process. */
   release(): void {
-    this.child?.stdout?.destroy();
-    this.child?.unref();
+    this.#child?.stdout?.destroy();
+    this.#child?.unref();
   }
 
   killNow(): void {
@@ -174,7 +174,7 @@ export class Lan {
 
   /** Ends the network; programs in it must have ended before. */
   async close(): Promise<void> {
-    const { child } = this;
+    const child = this.#child;
     if (child === null) {
       this.killNow();
       return;
@@ -185,16 +185,16 @@ export class Lan {
     await ended;
   }
 
-  private entering(): string[] {
+  #entering(): string[] {
     const { holder, own } = this.state;
     return ['--target', String(holder), ...enter[own]];
   }
 
-  private ip(...args: string[]): Promise<void> {
-    return this.inside('ip', ...args);
+  #ip(...args: string[]): Promise<void> {
+    return this.#inside('ip', ...args);
   }
 
-  private async inside(...command: string[]): Promise<void> {
-    await run('nsenter', [...this.entering(), '--', ...command]);
+  async #inside(...command: string[]): Promise<void> {
+    await run('nsenter', [...this.#entering(), '--', ...command]);
   }
 }

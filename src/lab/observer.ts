@@ -5,52 +5,52 @@ import type { DaemonProcess } from './daemon-process.ts';
 import type { Lab } from './lab.ts';
 
 export class Observer {
-  private readonly lab: Lab;
-  private readonly tell: (name: string, status: StatusView | null) => void;
-  private readonly stopping = new AbortController();
-  private readonly followed = new Map<string, Promise<void>>();
-  private readonly newest = new Map<string, StatusView>();
+  readonly #lab: Lab;
+  readonly #tell: (name: string, status: StatusView | null) => void;
+  readonly #stopping = new AbortController();
+  readonly #followed = new Map<string, Promise<void>>();
+  readonly #newest = new Map<string, StatusView>();
 
   /** @param tell gets every new status; null when the daemon has ended, which is looked at again when it starts. */
   constructor(lab: Lab, tell: (name: string, status: StatusView | null) => void) {
-    this.lab = lab;
-    this.tell = tell;
-    lab.onStart.add(this.look);
-    this.look();
+    this.#lab = lab;
+    this.#tell = tell;
+    lab.onStart.add(this.#look);
+    this.#look();
   }
 
   /** Null of a daemon that does not answer (yet). */
   statusOf(name: string): StatusView | null {
-    return this.newest.get(name) ?? null;
+    return this.#newest.get(name) ?? null;
   }
 
   async stop(): Promise<void> {
-    this.lab.onStart.delete(this.look);
-    this.stopping.abort();
-    await Promise.all(this.followed.values());
+    this.#lab.onStart.delete(this.#look);
+    this.#stopping.abort();
+    await Promise.all(this.#followed.values());
   }
 
-  private readonly look = (): void => {
-    for (const peer of this.lab.peers.values())
-      if (peer.running && !this.followed.has(peer.name))
-        this.followed.set(
+  readonly #look = (): void => {
+    for (const peer of this.#lab.peers.values())
+      if (peer.running && !this.#followed.has(peer.name))
+        this.#followed.set(
           peer.name,
-          this.follow(peer).finally(() => this.followed.delete(peer.name)),
+          this.#follow(peer).finally(() => this.#followed.delete(peer.name)),
         );
   };
 
-  private async follow({ name, api }: DaemonProcess): Promise<void> {
+  async #follow({ name, api }: DaemonProcess): Promise<void> {
     try {
-      for await (const _ of api.changes(this.stopping.signal)) {
+      for await (const _ of api.changes(this.#stopping.signal)) {
         const status = await api.status();
-        this.newest.set(name, status);
-        this.tell(name, status);
+        this.#newest.set(name, status);
+        this.#tell(name, status);
       }
     } catch (error) {
-      if (this.stopping.signal.aborted) return;
+      if (this.#stopping.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      this.newest.delete(name);
-      this.tell(name, null);
+      this.#newest.delete(name);
+      this.#tell(name, null);
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Looks for what should be gone: gathers pieces of the sealed files and the store keys of homes while a group works, and
- * at the end searches every file of every home for pieces of generations that are over (src/node/store/README.md).
+ * Looks for what should be gone: gathers pieces of the sealed files and the store keys of homes while a group
+ * works, and at the end searches every file of every home for pieces of generations that are over
+ * (src/node/store/README.md).
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ interface Origin {
   generation: number;
 }
 
-export interface Remain extends Origin {
+interface Remain extends Origin {
   /** The file that still holds it. */
   path: string;
 }

@@ -1,9 +1,10 @@
 /**
  * Clients that have one message signed over and over, whatever happens to the daemons.
  *
- * What such a client does, and so what "a signature failed" means: it asks one daemon, for at most `askMs`; when that
- * one is gone, silent, or cannot find enough peers, it asks another with the same request, and so on. A refusal, another
- * signature than the expected one, or no signature within `giveUpMs` is a failure, and ends all.
+ * What such a client does, and so what "a signature failed" means: it asks one daemon, for at most `askMs`;
+ * when that one is gone, silent, or cannot find enough peers, it asks another with the same request, and so
+ * on. A refusal, another signature than the expected one, or no signature within `giveUpMs` is a failure, and
+ * ends all.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiError } from '../client/api-client.ts';
@@ -19,90 +20,97 @@ const betweenAsksMs = 50;
 const restMs = 40;
 const clients = 2;
 
-export interface Signed {
+interface Signed {
   signatures: number;
   /** How often a client had to ask another daemon. */
   askedAgain: number;
   slowestMs: number;
 }
 
-export class SteadyClients {
-  private readonly lab: Lab;
-  private readonly client: Client;
-  private readonly options: { message: string; expected: Uint8Array; available: () => readonly string[] };
-  private readonly signed: Signed = { signatures: 0, askedAgain: 0, slowestMs: 0 };
-  private stopping = false;
-  private readonly ended: Promise<PromiseSettledResult<void>[]>;
-  private turn = 0;
+interface SteadyOptions {
+  message: string;
+  expected: Uint8Array;
+  /** The peers that a client may ask now. */
+  available: () => readonly string[];
+}
 
-  /** Begins. `available`: the peers that a client may ask now. */
-  constructor(lab: Lab, client: Client, options: SteadyClients['options']) {
-    this.lab = lab;
-    this.client = client;
-    this.options = options;
-    this.ended = Promise.allSettled(Array.from({ length: clients }, () => this.run()));
+export class SteadyClients {
+  readonly #lab: Lab;
+  readonly #client: Client;
+  readonly #options: SteadyOptions;
+  readonly #signed: Signed = { signatures: 0, askedAgain: 0, slowestMs: 0 };
+  #stopping = false;
+  readonly #ended: Promise<PromiseSettledResult<void>[]>;
+  #turn = 0;
+
+  /** Begins. */
+  constructor(lab: Lab, client: Client, options: SteadyOptions) {
+    this.#lab = lab;
+    this.#client = client;
+    this.#options = options;
+    this.#ended = Promise.allSettled(Array.from({ length: clients }, () => this.#run()));
   }
 
   /** Ends after the signatures that are under way; rejects when one failed. */
   async stop(): Promise<Signed> {
-    this.stopping = true;
-    for (const outcome of await this.ended) if (outcome.status === 'rejected') throw outcome.reason;
-    return this.signed;
+    this.#stopping = true;
+    for (const outcome of await this.#ended) if (outcome.status === 'rejected') throw outcome.reason;
+    return this.#signed;
   }
 
   /** Whether a signature failed already; `stop` says which. */
   get failed(): boolean {
-    return this.stopping;
+    return this.#stopping;
   }
 
-  private async run(): Promise<void> {
+  async #run(): Promise<void> {
     try {
-      while (!this.stopping) {
-        await this.signOnce();
+      while (!this.#stopping) {
+        await this.#signOnce();
         await pause(restMs);
       }
     } finally {
-      this.stopping = true;
+      this.#stopping = true;
     }
   }
 
-  private async signOnce(): Promise<void> {
-    const { message, expected } = this.options;
-    const request = this.client.request(message);
+  async #signOnce(): Promise<void> {
+    const { message, expected } = this.#options;
+    const request = this.#client.request(message);
     const startedAtMs = performance.now();
     const elapsedMs = (): number => performance.now() - startedAtMs;
     let last = 'nobody could be asked';
     while (elapsedMs() < giveUpMs) {
-      const name = this.next();
+      const name = this.#next();
       const answer =
         name === null
           ? null
-          : await this.ask(this.lab.api(name).sign(request, askMs)).catch((error: Error) => {
+          : await this.#ask(this.#lab.api(name).sign(request, askMs)).catch((error: Error) => {
               if (error instanceof ApiError && error.code === 'refused') throw error;
               last = `${name}: ${error.message}`;
               return null;
             });
       if (answer === null) {
-        this.signed.askedAgain += 1;
+        this.#signed.askedAgain += 1;
         await pause(betweenAsksMs);
         continue;
       }
       if (!Buffer.from(answer.signature).equals(expected)) throw new Error(`${name} gave another signature`);
-      this.signed.signatures += 1;
-      this.signed.slowestMs = Math.max(this.signed.slowestMs, elapsedMs());
+      this.#signed.signatures += 1;
+      this.#signed.slowestMs = Math.max(this.#signed.slowestMs, elapsedMs());
       return;
     }
     throw new Error(`no signature within ${giveUpMs} ms; last, ${last}`);
   }
 
-  private next(): string | null {
-    const names = this.options.available();
-    this.turn += 1;
-    return names[this.turn % names.length] ?? null;
+  #next(): string | null {
+    const names = this.#options.available();
+    this.#turn += 1;
+    return names[this.#turn % names.length] ?? null;
   }
 
   /** A daemon whose clock is stopped keeps the connection and says nothing. */
-  private async ask(answer: Promise<SignAnswer>): Promise<SignAnswer> {
+  async #ask(answer: Promise<SignAnswer>): Promise<SignAnswer> {
     const silence = new AbortController();
     const silent = pause(askMs, null, { signal: silence.signal }).then(() => {
       throw new ApiError('not-running', 'the daemon is silent');

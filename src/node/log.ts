@@ -13,9 +13,9 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-export interface LogOptions {
+interface LogOptions {
   level: LogLevel;
   /** Where lines go; standard error by default, because standard output belongs to the commands. */
   destination?: { write(line: string): unknown };

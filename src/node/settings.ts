@@ -220,7 +220,7 @@ const table = {
 };
 
 type Table = typeof table;
-export type SettingName = keyof Table;
+type SettingName = keyof Table;
 export type Settings = { [Name in SettingName]: Table[Name] extends Setting<infer Type> ? Type : never };
 export const settingNames = Object.keys(table) as SettingName[];
 
@@ -241,7 +241,10 @@ export function settingsText(values: Partial<Settings> & Pick<Settings, 'name'>)
   return `# Settings of a Holdfast peer. A change takes effect when the daemon starts again.\n\n${entries.join('\n')}`;
 }
 
-/** Reads and checks a settings file. Throws `SettingsError`, one line: `settings.yaml:7: gate must be below 1 (it is 1.5)`. */
+/**
+ * Reads and checks a settings file. Throws `SettingsError`, one line: `settings.yaml:7: gate must be below 1
+ * (it is 1.5)`.
+ */
 export function readSettings(file: string): Settings {
   let text: string;
   try {

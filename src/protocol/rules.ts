@@ -1,6 +1,7 @@
 /**
- * Every transition of the core, by name, in the order of protocol §4. After each input the rules run until none fires. A
- * rule returns whether it changed anything; what it did is logged under the name that it gives to `work.rule`.
+ * Every transition of the core, by name, in the order of protocol §4. After each input the rules run until
+ * none fires. A rule returns whether it changed anything; what it did is logged under the name that it gives
+ * to `work.rule`.
  */
 import { adopt } from './change/adopt.ts';
 import { decisionOf, jumpRound, nextRound, precommit, prevote } from './change/agree.ts';

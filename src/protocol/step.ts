@@ -1,6 +1,7 @@
 /**
- * The core: `step(state, input) → { state, outputs }`. No promise, socket, timer, clock or logger; what a step changes of
- * the durable state is its first output, so that it is durable before anything else of the step leaves.
+ * The core: `step(state, input) → { state, outputs }`. No promise, socket, timer, clock or logger; what a
+ * step changes of the durable state is its first output, so that it is durable before anything else of the
+ * step leaves.
  */
 import { strict as assert } from 'node:assert';
 import { receiveAccusation } from './change/accusation.ts';
@@ -236,7 +237,10 @@ function takeRecovery(work: Work, from: string, packet: Packet, beside: readonly
   }
 }
 
-/** A signed message: of the undecided change, or a Ready of the newest epoch; later ones wait, older ones are dropped. */
+/**
+ * A signed message: of the undecided change, or a Ready of the newest epoch; later ones wait, older ones are
+ * dropped.
+ */
 function takeMessage(work: Work, from: string, carried: Carried): void {
   const message = decode(messageSchema, carried.packet.body);
   if (!carriesItsOwn(message, carried))
@@ -286,7 +290,10 @@ function bounded(early: Volatile['early']): Volatile['early'] {
   return bounded(early.filter((each) => each !== most?.[0]));
 }
 
-/** An Attend for a forced eviction that leaves fewer than the present one takes whoever remains over into its instance. */
+/**
+ * An Attend for a forced eviction that leaves fewer than the present one takes whoever remains over into its
+ * instance.
+ */
 function bringsNarrower(view: View, message: Message, { orders }: Carried): boolean {
   const order = message.type === 'attend' && orders?.length === 1 ? orders[0] : undefined;
   const forced = order === undefined ? null : forcedEvictionIn(order);
@@ -322,7 +329,10 @@ function replayEarly(work: Work): void {
   runRules(work);
 }
 
-/** A job has ended. Its tag says what it was for; one that no longer matters is dropped by the function that takes it. */
+/**
+ * A job has ended. Its tag says what it was for; one that no longer matters is dropped by the function that
+ * takes it.
+ */
 function takeResult(work: Work, tag: string, result: JobResult): void {
   const about = tag.slice(tag.indexOf('/') + 1);
   const { [tag]: _, ...others } = work.volatile.jobs;

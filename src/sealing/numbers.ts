@@ -14,8 +14,11 @@ export const parametersOf = ({ key, threshold, membersMax }: KeySetting): Sharin
   modulusBits: bitLength(numberOf(key.modulus)),
 });
 
-/** How long every plaintext under these parameters is: no number, not even a recovery sum, is longer than a share may be. */
-export const sealedNumberBytes = (parameters: SharingParameters): number =>
+/**
+ * How long every plaintext under these parameters is: no number, not even a recovery sum, is longer than a
+ * share may be.
+ */
+const sealedNumberBytes = (parameters: SharingParameters): number =>
   lengthBytes + 1 + Math.ceil(shareBits(parameters) / 8);
 
 /** length (2 bytes) ‖ sign and magnitude ‖ zeros. Throws RangeError for a number over the share bound. */

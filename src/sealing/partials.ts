@@ -12,7 +12,7 @@ import { limits } from '../protocol/records/limits.ts';
 import { type DecryptBody, hashOfUse } from '../protocol/records/use-request.ts';
 
 /** What a sealed partial belongs to: the request with its one-time key, whose shares made it, and by whom. */
-export interface PartialTie {
+interface PartialTie {
   body: DecryptBody;
   epoch: number;
   index: number;

@@ -2,7 +2,10 @@
 import { optionsOf } from './options.ts';
 import { type RunResult, simulate } from './run.ts';
 
-/** `liars` of `peers` members leave one honest member out of what they deal and one out of what they list, masks too. */
+/**
+ * `liars` of `peers` members leave one honest member out of what they deal and one out of what they list,
+ * masks too.
+ */
 export const gapsIn = (peers: number, threshold: number, liars: number): Promise<RunResult> =>
   simulate(
     optionsOf(1, {

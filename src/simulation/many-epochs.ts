@@ -1,6 +1,6 @@
 /**
- * Epoch after epoch of one small group: what a member keeps must not grow with them, not even when one member adds to it
- * at will.
+ * Epoch after epoch of one small group: what a member keeps must not grow with them, not even when one member
+ * adds to it at will.
  */
 
 import { selfIn } from '../protocol/machine/queries.ts';
@@ -10,7 +10,7 @@ import { type Frame, messageSchema } from '../protocol/records/messages.ts';
 import { type Packet, signPacket } from '../protocol/records/packet.ts';
 import { type Group, groupWithKey, type Node } from './world/group.ts';
 
-export interface ManyEpochs {
+interface ManyEpochs {
   epochs: number;
   /** A fourth member says everything twice and accuses everybody, in every change. */
   liar: boolean;

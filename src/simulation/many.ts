@@ -4,7 +4,7 @@ import type { RunReport } from './run.ts';
 import type { RunOptions } from './world/run-options.ts';
 import { Tally } from './world/tally.ts';
 
-export interface ManyOptions {
+interface ManyOptions {
   from: number;
   seeds: number;
   threads: number;
@@ -19,7 +19,7 @@ export interface ManyOptions {
   onProgress?: (soFar: { seeds: number; failures: number; seconds: number }) => void;
 }
 
-export const progressEvery = 500;
+const progressEvery = 500;
 
 export interface Summary {
   seeds: number;

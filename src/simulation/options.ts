@@ -113,7 +113,10 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
   };
 }
 
-/** Who is suspended, who sleeps, and whether they get their place back; drawn apart, so that all else stays as it was. */
+/**
+ * Who is suspended, who sleeps, and whether they get their place back; drawn apart, so that all else stays as
+ * it was.
+ */
 function absences({ seed, peers, liars, dying, lies }: RunOptions, spare: number): Partial<RunOptions> {
   const random = seededRandom(seed * 6007 + 3);
   const asleep = random() < 0.12 && spare > 0 && !dying && peers <= 13;

@@ -69,7 +69,7 @@ export const reportOf = ({ violation, faults, ...rest }: RunResult): RunReport =
   faults: [...faults.counts],
 });
 
-export type Trace = (atMs: number, peer: string, what: string) => void;
+type Trace = (atMs: number, peer: string, what: string) => void;
 
 /** Longer than what was proven by a replaced key counts, and than it takes to see that nobody proves the new one. */
 const restMs = 2_500;
@@ -248,7 +248,10 @@ const honestMembers = (world: World, oracle: Oracle) =>
       oracle.values.get(oracle.latest)?.link.value.roster.some((member) => member.peer === peer),
   );
 
-/** So many that no ordinary change can be decided any more; the operator has those who remain decide alone. False: too few are left. */
+/**
+ * So many that no ordinary change can be decided any more; the operator has those who remain decide alone.
+ * False: too few are left.
+ */
 function moreDieThanFaults(world: World, oracle: Oracle, operator: Operator, tally: Tally): boolean {
   const value = oracle.values.get(oracle.latest)?.link.value;
   const members = honestMembers(world, oracle);

@@ -1,4 +1,7 @@
-/** Who may use keys: nobody until a client is made, whose key is sealed, whose rights are its key's, and whose rate is bounded. */
+/**
+ * Who may use keys: nobody until a client is made, whose key is sealed, whose rights are its key's, and whose
+ * rate is bounded.
+ */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -97,15 +97,15 @@ export class FakeGroup implements DaemonApi {
   readonly blamed = new Map<number, EpochView['blamed']>();
   /** What its status says instead. */
   shown: Partial<StatusView> = {};
-  private waiting: FakePeer[] = [];
-  private pending: Order[] = [];
+  #waiting: FakePeer[] = [];
+  #pending: Order[] = [];
   /** Received f(j) by key id and member index. */
-  private readonly shares = new Map<string, Map<number, bigint>>();
-  private readonly listeners = new Set<() => void>();
+  readonly #shares = new Map<string, Map<number, bigint>>();
+  readonly #listeners = new Set<() => void>();
 
   private constructor(home: Home, self: FakePeer, others: FakePeer[]) {
     this.home = home;
-    this.waiting = [self, ...others];
+    this.#waiting = [self, ...others];
   }
 
   static async create(home: Home, names: readonly string[]): Promise<FakeGroup> {
@@ -117,25 +117,25 @@ export class FakeGroup implements DaemonApi {
   }
 
   get head(): Value {
-    return this.headLink.value;
+    return this.#headLink.value;
   }
-  private get headLink(): Link {
+  get #headLink(): Link {
     const link = this.chain.at(-1);
     if (link === undefined) throw new DaemonError('not-a-member', 'not founded yet');
     return link;
   }
 
   change(): void {
-    for (const listener of this.listeners) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   /** A peer with a new home waits under this name. */
   async joins(name: string): Promise<void> {
-    this.waiting.push(await newPeer(name));
+    this.#waiting.push(await newPeer(name));
   }
 
   fingerprint(name: string): string {
-    const peer = [...this.waiting, ...this.members].find((one) => one.name === name) as FakePeer;
+    const peer = [...this.#waiting, ...this.members].find((one) => one.name === name) as FakePeer;
     return fingerprintOf({
       cluster: this.home.cluster,
       peer: peer.peer,
@@ -149,7 +149,7 @@ export class FakeGroup implements DaemonApi {
     const n = value?.roster.length ?? 0;
     return {
       name: this.home.readSettings().name,
-      peer: (this.members[0] ?? this.waiting[0])?.peer ?? '',
+      peer: (this.members[0] ?? this.#waiting[0])?.peer ?? '',
       cluster: hex(cluster),
       clusterName: genesis.name,
       state: value === undefined ? 'waiting-for-admission' : 'member',
@@ -178,13 +178,13 @@ export class FakeGroup implements DaemonApi {
       pauses: [],
       problems: [],
       warnings: [],
-      ...this.abilities(value),
+      ...this.#abilities(value),
       ...this.shown,
     };
   }
 
   /** What its members can do when those that are not silent are up. */
-  private abilities(value: Value | undefined): Pick<StatusView, 'roster' | 'prospects'> {
+  #abilities(value: Value | undefined): Pick<StatusView, 'roster' | 'prospects'> {
     if (value === undefined) return { roster: [], prospects: null };
     const { genesis } = this.home;
     const roster = abilitiesAtBest(genesis, value, ({ name }) => !this.silent.has(name));
@@ -193,7 +193,7 @@ export class FakeGroup implements DaemonApi {
   }
 
   peers(): PeerView[] {
-    const { roster } = this.abilities(this.chain.at(-1)?.value);
+    const { roster } = this.#abilities(this.chain.at(-1)?.value);
     const view = (peer: FakePeer, state: 'member' | 'waiting', at: number) => ({
       name: peer.name,
       peer: peer.peer,
@@ -209,7 +209,7 @@ export class FakeGroup implements DaemonApi {
     });
     return [
       ...this.members.map((peer, at) => view(peer, 'member', at)),
-      ...this.waiting.map((peer, at) => view(peer, 'waiting', at)),
+      ...this.#waiting.map((peer, at) => view(peer, 'waiting', at)),
     ];
   }
 
@@ -278,27 +278,27 @@ export class FakeGroup implements DaemonApi {
     if (this.chain.length > 0) throw new DaemonError('refused', 'the cluster is founded already');
     checkFounding(this.home.genesis, link);
     for (const member of link.value.roster) {
-      const peer = this.waiting.find((one) => one.peer === member.peer) as FakePeer;
+      const peer = this.#waiting.find((one) => one.peer === member.peer) as FakePeer;
       if (!sameBytes(ed25519FromSeed(peer.seed).publicKey, member.epochKey))
         throw new Error('wrong epoch key');
       this.members.push(peer);
     }
-    this.waiting = this.waiting.filter((peer) => !this.members.includes(peer));
+    this.#waiting = this.#waiting.filter((peer) => !this.members.includes(peer));
     this.chain.push(link);
     this.change();
   }
 
   async submitOrder(order: Order): Promise<void> {
     draftOf(this.home.genesis, this.home.cluster, this.head, [order]);
-    this.pending = [order];
-    if (order.body.actions.every(({ type }) => type !== 'create-key') && !this.holds) this.decide();
+    this.#pending = [order];
+    if (order.body.actions.every(({ type }) => type !== 'create-key') && !this.holds) this.#decide();
     this.change();
   }
 
   creation(orderHash: Uint8Array): CreationView {
-    const orders = this.pending.filter((order) => sameBytes(hashOfOrder(order), orderHash));
-    if (orders.length === 0) return { head: this.headLink, plan: null, attends: [], orders: [] };
-    const plan = this.plan();
+    const orders = this.#pending.filter((order) => sameBytes(hashOfOrder(order), orderHash));
+    if (orders.length === 0) return { head: this.#headLink, plan: null, attends: [], orders: [] };
+    const plan = this.#plan();
     const attends = this.members.flatMap(({ name, seed, sealing }, at) => {
       if (this.silent.has(name)) return [];
       const { publicKey: epochKey } = ed25519FromSeed(seed);
@@ -312,39 +312,39 @@ export class FakeGroup implements DaemonApi {
       };
       return [signPacket(this.home.cluster, this.forgesAttends ? random32() : seed, encode(body))];
     });
-    return { head: this.headLink, plan, attends, orders };
+    return { head: this.#headLink, plan, attends, orders };
   }
 
   plans(): PlanView[] {
     const attending = this.members.map((_, at) => at + 1);
-    return this.pending.map((order) => ({ plan: hex(hashOfOrder(order)), orders: 1, attending }));
+    return this.#pending.map((order) => ({ plan: hex(hashOfOrder(order)), orders: 1, attending }));
   }
 
   async submitDealings(packets: readonly Packet[]): Promise<void> {
     if (this.refreshFirst) {
       this.refreshFirst = false;
       this.dealtInVain = commitmentsIn(packets);
-      const kept = this.pending;
+      const kept = this.#pending;
       this.refresh();
-      this.pending = kept;
+      this.#pending = kept;
       return this.change();
     }
     this.dealingsTaken += packets.length;
     this.dealt = commitmentsIn(packets);
-    for (const packet of packets) this.receive(packet);
-    const [draft] = this.draft().created;
+    for (const packet of packets) this.#receive(packet);
+    const [draft] = this.#draft().created;
     if (
       draft === undefined ||
-      this.shares.get(hex(draft.key.id))?.size !== this.members.length - this.silent.size
+      this.#shares.get(hex(draft.key.id))?.size !== this.members.length - this.silent.size
     )
       return;
-    this.decide();
+    this.#decide();
     this.change();
   }
 
   /** What was held is carried out. */
   carryOut(): void {
-    this.decide();
+    this.#decide();
     this.change();
   }
 
@@ -353,13 +353,13 @@ export class FakeGroup implements DaemonApi {
   }
 
   refresh(): void {
-    this.pending = [];
-    this.decide();
+    this.#pending = [];
+    this.#decide();
     this.change();
   }
 
   async sign(request: UseRequest<SignBody>): Promise<SignAnswer> {
-    const { key, block, parameters, signers, partials } = this.use(request);
+    const { key, block, parameters, signers, partials } = this.#use(request);
     const y = combine({ key: publicOf(key), parameters, block, partials });
     if (y === null) throw new Error('the shares do not sign');
     const signature = integerToBytes(y, parameters.modulusBits / 8);
@@ -367,7 +367,7 @@ export class FakeGroup implements DaemonApi {
   }
 
   async decrypt(request: UseRequest<DecryptBody>): Promise<DecryptAnswer> {
-    const { key, parameters, signers, partials } = this.use(request);
+    const { key, parameters, signers, partials } = this.#use(request);
     const { epoch } = this.head;
     const sealed = signers.map(({ index, name }) => {
       const partial = partials.get(index) as bigint;
@@ -380,7 +380,7 @@ export class FakeGroup implements DaemonApi {
   }
 
   /** What the first `k` who are not silent give for a request that the rules allow. */
-  private use(request: UseRequest) {
+  #use(request: UseRequest) {
     const { key } = checkUse(this.head, this.home.cluster, request, Date.now());
     const up = this.members
       .map((member, at) => ({ ...member, index: at + 1 }))
@@ -391,19 +391,19 @@ export class FakeGroup implements DaemonApi {
       throw new DaemonError('not-enough-peers', `${up.length} of ${threshold} peers answered`, details);
     }
     const publicKey = publicOf(key);
-    const parameters = this.parameters(publicKey.modulus);
-    const block = this.block(request.body, parameters.modulusBits);
+    const parameters = this.#parameters(publicKey.modulus);
+    const block = this.#block(request.body, parameters.modulusBits);
     const signers = up.slice(0, threshold);
     const partials = new Map(
       signers.map(({ index }) => {
-        const share = this.shares.get(hex(key.id))?.get(index) as bigint;
+        const share = this.#shares.get(hex(key.id))?.get(index) as bigint;
         return [index, partial({ key: publicKey, parameters, share, block, blinding })];
       }),
     );
     return { key, parameters, block, signers, partials };
   }
 
-  private block(body: UseRequestBody, modulusBits: number): bigint {
+  #block(body: UseRequestBody, modulusBits: number): bigint {
     if (body.operation === 'decrypt') return bytesToInteger(body.ciphertext);
     const { scheme, hash, digest, salt } = body;
     return scheme === 'pkcs1'
@@ -412,34 +412,34 @@ export class FakeGroup implements DaemonApi {
   }
 
   onChange(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
-  private draft() {
-    return draftOf(this.home.genesis, this.home.cluster, this.head, this.pending);
+  #draft() {
+    return draftOf(this.home.genesis, this.home.cluster, this.head, this.#pending);
   }
-  private plan(): Uint8Array {
-    return planOf(this.head, this.draft(), this.pending);
+  #plan(): Uint8Array {
+    return planOf(this.head, this.#draft(), this.#pending);
   }
-  private parameters(modulus: bigint): SharingParameters {
+  #parameters(modulus: bigint): SharingParameters {
     const { membersMax } = this.home.genesis;
     return { membersMax, threshold: this.head.threshold, modulusBits: bitLength(modulus) };
   }
 
   /** What a peer does with the operator's dealing: signature, envelope, range and commitments. */
-  private receive(packet: Packet): void {
+  #receive(packet: Packet): void {
     const { cluster } = this.home;
     const { receiver, public: publicBytes, envelopes } = decode(dealingSchema, packet.body);
     const half = decode(dealingPublicSchema, publicBytes);
     const part = half.parts[0] as (typeof half.parts)[number];
-    const created = this.draft().created.find(({ key }) => sameBytes(key.id, part.key));
-    if (created === undefined || !sameBytes(half.plan, this.plan()))
+    const created = this.#draft().created.find(({ key }) => sameBytes(key.id, part.key));
+    if (created === undefined || !sameBytes(half.plan, this.#plan()))
       throw new DaemonError('refused', 'another plan');
     if (!verifyPacket(cluster, created.action.dealingKey, packet))
       throw new DaemonError('refused', 'the dealing is not of the dealer that the order names');
     const key = publicOf(created.key);
-    const parameters = this.parameters(key.modulus);
+    const parameters = this.#parameters(key.modulus);
     const tie = {
       cluster,
       epoch: half.epoch,
@@ -459,31 +459,31 @@ export class FakeGroup implements DaemonApi {
     const commitments = part.commitments.map(numberOf);
     if (!checkCreationShare({ key, parameters, commitments, receiver, share }))
       throw new DaemonError('refused', 'a false share');
-    const held = this.shares.get(hex(part.key)) ?? new Map<number, bigint>();
-    this.shares.set(hex(part.key), held.set(receiver, share));
+    const held = this.#shares.get(hex(part.key)) ?? new Map<number, bigint>();
+    this.#shares.set(hex(part.key), held.set(receiver, share));
   }
 
   /** The next value, with the precommits of all who are not silent. */
-  private suspensions(roster: readonly Member[]): Value['suspended'] {
+  #suspensions(roster: readonly Member[]): Value['suspended'] {
     const packet = { body: new Uint8Array(1), signature: new Uint8Array(64) };
     return roster
       .filter(({ index }) => this.suspended.has(index))
       .map(({ index }) => ({ index, first: packet, second: packet }));
   }
 
-  private decide(): void {
-    const draft = this.draft();
+  #decide(): void {
+    const draft = this.#draft();
     const commitments: KeyCommitments = draft.keys.map((key) => [key.base]);
     const value: Value = {
       epoch: this.head.epoch + 1,
       ancestors: ancestorsAfter(this.head),
-      plan: this.plan(),
+      plan: this.#plan(),
       accepted: [],
       roster: draft.roster,
       threshold: draft.threshold,
       keys: draft.keys,
       clients: draft.clients,
-      suspended: this.suspensions(draft.roster),
+      suspended: this.#suspensions(draft.roster),
       lastOrder: draft.lastOrder,
       commitments: digestOfCommitments(commitments),
     };
@@ -494,11 +494,11 @@ export class FakeGroup implements DaemonApi {
         : [{ by: at + 1, signature: signPacket(this.home.cluster, seed, body).signature }];
     });
     this.chain.push({ value, certificate: { type: 'precommits', round: 0, votes }, commitments });
-    this.pending = [];
+    this.#pending = [];
     for (const index of draft.reinstated) {
-      const peer = this.waiting.find((one) => one.peer === memberAt(draft.roster, index)?.peer) as FakePeer;
+      const peer = this.#waiting.find((one) => one.peer === memberAt(draft.roster, index)?.peer) as FakePeer;
       this.members[index - 1] = peer;
-      this.waiting = this.waiting.filter((one) => one !== peer);
+      this.#waiting = this.#waiting.filter((one) => one !== peer);
     }
   }
 }

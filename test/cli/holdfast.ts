@@ -22,8 +22,8 @@ export interface ManyResult {
 export class Bench {
   readonly dir = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
   readonly credentials = this.path('credentials');
-  private server: ApiServer | null = null;
-  private group: FakeGroup | null = null;
+  #server: ApiServer | null = null;
+  #group: FakeGroup | null = null;
 
   constructor() {
     mkdirSync(this.credentials);
@@ -71,21 +71,21 @@ export class Bench {
   /** Serves a group in memory as the daemon of home A. */
   async serve(newcomers: readonly string[]): Promise<FakeGroup> {
     const home = openHome(this.path('A'));
-    this.group = await FakeGroup.create(home, newcomers);
+    this.#group = await FakeGroup.create(home, newcomers);
     await this.serveAgain();
-    return this.group;
+    return this.#group;
   }
 
   /** The daemon is back after `stopServing`. */
   async serveAgain(): Promise<void> {
-    if (this.group === null) throw new Error('nothing was served before');
-    const { socketFile } = this.group.home;
-    this.server = await serveApi({ daemon: this.group, socketFile, log: silentLog });
+    if (this.#group === null) throw new Error('nothing was served before');
+    const { socketFile } = this.#group.home;
+    this.#server = await serveApi({ daemon: this.#group, socketFile, log: silentLog });
   }
 
   async stopServing(): Promise<void> {
-    await this.server?.close();
-    this.server = null;
+    await this.#server?.close();
+    this.#server = null;
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * A process that runs many command lines one after the other, each by the whole of `cli/main.ts`: starting a process for
- * each would cost half a second. Standard input: a JSON list of lists of words; standard output: a JSON list of what came
- * of each, `{ code, stdout, stderr }`.
+ * A process that runs many command lines one after the other, each by the whole of `cli/main.ts`: starting a
+ * process for each would cost half a second. Standard input: a JSON list of lists of words; standard output:
+ * a JSON list of what came of each, `{ code, stdout, stderr }`.
  */
 import { readFileSync } from 'node:fs';
 

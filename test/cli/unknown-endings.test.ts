@@ -1,4 +1,7 @@
-/** What a command says of an order that it has handed in, when the daemon goes away, the time is over, or Ctrl-C is pressed. */
+/**
+ * What a command says of an order that it has handed in, when the daemon goes away, the time is over, or
+ * Ctrl-C is pressed.
+ */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';

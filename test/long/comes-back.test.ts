@@ -1,4 +1,7 @@
-/** A member that was evicted comes back in a new home, under its old name and then another: it is as new, and its old home is nobody. */
+/**
+ * A member that was evicted comes back in a new home, under its old name and then another: it is as new, and
+ * its old home is nobody.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';

@@ -1,4 +1,7 @@
-/** A home that was copied and is started beside the original: everybody concerned says so first, and which of the two to end. */
+/**
+ * A home that was copied and is started beside the original: everybody concerned says so first, and which of
+ * the two to end.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** A key's dealer that dies leaves an order whose dealing never comes: the group goes on without it, and the key is created again. */
+/**
+ * A key's dealer that dies leaves an order whose dealing never comes: the group goes on without it, and the
+ * key is created again.
+ */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -25,7 +25,10 @@ interface Shown {
   status: StatusView | null;
 }
 
-/** Told elsewhere: `lan/partition.test.ts`, `long/kills.test.ts`, and of a crash at every write `store/crash.test.ts`. */
+/**
+ * Told elsewhere: `lan/partition.test.ts`, `long/kills.test.ts`, and of a crash at every write
+ * `store/crash.test.ts`.
+ */
 const toldElsewhere = new Set(['partition', 'kills', 'crash-at-every-write']);
 const scratch = mkdtempSync(join(tmpdir(), 'holdfast-lab-test-'));
 const dir = join(scratch, 'lab');

@@ -1,6 +1,6 @@
 /**
- * The flood of `test/simulation/longest.test.ts` in larger groups, each with as many liars as it bears; in the largest with
- * `HOLDFAST_LARGEST=1`, which takes minutes.
+ * The flood of `test/simulation/longest.test.ts` in larger groups, each with as many liars as it bears; in
+ * the largest with `HOLDFAST_LARGEST=1`, which takes minutes.
  */
 import { expect, test } from 'vitest';
 import { flooded } from '../../src/simulation/flooded.ts';

@@ -1,7 +1,7 @@
 /**
- * A daemon whose disk is full or read-only, or that has no file descriptor left, says so, lets nothing leave that is not
- * durable, and goes on by itself when the trouble passes. Only trouble with disks needs root, for small file systems of its
- * own.
+ * A daemon whose disk is full or read-only, or that has no file descriptor left, says so, lets nothing leave
+ * that is not durable, and goes on by itself when the trouble passes. Only trouble with disks needs root, for
+ * small file systems of its own.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

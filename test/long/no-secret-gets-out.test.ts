@@ -1,7 +1,7 @@
 /**
- * A group in its own processes is created, used, refreshed, joined, refused and crashed, with debug logs; then everything
- * that it let out (logs, crash output, answers of the API, audit logs, output of commands) is searched for every secret
- * that it had.
+ * A group in its own processes is created, used, refreshed, joined, refused and crashed, with debug logs;
+ * then everything that it let out (logs, crash output, answers of the API, audit logs, output of commands) is
+ * searched for every secret that it had.
  */
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';

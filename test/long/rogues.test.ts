@@ -1,6 +1,6 @@
 /**
- * §7.6 at real daemons: programs with a member's identity and epoch key, with the identity alone, with that of an evicted
- * member, and with none, flood them in every way that the network layer knows of.
+ * §7.6 at real daemons: programs with a member's identity and epoch key, with the identity alone, with that
+ * of an evicted member, and with none, flood them in every way that the network layer knows of.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '@libp2p/interface';
@@ -71,7 +71,10 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
     };
   };
 
-  /** A connection that lives: whoever is refused sees it end a moment after the dial. Waits for a cut-off to be over. */
+  /**
+   * A connection that lives: whoever is refused sees it end a moment after the dial. Waits for a cut-off to
+   * be over.
+   */
   async function admitted(rogue: RawMember, addresses: readonly string[]): Promise<Connection> {
     for (const end = performance.now() + 90_000; performance.now() < end; ) {
       const connection = await rogue.dial(addresses).catch(() => null);

@@ -1,6 +1,6 @@
 /**
- * Every combination of members that hold their shares, are down, suspended, without a share or back in time, of groups of up
- * to four; of five with `HOLDFAST_SIZES=5`, which takes many minutes.
+ * Every combination of members that hold their shares, are down, suspended, without a share or back in time,
+ * of groups of up to four; of five with `HOLDFAST_SIZES=5`, which takes many minutes.
  */
 import { expect, test } from 'vitest';
 import { falseClaims } from '../support/claims.ts';

@@ -1,4 +1,7 @@
-/** §7.6 on real sockets: whoever sends more than its quota is cut off, for longer each time, and nobody else notices. */
+/**
+ * §7.6 on real sockets: whoever sends more than its quota is cut off, for longer each time, and nobody else
+ * notices.
+ */
 import type { Connection, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -77,7 +77,10 @@ export function transportContract(name: string, open: () => ContractNetwork): vo
       await network.until(() => settled);
       return request;
     };
-    /** Until a link elsewhere that was asked for a new proof and gives none is over: longer than those before may take. */
+    /**
+     * Until a link elsewhere that was asked for a new proof and gives none is over: longer than those before
+     * may take.
+     */
     const waitLonger = async () => {
       const [c, d] = [await start(7, []), await start(8, [])] as [Peer, Peer];
       for (const { transport } of [c, d]) await transport.setMembers([memberOf(c), memberOf(d)]);

@@ -1,4 +1,7 @@
-/** Every use of a key has its line before its answer leaves, at whoever was asked; without a line there is no answer. */
+/**
+ * Every use of a key has its line before its answer leaves, at whoever was asked; without a line there is no
+ * answer.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

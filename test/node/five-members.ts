@@ -116,14 +116,14 @@ export class Members {
         peer,
         new UseService({
           state: () => stateOf(index),
-          transport: this.transport(peer),
+          transport: this.#transport(peer),
           workers: {
             use: async (job: UseJob) => {
               const wait = job.kind === 'use-combine' ? this.combining() : null;
               if (wait !== null) await wait;
               this.jobs.push(job.kind);
               if (this.broken.has(peer)) throw new Error('a worker that died');
-              return this.compute(name, job);
+              return this.#compute(name, job);
             },
           } as never,
           clock: this.time.clock(),
@@ -181,12 +181,12 @@ export class Members {
     while (!condition()) if (!(await this.time.next())) throw new Error('nothing more happens');
   }
 
-  private compute(name: string, job: UseJob): UseJobResult {
+  #compute(name: string, job: UseJob): UseJobResult {
     if (job.kind === 'use-partial' && job.prove) this.proofsAsked += 1;
     return runUseJob(job, { cipher: name === 'p2' ? 'des' : 'aes', randomBytes: random });
   }
 
-  private transport(own: string): Transport {
+  #transport(own: string): Transport {
     return {
       peerId: own,
       reproach: (peer: string, quota: ReproachQuota = 'refusals') => this.reproached.push([peer, quota]),

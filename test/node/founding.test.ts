@@ -1,4 +1,7 @@
-/** Where daemons listen is theirs from their start, and a founding that fails in one of them is told and tried again. */
+/**
+ * Where daemons listen is theirs from their start, and a founding that fails in one of them is told and tried
+ * again.
+ */
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { serveApi } from '../../src/api/server.ts';

@@ -1,4 +1,7 @@
-/** What a group can do is told by who holds its share, not by who is connected; and what is advised can be carried out. */
+/**
+ * What a group can do is told by who holds its share, not by who is connected; and what is advised can be
+ * carried out.
+ */
 import { describe, expect, test } from 'vitest';
 import { unreadiness } from '../../src/api/readiness.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';

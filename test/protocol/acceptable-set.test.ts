@@ -1,4 +1,7 @@
-/** Which dealings to accept: no choice of gaps by at most `faults` liars hides the set that honest members hold whole. */
+/**
+ * Which dealings to accept: no choice of gaps by at most `faults` liars hides the set that honest members
+ * hold whole.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Choice, type HeldWhole, heldWhole } from '../../src/protocol/change/acceptable-set.ts';

@@ -1,4 +1,7 @@
-/** Whom a recovering peer chooses of those who grant: always k that hold each other's masks, if k honest ones are there. */
+/**
+ * Whom a recovering peer chooses of those who grant: always k that hold each other's masks, if k honest ones
+ * are there.
+ */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hex } from '../../src/protocol/records/codec.ts';

@@ -1,4 +1,7 @@
-/** What is kept beyond the undecided change has an age, and of each member a bound: a liar cannot make a store grow for ever. */
+/**
+ * What is kept beyond the undecided change has an age, and of each member a bound: a liar cannot make a store
+ * grow for ever.
+ */
 import { describe, expect, test } from 'vitest';
 import { createCore } from '../../src/protocol/machine/create.ts';
 import { durableDelta } from '../../src/protocol/machine/durable-records.ts';

@@ -1,4 +1,7 @@
-/** What operators may order, and that nothing else passes: replays, strangers' signatures, stale or ill-fitting orders. */
+/**
+ * What operators may order, and that nothing else passes: replays, strangers' signatures, stale or
+ * ill-fitting orders.
+ */
 import { describe, expect, test } from 'vitest';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { createKeyFromPrimes } from '../../src/keys/rsa/creation.ts';

@@ -1,4 +1,7 @@
-/** §9 "The archive": who is far behind gets the links from the plain files of a member that keeps them, checked as ever. */
+/**
+ * §9 "The archive": who is far behind gets the links from the plain files of a member that keeps them,
+ * checked as ever.
+ */
 import { expect, test } from 'vitest';
 import { keepingProblems } from '../../src/node/views/keeping-problems.ts';
 import { limits } from '../../src/protocol/records/limits.ts';

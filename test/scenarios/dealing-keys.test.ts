@@ -9,7 +9,10 @@ import { signPacket } from '../../src/protocol/records/packet.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, messageIn } from './support.ts';
 
-/** Before each true dealing of a new key, its receiver gets one with the same public half and garbage in the envelope. */
+/**
+ * Before each true dealing of a new key, its receiver gets one with the same public half and garbage in the
+ * envelope.
+ */
 function garbageFirst(group: Group, seed: () => Uint8Array, times = 1): { told: number } {
   const counted = { told: 0 };
   group.intercept = (_, frame) => {

@@ -1,4 +1,7 @@
-/** What a peer's store holds is its durable state, and nothing else is: at any moment one can be made from the other. */
+/**
+ * What a peer's store holds is its durable state, and nothing else is: at any moment one can be made from the
+ * other.
+ */
 import { expect, test } from 'vitest';
 import { durableDelta, durableFromRecords } from '../../src/protocol/machine/durable-records.ts';
 import { emptyDurable } from '../../src/protocol/machine/state.ts';

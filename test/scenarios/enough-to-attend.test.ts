@@ -69,7 +69,8 @@ test('a value that suspends a member of a group without one to spare stops it, a
   const { roster, suspended } = headOf(group.state(1));
   expect(roster.map(({ index }) => index)).toEqual([1, 2, 3, 5]);
   expect(suspended.map(({ index }) => index)).toEqual([5]);
-  // Three of four get their new shares: they sign, but are no quorum of Readys, and so erase nothing and refresh nothing.
+  // Three of four get their new shares: they sign, but are no quorum of Readys, and so erase nothing and
+  // refresh nothing.
   group.node(1).driver?.refresh();
   await group.run(20_000);
   expect(group.epochOf(1)).toBe(2);

@@ -112,7 +112,8 @@ test('a trial on which the worker dies each time is left out of the retire proof
   expect(blames()).toEqual([]);
 });
 
-// ── masks that are none ───────────────────────────────────────────────────────────────────────────────────────────────
+// ── masks that are none
+// ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /** What p1 and p2 say instead of the truth: masks whose commitments are no units, which each says to hold of both. */
 class MaskLiars {

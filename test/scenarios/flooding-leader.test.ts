@@ -1,4 +1,7 @@
-/** §4.3, §7.6: what a liar proposes for the rounds that it leads costs the others next to nothing, and costs it their patience. */
+/**
+ * §4.3, §7.6: what a liar proposes for the rounds that it leads costs the others next to nothing, and costs
+ * it their patience.
+ */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -20,7 +23,10 @@ import { fivePeers, forge, messageIn } from './support.ts';
 
 // p2 leads round 0 of the change from epoch 1 to epoch 2, and p5 judges what it proposes.
 
-/** Signatures that were really checked: those made in this process are known to be good, as are those checked before. */
+/**
+ * Signatures that were really checked: those made in this process are known to be good, as are those checked
+ * before.
+ */
 let verified = 0;
 const { verify } = crypto;
 beforeEach(() => {

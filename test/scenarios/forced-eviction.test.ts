@@ -1,4 +1,7 @@
-/** §5: when more than `faults` members are gone for good, those who remain decide alone, by the operator's forced order. */
+/**
+ * §5: when more than `faults` members are gone for good, those who remain decide alone, by the operator's
+ * forced order.
+ */
 import { decode as decodeRecord } from 'cborg';
 import { expect, test } from 'vitest';
 import { prevotersOf } from '../../src/protocol/change/agree.ts';

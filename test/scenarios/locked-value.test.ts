@@ -1,4 +1,7 @@
-/** The lock of §4.3 (Buchman, Kwon, Milosevic 2018): what may have been decided in one round is decided in a later one. */
+/**
+ * The lock of §4.3 (Buchman, Kwon, Milosevic 2018): what may have been decided in one round is decided in a
+ * later one.
+ */
 import { expect, test } from 'vitest';
 import { judge } from '../../src/protocol/change/validity.ts';
 import { selfIn } from '../../src/protocol/machine/queries.ts';
@@ -60,7 +63,8 @@ test.each(Object.entries(shows))(
   'a leader that claims an earlier round for another value by %s gets no vote of a member that is locked',
   async (_, show) => {
     const group = await fivePeers();
-    // Round 0: p5 misses the value A, and p3 prevotes it but precommits nil: p1, p2 and p4 lock A, and it is not decided.
+    // Round 0: p5 misses the value A, and p3 prevotes it but precommits nil: p1, p2 and p4 lock A, and it is
+    // not decided.
     group.intercept = ({ from, to }, frame) => {
       const message = messageIn(frame);
       if (from === 'p3') return message?.type === 'precommit' || frame.type === 'links' ? [] : [frame];
@@ -96,7 +100,8 @@ test.each(Object.entries(shows))(
     for (const peer of locked) {
       const { own, proposals, votes } = group.state(peer).durable;
       expect(own.rounds?.locked).toEqual({ round: 0, value: a.value });
-      // Nothing else is wrong with B: it is refuted by prevotes that are none, or held, and gets nil when patience ends.
+      // Nothing else is wrong with B: it is refuted by prevotes that are none, or held, and gets nil when
+      // patience ends.
       const held = proposals[1]?.message.value;
       const refuted = fired(group, peer, 'invalid-proposal', { epoch: 2, round: 1, by: 3 });
       expect(held === undefined ? null : hex(hashOfValue(held))).toBe(refuted ? null : hex(hashOfValue(b)));

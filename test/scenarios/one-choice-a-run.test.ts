@@ -1,6 +1,7 @@
 /**
- * §5.2: a recovering peer that gives each helper of one run another choice gets no sum. From sums of four choices it and one
- * helper, t = 2 of them, could take every honest mask out, and have the key (test/keys/dealing.test.ts does).
+ * §5.2: a recovering peer that gives each helper of one run another choice gets no sum. From sums of four
+ * choices it and one helper, t = 2 of them, could take every honest mask out, and have the key
+ * (test/keys/dealing.test.ts does).
  */
 import { expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
@@ -19,7 +20,10 @@ import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 
 type Choice = Of<'recover-choice'>;
 
-/** p6 has lost its share, and every helper of its run has dealt its mask and said what it holds; p6 chooses nothing yet. */
+/**
+ * p6 has lost its share, and every helper of its run has dealt its mask and said what it holds; p6 chooses
+ * nothing yet.
+ */
 async function runWithoutChoice(): Promise<Group> {
   const timing = { recoveryHoldMs: 20_000, resendMs: 2_000 };
   const group = await groupWithKey({ peers: 6, threshold: 3, timing });

@@ -1,4 +1,7 @@
-/** §4, the handshake: an open link proves the new epoch key after each change, and nothing honest is refused meanwhile. */
+/**
+ * §4, the handshake: an open link proves the new epoch key after each change, and nothing honest is refused
+ * meanwhile.
+ */
 import { expect, test, vi } from 'vitest';
 import { headOf } from '../../src/protocol/machine/queries.ts';
 import { limits } from '../../src/protocol/records/limits.ts';

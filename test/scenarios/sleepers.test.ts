@@ -1,4 +1,7 @@
-/** §5 "Sleepers": the store of a member that was away for long is worth a current share, so it is served no share any more. */
+/**
+ * §5 "Sleepers": the store of a member that was away for long is worth a current share, so it is served no
+ * share any more.
+ */
 import { afterEach, expect, test } from 'vitest';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';

@@ -14,7 +14,10 @@ import { fired, fivePeers, messageIn, thirdPutBack } from './support.ts';
 
 type Recalled = Extract<Frame, { type: 'recalled' }>;
 
-/** p3 has prevoted, and starts from a copy of its store made before; what others answer it is `heard`, and arrives nowhere. */
+/**
+ * p3 has prevoted, and starts from a copy of its store made before; what others answer it is `heard`, and
+ * arrives nowhere.
+ */
 async function thirdWentBack(heard: (from: number, frame: Recalled) => void): Promise<Group> {
   const group = await fivePeers();
   await thirdPutBack(group);

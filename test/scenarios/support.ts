@@ -39,7 +39,10 @@ export async function fivePeers(options: Partial<GroupOptions> & { key?: boolean
   return group;
 }
 
-/** Five peers with a key, in epoch 2; p5 is away, and all others attend the change to epoch 3: it must wait for that. */
+/**
+ * Five peers with a key, in epoch 2; p5 is away, and all others attend the change to epoch 3: it must wait
+ * for that.
+ */
 export async function fifthAwayInMidChange(): Promise<Group> {
   const group = await groupWithKey({
     peers: 5,
@@ -121,8 +124,8 @@ export function smallerProposal(view: CoreState, { value, ...proposal }: Proposa
 }
 
 /**
- * Somebody else has the epoch key of the member at `place` too and signs a second Attend for the plan of the change that
- * gathers at p1: the value of that change suspends the member.
+ * Somebody else has the epoch key of the member at `place` too and signs a second Attend for the plan of the
+ * change that gathers at p1: the value of that change suspends the member.
  */
 export async function contradict(group: Group, place: number): Promise<void> {
   const { name, peer } = group.node(place);
@@ -137,7 +140,10 @@ export async function contradict(group: Group, place: number): Promise<void> {
     if (node.peer !== peer) void node.driver?.dispatch({ type: 'gossip', from: peer, frame });
 }
 
-/** p3 has prevoted in the change to epoch 2, and is stopped; its store is as it was before. Precommits, which would decide, are held back. */
+/**
+ * p3 has prevoted in the change to epoch 2, and is stopped; its store is as it was before. Precommits, which
+ * would decide, are held back.
+ */
 export async function thirdPutBack(group: Group): Promise<void> {
   group.node(1).driver?.refresh();
   await group.until(() => fired(group, 3, 'have', { epoch: 2, dealings: 5 }));

@@ -1,4 +1,7 @@
-/** A scenario's transcript: which peer fired which rule, in the order of virtual time, kept as text beside the tests. */
+/**
+ * A scenario's transcript: which peer fired which rule, in the order of virtual time, kept as text beside the
+ * tests.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { Group } from '../../src/simulation/world/group.ts';

@@ -1,4 +1,7 @@
-/** §4.3, §7.5: a change that stays undecided for hundreds of rounds is decided once a quorum of honest members is up. */
+/**
+ * §4.3, §7.5: a change that stays undecided for hundreds of rounds is decided once a quorum of honest members
+ * is up.
+ */
 import { expect, test } from 'vitest';
 import { limits } from '../../src/protocol/records/limits.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';

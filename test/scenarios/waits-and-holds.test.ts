@@ -1,4 +1,7 @@
-/** §5: a recovery that meets the next change holds it or waits for it; status and history show both, also after a restart. */
+/**
+ * §5: a recovery that meets the next change holds it or waits for it; status and history show both, also
+ * after a restart.
+ */
 import { expect, test } from 'vitest';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
 import { epochView, heldRecords, statusView } from '../../src/node/views/daemon-views.ts';

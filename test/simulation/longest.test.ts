@@ -1,4 +1,7 @@
-/** §7.6: as many liars as the group bears send the longest messages of every kind, and no honest store passes its bound. */
+/**
+ * §7.6: as many liars as the group bears send the longest messages of every kind, and no honest store passes
+ * its bound.
+ */
 import { expect, test } from 'vitest';
 import { flooded } from '../../src/simulation/flooded.ts';
 

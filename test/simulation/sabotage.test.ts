@@ -7,7 +7,8 @@ import type { SabotageReport } from '../../src/simulation/sabotages/sabotage-mai
 import { sabotages } from '../../src/simulation/sabotages/sabotages.ts';
 
 const run = promisify(execFile);
-const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+const pathOf = (file: string) =>
+  fileURLToPath(new URL(`../../src/simulation/sabotages/${file}`, import.meta.url));
 
 async function reportOn(name: string): Promise<SabotageReport> {
   const { stdout } = await run(

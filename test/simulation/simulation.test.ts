@@ -1,14 +1,22 @@
-/** Protocol §7 in seeded histories: faults of network, disk and machines, and members that lie; then everything must finish. */
+/**
+ * Protocol §7 in seeded histories: faults of network, disk and machines, and members that lie; then
+ * everything must finish.
+ */
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { expect, test } from 'vitest';
 import { allianceNamed, allianceNames, type LieName, lieNames } from '../../src/simulation/lies/library.ts';
 import { simulateMany } from '../../src/simulation/many.ts';
 import { optionsOf } from '../../src/simulation/options.ts';
 import { type RunReport, simulate } from '../../src/simulation/run.ts';
+import { sabotages } from '../../src/simulation/sabotages/sabotages.ts';
 
 /** More of them: `HOLDFAST_SEEDS=2000`, or `scripts/simulate --seeds 2000`. */
 const seeds = Number(process.env.HOLDFAST_SEEDS ?? 250);
-/** The first group of 64 is that of seed 254: it alone takes as long as two hundred others, so other tests have such groups. */
+/**
+ * The first group of 64 is that of seed 254: it alone takes as long as two hundred others, so other tests
+ * have such groups.
+ */
 const from = seeds > 250 ? 255 : 1;
 const timeoutMs = 120_000 + seeds * 3_000;
 
@@ -45,7 +53,10 @@ test('between `faults + 1` and `t` liars stop refreshes at most: no fork, no sha
   expect([...kinds.counts]).toEqual(expect.arrayContaining([['more than `faults` lie', 12]]));
 });
 
-/** Lies that only a certain moment brings out: the liar's turn to lead, or to help; others are told within a few seeds. */
+/**
+ * Lies that only a certain moment brings out: the liar's turn to lead, or to help; others are told within a
+ * few seeds.
+ */
 const momentOf: Partial<Record<LieName, Parameters<typeof optionsOf>[1]>> = {
   'no-proposal': { safetyMs: 8_000 },
   'two-choices': { safetyMs: 8_000 },
@@ -115,4 +126,12 @@ test('a seed gives the same history, frame by frame, on another thread', async (
     onReport: ({ history }) => there.push(history),
   });
   expect(there).toEqual([here.history]);
+});
+
+test('each sabotage finds the rule that it breaks, once', () => {
+  for (const { name, also, ...sabotage } of sabotages)
+    for (const { file, rule } of also === undefined ? [sabotage] : [sabotage, also]) {
+      const text = readFileSync(new URL(`../../src/${file}`, import.meta.url), 'utf8');
+      expect(text.split(rule), `${name}: ${rule}`).toHaveLength(2);
+    }
 });

@@ -1,4 +1,7 @@
-/** A store with patience waits until a full or read-only disk takes writes again, and then nothing is lost or left over. */
+/**
+ * A store with patience waits until a full or read-only disk takes writes again, and then nothing is lost or
+ * left over.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -11,8 +14,9 @@ import { temporaryFolder } from './support.ts';
 const writes = new Set(['write', 'append', 'zero', 'rename', 'unlink', 'syncFile', 'syncFolder']);
 
 /**
- * A disk of which the writes numbered `from` to `to` (from 0, after `arm`) fail as on a full disk, with half of the bytes
- * written. `kept`: sealed files that were written over without being zeroed first, so that old blocks may survive.
+ * A disk of which the writes numbered `from` to `to` (from 0, after `arm`) fail as on a full disk, with half
+ * of the bytes written. `kept`: sealed files that were written over without being zeroed first, so that old
+ * blocks may survive.
  */
 function failing(from: number, to: number) {
   let count = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
- * Real messages of a running group, damaged by seeded chance, into everything that reads what others send. The same bodies
- * for a short run in every test and for the long one.
+ * Real messages of a running group, damaged by seeded chance, into everything that reads what others send.
+ * The same bodies for a short run in every test and for the long one.
  */
 import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
@@ -70,8 +70,8 @@ async function refresh(group: Group): Promise<void> {
 }
 
 /**
- * Into live drivers: every frame that p5 sends arrives, and beside it damaged copies of it and of earlier ones, while the
- * group refreshes. Whatever is refused is refused by p5's name.
+ * Into live drivers: every frame that p5 sends arrives, and beside it damaged copies of it and of earlier
+ * ones, while the group refreshes. Whatever is refused is refused by p5's name.
  */
 export async function fuzzDrivers(seed: number, inputs: number, tally: Tally): Promise<void> {
   const mutator = new Mutator(seed);
@@ -86,7 +86,8 @@ export async function fuzzDrivers(seed: number, inputs: number, tally: Tally): P
     const known = recorded[via];
     if (known.length < 2_000) known.push(bytes);
     else known[mutator.below(known.length)] = bytes;
-    // p5 answers what its damaged frames bring back, and that is damaged again: a bound keeps it from going on for ever.
+    // p5 answers what its damaged frames bring back, and that is damaged again: a bound keeps it from going
+    // on for ever.
     const count = Math.min(copies, roundEnds - fed);
     const damaged = Array.from({ length: Math.max(0, count) }, () => {
       fed += 1;
@@ -235,7 +236,10 @@ async function signs(group: Group): Promise<void> {
   assert.equal(signature.length, 64);
 }
 
-/** Requests for partials into a member that answers: a partial leaves for what a client signed, and for nothing else. */
+/**
+ * Requests for partials into a member that answers: a partial leaves for what a client signed, and for
+ * nothing else.
+ */
 export async function fuzzUseRequests(seed: number, inputs: number, tally: Tally): Promise<void> {
   const mutator = new Mutator(seed);
   const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);

@@ -1,4 +1,7 @@
-/** Situations of a simulated group: who is down, suspended, without its share, or back in time; and what it can do then. */
+/**
+ * Situations of a simulated group: who is down, suspended, without its share, or back in time; and what it
+ * can do then.
+ */
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import type { Driver } from '../../src/node/driver/driver.ts';
@@ -91,8 +94,8 @@ export function statusOf(group: Group, place: number, laterMs = 0): StatusView {
 }
 
 /**
- * One letter a member: H holds its share, D is down, L lost its share only, W has a store of before its last Attend, S is
- * suspended; p1 looks at them.
+ * One letter a member: H holds its share, D is down, L lost its share only, W has a store of before its last
+ * Attend, S is suspended; p1 looks at them.
  */
 export interface Situation {
   threshold: number;
@@ -163,7 +166,10 @@ async function putStore(group: Group, place: number, stores: readonly Records[])
   await putBack(group, place, stores[place - 1] as Records);
 }
 
-/** Whether those whom p1 has a proven connection to, itself included, make a signature with their shares of one epoch. */
+/**
+ * Whether those whom p1 has a proven connection to, itself included, make a signature with their shares of
+ * one epoch.
+ */
 export function signs(group: Group): boolean {
   const looker = group.state(1);
   const { keys, threshold } = headOf(looker);

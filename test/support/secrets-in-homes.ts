@@ -1,4 +1,7 @@
-/** Every secret that stood in peers' homes at some instant, and what else a test adds: to search for, or to try on what is sealed. */
+/**
+ * Every secret that stood in peers' homes at some instant, and what else a test adds: to search for, or to
+ * try on what is sealed.
+ */
 import { createHash, createPrivateKey } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

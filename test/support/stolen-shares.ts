@@ -19,8 +19,8 @@ const blinding = new Uint8Array(16);
 const copiesMax = 200;
 
 /**
- * What `use` makes of a copy of the store of `home`, whose daemon may be running: a copy during which files came or went is
- * made again.
+ * What `use` makes of a copy of the store of `home`, whose daemon may be running: a copy during which files
+ * came or went is made again.
  */
 export async function withStolenStore<T>(home: string, use: (folder: string) => T | Promise<T>): Promise<T> {
   const scratch = mkdtempSync(join(tmpdir(), 'holdfast-stolen-'));

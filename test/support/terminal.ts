@@ -7,8 +7,8 @@ const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 /**
- * Runs `holdfast …args` on a terminal of its own (util-linux `script`), and presses `keys` as soon as `after` shows, one
- * such pair after the other.
+ * Runs `holdfast …args` on a terminal of its own (util-linux `script`), and presses `keys` as soon as `after`
+ * shows, one such pair after the other.
  * @returns the exit code, and everything that the terminal showed
  */
 export async function runOnTerminal(

@@ -1,4 +1,7 @@
-/** Five real daemons, 3 of 5, of which one is replaced by a hostile program with that member's identity, keys and share. */
+/**
+ * Five real daemons, 3 of 5, of which one is replaced by a hostile program with that member's identity, keys
+ * and share.
+ */
 import { publicEncrypt, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,8 +29,8 @@ import { readyPrimes, untilProblem } from './support.ts';
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
 const patienceMs = 120_000;
 /**
- * A liar may cost a second round of questions or one hedge, on a machine that is busy with other tests; whoever waits for
- * it waits for the minute that a client gives.
+ * A liar may cost a second round of questions or one hedge, on a machine that is busy with other tests;
+ * whoever waits for it waits for the minute that a client gives.
  */
 const boundMs = 30_000;
 const message = 'signed in spite of a liar';

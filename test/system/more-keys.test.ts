@@ -1,4 +1,7 @@
-/** Three real daemons, 2 of 3, crash faults: keys to decrypt, an imported key, a destroyed key; OpenSSL on the other side. */
+/**
+ * Three real daemons, 2 of 3, crash faults: keys to decrypt, an imported key, a destroyed key; OpenSSL on the
+ * other side.
+ */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

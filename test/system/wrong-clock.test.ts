@@ -1,4 +1,7 @@
-/** §8: expiry needs clocks that agree; one that is wrong by minutes is named, and so is every refusal that it causes. */
+/**
+ * §8: expiry needs clocks that agree; one that is wrong by minutes is named, and so is every refusal that it
+ * causes.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../../src/lab/command.ts';
 import { Lab } from '../../src/lab/lab.ts';

@@ -103,8 +103,8 @@ const otherMembers = (command: Command): Promise<string[]> =>
   );
 
 /**
- * Since when all of these are members, with the fingerprints that were given or are confirmed now; null when one is none, or
- * another of its name.
+ * Since when all of these are members, with the fingerprints that were given or are confirmed now; null when
+ * one is none, or another of its name.
  */
 async function admittedSince(
   head: Value,

@@ -89,8 +89,8 @@ export const clientSignRequestCommand = (): Command =>
     });
 
 /**
- * By name from the daemon, which must know the key; by ids as they are given, and then no daemon says what the key is; with
- * the client that asks. Throws `CommandError`.
+ * By name from the daemon, which must know the key; by ids as they are given, and then no daemon says what
+ * the key is; with the client that asks. Throws `CommandError`.
  */
 async function keyToUse(
   command: Command,

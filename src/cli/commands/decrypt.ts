@@ -55,8 +55,8 @@ export const decryptCommand = (): Command =>
     });
 
 /**
- * First any `k` partials; only when they do not combine, those of everybody with proofs, which name who lied. The daemon
- * waits for the slow only a moment: asked once more, they have their answer ready.
+ * First any `k` partials; only when they do not combine, those of everybody with proofs, which name who lied.
+ * The daemon waits for the slow only a moment: asked once more, they have their answer ready.
  */
 async function blockOf(decryption: Decryption, daemon: ApiClient, timeoutMs: number): Promise<bigint> {
   const endMs = performance.now() + timeoutMs;

@@ -58,7 +58,10 @@ function checkAccess({ dir }: Home): void {
     );
 }
 
-/** Resolves with the reason to stop. A second signal ends the process at once: nothing durable depends on a clean stop. */
+/**
+ * Resolves with the reason to stop. A second signal ends the process at once: nothing durable depends on a
+ * clean stop.
+ */
 function stopSignal(whileStdinOpen: boolean): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));

@@ -58,7 +58,10 @@ export const generateSafePrimes = async (
   }
 };
 
-/** Whether p, q, (p − 1)/2 and (q − 1)/2 are all prime and p ≠ q. An imported key may fail this and still be used (§3). */
+/**
+ * Whether p, q, (p − 1)/2 and (q − 1)/2 are all prime and p ≠ q. An imported key may fail this and still be
+ * used (§3).
+ */
 export const checkSafePrimes = (p: bigint, q: bigint): boolean =>
   p !== q && [p, q, (p - 1n) / 2n, (q - 1n) / 2n].every((n) => n > 2n && checkPrimeSync(n));
 

@@ -79,8 +79,10 @@ export const checkSubShare = (check: SubShareCheck): boolean => {
 };
 
 /**
- * The same for several dealings of one key to one receiver, with one long exponentiation: v^(Σ w·g) = ∏ (∏ C_m^(j^m))^w.
- * @param weights one a dealing, fresh, secret and uniform of 128 bits: two false numbers pass with probability 2^−128.
+ * The same for several dealings of one key to one receiver, with one long exponentiation: v^(Σ w·g) = ∏ (∏
+ * C_m^(j^m))^w.
+ * @param weights one a dealing, fresh, secret and uniform of 128 bits: two false numbers pass with
+ * probability 2^−128.
  *   All 1 is a plain sum: only for sets that are used whole, because errors of two liars can cancel in it.
  */
 export const checkSubSharesTogether = (

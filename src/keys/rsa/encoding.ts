@@ -145,8 +145,9 @@ export const decodeOaep = (
 };
 
 /**
- * The block whose signature under the new shares retires the old ones (protocol §4.4): a hash of |N| + 128 bits of the
- * value's hash and the key id, reduced mod N. A full-size hash in its own domain is no padded block a client can ask for.
+ * The block whose signature under the new shares retires the old ones (protocol §4.4): a hash of |N| + 128
+ * bits of the value's hash and the key id, reduced mod N. A full-size hash in its own domain is no padded
+ * block a client can ask for.
  */
 export const trialBlock = (valueHash: Uint8Array, keyId: Uint8Array, modulus: bigint): bigint => {
   const length = Math.ceil((bitLength(modulus) + 128) / 8);

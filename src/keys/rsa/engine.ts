@@ -8,7 +8,7 @@ import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { bitLength, bytesToInteger, mod, modInverse } from '../../crypto/integers.ts';
 
-export type EngineName = 'openssl' | 'bigint';
+type EngineName = 'openssl' | 'bigint';
 
 /** Below this a plain loop over BigInt is faster than the call into OpenSSL; such exponents are public. */
 const shortExponentBits = 24;

@@ -6,7 +6,7 @@ import { encodePkcs1, type HashName, isPssBlock } from './encoding.ts';
 import { modPow } from './engine.ts';
 
 export type RsaPublicKey = { readonly modulus: bigint; readonly exponent: bigint };
-export type RsaJwk = { readonly kty: 'RSA'; readonly n: string; readonly e: string };
+type RsaJwk = { readonly kty: 'RSA'; readonly n: string; readonly e: string };
 export type SignatureScheme = 'pkcs1' | 'pss';
 
 const shortest = (n: bigint): Uint8Array => integerToBytes(n, Math.ceil(bitLength(n) / 8));
@@ -41,7 +41,7 @@ export const publicKeyFromPem = (pem: string): RsaPublicKey => {
 };
 
 /** The key blob of RFC 4253 §6.6: "ssh-rsa", e, N. */
-export const sshKeyBlob = (key: RsaPublicKey): Uint8Array => {
+const sshKeyBlob = (key: RsaPublicKey): Uint8Array => {
   const field = (bytes: Uint8Array): Buffer =>
     Buffer.concat([integerToBytes(BigInt(bytes.length), 4), bytes]);
   // An mpint is signed: a zero byte goes before a set high bit (RFC 4251 §5).

@@ -185,7 +185,10 @@ export const decodeProof = (bytes: Uint8Array): Proof => {
 /** How many sets of k are tried when all proofs pass and the signature still fails. */
 const setsTriedMax = 256;
 
-/** Sets of `size`, the first ones first; each next one differs in many members, so that few suspects soon fall outside one. */
+/**
+ * Sets of `size`, the first ones first; each next one differs in many members, so that few suspects soon fall
+ * outside one.
+ */
 function* setsOf(indices: readonly number[], size: number): Generator<number[]> {
   const { length } = indices;
   if (length < size) return;

@@ -1,6 +1,7 @@
 /**
- * Whose partials spoiled a combination, told once another one succeeded. It takes no proof of theirs: a true partial can
- * stand in the place of any other true one. So a liar gains nothing by falling silent when proofs are asked for.
+ * Whose partials spoiled a combination, told once another one succeeded. It takes no proof of theirs: a true
+ * partial can stand in the place of any other true one. So a liar gains nothing by falling silent when proofs
+ * are asked for.
  */
 import type { KeyPublic, SharingParameters } from './sharing.ts';
 import { combine, type Proof, type RobustResult, verifyProof } from './signing.ts';

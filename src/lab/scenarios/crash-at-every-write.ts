@@ -20,7 +20,10 @@ const writesMax = 500;
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const preload = fileURLToPath(new URL(`../crash-at-write.${extension}`, import.meta.url));
 
-/** Starts the victim so that it dies at this write, or lives through the whole epoch change that follows; whether it died. */
+/**
+ * Starts the victim so that it dies at this write, or lives through the whole epoch change that follows;
+ * whether it died.
+ */
 async function dies(lab: Lab, write: number): Promise<boolean> {
   const peer = lab.peer(victim);
   const env = { NODE_OPTIONS: `--import=${preload}`, HOLDFAST_CRASH_AT_WRITE: String(write) };

@@ -82,9 +82,9 @@ export class AuditLog {
   }
 
   /**
-   * Opens the log where it ended: a torn last line is cut off and noted. What differs from what the store remembers is
-   * noted as damage: after lines that are missing the chain goes on from what was remembered, so that the gap stays; lines
-   * that were added to a log that was closed are moved aside. Throws `StoreError`.
+   * Opens the log where it ended: a torn last line is cut off and noted. What differs from what the store
+   * remembers is noted as damage: after lines that are missing the chain goes on from what was remembered, so
+   * that the gap stays; lines that were added to a log that was closed are moved aside. Throws `StoreError`.
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     try {

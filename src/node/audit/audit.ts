@@ -15,7 +15,7 @@ import { UseAudit } from './use-audit.ts';
 /** The store record that remembers where the log begins and ends; not a part of the core's state. */
 export const auditRecord = 'audit';
 
-export interface AuditOptions extends Omit<AuditLogOptions, 'wallMs' | 'remembered' | 'remember'> {
+interface AuditOptions extends Omit<AuditLogOptions, 'wallMs' | 'remembered' | 'remember'> {
   clock: Clock;
   /** The store's record, if it has one. */
   remembered: Uint8Array | undefined;

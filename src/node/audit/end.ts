@@ -66,8 +66,8 @@ export async function findEnd({
 }
 
 /**
- * Moves aside what stands behind the last line of a log that was closed, and says so; null when nothing does. It is kept:
- * where an older copy of the store was put back, these lines are true.
+ * Moves aside what stands behind the last line of a log that was closed, and says so; null when nothing does.
+ * It is kept: where an older copy of the store was put back, these lines are true.
  */
 async function moveAdded(folder: string, end: AuditHead, wallMs: number): Promise<string | null> {
   const files = auditFiles(folder);

@@ -86,10 +86,13 @@ const lineSchema = z.looseObject({
 export type AuditLine = z.infer<typeof lineSchema>;
 
 /** The end of the chain: the last line's number, and the SHA-256 of its text, hex. */
-export const auditHeadSchema = z.strictObject({ line: z.int().min(0), hash: z.string() });
+const auditHeadSchema = z.strictObject({ line: z.int().min(0), hash: z.string() });
 export type AuditHead = z.infer<typeof auditHeadSchema>;
 
-/** The log from end to beginning: its head, and the first line that was not pruned, with what that line follows from. */
+/**
+ * The log from end to beginning: its head, and the first line that was not pruned, with what that line
+ * follows from.
+ */
 export const auditExtentSchema = z.strictObject({
   ...auditHeadSchema.shape,
   firstKept: z.int().min(1).describe('the oldest line that was not pruned as configured'),

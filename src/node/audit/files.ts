@@ -1,4 +1,7 @@
-/** The files of an audit log: each named by the number of its first line, so that they sort in the order of the chain. */
+/**
+ * The files of an audit log: each named by the number of its first line, so that they sort in the order of
+ * the chain.
+ */
 import { existsSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';

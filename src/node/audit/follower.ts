@@ -1,7 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { auditFiles, isGone } from './files.ts';
 
-/** Reads an audit log while it is written and pruned: each call gives the whole lines that came since the one before. */
+/**
+ * Reads an audit log while it is written and pruned: each call gives the whole lines that came since the one
+ * before.
+ */
 export class AuditFollower {
   readonly #folder: string;
   /** Up to where each file was read, in bytes of whole lines. */

@@ -1,4 +1,7 @@
-/** The audit of what changes the group: orders as they become known here, and epochs as they are decided and retired. */
+/**
+ * The audit of what changes the group: orders as they become known here, and epochs as they are decided and
+ * retired.
+ */
 
 import type { CoreState } from '../../protocol/machine/state.ts';
 import { hex } from '../../protocol/records/codec.ts';

@@ -141,7 +141,7 @@ const unwritable = (reason: Error): DaemonError =>
     `this peer answers nothing that it cannot write into its audit log: ${reason.message}; ask another peer meanwhile`,
   );
 
-export function describeUse(value: Value, { body }: UseRequest): UseAsked {
+function describeUse(value: Value, { body }: UseRequest): UseAsked {
   const digest =
     body.operation === 'sign' ? body.digest : createHash('sha256').update(body.ciphertext).digest();
   return {

@@ -49,7 +49,7 @@ import { waitingPeerView } from '../views/waiting-views.ts';
 import { addressesRecord, Membership } from './membership.ts';
 import { Newcomer } from './newcomer.ts';
 
-export interface DaemonOptions {
+interface DaemonOptions {
   home: Home;
   settings: Settings;
   log: Log;

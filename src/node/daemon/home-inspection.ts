@@ -1,7 +1,7 @@
 /**
- * What `holdfast doctor` looks for in a home and on its machine: anything that could hold an old share, or show a current
- * one to others. It reads names, modes and sizes, never a secret, and changes nothing.
- * A daemon may be at work there: what vanishes meanwhile was not there.
+ * What `holdfast doctor` looks for in a home and on its machine: anything that could hold an old share, or
+ * show a current one to others. It reads names, modes and sizes, never a secret, and changes nothing. A
+ * daemon may be at work there: what vanishes meanwhile was not there.
  */
 import { lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -65,7 +65,10 @@ function modeProblems(dir: string): Problem[] {
 export const wideFiles = (dir: string): string[] =>
   [...filesIn(dir)].flatMap(({ path, mode }) => ((mode & 0o077) === 0 ? [] : [path]));
 
-/** The paths in `dir`, itself included, that are another user's; root's are not counted, who can read everything anyway. */
+/**
+ * The paths in `dir`, itself included, that are another user's; root's are not counted, who can read
+ * everything anyway.
+ */
 export function foreignFiles(dir: string, self = process.getuid?.() ?? 0): string[] {
   // Root may look at a home that is somebody's.
   const owner = self === 0 ? statSync(dir, { throwIfNoEntry: false })?.uid : self;
@@ -73,8 +76,9 @@ export function foreignFiles(dir: string, self = process.getuid?.() ?? 0): strin
 }
 
 /**
- * Everything in `dir`, itself first. A link is what it points to, under its true path; what is inside a linked folder that
- * others can reach, or that is another's, is left out: it may be half the machine, and one finding is enough.
+ * Everything in `dir`, itself first. A link is what it points to, under its true path; what is inside a
+ * linked folder that others can reach, or that is another's, is left out: it may be half the machine, and one
+ * finding is enough.
  */
 function* filesIn(dir: string, seen = new Set<string>()): Generator<Stats & { path: string }> {
   const link = lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
@@ -131,7 +135,10 @@ function filesOfSettings(home: Home): ReadonlySet<string> {
   }
 }
 
-/** The vault has one generation: one key slot, one snapshot, one journal. Anything more is an older one that survived. */
+/**
+ * The vault has one generation: one key slot, one snapshot, one journal. Anything more is an older one that
+ * survived.
+ */
 function vaultProblems(home: Home): Problem[] {
   const names = list(join(home.storeDir, 'vault'));
   const generations = new Set(names.flatMap((name) => generationOf(name) ?? []));
@@ -149,8 +156,8 @@ function vaultProblems(home: Home): Problem[] {
 }
 
 /**
- * Where the machine could write a share to a disk in the clear: swap, and core dumps of the daemon `pid`. Where none runs,
- * give this process: a daemon that were started here now would have its limits.
+ * Where the machine could write a share to a disk in the clear: swap, and core dumps of the daemon `pid`.
+ * Where none runs, give this process: a daemon that were started here now would have its limits.
  */
 export function inspectMachine(pid: number, { proc = '/proc', sys = '/sys' } = {}): Problem[] {
   const problems = swapProblems({ proc, sys });

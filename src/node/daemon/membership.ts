@@ -32,7 +32,7 @@ import { twinProblems } from '../views/twin-problems.ts';
 import { VerificationKeys } from '../views/verification-keys.ts';
 import type { Ability, EpochView, PeerView, Problem } from '../views/view.ts';
 
-export interface MembershipOptions {
+interface MembershipOptions {
   home: Home;
   settings: Settings;
   log: Log;

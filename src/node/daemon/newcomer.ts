@@ -1,6 +1,7 @@
 /**
- * A peer that is not a member yet (protocol §4 "Beginning"): it founds the cluster with the operators' epoch 0, or waits in
- * the lobby and joins a group that runs. What it starts from is checked from the pinned genesis.
+ * A peer that is not a member yet (protocol §4 "Beginning"): it founds the cluster with the operators' epoch
+ * 0, or waits in the lobby and joins a group that runs. What it starts from is checked from the pinned
+ * genesis.
  */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { foundDurable, joinDurable } from '../../protocol/machine/create.ts';
@@ -29,7 +30,7 @@ import {
   waitingStatusView,
 } from '../views/waiting-views.ts';
 
-export interface NewcomerOptions {
+interface NewcomerOptions {
   home: Home;
   settings: Settings;
   log: Log;
@@ -61,7 +62,10 @@ export class Newcomer {
     return home.invitation.lobby.some((address) => address.endsWith(`/p2p/${lobbyPeer}`));
   }
 
-  /** What this peer asks for in the lobby. Throws `DaemonError` or `HomeError` when its first epoch key cannot be read. */
+  /**
+   * What this peer asks for in the lobby. Throws `DaemonError` or `HomeError` when its first epoch key cannot
+   * be read.
+   */
   admission(): Admission {
     const { home, settings, identity } = this.#options;
     return admissionOf({
@@ -74,8 +78,9 @@ export class Newcomer {
   }
 
   /**
-   * Waits in the lobby of the invitation until the peer is a member, or `signal` aborts. What it is handed and cannot begin
-   * with is told and asked for again: a chain that is not true, or a machine that does not let it begin.
+   * Waits in the lobby of the invitation until the peer is a member, or `signal` aborts. What it is handed
+   * and cannot begin with is told and asked for again: a chain that is not true, or a machine that does not
+   * let it begin.
    */
   async wait(admission: Admission, signal: AbortSignal): Promise<void> {
     const { home, identity, log } = this.#options;

@@ -26,7 +26,7 @@ import { Archive } from '../store/archive.ts';
 import type { Store } from '../store/store.ts';
 import { Inbox } from './inbox.ts';
 
-export interface DriverOptions {
+interface DriverOptions {
   state: CoreState;
   store: Store;
   transport: Transport;
@@ -245,10 +245,11 @@ export class Driver {
   }
 
   /**
-   * After a change every link is proven anew when the epoch key of either end was replaced: the end that keeps its key may
-   * adopt first and asks too early then; the one that adopts last is the one that succeeds. And a newer roster may
-   * make a handshake possible that failed while one side was behind. Once for all that a batch adopts: a member that
-   * catches up takes many values at once, and cannot prove itself before the last.
+   * After a change every link is proven anew when the epoch key of either end was replaced: the end that
+   * keeps its key may adopt first and asks too early then; the one that adopts last is the one that succeeds.
+   * And a newer roster may make a handshake possible that failed while one side was behind. Once for all that
+   * a batch adopts: a member that catches up takes many values at once, and cannot prove itself before the
+   * last.
    */
   #reauthenticate(): void {
     const { transport } = this.#options;
@@ -275,7 +276,10 @@ export class Driver {
     this.#cancelTick = this.#options.clock.schedule(delay, () => void this.dispatch({ type: 'tick' }));
   }
 
-  /** Lets in who is listed now; who no longer is keeps its connection for a moment, to learn why. Evicted itself: nobody. */
+  /**
+   * Lets in who is listed now; who no longer is keeps its connection for a moment, to learn why. Evicted
+   * itself: nobody.
+   */
   async #setMembers(members: readonly Member[]): Promise<void> {
     const { clock, log, transport } = this.#options;
     const roster = members.some(({ peer }) => peer === transport.peerId) ? members : [];
@@ -327,7 +331,8 @@ export class Driver {
           : null;
       },
       check: (peer, challenge, proof) => {
-        // A peer that is behind proves with the key of an older roster: it counts only while that is still its listed one.
+        // A peer that is behind proves with the key of an older roster: it counts only while that is still
+        // its listed one.
         const now = headOf(this.#state).roster.find((listed) => listed.peer === peer);
         return now !== undefined && verify(now.epochKey, digest(challenge), proof.signature);
       },

@@ -1,7 +1,8 @@
 /**
- * What waits for the driver's next steps: a lane for each member, in the order in which it sent, and one for what we put in
- * ourselves. The lanes take turns, so whatever comes stands behind at most one entry of each other lane, however much a
- * member that sends faster than we step has waiting; and what each may have waiting is bounded.
+ * What waits for the driver's next steps: a lane for each member, in the order in which it sent, and one for
+ * what we put in ourselves. The lanes take turns, so whatever comes stands behind at most one entry of each
+ * other lane, however much a member that sends faster than we step has waiting; and what each may have
+ * waiting is bounded.
  */
 import { strict as assert } from 'node:assert';
 import { limits } from '../../protocol/records/limits.ts';
@@ -46,8 +47,8 @@ export class Inbox<Item> {
   }
 
   /**
-   * What we say ourselves: always taken. What it says `of` a member (its link is proven, or gone) stays in order with that
-   * member's frames.
+   * What we say ourselves: always taken. What it says `of` a member (its link is proven, or gone) stays in
+   * order with that member's frames.
    */
   push(item: Item, of: string = ours): void {
     this.#add(of, item, false, 0);

@@ -38,7 +38,7 @@ import { readSettings, type Settings } from '../settings.ts';
 import { isRunning } from '../store/lock.ts';
 import { identityFromBytes } from './identity.ts';
 
-export type HomeErrorCode =
+type HomeErrorCode =
   /** There is no such folder. */
   | 'missing'
   /** A folder without (all of) a peer's files. */
@@ -233,8 +233,8 @@ export function writePrivateFile(path: string, content: string | Uint8Array): vo
 }
 
 /**
- * Replaces a private file at once: a reader sees the old content or the new. Two commands that replace it at the same time
- * have a temporary file each; what one that was killed left behind is removed.
+ * Replaces a private file at once: a reader sees the old content or the new. Two commands that replace it at
+ * the same time have a temporary file each; what one that was killed left behind is removed.
  */
 export function replacePrivateFile(path: string, content: Uint8Array): void {
   const dir = dirname(path);

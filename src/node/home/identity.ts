@@ -1,4 +1,7 @@
-/** A peer's libp2p identity: an Ed25519 key. Noise signs with it too, so callers prefix what they sign with a domain. */
+/**
+ * A peer's libp2p identity: an Ed25519 key. Noise signs with it too, so callers prefix what they sign with a
+ * domain.
+ */
 import { generateKeyPairFromSeed, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';

@@ -52,8 +52,8 @@ export type UseJobResult =
   /** The partial of a decryption, for the client's eyes only. */
   | { kind: 'use-sealed-partial'; envelope: Uint8Array }
   /**
-   * `signature` is null while too few true partials are there; culprits are named only by proofs, suspects (whose proofs
-   * pass) and spoilers of the failed combination only by a signature.
+   * `signature` is null while too few true partials are there; culprits are named only by proofs, suspects
+   * (whose proofs pass) and spoilers of the failed combination only by a signature.
    */
   | {
       kind: 'use-combine';

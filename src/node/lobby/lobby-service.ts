@@ -36,7 +36,7 @@ export interface Waiting {
 /** What a newcomer starts from: see `LobbyAnswer`. */
 export type HandOut = Omit<Extract<LobbyAnswer, { status: 'admitted' }>, 'status' | 'genesis'>;
 
-export interface LobbyServiceOptions {
+interface LobbyServiceOptions {
   genesis: Genesis;
   identity: Identity;
   listen: readonly string[];
@@ -76,8 +76,8 @@ export class LobbyService {
   }
 
   /**
-   * Opens the lobby; it closes by itself after `forMs`, or when an earlier opening lasts longer, then. Null: it stays open
-   * until the cluster is founded, and whoever founds it opens it again.
+   * Opens the lobby; it closes by itself after `forMs`, or when an earlier opening lasts longer, then. Null:
+   * it stays open until the cluster is founded, and whoever founds it opens it again.
    */
   async open(forMs: number | null): Promise<void> {
     const { clock, admitted } = this.#options;

@@ -173,7 +173,7 @@ export class LobbyServer {
   }
 }
 
-export interface LobbyRequestOptions {
+interface LobbyRequestOptions {
   identity: Identity;
   /** multiaddrs that end in /p2p/<the lobby's peer id>, as in an invitation */
   addresses: readonly string[];

@@ -1,7 +1,7 @@
 /**
- * Members exchange signed, numbered addresses, so that one known peer is enough to find all (protocol §6). On every
- * authenticated connection each side sends its own record and all it knows, also of the other side itself, which is how a
- * peer learns of a record that it must outrank; news is passed on to the others.
+ * Members exchange signed, numbered addresses, so that one known peer is enough to find all (protocol §6). On
+ * every authenticated connection each side sends its own record and all it knows, also of the other side
+ * itself, which is how a peer learns of a record that it must outrank; news is passed on to the others.
  */
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
@@ -17,7 +17,7 @@ import type { Link, Links } from './links.ts';
 
 const recordsSchema = z.array(z.instanceof(Uint8Array)).max(networkLimits.addressRecordsMax);
 
-export interface AddressExchangeComponents {
+interface AddressExchangeComponents {
   node: Pick<
     Libp2p,
     'handle' | 'unhandle' | 'peerId' | 'getMultiaddrs' | 'addEventListener' | 'removeEventListener'
@@ -77,8 +77,8 @@ export class AddressExchange {
   };
 
   /**
-   * Takes a record of ours from before a restart, signed while our clock was ahead: others would ignore all new ones until
-   * the clock is there again. So a new one is numbered after it, and told to everyone.
+   * Takes a record of ours from before a restart, signed while our clock was ahead: others would ignore all
+   * new ones until the clock is there again. So a new one is numbered after it, and told to everyone.
    */
   async #outrank(bytes: Uint8Array): Promise<void> {
     const { sequence } = readRecord(bytes);

@@ -1,4 +1,7 @@
-/** A token bucket: so many at once, and then so many a second. It goes by monotonic time, so setting the clock changes nothing. */
+/**
+ * A token bucket: so many at once, and then so many a second. It goes by monotonic time, so setting the clock
+ * changes nothing.
+ */
 export interface Rate {
   atOnce: number;
   perSecond: number;

@@ -10,7 +10,7 @@ interface Standing {
   last: { reason: string; times: number; untilMs: number; lengthMs: number } | null;
 }
 
-export interface ConductOptions {
+interface ConductOptions {
   /** Monotonic milliseconds. */
   nowMs: () => number;
   /** Closes every connection of the peer. */

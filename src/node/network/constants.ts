@@ -39,7 +39,10 @@ export const networkLimits = {
   handshakeBytesMax: 4_096,
   handshakeTimeoutMs: 5_000,
   handshakeRetryMs: 1_000,
-  /** Handshakes that one side opens on one connection: the first few at once, so that an ordinary change is proven at once. */
+  /**
+   * Handshakes that one side opens on one connection: the first few at once, so that an ordinary change is
+   * proven at once.
+   */
   handshakePace: { atOnce: 3, perSecond: 1 },
   streamOpenTimeoutMs: 5_000,
 

@@ -5,7 +5,7 @@ import { networkLimits, protocolIds } from './constants.ts';
 import { FrameQueue, type QueueBounds, runFrameStream } from './frame-stream.ts';
 import type { Link, Links } from './links.ts';
 
-export interface DirectComponents {
+interface DirectComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
   links: Links;
   queueBounds: QueueBounds;

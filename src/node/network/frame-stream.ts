@@ -64,7 +64,7 @@ export class FrameQueue {
   }
 }
 
-export interface FrameStreamOptions {
+interface FrameStreamOptions {
   /** Frames to write; absent on a stream that is only read. */
   outgoing?: FrameQueue;
   /** A returned promise pauses the stream until it settles: the sender then waits, not our memory. */

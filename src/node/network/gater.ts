@@ -1,6 +1,7 @@
 /**
- * The roster gate: only members get a connection, and no member that is cut off. Whoever may not is refused after Noise has
- * shown who it is and before the muxer, so it never gets a stream; nothing about a stranger enters the peer store.
+ * The roster gate: only members get a connection, and no member that is cut off. Whoever may not is refused
+ * after Noise has shown who it is and before the muxer, so it never gets a stream; nothing about a stranger
+ * enters the peer store.
  */
 import type { ConnectionGater, PeerId } from '@libp2p/interface';
 

@@ -40,7 +40,7 @@ interface Rpc {
   control?: object;
 }
 
-export interface GossipComponents {
+interface GossipComponents {
   pubsub: GossipSub;
   topic: string;
   isMember(peer: string): boolean;
@@ -75,9 +75,9 @@ export class Gossip {
   }
 
   /**
-   * Counts what each neighbour hands us before gossipsub checks any signature: its own publications, and those of others,
-   * for which it is not to blame as long as it passes on no more than we all bear. gossipsub's one entrance for both is a
-   * method that its interface does not list.
+   * Counts what each neighbour hands us before gossipsub checks any signature: its own publications, and
+   * those of others, for which it is not to blame as long as it passes on no more than we all bear.
+   * gossipsub's one entrance for both is a method that its interface does not list.
    */
   #countReceived(): void {
     const entrance = this.#components.pubsub as GossipSub & {

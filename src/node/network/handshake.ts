@@ -1,6 +1,7 @@
 /**
- * The epoch-key handshake (protocol §4): the libp2p identity only opens a connection; here each side signs both peer
- * ids and both nonces with its listed epoch key, so that a stolen identity without the current epoch key is of no use.
+ * The epoch-key handshake (protocol §4): the libp2p identity only opens a connection; here each side signs
+ * both peer ids and both nonces with its listed epoch key, so that a stolen identity without the current
+ * epoch key is of no use.
  *
  *     opener                     answerer
  *     nonce              →
@@ -8,10 +9,10 @@
  *     proof              →
  *                        ←       verdict
  *
- * Either side may open one. A side that cannot prove itself sends null, and then neither is authenticated. A handshake that
- * fails takes nothing back: the other side may be behind, or ahead. What was proven by a key that was replaced since ends
- * by itself, a bounded time after `renew`. A side that adopts one value after the other has one to run for each: they are
- * paced, and the last is never left out.
+ * Either side may open one. A side that cannot prove itself sends null, and then neither is authenticated. A
+ * handshake that fails takes nothing back: the other side may be behind, or ahead. What was proven by a key
+ * that was replaced since ends by itself, a bounded time after `renew`. A side that adopts one value after
+ * the other has one to run for each: they are paced, and the last is never left out.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -34,7 +35,7 @@ const answerSchema = z.tuple([nonceSchema, proofSchema]);
 type Proof = ReturnType<EpochAuthenticator['prove']>;
 
 /** What the signer signs: to whom it speaks, and a nonce of each side. */
-export function handshakeChallenge(
+function handshakeChallenge(
   clusterId: string,
   signer: string,
   verifier: string,
@@ -46,7 +47,7 @@ export function handshakeChallenge(
 
 const encodeProof = (proof: Proof): [number, Uint8Array] | null => proof && [proof.epoch, proof.signature];
 
-export interface HandshakeComponents {
+interface HandshakeComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle' | 'peerId'>;
   clusterId: string;
   links: Links;

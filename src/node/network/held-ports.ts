@@ -1,6 +1,6 @@
 /**
- * The TCP ports of listen addresses, tried before anything depends on them, and held by nobody else until the daemon itself
- * listens there. Whoever connects meanwhile is hung up on.
+ * The TCP ports of listen addresses, tried before anything depends on them, and held by nobody else until the
+ * daemon itself listens there. Whoever connects meanwhile is hung up on.
  */
 import { createServer, type Server } from 'node:net';
 import { ListenError } from './listen-error.ts';

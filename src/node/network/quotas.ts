@@ -1,13 +1,14 @@
 /**
- * What one member may ask of us, per protocol: more than an honest member of the largest group ever needs, and little
- * enough that the others do not feel it. A member that goes beyond is cut off (`conduct.ts`), but for `requests`, which wait.
+ * What one member may ask of us, per protocol: more than an honest member of the largest group ever needs,
+ * and little enough that the others do not feel it. A member that goes beyond is cut off (`conduct.ts`), but
+ * for `requests`, which wait.
  */
 import { strict as assert } from 'node:assert';
 import { limits } from '../../protocol/records/limits.ts';
 import type { Rate } from './bucket.ts';
 import { networkLimits } from './constants.ts';
 
-export interface Quota extends Rate {
+interface Quota extends Rate {
   /** What a log and `status` say of a member that went beyond. */
   excess: string;
 }
@@ -20,9 +21,9 @@ export const quotas = {
   bytes: { atOnce: 128 * mebibyte, perSecond: 8 * mebibyte, excess: 'too many bytes' },
   streams: { atOnce: 1024, perSecond: 64, excess: 'too many streams' },
   /**
-   * /holdfast/handshake: as many as `handshakePace` allows each connection, so that a member that catches up, and fails to
-   * prove itself on the way, passes no bound; and /holdfast/instance: one per connection, and a few while two machines have
-   * one identity.
+   * /holdfast/handshake: as many as `handshakePace` allows each connection, so that a member that catches up,
+   * and fails to prove itself on the way, passes no bound; and /holdfast/instance: one per connection, and a
+   * few while two machines have one identity.
    */
   handshakes: { atOnce: 160, perSecond: 10, excess: 'too many handshakes' },
   /** /holdfast/addresses: news of every member comes on a stream of its own. */
@@ -43,9 +44,9 @@ export const quotas = {
   /** Whatever breaks a rule: messages that the core rejects, requests that no honest member passes on. */
   refusals: { atOnce: 128, perSecond: 1, excess: 'too much that was refused' },
   /**
-   * Requests that an honest member may pass on for a while, because its newest value or its clock is another than ours, or
-   * ask for itself, because it has not heard yet of the change that replaced its epoch key. What a busy one passes on while
-   * either side catches up fits.
+   * Requests that an honest member may pass on for a while, because its newest value or its clock is another
+   * than ours, or ask for itself, because it has not heard yet of the change that replaced its epoch key.
+   * What a busy one passes on while either side catches up fits.
    */
   refusedUses: { atOnce: 1024, perSecond: 50, excess: 'too many requests that were refused' },
 } as const satisfies Record<string, Quota>;

@@ -15,7 +15,7 @@ interface Attempt {
   dialing: boolean;
 }
 
-export interface ReconnectorComponents {
+interface ReconnectorComponents {
   node: Pick<Libp2p, 'dial' | 'peerId'>;
   links: Links;
   book: AddressBook;
@@ -63,7 +63,10 @@ export class Reconnector {
     this.#retry(peer, this.#components.timings.redialMsMin / 4);
   }
 
-  /** The peer's last connection closed. Whoever is turned away right after the dial must not come back at full speed. */
+  /**
+   * The peer's last connection closed. Whoever is turned away right after the dial must not come back at full
+   * speed.
+   */
   lost(peer: string): void {
     this.#retry(peer, this.#backOffMs(this.#attempt(peer)));
   }

@@ -45,7 +45,7 @@ interface Requester {
   nextNumber: number;
 }
 
-export interface RequestsComponents {
+interface RequestsComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
   links: Links;
   onRequest(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;

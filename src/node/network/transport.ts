@@ -7,10 +7,10 @@ import type { ReproachQuota } from './quotas.ts';
 
 export interface TransportHandlers {
   /**
-   * A frame of a member. `authenticated` is false until the peer has proven its epoch key on this connection (protocol
-   * §4); before that only catch-up may be served. Of gossip it says nothing, and `from` is only the libp2p identity that
-   * published: what counts of it must be signed inside. A returned promise asks for patience: what else the peer
-   * sends directly shall wait at the peer until it resolves.
+   * A frame of a member. `authenticated` is false until the peer has proven its epoch key on this connection
+   * (protocol §4); before that only catch-up may be served. Of gossip it says nothing, and `from` is only the
+   * libp2p identity that published: what counts of it must be signed inside. A returned promise asks for
+   * patience: what else the peer sends directly shall wait at the peer until it resolves.
    */
   onMessage(
     from: string,
@@ -78,14 +78,18 @@ export interface Transport {
   connected(): string[];
   authenticated(): string[];
   /**
-   * Runs the handshake again (after catch-up, or when keys changed). What was proven before counts for a bounded time more,
-   * whatever comes of it, so that no frame of an honest peer is refused while one side knows the new keys and the other
-   * does not yet; then only what was proven since. The first few run at once, more of them are paced and become one.
+   * Runs the handshake again (after catch-up, or when keys changed). What was proven before counts for a
+   * bounded time more, whatever comes of it, so that no frame of an honest peer is refused while one side
+   * knows the new keys and the other does not yet; then only what was proven since. The first few run at
+   * once, more of them are paced and become one.
    */
   reauthenticate(peer: string): void;
   /** Frames that `send` and `publish` could not queue, since the start. */
   dropped(): number;
-  /** A peer sent something that breaks a rule. Whoever does so again and again is cut off. `quota`: `refusals` if not given. */
+  /**
+   * A peer sent something that breaks a rule. Whoever does so again and again is cut off. `quota`: `refusals`
+   * if not given.
+   */
   reproach(peer: string, quota?: ReproachQuota): void;
   /** Members that were cut off lately. */
   cutOffs(): CutOff[];

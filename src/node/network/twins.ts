@@ -1,14 +1,15 @@
 /**
- * Two machines with one identity: a home that was copied, or restored from a backup, and runs beside the original. Whoever
- * meets both tells both; the libp2p identity alone is enough for it, because a copy soon lacks the member's newest epoch key.
+ * Two machines with one identity: a home that was copied, or restored from a backup, and runs beside the
+ * original. Whoever meets both tells both; the libp2p identity alone is enough for it, because a copy soon
+ * lacks the member's newest epoch key.
  *
  *     opener                      answerer
  *     instance, twin       →
  *                          ←      instance, twin
  *
- * `instance` is drawn anew whenever a daemon starts. `twin`: the sender lately met another instance of the receiver, too. Two
- * open connections with different instances may also be a daemon that was restarted and the dead connection of its life
- * before: so each of them is asked again, and only what both answer counts.
+ * `instance` is drawn anew whenever a daemon starts. `twin`: the sender lately met another instance of the
+ * receiver, too. Two open connections with different instances may also be a daemon that was restarted and
+ * the dead connection of its life before: so each of them is asked again, and only what both answer counts.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -33,7 +34,7 @@ export interface Twin {
   places: Array<{ address: string; authenticated: boolean }>;
 }
 
-export interface TwinsComponents {
+interface TwinsComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
   links: Links;
   /** false: the peer has opened too many. */

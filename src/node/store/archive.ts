@@ -1,6 +1,7 @@
 /**
- * The chain since genesis as this peer can show it: the newest links from the core, older ones from the plain files of the
- * store's archive, read when somebody asks. A file that is missing or damaged costs that piece of history and nothing else.
+ * The chain since genesis as this peer can show it: the newest links from the core, older ones from the plain
+ * files of the store's archive, read when somebody asks. A file that is missing or damaged costs that piece
+ * of history and nothing else.
  */
 import { linksInFrame } from '../../protocol/change/catch-up.ts';
 import { type ArchiveSection, archiveKey, epochOfLink } from '../../protocol/machine/durable-records.ts';

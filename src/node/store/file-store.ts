@@ -15,7 +15,7 @@ const journalBytesMaxDefault = 4 * 1024 * 1024;
 /** With room for the encoding around them, below what one frame can hold. */
 const recordsBytesMaxDefault = 192 * 1024 * 1024;
 
-export interface FileStoreOptions {
+interface FileStoreOptions {
   /** The store's own folder; made when it does not exist. */
   readonly folder: string;
   /** The peer's local cipher: the inner layer of what is written from now on. */

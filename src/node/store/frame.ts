@@ -39,7 +39,7 @@ export function writeFrame(
 }
 
 /** What stands at `offset` of a vault file, when frame `number` should. */
-export type FrameRead =
+type FrameRead =
   | { readonly kind: 'end' }
   | { readonly kind: 'frame'; readonly sealed: Uint8Array; readonly next: number }
   | { readonly kind: 'broken' };

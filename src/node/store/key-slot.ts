@@ -19,8 +19,8 @@ export function writeSlot({ number, storeKey }: Generation): Uint8Array {
 }
 
 /**
- * `undefined` for anything that `writeSlot` did not write, a wiped slot among them. Throws `other-version` for what it wrote
- * in another version of Holdfast.
+ * `undefined` for anything that `writeSlot` did not write, a wiped slot among them. Throws `other-version`
+ * for what it wrote in another version of Holdfast.
  */
 export function readSlot(bytes: Uint8Array | undefined): Generation | undefined {
   if (bytes === undefined || bytes.length < checksumBytes) return undefined;

@@ -1,4 +1,7 @@
-/** The thread's entry: records in, a sealed frame out. The records and the key cross as copies, which are wiped here. */
+/**
+ * The thread's entry: records in, a sealed frame out. The records and the key cross as copies, which are
+ * wiped here.
+ */
 import { type FrameRequest, type Sealed, sealFrame } from './sealing.ts';
 import { StoreError } from './store-error.ts';
 

@@ -63,7 +63,10 @@ export class ThreadSealer implements Sealer {
     await pool?.destroy();
   }
 
-  /** `undefined`: there is no thread, or it died over the request. An answer belongs to its own request, whatever died before. */
+  /**
+   * `undefined`: there is no thread, or it died over the request. An answer belongs to its own request,
+   * whatever died before.
+   */
   async #ask(request: FrameRequest): Promise<Sealed | undefined> {
     const name = import.meta.url.endsWith('.ts') ? './sealing-thread.ts' : './sealing-thread.js';
     try {

@@ -6,7 +6,7 @@ import { bytesOf, type Changes, decodeRecords } from './records.ts';
 import type { Sealer } from './sealing.ts';
 import { StoreError } from './store-error.ts';
 
-export interface VaultOptions {
+interface VaultOptions {
   readonly disk: Disk;
   readonly folder: string;
   /** The peer's local cipher, for what is written from now on. What others wrote opens all the same. */
@@ -80,8 +80,9 @@ export class Vault {
   }
 
   /**
-   * Whatever is refused here could be written and never be folded into a snapshot again, so a start after it would fail.
-   * A vault that is over its bound already, from another version, takes everything that makes it smaller.
+   * Whatever is refused here could be written and never be folded into a snapshot again, so a start after it
+   * would fail. A vault that is over its bound already, from another version, takes everything that makes it
+   * smaller.
    */
   assertRoomFor(changes: Changes): void {
     let grown = 0;
@@ -140,7 +141,10 @@ export class Vault {
     this.#records.clear();
   }
 
-  /** Reads snapshot and journal. True when the last frame is torn: a power cut took a commit that nobody was told of. */
+  /**
+   * Reads snapshot and journal. True when the last frame is torn: a power cut took a commit that nobody was
+   * told of.
+   */
   async #load(): Promise<boolean> {
     const { generation } = this.#current;
     const snapshotPath = this.#path(snapshotName(generation));

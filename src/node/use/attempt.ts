@@ -24,7 +24,10 @@ import {
 
 /** After this long without enough partials, everyone who has not been asked yet is asked too. */
 const hedgeMs = 400;
-/** How long everybody else may still answer when enough have: one that is silent must not cost all the time there is. */
+/**
+ * How long everybody else may still answer when enough have: one that is silent must not cost all the time
+ * there is.
+ */
 const graceMs = 1500;
 
 /** Refusals of members that may only be behind, or whose disk is full: the next attempt may find them better. */
@@ -56,7 +59,10 @@ export interface AttemptOptions<Answer> {
   request: UseRequest;
   /** How this peer answers itself. */
   own: (asked: PartialRequest) => Promise<PartialAnswer>;
-  /** From everybody who answers at most a moment after the first `k`, with proofs; else from the first `k` that will do. */
+  /**
+   * From everybody who answers at most a moment after the first `k`, with proofs; else from the first `k`
+   * that will do.
+   */
   everybody: boolean;
   /**
    * Null when these partials do not combine; culprits, by index, as proofs show, or a signature after one that failed;
@@ -89,7 +95,8 @@ export class Attempt<Answer> {
     this.#prove = options.everybody;
     const { request } = options;
     const core = options.state();
-    // The oldest epoch that is not erased here: everybody else still has it, or says `gone`, and then we have moved too.
+    // The oldest epoch that is not erased here: everybody else still has it, or says `gone`, and then we have
+    // moved too.
     const link = core.durable.links[core.durable.own.retired] ?? core.durable.links[core.durable.own.head];
     if (link === undefined) throw new DaemonError('not-a-member', 'this peer knows no value yet');
     const at = link.value.keys.findIndex((key) => sameBytes(key.id, request.body.key));
@@ -144,8 +151,9 @@ export class Attempt<Answer> {
   }
 
   /**
-   * Partials as they come. `k` members are asked (all of them for proofs), another for each that gives none, and the rest
-   * when some are slow. What comes after the end reaches nobody: without a proof it would pass for a lie later.
+   * Partials as they come. `k` members are asked (all of them for proofs), another for each that gives none,
+   * and the rest when some are slow. What comes after the end reaches nobody: without a proof it would pass
+   * for a lie later.
    */
   async *#partials(until: AbortSignal): AsyncGenerator<Given> {
     const { transport, clock, doubts } = this.#options;
@@ -250,8 +258,8 @@ export class Attempt<Answer> {
   }
 
   /**
-   * Whom to ask: this peer first, then the others in an order that changes with the request, so that load spreads; those
-   * that spoiled or held up others last.
+   * Whom to ask: this peer first, then the others in an order that changes with the request, so that load
+   * spreads; those that spoiled or held up others last.
    */
   #candidates(): Member[] {
     const { transport, doubts, request } = this.#options;

@@ -4,8 +4,11 @@
  */
 import type { Clock } from '../clock.ts';
 
-/** `suspected`: its proof passes and its partial spoils a signature, as is possible where a key's primes are not safe. */
-export type Fault = 'lied' | 'suspected' | 'silent';
+/**
+ * `suspected`: its proof passes and its partial spoils a signature, as is possible where a key's primes are
+ * not safe.
+ */
+type Fault = 'lied' | 'suspected' | 'silent';
 
 const doubtedMs: Record<Fault, number> = { lied: 10 * 60_000, suspected: 10 * 60_000, silent: 30_000 };
 

@@ -34,7 +34,7 @@ const refusalCodes = {
   'no-audit': true,
   failed: true,
 } as const satisfies Record<UseRefusalCode | 'malformed' | 'no-audit' | 'failed', true>;
-export type RefusalCode = keyof typeof refusalCodes | 'other';
+type RefusalCode = keyof typeof refusalCodes | 'other';
 /** As the API says them; their meaning is in src/api/README.md. */
 export const useRefusalCodes: readonly RefusalCode[] = [
   ...(Object.keys(refusalCodes) as Array<keyof typeof refusalCodes>),

@@ -1,7 +1,7 @@
 /**
- * Using a key (protocol §2, §6): every member checks a client-signed request for itself before it computes a partial;
- * whoever was asked by the client collects `k` of them. It combines a signature and releases only one that verifies; the
- * partials of a decryption are sealed, and it passes them on.
+ * Using a key (protocol §2, §6): every member checks a client-signed request for itself before it computes a
+ * partial; whoever was asked by the client collects `k` of them. It combines a signature and releases only
+ * one that verifies; the partials of a decryption are sealed, and it passes them on.
  */
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { hashHex } from '../../crypto/hash.ts';
@@ -39,7 +39,7 @@ import {
 } from './messages.ts';
 import { UseRates } from './rates.ts';
 
-export interface UseServiceOptions {
+interface UseServiceOptions {
   state: () => CoreState;
   transport: Transport;
   workers: Workers;
@@ -218,9 +218,9 @@ export class UseService {
   }
 
   /**
-   * Collects once for each request, however often it is repeated while it is valid: who repeats it gets the same answer,
-   * or waits for the one under way, in its own time. What failed is not kept, and what only ran out of its own time is
-   * tried again by whoever has time left.
+   * Collects once for each request, however often it is repeated while it is valid: who repeats it gets the
+   * same answer, or waits for the one under way, in its own time. What failed is not kept, and what only ran
+   * out of its own time is tried again by whoever has time left.
    */
   async #once<Answer extends SignAnswer | DecryptAnswer>(
     request: UseRequest,

@@ -1,7 +1,7 @@
 /**
- * What each member can do, as far as this one knows: decided here only, for every view, sentence and probe. Evidence that
- * a member holds its share is its signed Ready, also in a retire proof; a member that is connected says what holds now,
- * and that counts more: a store may have been put back after its Ready.
+ * What each member can do, as far as this one knows: decided here only, for every view, sentence and probe.
+ * Evidence that a member holds its share is its signed Ready, also in a retire proof; a member that is
+ * connected says what holds now, and that counts more: a store may have been put back after its Ready.
  */
 
 import {
@@ -37,8 +37,8 @@ export const both = (one: Certainty, other: Certainty): Certainty =>
   one === 'no' || other === 'no' ? 'no' : one === 'yes' && other === 'yes' ? 'yes' : 'unknown';
 
 /**
- * Of every member of the newest roster, in its order. `reachable`: peer ids with a proven connection; `doubled`: those that
- * run on two machines, of whom nobody knows which of the two spoke.
+ * Of every member of the newest roster, in its order. `reachable`: peer ids with a proven connection;
+ * `doubled`: those that run on two machines, of whom nobody knows which of the two spoke.
  */
 export function abilitiesIn(
   state: CoreState,
@@ -104,7 +104,10 @@ function linkTo(state: CoreState, peer: string, reachable: ReadonlySet<string>):
   return state.volatile.connected[peer] ? 'unproven' : 'none';
 }
 
-/** Whether the member holds its share of the newest epoch. One that is there and proves nothing may have lost it since. */
+/**
+ * Whether the member holds its share of the newest epoch. One that is there and proves nothing may have lost
+ * it since.
+ */
 function shareOf(state: CoreState, { index, peer }: Member, proves = true): Ability['share'] {
   const head = headOf(state);
   if (peer === state.peer) return holdsShare(state) ? 'held' : 'missing';
@@ -121,7 +124,10 @@ function wasReady(state: CoreState, index: number): boolean {
   return state.durable.readys[index] !== undefined || (proof !== undefined && readyIn(proof).has(index));
 }
 
-/** Whether the member holds a share to use keys with: until everything older is erased here, that of the epoch before serves. */
+/**
+ * Whether the member holds a share to use keys with: until everything older is erased here, that of the epoch
+ * before serves.
+ */
 function usable(state: CoreState, member: Member): Certainty {
   const { head, retired } = state.durable.own;
   if (retired >= head) return certaintyOf(shareOf(state, member));
@@ -132,7 +138,10 @@ function usable(state: CoreState, member: Member): Certainty {
   return proof !== undefined && readyIn(proof).has(member.index) ? 'yes' : 'unknown';
 }
 
-/** Whether the member signs in the undecided change. Whoever proved its epoch key has it; a new epoch ends older silence. */
+/**
+ * Whether the member signs in the undecided change. Whoever proved its epoch key has it; a new epoch ends
+ * older silence.
+ */
 function signsNow(state: CoreState, peer: string): Certainty | 'asking' {
   if (peer === state.peer) return signsIn(state);
   const said = state.volatile.saidOfSelf[peer];
@@ -140,7 +149,10 @@ function signsNow(state: CoreState, peer: string): Certainty | 'asking' {
   return said.epoch < headOf(state).epoch ? 'yes' : said.signs;
 }
 
-/** What members could do at best by the value alone: those that `isUp`, each with its share, and not suspended or asleep. */
+/**
+ * What members could do at best by the value alone: those that `isUp`, each with its share, and not suspended
+ * or asleep.
+ */
 export function abilitiesAtBest(
   { absentEpochsMax }: Pick<Genesis, 'absentEpochsMax'>,
   { roster, suspended, epoch }: Value,

@@ -18,7 +18,10 @@ export const namesOf = (members: readonly { name: string }[]): string =>
 export const startable = (members: readonly Ability[]): Ability[] =>
   members.filter(({ link, barred }) => link === 'none' && barred === null);
 
-/** Why a member does not do its part, one phrase for all of whom it is true: "p3, p4 cannot be reached; p5 is suspended". */
+/**
+ * Why a member does not do its part, one phrase for all of whom it is true: "p3, p4 cannot be reached; p5 is
+ * suspended".
+ */
 export function whyNot(members: readonly Ability[]): string {
   const reasons = Map.groupBy(members, reasonOf);
   return [...reasons]
@@ -85,7 +88,10 @@ function asStarted(member: Ability): Ability {
   return { ...member, link: 'proven', can: { sign: holds, help: holds, attend: 'yes', deal: holds } };
 }
 
-/** How a suspended, long absent or lost member could come back or leave: what can be carried out now, and whether more may be. */
+/**
+ * How a suspended, long absent or lost member could come back or leave: what can be carried out now, and
+ * whether more may be.
+ */
 export function waysFor(
   scene: Scene,
   { index, name }: { index: number; name: string },

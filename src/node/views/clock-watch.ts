@@ -1,6 +1,7 @@
 /**
- * Notices when the machine's clock is set while the daemon runs (or the machine slept), by comparing it with the monotonic
- * clock. All timers are on the monotonic one: a jump moves no refresh. What it can spoil is the expiry of requests.
+ * Notices when the machine's clock is set while the daemon runs (or the machine slept), by comparing it with
+ * the monotonic clock. All timers are on the monotonic one: a jump moves no refresh. What it can spoil is the
+ * expiry of requests.
  */
 import type { Clock } from '../clock.ts';
 

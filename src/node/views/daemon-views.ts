@@ -77,7 +77,7 @@ export function changeView(state: CoreState, { nowMs, wallMs }: Clocks): ChangeV
   };
 }
 
-export interface StatusExtras extends Clocks {
+interface StatusExtras extends Clocks {
   name: string;
   cipher: string;
   fingerprint: string | null;
@@ -180,7 +180,10 @@ export function heldRecords(state: CoreState, epoch: number): EpochRecords | nul
   };
 }
 
-/** One epoch of the history without its verification keys; everything but `decidedAtMs`, `blamed`, `pauses` and `retireProof` follows from the certified chain. */
+/**
+ * One epoch of the history without its verification keys; everything but `decidedAtMs`, `blamed`, `pauses`
+ * and `retireProof` follows from the certified chain.
+ */
 export function epochView(
   state: CoreState,
   { link, note, proof, ...records }: EpochRecords,

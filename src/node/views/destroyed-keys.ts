@@ -2,7 +2,7 @@
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 
-export interface HeldKey {
+interface HeldKey {
   name: string;
   /** The epoch that destroyed it. */
   epoch: number;

@@ -1,12 +1,15 @@
-/** What is wrong with what this peer keeps: a store near its bound, holes in the archive, links that only others have. */
+/**
+ * What is wrong with what this peer keeps: a store near its bound, holes in the archive, links that only
+ * others have.
+ */
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Problem } from './view.ts';
 
 /** Honest groups stay far below this part of the bound: long before it something is wrong. */
-export const storeLargeFrom = 0.5;
+const storeLargeFrom = 0.5;
 
-export interface Keeping {
+interface Keeping {
   /** Of the sealed store. */
   fill: { bytes: number; bytesMax: number };
   /** Epochs that are missing or damaged in the archive. */

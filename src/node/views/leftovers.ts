@@ -6,8 +6,8 @@ import { hex } from '../../protocol/records/codec.ts';
 import type { StatusView } from './view.ts';
 
 /**
- * A member that has retired what is older holds secrets of the undecided change only, whose plans it knows, and its listed
- * epoch key; one that was evicted holds none. Before Retire everything has its use.
+ * A member that has retired what is older holds secrets of the undecided change only, whose plans it knows,
+ * and its listed epoch key; one that was evicted holds none. Before Retire everything has its use.
  */
 export function leftoversIn(state: CoreState): StatusView['leftovers'] {
   const self = selfIn(state);

@@ -8,7 +8,7 @@ import { ClockWatch } from './clock-watch.ts';
 import type { Problem } from './view.ts';
 
 /** What cannot be written: the sealed store stops epoch changes, the audit log stops this peer's uses of keys. */
-export type Unwritable = 'store' | 'audit';
+type Unwritable = 'store' | 'audit';
 
 const stops: Readonly<Record<Unwritable, string>> = {
   store: 'it takes no part in epoch changes',

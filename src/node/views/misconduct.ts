@@ -1,4 +1,7 @@
-/** Members that this peer saw misbehave on the network, by name, as problems that `status` shows: each text stays while nothing changes. */
+/**
+ * Members that this peer saw misbehave on the network, by name, as problems that `status` shows: each text
+ * stays while nothing changes.
+ */
 import type { Member } from '../../protocol/records/roster.ts';
 import type { CutOff } from '../network/transport.ts';
 import type { Doubt } from '../use/doubts.ts';

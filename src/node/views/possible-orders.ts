@@ -1,6 +1,7 @@
 /**
- * Whether the group could carry out an order now, by the rules that the core itself goes by: the draft must fit the newest
- * value, a quorum of those who decide must attend, and enough members of both rosters must hold what is dealt.
+ * Whether the group could carry out an order now, by the rules that the core itself goes by: the draft must
+ * fit the newest value, a quorum of those who decide must attend, and enough members of both rosters must
+ * hold what is dealt.
  */
 
 import { headOf } from '../../protocol/machine/queries.ts';
@@ -25,7 +26,7 @@ export interface Scene {
   forced: readonly number[] | null;
 }
 
-export interface Outlook {
+interface Outlook {
   can: Certainty;
   /** Null when it does not fit. */
   draft: Draft | null;
@@ -90,7 +91,7 @@ export const evictingByForce = ({ head }: Scene, leaving: readonly number[]): Ac
 });
 
 /** The members of the next value: those who stay as they are, newcomers as they are once they have their share. */
-export function membersAfter(scene: Scene, draft: Draft): Ability[] {
+function membersAfter(scene: Scene, draft: Draft): Ability[] {
   return draft.roster.map(({ index, name, peer }) => {
     const before = scene.members.find((member) => member.index === index);
     if (before !== undefined && memberAt(scene.head.roster, index)?.peer === peer) return before;
@@ -109,7 +110,7 @@ export const sceneOf = (state: CoreState, members: readonly Ability[]): Scene =>
   forced: state.durable.own.forced?.remaining ?? null,
 });
 
-export const choiceIn = ({ head, genesis }: Scene): Choice => ({
+const choiceIn = ({ head, genesis }: Scene): Choice => ({
   threshold: head.threshold,
   faultModel: genesis.faultModel,
   keys: head.keys.length,

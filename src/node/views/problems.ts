@@ -46,7 +46,7 @@ export function foremostFirst(problems: readonly Problem[]): Problem[] {
 }
 
 /** What the members can do, each and together, and what follows for people. */
-export interface Assessment {
+interface Assessment {
   roster: Ability[];
   prospects: Prospects;
   problems: Problem[];

@@ -1,6 +1,6 @@
 /**
- * What a group of members can do together (protocol §1, §4, §5), from what each of them can do: use a key, give shares back,
- * complete a refresh or another change; and how many members it can spare in each.
+ * What a group of members can do together (protocol §1, §4, §5), from what each of them can do: use a key,
+ * give shares back, complete a refresh or another change; and how many members it can spare in each.
  */
 import type { FaultModel } from '../../protocol/records/genesis.ts';
 import { quorumOf } from '../../protocol/records/roster.ts';

@@ -1,10 +1,13 @@
-/** Two machines with one identity, as problems that `status` shows before all others: everything else may follow from it. */
+/**
+ * Two machines with one identity, as problems that `status` shows before all others: everything else may
+ * follow from it.
+ */
 import type { Member } from '../../protocol/records/roster.ts';
 import type { Twin } from '../network/twins.ts';
 import type { Problem } from './view.ts';
 
 /** What the network knows of copied homes. */
-export interface TwinsSeen {
+interface TwinsSeen {
   /** Other members of whom this peer meets two instances. */
   met: readonly Twin[];
   /** Peer ids of members that meet another instance of this peer. */

@@ -1,6 +1,7 @@
 /**
- * Verification keys of whole epochs, for whoever reads history. They are exponentiations for every member and key, half a
- * second for the largest group: workers compute them, one epoch at a time, so that no reader holds up this peer.
+ * Verification keys of whole epochs, for whoever reads history. They are exponentiations for every member and
+ * key, half a second for the largest group: workers compute them, one epoch at a time, so that no reader
+ * holds up this peer.
  */
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { hex } from '../../protocol/records/codec.ts';

@@ -1,4 +1,7 @@
-/** What a daemon shows of itself: the one set of shapes that the API answers, the command line prints and tests read. */
+/**
+ * What a daemon shows of itself: the one set of shapes that the API answers, the command line prints and
+ * tests read.
+ */
 import { z } from 'zod';
 import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
 import type { Link } from '../../protocol/records/link.ts';
@@ -14,7 +17,7 @@ const epoch = z.int().min(0);
 const timeMs = z.number();
 const names = z.array(z.string());
 
-export const problemViewSchema = z.object({
+const problemViewSchema = z.object({
   code: z
     .string()
     .describe('stable word for programs, e.g. `refresh-waits`, `no-share`, `waiting-for-admission`'),
@@ -23,7 +26,7 @@ export const problemViewSchema = z.object({
 });
 export type Problem = z.infer<typeof problemViewSchema>;
 
-export const changeViewSchema = z.object({
+const changeViewSchema = z.object({
   epoch: epoch.describe('the epoch that the undecided change leads to'),
   phase: z.enum(['gathering', 'dealing', 'agreeing', 'applying', 'retiring']),
   round: count.nullable(),
@@ -35,7 +38,7 @@ export const changeViewSchema = z.object({
 export type ChangeView = z.infer<typeof changeViewSchema>;
 
 /** A recovery that met the change to `epoch` (protocol §5), as this peer saw it. */
-export const pauseViewSchema = z.object({
+const pauseViewSchema = z.object({
   kind: z
     .enum(['held', 'waited'])
     .describe('`held`: this peer held the change back for the member; `waited`: the member was told to wait'),
@@ -47,11 +50,11 @@ export const pauseViewSchema = z.object({
 export type PauseView = z.infer<typeof pauseViewSchema>;
 
 /** `unknown` is what nobody has told this peer yet: it counts as nothing that can be done. */
-export const certaintySchema = z.enum(['yes', 'no', 'unknown']);
+const certaintySchema = z.enum(['yes', 'no', 'unknown']);
 export type Certainty = z.infer<typeof certaintySchema>;
 
 /** What one member can do, as far as this peer knows. */
-export const abilitySchema = z.object({
+const abilitySchema = z.object({
   index: count,
   name: z.string(),
   self: z.boolean(),
@@ -77,7 +80,7 @@ export const abilitySchema = z.object({
 });
 export type Ability = z.infer<typeof abilitySchema>;
 
-export const prospectSchema = z.object({
+const prospectSchema = z.object({
   can: certaintySchema,
   able: count.describe('members that can, as far as is known'),
   unknown: count.describe('members of which it is not known'),
@@ -87,7 +90,7 @@ export const prospectSchema = z.object({
 export type Prospect = z.infer<typeof prospectSchema>;
 
 /** What the members can do together. */
-export const prospectsSchema = z.object({
+const prospectsSchema = z.object({
   sign: prospectSchema.describe('use a key'),
   refresh: prospectSchema.describe('complete an epoch change; counts those who can attend'),
   recover: prospectSchema.describe('give a member its share again'),
@@ -270,8 +273,8 @@ export interface DaemonApi {
   /** Starts an epoch change as soon as the minimum interval allows. */
   refresh(): void;
   /**
-   * Asks k peers for partials and combines; rejects with `not-enough-peers` when `timeoutMs` passes, or `gone` aborts: the
-   * asker waits no longer.
+   * Asks k peers for partials and combines; rejects with `not-enough-peers` when `timeoutMs` passes, or
+   * `gone` aborts: the asker waits no longer.
    */
   sign(request: UseRequest<SignBody>, timeoutMs: number, gone?: AbortSignal): Promise<SignAnswer>;
   /**
@@ -283,8 +286,8 @@ export interface DaemonApi {
     options: { prove: boolean; timeoutMs: number; gone?: AbortSignal },
   ): Promise<DecryptAnswer>;
   /**
-   * Calls `listener` when something happened (epoch decided, retired, peer connected, …); returns the undo. What changes
-   * with time alone is not told: `api/changes.ts` looks.
+   * Calls `listener` when something happened (epoch decided, retired, peer connected, …); returns the undo.
+   * What changes with time alone is not told: `api/changes.ts` looks.
    */
   onChange(listener: () => void): () => void;
 }

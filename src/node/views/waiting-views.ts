@@ -1,4 +1,7 @@
-/** What is shown of peers that wait for admission (protocol §4 "Beginning"): this one before it is a member, and others. */
+/**
+ * What is shown of peers that wait for admission (protocol §4 "Beginning"): this one before it is a member,
+ * and others.
+ */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { fingerprintOf } from '../../protocol/records/admission.ts';
 import { hex } from '../../protocol/records/codec.ts';
@@ -18,7 +21,7 @@ export interface WaitingSelf {
 
 const epochKeyOf = ({ epochSeed }: WaitingSelf): Uint8Array => ed25519FromSeed(epochSeed).publicKey;
 
-export const ownFingerprint = (self: WaitingSelf): string =>
+const ownFingerprint = (self: WaitingSelf): string =>
   fingerprintOf({ cluster: self.home.cluster, peer: self.peer, epochKey: epochKeyOf(self) });
 
 /** A founder waits for others; everybody else for the operator, as its lobby last answered. */

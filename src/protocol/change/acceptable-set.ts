@@ -1,10 +1,13 @@
 /**
- * §4.3 which dealings to accept: as many as possible that enough members hold whole. Two ways to find them, and the
- * better result counts; both are deterministic.
+ * §4.3 which dealings to accept: as many as possible that enough members hold whole. Two ways to find them,
+ * and the better result counts; both are deterministic.
  *
- * - By members (`agreeing`): two members agree when each lists the other's dealing. Left out is a smallest set of members
- *   without which all agree. While at most `faults` lie or are silent, this finds a set whatever they do (§9).
- * - By gaps (`withFewestGaps`): whoever has the most gaps, dealing or holder, is left out. This finds more while honest
+ * - By members (`agreeing`): two members agree when each lists the other's dealing. Left out is a smallest
+ *   set of members
+ *   without which all agree. While at most `faults` lie or are silent, this finds a set whatever they do
+ * (§9).
+ * - By gaps (`withFewestGaps`): whoever has the most gaps, dealing or holder, is left out. This finds more
+ *   while honest
  *   messages are still under way; liars can lead it astray.
  */
 
@@ -116,8 +119,9 @@ function withFewestGaps({ dealings, holders, needed }: Choice): HeldWhole | null
 }
 
 /**
- * Adds what costs nothing: dealings that all these holders list, and holders of all dealings; first the holders when these
- * are too few, as those are that did not deal themselves (gate, no share). Null when dealings or holders are too few.
+ * Adds what costs nothing: dealings that all these holders list, and holders of all dealings; first the
+ * holders when these are too few, as those are that did not deal themselves (gate, no share). Null when
+ * dealings or holders are too few.
  */
 function extended({ dealings, holders, needed }: Choice, found: HeldWhole | null): HeldWhole | null {
   if (found === null) return null;
@@ -162,7 +166,8 @@ export function acceptable(
     const half = view.durable.publics[digest];
     if (half === undefined) continue;
     const decoded = decodePublic(half.bytes);
-    // What a liar listed may be a half for anything; one of a key that is not created would be required, and held by nobody.
+    // What a liar listed may be a half for anything; one of a key that is not created would be required, and
+    // held by nobody.
     if (!isPublicOf(head.epoch + 1, fromHex(plan), draft, decoded)) continue;
     const { dealer, parts } = decoded;
     if (dealer !== 0 && !attending.has(dealer)) continue;

@@ -1,6 +1,7 @@
 /**
- * §4.2, blame: who was dealt a false number says so, signed. Nobody else can check it, since only the receiver could open the
- * envelope; but accusations by more than `faults` members hold at least one honest one, and are certain.
+ * §4.2, blame: who was dealt a false number says so, signed. Nobody else can check it, since only the
+ * receiver could open the envelope; but accusations by more than `faults` members hold at least one honest
+ * one, and are certain.
  */
 import { z } from 'zod';
 import { keepOfMember } from '../machine/kept.ts';
@@ -13,14 +14,14 @@ import { memberAt } from '../records/roster.ts';
 import type { Value } from '../records/value.ts';
 
 /** The dealing with this digest, made by `dealer` for the change to `epoch`, holds a false number for `by`. */
-export const accusationSchema = z.strictObject({
+const accusationSchema = z.strictObject({
   type: z.literal('accuse'),
   by: shape.index,
   epoch: shape.epoch,
   dealer: shape.index,
   digest: shape.hash,
 });
-export type Accusation = z.infer<typeof accusationSchema>;
+type Accusation = z.infer<typeof accusationSchema>;
 
 const keyOf = ({ epoch, dealer, by }: Accusation): string => `${epoch}/${dealer}/${by}`;
 

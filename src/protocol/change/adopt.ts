@@ -13,7 +13,10 @@ import { hashOfValue } from '../records/value.ts';
 import { keepOpenContradictions } from './contradiction.ts';
 import { beginRecall } from './recall.ts';
 
-/** When this member's timer fires next: a period after the change, longer or shorter by the jitter (so that not all fire). */
+/**
+ * When this member's timer fires next: a period after the change, longer or shorter by the jitter (so that
+ * not all fire).
+ */
 export function nextRefreshAtMs(work: Work, sinceMs: number): number {
   const draw = new DataView(work.draw(8).buffer).getUint32(0) / 2 ** 32;
   return sinceMs + work.timing.refreshPeriodMs * (1 + work.timing.refreshJitter * (2 * draw - 1));
@@ -98,7 +101,8 @@ function leave(work: Work): void {
 
 /** Links from a peer, each checked from the last value known here. Throws `bad-link` or `bad-certificate`. */
 export function receiveLinks(work: Work, links: readonly Link[]): void {
-  // Links go into the archive with the step that adopts them: one that is forgotten in the same step would never get there.
+  // Links go into the archive with the step that adopts them: one that is forgotten in the same step would
+  // never get there.
   const last = work.durable.own.head + limits.linksKept;
   for (const link of links) {
     if (link.value.epoch <= work.durable.own.head) continue;

@@ -32,7 +32,7 @@ const setRounds = (work: Work, change: Partial<Rounds>): void => {
 };
 
 /** Timeouts grow by round; round 0 adds the dealing window; capped (§4). */
-export function timeoutMs(view: View, step: RoundStep, round: number): number {
+function timeoutMs(view: View, step: RoundStep, round: number): number {
   const growth = Math.max(0, round - view.volatile.timeoutsFromRound);
   const grown = Math.min(view.timing.roundTimeoutMs * (1 + growth / 2), limits.roundTimeoutMaxMs);
   return step === 'propose' && round === 0 ? grown + view.timing.dealingWindowMs : grown;
@@ -50,11 +50,15 @@ const timedOut = (work: Work, step: RoundStep): boolean => {
   return timer !== undefined && timer.round === roundsOf(work)?.round && work.nowMs >= timer.atMs;
 };
 
-// ── taking in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── taking in
+// ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const aheadMax = (view: View): number => (view.durable.own.rounds?.round ?? 0) + limits.roundsAheadMax;
 
-/** Whether what was said in a round goes, when the present one and so many before it are kept, and the locked and valid ones. */
+/**
+ * Whether what was said in a round goes, when the present one and so many before it are kept, and the locked
+ * and valid ones.
+ */
 export function isPast(view: View, round: number, roundsKept: number): boolean {
   const { rounds } = view.durable.own;
   return (
@@ -86,7 +90,8 @@ function makeRoomAhead(work: Work, { by, round }: Vote): void {
   work.retain('votes', (key) => !gone.has(key));
 }
 
-// ── everybody ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── everybody
+// ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
  * A proposal, of any round, of the value with this hash, whose evidence shows that it is valid. The hash is not of the
@@ -119,8 +124,9 @@ export const votesPackets = (view: View, type: Vote['type'], round: number, hash
     .map(([, entry]) => entry.carried.packet);
 
 /**
- * Members that prevoted for a value in the round that its proposal names (line 28): those seen here and those whose votes
- * it carries, so that a member that voted both ways cannot keep them from a peer that holds its other vote.
+ * Members that prevoted for a value in the round that its proposal names (line 28): those seen here and those
+ * whose votes it carries, so that a member that voted both ways cannot keep them from a peer that holds its
+ * other vote.
  */
 export function prevotersOf(
   view: View,

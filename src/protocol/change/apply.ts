@@ -187,7 +187,8 @@ export function combined(
     work.retain('readys', (index) => Number(index) !== by);
     work.rule('false-trial', { epoch, by });
   }
-  // Its proof holds: it may be true, and two that lie together may have made it look false. It stays what it is, and is logged.
+  // Its proof holds: it may be true, and two that lie together may have made it look false. It stays what it
+  // is, and is logged.
   for (const by of result.suspects) work.rule('suspect-trial', { epoch, by });
   const readys = Object.values(work.durable.readys);
   if (result.signatures === null || readys.length < valueQuorum(work, headOf(work))) return;
@@ -199,7 +200,7 @@ export function combined(
 }
 
 /** Checks a retire proof of the newest epoch from its value alone. Throws `bad-ready`. */
-export function checkRetireProof(work: Work, proof: RetireProof): void {
+function checkRetireProof(work: Work, proof: RetireProof): void {
   const { value } = headLink(work);
   const bad = (why: string): never => {
     throw new ProtocolError('bad-ready', `retire proof of epoch ${proof.epoch}: ${why}`);
@@ -232,7 +233,10 @@ export function receiveRetireProof(work: Work, proof: RetireProof): void {
   work.put('retires', proof.epoch, proof);
 }
 
-/** Rule `retire`: with a retire proof in hand, and after a short grace unless all are ready, everything older is erased. */
+/**
+ * Rule `retire`: with a retire proof in hand, and after a short grace unless all are ready, everything older
+ * is erased.
+ */
 export function retire(work: Work): boolean {
   const { value } = headLink(work);
   if (work.durable.own.retired >= value.epoch || work.durable.retires[value.epoch] === undefined)

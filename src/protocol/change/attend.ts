@@ -39,7 +39,8 @@ export function attendHeldBy(view: View): 'not-retired' | 'recovery-hold' | 'too
   const young =
     view.volatile.lastChangeAtMs !== null &&
     view.volatile.nowMs < view.volatile.lastChangeAtMs + view.timing.minimumIntervalMs;
-  // Orders do not wait, but for those that the last change had to leave behind: they would start one change after another.
+  // Orders do not wait, but for those that the last change had to leave behind: they would start one change
+  // after another.
   const { certificate } = headLink(view);
   const leftBehind =
     certificate.type === 'precommits' && certificate.round >= limits.undecidedRoundsBeforeBarePlan;
@@ -48,7 +49,7 @@ export function attendHeldBy(view: View): 'not-retired' | 'recovery-hold' | 'too
 }
 
 /** Whether there is a reason to attend: the timer, the operator's wish, an order, or somebody who attends. */
-export function attendReason(view: View): string | null {
+function attendReason(view: View): string | null {
   if (bestPlan(view).orders.length > 0) return 'order';
   if (Object.keys(view.durable.attends).length > 0) return 'seen';
   if (view.volatile.refreshWanted) return 'wanted';
@@ -93,17 +94,18 @@ export function attend(work: Work): boolean {
 }
 
 /**
- * A forced eviction runs in an instance of its own: whoever it leaves drops what was said in the ordinary one, and never
- * votes there again (§5). Who is evicted by it goes on as before: it may be the second group that the risk speaks of.
+ * A forced eviction runs in an instance of its own: whoever it leaves drops what was said in the ordinary
+ * one, and never votes there again (§5). Who is evicted by it goes on as before: it may be the second group
+ * that the risk speaks of.
  */
-export function enterForced(work: Work, plan: string, draft: Draft): void {
+function enterForced(work: Work, plan: string, draft: Draft): void {
   const self = selfIn(work);
   if (draft.forced === null || self === undefined || !draft.forced.includes(self.index)) return;
   if (!narrows(work, draft.forced)) return;
   for (const section of ['attends', 'haves', 'proposals', 'votes', 'contradictions'] as const)
     work.clear(section);
-  // A store that went back in the ordinary instance is not silent in this one; whether it went back in this one too, those
-  // who remain tell (§4, restart rule).
+  // A store that went back in the ordinary instance is not silent in this one; whether it went back in this
+  // one too, those who remain tell (§4, restart rule).
   work.own({ rounds: null, forced: { plan, remaining: draft.forced }, muted: null });
   beginRecall(work);
   work.volatile.verdicts = {};
@@ -115,8 +117,9 @@ export function enterForced(work: Work, plan: string, draft: Draft): void {
 }
 
 /**
- * Whether a forced eviction that leaves these members may begin: the first one, or one that leaves fewer of those whom the
- * present one left, because more are gone. Else one death among those who remain would stop the group for ever.
+ * Whether a forced eviction that leaves these members may begin: the first one, or one that leaves fewer of
+ * those whom the present one left, because more are gone. Else one death among those who remain would stop
+ * the group for ever.
  */
 export function narrows(view: View, remaining: readonly number[]): boolean {
   const { forced } = view.durable.own;
@@ -169,7 +172,8 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
     for (const order of orders) learnOrder(work, order);
     enterForced(work, plan, draft);
   }
-  // Whom a forced eviction leaves out has no part in its instance, nor has what it evicts, though it may bring the order.
+  // Whom a forced eviction leaves out has no part in its instance, nor has what it evicts, though it may
+  // bring the order.
   if (draftOfPlan(work, plan)?.forced != null && work.durable.own.forced?.plan !== plan) return;
   if (memberAt(electors(work), message.by) === undefined) return;
   if (keep(work, message, carried)) compareWithShown(work);
@@ -236,10 +240,10 @@ function checkFollows(view: View, before: readonly Order[], order: Order): void 
 }
 
 /**
- * Keeps an order that fits. Its sequence number goes to a new one when it no longer fits, or when the operators signed the
- * new one on a later value: so they can replace an order that cannot take effect.
+ * Keeps an order that fits. Its sequence number goes to a new one when it no longer fits, or when the
+ * operators signed the new one on a later value: so they can replace an order that cannot take effect.
  */
-export function learnOrder(work: Work, order: Order): boolean {
+function learnOrder(work: Work, order: Order): boolean {
   const { sequence } = order.body;
   const held = work.durable.orders[sequence];
   if (held !== undefined) {
@@ -252,8 +256,9 @@ export function learnOrder(work: Work, order: Order): boolean {
 }
 
 /**
- * Which of two orders with one number everybody keeps: the one on the later value; of two on the same value, which an
- * operator gave to two members by mistake, the one with the smaller hash. Else each half would attend a plan of its own.
+ * Which of two orders with one number everybody keeps: the one on the later value; of two on the same value,
+ * which an operator gave to two members by mistake, the one with the smaller hash. Else each half would
+ * attend a plan of its own.
  */
 function outranks(order: Order, held: Order): boolean {
   const [newer, older] = [order.body.ancestorEpoch, held.body.ancestorEpoch];
@@ -261,8 +266,8 @@ function outranks(order: Order, held: Order): boolean {
 }
 
 /**
- * Rule `open-rounds`: the dealing window and round 0 open when a quorum attends one plan (§4); below that no round and no
- * timer runs.
+ * Rule `open-rounds`: the dealing window and round 0 open when a quorum attends one plan (§4); below that no
+ * round and no timer runs.
  */
 export function openRounds(work: Work): boolean {
   if (work.durable.own.rounds !== null || attendedPlans(work).length === 0) return false;

@@ -1,6 +1,7 @@
 /**
- * §4, the fourth rule: everyone re-sends others' messages of an undecided epoch, with back-off, and whoever was away pulls
- * values, certificates and missing messages. One frame does it: a summary of what I hold; the other side sends the rest.
+ * §4, the fourth rule: everyone re-sends others' messages of an undecided epoch, with back-off, and whoever
+ * was away pulls values, certificates and missing messages. One frame does it: a summary of what I hold; the
+ * other side sends the rest.
  */
 
 import { headOf, holdsShare, retiredHead, selfIn, signsIn, type View } from '../machine/queries.ts';
@@ -65,8 +66,8 @@ export function summaryOf(view: View, reply: boolean): Summary {
 }
 
 /**
- * Whether a name is among those of a summary, which are sorted: looked up in place, so a long list costs no more than what is
- * held here. Whoever does not sort its list is sent what it has already.
+ * Whether a name is among those of a summary, which are sorted: looked up in place, so a long list costs no
+ * more than what is held here. Whoever does not sort its list is sent what it has already.
  */
 function isListed(names: Uint8Array, name: Uint8Array): boolean {
   let [from, to] = [0, Math.floor(names.length / 8)];
@@ -164,7 +165,7 @@ export function receivePublics(work: Work, publics: readonly Uint8Array[]): void
 }
 
 /** Whether something is undecided or unfinished, so that summaries go out with back-off. */
-export const isUnsettled = (view: View): boolean =>
+const isUnsettled = (view: View): boolean =>
   view.durable.own.rounds !== null ||
   Object.keys(view.durable.attends).length > 0 ||
   !retiredHead(view) ||

@@ -1,7 +1,8 @@
 /**
- * §4.1: two different Attends of one member for one plan. Everybody passes on only the first that it saw, so a liar could
- * show one to each half of the group; but the leader's evidence shows its one to all, and whoever holds the other passes
- * both on as one frame, which proves itself. It counts in the next value, also when it is found after the decision.
+ * §4.1: two different Attends of one member for one plan. Everybody passes on only the first that it saw, so
+ * a liar could show one to each half of the group; but the leader's evidence shows its one to all, and
+ * whoever holds the other passes both on as one frame, which proves itself. It counts in the next value, also
+ * when it is found after the decision.
  */
 
 import { electors, headOf } from '../machine/queries.ts';
@@ -30,8 +31,9 @@ export function blameBoth(
 }
 
 /**
- * Whether both packets are signed by the member whose epoch key this is, and contradict each other: one slot of one change,
- * other words. Needs nothing but the roster of that change (for a Ready, the one after it), so anyone can check it.
+ * Whether both packets are signed by the member whose epoch key this is, and contradict each other: one slot
+ * of one change, other words. Needs nothing but the roster of that change (for a Ready, the one after it), so
+ * anyone can check it.
  */
 export function isProof(
   clusterId: Uint8Array,
@@ -106,7 +108,10 @@ export function receiveContradiction(work: Work, first: Packet, second: Packet):
   record(work, two, first, second);
 }
 
-/** Whether both packets are the member's own Attends for one plan of the change after `parent`, and differ. Throws `malformed`. */
+/**
+ * Whether both packets are the member's own Attends for one plan of the change after `parent`, and differ.
+ * Throws `malformed`.
+ */
 export function contradicts(
   clusterId: Uint8Array,
   parent: Value,
@@ -125,7 +130,10 @@ export function contradicts(
   );
 }
 
-/** The Attends that a proposal shows may be others than those held here. What is wrong with them is `judge`'s to say. */
+/**
+ * The Attends that a proposal shows may be others than those held here. What is wrong with them is `judge`'s
+ * to say.
+ */
 export function compareShown(work: Work, shown: readonly Packet[]): void {
   const held = new Set(
     Object.values(work.durable.attends).map(({ carried }) => hex(carried.packet.signature)),

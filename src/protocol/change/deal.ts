@@ -96,7 +96,10 @@ function receiversOf(
   });
 }
 
-/** Rule `seal`: seals this member's numbers for attenders that have no envelope yet; late ones are served until the decision. */
+/**
+ * Rule `seal`: seals this member's numbers for attenders that have no envelope yet; late ones are served
+ * until the decision.
+ */
 export function seal(work: Work): boolean {
   if (signingSecret(work) === null) return false; // what it seals it could not sign
   for (const [plan, own] of Object.entries(work.durable.dealt)) {

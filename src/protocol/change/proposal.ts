@@ -1,7 +1,7 @@
 /**
- * §4.3: taking in what a leader proposes. A proposal is long, and whoever keeps it makes it durable and sends it on: so it
- * is judged first, as far as its own evidence tells, and what that refutes is neither kept nor sent on. What passes is just
- * as long as the group makes it.
+ * §4.3: taking in what a leader proposes. A proposal is long, and whoever keeps it makes it durable and sends
+ * it on: so it is judged first, as far as its own evidence tells, and what that refutes is neither kept nor
+ * sent on. What passes is just as long as the group makes it.
  */
 import type { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
@@ -84,8 +84,9 @@ function objectionOf(check: () => void): string | null {
 }
 
 /**
- * Of nobody more than one Attend, Have and prevote, as a leader keeps them: so one proposal has no more than three signatures
- * verified for each member, besides those of its orders. Without a look at any of them. Throws `ProtocolError`.
+ * Of nobody more than one Attend, Have and prevote, as a leader keeps them: so one proposal has no more than
+ * three signatures verified for each member, besides those of its orders. Without a look at any of them.
+ * Throws `ProtocolError`.
  */
 function checkCounts(view: View, { attends, haves, prevotes }: Evidence): void {
   checkCount(view, 'Attends', attends, attendSchema);
@@ -107,7 +108,10 @@ function checkCount(
     bad(`it shows two ${what} of one member`);
 }
 
-/** Throws `ProtocolError` for what its evidence says against it, from the newest value alone: everybody who knows that says the same. */
+/**
+ * Throws `ProtocolError` for what its evidence says against it, from the newest value alone: everybody who
+ * knows that says the same.
+ */
 function checkEvidence(view: View, message: Proposal, evidence: Evidence): void {
   checkShown(view, message.value, evidence);
   const shown = shownPrevoters(view, message, evidence, hashOfValue(message.value));
@@ -116,11 +120,12 @@ function checkEvidence(view: View, message: Proposal, evidence: Evidence): void 
 }
 
 /**
- * Its leader is reproached when it could have known better. An honest one proposes what passes `checkShown` with itself,
- * which asks for nothing but the proposal, the newest value, the instance (another one's proposals are not taken here) and
- * the value before the newest, for suspensions found late. So who follows the same newest value, in the same instance, and
- * is refuted by a member that has both values, has lied. Who follows another value of that epoch (a group that was forced
- * apart) may be honest, and a newcomer lacks the value before.
+ * Its leader is reproached when it could have known better. An honest one proposes what passes `checkShown`
+ * with itself, which asks for nothing but the proposal, the newest value, the instance (another one's
+ * proposals are not taken here) and the value before the newest, for suspensions found late. So who follows
+ * the same newest value, in the same instance, and is refuted by a member that has both values, has lied. Who
+ * follows another value of that epoch (a group that was forced apart) may be honest, and a newcomer lacks the
+ * value before.
  */
 function refuted(view: View, { by, value }: Proposal, why: string): ProtocolError {
   const head = headOf(view);
@@ -129,7 +134,10 @@ function refuted(view: View, { by, value }: Proposal, why: string): ProtocolErro
   return new ProtocolError('bad-proposal', why, { culprit: by, action: isAlike ? 'reject' : 'ignore' });
 }
 
-/** What an honest leader says of a round is durable before it leaves, so it says nothing else there, whoever judges it. */
+/**
+ * What an honest leader says of a round is durable before it leaves, so it says nothing else there, whoever
+ * judges it.
+ */
 const toldOften = ({ by, round }: Proposal): ProtocolError =>
   new ProtocolError('contradiction', `member ${by} proposes several times in round ${round}`, {
     culprit: by,

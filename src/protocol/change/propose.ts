@@ -37,7 +37,10 @@ function suspensionsOf(view: View, draft: Draft): Suspension[] {
   return [...byIndex.values()].sort((a, b) => a.index - b.index);
 }
 
-/** Plans in the order in which a leader prefers them: the longest, but the bare one in odd rounds after three (§4.1). */
+/**
+ * Plans in the order in which a leader prefers them: the longest, but the bare one in odd rounds after three
+ * (§4.1).
+ */
 function plansByPreference(view: View, round: number): Hex[] {
   const length = (plan: Hex) => view.durable.plans[plan]?.orders.length ?? 0;
   const bareFirst = round >= limits.undecidedRoundsBeforeBarePlan && round % 2 === 1;

@@ -1,7 +1,7 @@
 /**
- * The restart rule (§4, third of the four rules): a peer that restarts within an undecided epoch signs again once a quorum,
- * itself included, has answered from durable records what it had signed. If its store lacks any of it, the store went back
- * in time, and the peer signs nothing until the next certificate.
+ * The restart rule (§4, third of the four rules): a peer that restarts within an undecided epoch signs again
+ * once a quorum, itself included, has answered from durable records what it had signed. If its store lacks
+ * any of it, the store went back in time, and the peer signs nothing until the next certificate.
  */
 
 import {
@@ -62,8 +62,9 @@ export function recall(work: Work): boolean {
 }
 
 /**
- * Answers from durable records; peers that themselves wait answer too, and "nothing seen" counts. The answer is signed with
- * the key that the newest value lists, also by who may sign nothing else: it votes for nothing.
+ * Answers from durable records; peers that themselves wait answer too, and "nothing seen" counts. The answer
+ * is signed with the key that the newest value lists, also by who may sign nothing else: it votes for
+ * nothing.
  */
 export function answerRecall(work: Work, from: string, epoch: number, nonce: Uint8Array): void {
   const head = headOf(work);
@@ -92,8 +93,8 @@ export function answerRecall(work: Work, from: string, epoch: number, nonce: Uin
 }
 
 /**
- * Counts an answer of an elector to this wait, whoever brought it. Both are at the same head, because both name the epoch
- * after it: so there is one roster whose keys can judge it. Throws `bad-signature`.
+ * Counts an answer of an elector to this wait, whoever brought it. Both are at the same head, because both
+ * name the epoch after it: so there is one roster whose keys can judge it. Throws `bad-signature`.
  */
 export function receiveRecalled(work: Work, signed: Packet, packets: readonly Packet[]): void {
   const { recall: waiting } = work.volatile;
@@ -119,8 +120,8 @@ export function receiveRecalled(work: Work, signed: Packet, packets: readonly Pa
 }
 
 /**
- * A message of the undecided change that this member signed comes back to it. It was durable before it left: a store that
- * lacks it went back in time, and with it the locks that belong to it.
+ * A message of the undecided change that this member signed comes back to it. It was durable before it left:
+ * a store that lacks it went back in time, and with it the locks that belong to it.
  */
 export function receiveOwn(work: Work, message: Said, packet: Packet): void {
   const { muted, forced } = work.durable.own;

@@ -1,10 +1,12 @@
 /**
- * Whom to leave out so that all others agree: a smallest vertex cover of the graph whose edges join those who do not.
+ * Whom to leave out so that all others agree: a smallest vertex cover of the graph whose edges join those who
+ * do not.
  *
- * Honest members agree with each other, so every edge has a faulty end, and a smallest cover has no more vertices than
- * members are faulty. The search is exact and has no cap that liars could use up. It branches only at a vertex with three
- * edges or more: that vertex is in the cover, or all its neighbours are. So a cover of at most c vertices takes at most
- * L(c) = L(c − 1) + L(c − 3) leaves, below 1.4656^c: 3,100 for the 21 liars that 64 members bear.
+ * Honest members agree with each other, so every edge has a faulty end, and a smallest cover has no more
+ * vertices than members are faulty. The search is exact and has no cap that liars could use up. It branches
+ * only at a vertex with three edges or more: that vertex is in the cover, or all its neighbours are. So a
+ * cover of at most c vertices takes at most L(c) = L(c − 1) + L(c − 3) leaves, below 1.4656^c: 3,100 for the
+ * 21 liars that 64 members bear.
  */
 
 /** By vertex, the vertices that it is joined with; no vertex with itself, and each edge in both lists. */
@@ -15,8 +17,8 @@ export const smallestCover = (edges: Edges, atMost: number): number[] | null =>
   coverOf(edges, degreesOf(edges), atMost);
 
 /**
- * A set that touches every edge, without a search: of the vertices that may be taken, the one with the most edges, again
- * and again; null when none of those has an edge and others have.
+ * A set that touches every edge, without a search: of the vertices that may be taken, the one with the most
+ * edges, again and again; null when none of those has an edge and others have.
  */
 export function quickCover(
   edges: Edges,
@@ -56,8 +58,8 @@ function coverOf(edges: Edges, degrees: number[], atMost: number): number[] | nu
     if (degrees.reduce((sum, degree) => sum + degree) > 2 * left * most) return null;
     const end = degrees.indexOf(1);
     if (end < 0 && most > 2) return branched(edges, degrees, taken, left);
-    // The only neighbour of a vertex is as good as that vertex. Where all have two edges they lie in rings, and of a ring
-    // any vertex will do.
+    // The only neighbour of a vertex is as good as that vertex. Where all have two edges they lie in rings,
+    // and of a ring any vertex will do.
     const vertex = end < 0 ? degrees.indexOf(most) : (neighboursOf(edges, degrees, end)[0] as number);
     take(edges, degrees, vertex);
     taken.push(vertex);

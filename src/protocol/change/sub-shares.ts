@@ -26,8 +26,9 @@ import { say } from './say.ts';
 import { checkPublic, decodePublic } from './validity.ts';
 
 /**
- * Signed by the member that deals, or by the dealing key that the order of a new key names. The half says which key that
- * is; that the order says so too, `checkPublic` sees, or those did who accepted the half's digest.
+ * Signed by the member that deals, or by the dealing key that the order of a new key names. The half says
+ * which key that is; that the order says so too, `checkPublic` sees, or those did who accepted the half's
+ * digest.
  */
 function checkSigned(
   work: Work,
@@ -52,14 +53,14 @@ function sourceOf({ plan, dealer, parts }: DealingPublic): string {
 const nameOfPacket = ({ body }: Packet): Hex => hex(hashOf('holdfast/packet/1', body));
 
 /**
- * How many packets of one source are opened while those before were false. A member signs one for each receiver, and can be
- * left out. The dealer of a new key cannot: its half may come again with true numbers.
+ * How many packets of one source are opened while those before were false. A member signs one for each
+ * receiver, and can be left out. The dealer of a new key cannot: its half may come again with true numbers.
  */
 const packetsMax = ({ dealer }: DealingPublic): number => (dealer === 0 ? limits.falseCreationsMax : 1);
 
 /**
- * Takes a dealing in: signature, plan, shape; its numbers are checked by a job. Also taken after the decision while this
- * member still misses accepted sub-shares, until Retire.
+ * Takes a dealing in: signature, plan, shape; its numbers are checked by a job. Also taken after the decision
+ * while this member still misses accepted sub-shares, until Retire.
  */
 export function receiveDealing(work: Work, message: Dealing, packet: Packet): void {
   const half = decodePublic(message.public);
@@ -167,8 +168,9 @@ export function check(work: Work): boolean {
 }
 
 /**
- * A dealing on which the worker died again and again, also alone: it is left out here. Its dealer is named in the log and
- * blamed for nothing, because no arithmetic has found it false. If it counts, this member recovers its share (§5).
+ * A dealing on which the worker died again and again, also alone: it is left out here. Its dealer is named in
+ * the log and blamed for nothing, because no arithmetic has found it false. If it counts, this member
+ * recovers its share (§5).
  */
 function giveUpOn(work: Work, name: Hex, tag: string): true {
   const { [name]: held, ...inbox } = work.volatile.inbox;
@@ -218,15 +220,15 @@ export function checked(work: Work, about: string, result: Extract<JobResult, { 
 }
 
 /** Checked sub-shares of a plan that this member holds, as sorted digests. */
-export const heldDigests = (view: View, plan: Hex): Hex[] =>
+const heldDigests = (view: View, plan: Hex): Hex[] =>
   Object.entries(view.durable.subShares)
     .filter(([, held]) => hex(held.plan) === plan)
     .map(([digest]) => digest)
     .sort();
 
 /**
- * Rule `have`: lists every checked sub-share, once all that can come have come or a short delay has passed. Only a member
- * that holds its share of E and stays sends one (§4.2).
+ * Rule `have`: lists every checked sub-share, once all that can come have come or a short delay has passed.
+ * Only a member that holds its share of E and stays sends one (§4.2).
  */
 export function have(work: Work): boolean {
   const signer = signingSecret(work);
@@ -269,8 +271,9 @@ export function have(work: Work): boolean {
 }
 
 /**
- * What the dealer of a new key hands in (§4 "Creation"): each packet is sent to its receiver, this member's own is taken in.
- * Nothing is kept or passed on but what the order's dealing key signed for a plan that is undecided.
+ * What the dealer of a new key hands in (§4 "Creation"): each packet is sent to its receiver, this member's
+ * own is taken in. Nothing is kept or passed on but what the order's dealing key signed for a plan that is
+ * undecided.
  */
 export function takeCreationDealings(work: Work, packets: readonly Packet[]): void {
   const { epoch, roster } = headOf(work);

@@ -1,6 +1,6 @@
 /**
- * What a value must be (§4.3): leader and validators build it with the same function from the same evidence, so validity
- * is objective and nobody needs a sub-share to judge it.
+ * What a value must be (§4.3): leader and validators build it with the same function from the same evidence,
+ * so validity is objective and nobody needs a sub-share to judge it.
  */
 import { combineCommitments } from '../../keys/rsa/dealing.ts';
 import {
@@ -49,8 +49,8 @@ export const dealtKeys = (draft: Draft) =>
   draft.keys.filter((key) => !draft.created.some((made) => made.key === key));
 
 /**
- * Checks that a dealing's public half is one for this plan: parts, order and number of commitments (a higher degree is a
- * longer list). Throws `bad-dealing`.
+ * Checks that a dealing's public half is one for this plan: parts, order and number of commitments (a higher
+ * degree is a longer list). Throws `bad-dealing`.
  */
 export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): void {
   const bad = (why: string): never => {
@@ -102,7 +102,7 @@ export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: 
 export const decodePublic = (bytes: Uint8Array): DealingPublic => decode(dealingPublicSchema, bytes);
 
 /** Every key's commitments after the accepted dealings are applied: C_m ← ∏ C_m (§3). */
-export function nextCommitments(view: View, draft: Draft, halves: readonly DealingPublic[]): KeyCommitments {
+function nextCommitments(view: View, draft: Draft, halves: readonly DealingPublic[]): KeyCommitments {
   const { value, commitments } = headLink(view);
   return draft.keys.map((key) => {
     const made = draft.created.find((creation) => creation.key === key);
@@ -169,7 +169,7 @@ function madeValue(
   };
 }
 
-export type Verdict =
+type Verdict =
   | { verdict: 'valid'; commitments: KeyCommitments }
   | { verdict: 'incomplete'; missing: Uint8Array[] }
   | { verdict: 'invalid'; why: string };
@@ -185,8 +185,9 @@ export function judge(view: View, value: Value, evidence: Evidence): Verdict {
 }
 
 /**
- * All of a judgement that needs no dealing: whether the value is, but for its new commitments, exactly what its evidence
- * makes, and the evidence whole and nothing besides. What passes is no longer than its group makes it. Throws `ProtocolError`.
+ * All of a judgement that needs no dealing: whether the value is, but for its new commitments, exactly what
+ * its evidence makes, and the evidence whole and nothing besides. What passes is no longer than its group
+ * makes it. Throws `ProtocolError`.
  */
 export function checkShown(
   view: View,

@@ -1,4 +1,7 @@
-/** The first durable state of a member: from the operator-signed epoch 0, or from a later value that it was admitted in. */
+/**
+ * The first durable state of a member: from the operator-signed epoch 0, or from a later value that it was
+ * admitted in.
+ */
 
 import { hex, sameBytes } from '../records/codec.ts';
 import { foundingPlanOf } from '../records/draft.ts';

@@ -30,8 +30,9 @@ function recordValue(section: Section, record: unknown): Uint8Array {
 }
 
 /**
- * What a step changed, by reference: entries are immutable. What belongs into the archive is written there with the same
- * transaction; the sealed store drops its copy later, and the archive only what is older than `own.oldest`.
+ * What a step changed, by reference: entries are immutable. What belongs into the archive is written there
+ * with the same transaction; the sealed store drops its copy later, and the archive only what is older than
+ * `own.oldest`.
  */
 export function durableDelta(
   before: Durable,

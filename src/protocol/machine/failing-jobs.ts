@@ -1,7 +1,8 @@
 /**
- * Jobs that fail: a worker died, or had no memory. That is a stage which timed out, and says nothing of anybody: the job
- * is started again after a while that grows, for as long as its result is wanted. A batch is then tried item by item, so
- * that one item which kills the worker each time stops no other; that one is given up in the end, here only.
+ * Jobs that fail: a worker died, or had no memory. That is a stage which timed out, and says nothing of
+ * anybody: the job is started again after a while that grows, for as long as its result is wanted. A batch is
+ * then tried item by item, so that one item which kills the worker each time stops no other; that one is
+ * given up in the end, here only.
  */
 
 import { limits } from '../records/limits.ts';
@@ -35,7 +36,7 @@ const kindOf = (tag: string): string => tag.slice(0, tag.indexOf('/'));
 export const isGivenUp = (view: View, tag: string): boolean =>
   (view.volatile.failing[tag]?.failures ?? 0) >= limits.jobAttemptsMax;
 
-export interface Batch<Item> {
+interface Batch<Item> {
   tag: string;
   items: readonly Item[];
   nameOf(item: Item): string | number;

@@ -126,7 +126,10 @@ export type JobResult =
   | { kind: 'sum'; envelopes: Uint8Array[] }
   /** `culprits`: whose sums are false; `falseMasks`: whose masks are no dealings. */
   | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[]; falseMasks: number[] }
-  /** It says nothing of what the job was about: no worker could do it. The cause is of a closed list, without a secret. */
+  /**
+   * It says nothing of what the job was about: no worker could do it. The cause is of a closed list, without
+   * a secret.
+   */
   | { kind: 'failed'; cause: string };
 
 export type Output =

@@ -1,8 +1,8 @@
 /**
- * What a member keeps beyond the undecided change, and for how long. Public links, retire proofs and notes go into an archive
- * of plain files as they come (`durable-records.ts`); the sealed store keeps of them what the rules need, and of all that is
- * only shown to people what is young enough and, of each member, not too much. So its size does not depend on the number
- * of epochs, nor on what a liar does in each.
+ * What a member keeps beyond the undecided change, and for how long. Public links, retire proofs and notes go
+ * into an archive of plain files as they come (`durable-records.ts`); the sealed store keeps of them what the
+ * rules need, and of all that is only shown to people what is young enough and, of each member, not too much.
+ * So its size does not depend on the number of epochs, nor on what a liar does in each.
  */
 import { hex, sameBytes } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
@@ -10,8 +10,8 @@ import type { Value } from '../records/value.ts';
 import type { Work } from './work.ts';
 
 /**
- * The most that all of this comes to, where a link has at most `linkBytes` and a retire proof `proofBytes`: a test holds a
- * flooding liar to it.
+ * The most that all of this comes to, where a link has at most `linkBytes` and a retire proof `proofBytes`: a
+ * test holds a flooding liar to it.
  */
 export const keptBytesMax = (members: number, linkBytes: number, proofBytes: number): number =>
   members *
@@ -81,7 +81,10 @@ function dropOldArchive(work: Work): void {
   if (wanted > oldest) work.own({ oldest: wanted });
 }
 
-/** At the decision: keys that are gone, with those who held a share, until each of these has attended a later change. */
+/**
+ * At the decision: keys that are gone, with those who held a share, until each of these has attended a later
+ * change.
+ */
 export function noteDestroyed(work: Work, before: Value, value: Value): void {
   for (const { id, name } of before.keys)
     if (!value.keys.some((key) => sameBytes(key.id, id)))

@@ -1,6 +1,6 @@
 /**
- * What recoveries and changes did to each other (§5), kept for the history that people read: for whom this member held the
- * next change back, and who was told to wait for it. Nothing in the protocol depends on it.
+ * What recoveries and changes did to each other (§5), kept for the history that people read: for whom this
+ * member held the next change back, and who was told to wait for it. Nothing in the protocol depends on it.
  */
 import { keepOfMember } from './kept.ts';
 import type { Pause } from './state.ts';

@@ -61,7 +61,10 @@ export function holdsShare(view: View, epoch: number = view.durable.own.head): b
   return keys?.every((key) => shares[hex(key.id)] !== undefined) ?? false;
 }
 
-/** The secret that this member signs with now, or null: unlisted, muted, or waiting for others' memory after a restart. */
+/**
+ * The secret that this member signs with now, or null: unlisted, muted, or waiting for others' memory after a
+ * restart.
+ */
 export function signingSecret(view: View): { index: number; secret: Uint8Array } | null {
   const self = selfIn(view);
   if (self === undefined || view.volatile.recall !== null || view.durable.own.muted !== null) return null;
@@ -69,13 +72,19 @@ export function signingSecret(view: View): { index: number; secret: Uint8Array }
   return secret === null ? null : { index: self.index, secret };
 }
 
-/** The secret of the epoch key that the newest value lists for this member; null when it is not listed, or has lost it. */
+/**
+ * The secret of the epoch key that the newest value lists for this member; null when it is not listed, or has
+ * lost it.
+ */
 export function listedSecret(view: View): Uint8Array | null {
   const self = selfIn(view);
   return (self && view.durable.epochSecrets[hex(self.epochKey)]) ?? null;
 }
 
-/** Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once its store went back. */
+/**
+ * Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once
+ * its store went back.
+ */
 export function signsIn(view: View): 'yes' | 'asking' | 'no' {
   if (listedSecret(view) === null || view.durable.own.muted !== null) return 'no';
   return view.volatile.recall === null ? 'yes' : 'asking';
@@ -132,7 +141,7 @@ export function draftOfPlan(view: View, plan: Hex): Draft | null {
   return draft;
 }
 
-export interface Plan {
+interface Plan {
   plan: Uint8Array;
   orders: Order[];
   draft: Draft;

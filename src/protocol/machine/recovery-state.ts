@@ -1,6 +1,7 @@
 /**
  * What a recovery keeps, at the peer that recovers and at those that help it. All of it is volatile: a helper
- * that restarts has forgotten the key that it granted, so it can never deal a second mask or send a second sum in a run.
+ * that restarts has forgotten the key that it granted, so it can never deal a second mask or send a second
+ * sum in a run.
  */
 import type { Packet } from '../records/packet.ts';
 import type { Chosen, Of } from '../records/recovery-messages.ts';

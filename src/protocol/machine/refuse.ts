@@ -1,12 +1,15 @@
-/** What is wrong with something that arrived, told to the driver: whoever is to blame for it loses patience (conduct). */
+/**
+ * What is wrong with something that arrived, told to the driver: whoever is to blame for it loses patience
+ * (conduct).
+ */
 import type { ProtocolError } from '../records/errors.ts';
 import { memberAt } from '../records/roster.ts';
 import { headOf } from './queries.ts';
 import type { Work } from './work.ts';
 
 /**
- * What another one signed is no fault of whoever passed it on: it may have been right where that one kept it. So nobody has
- * an honest member reproached by giving it something to pass on.
+ * What another one signed is no fault of whoever passed it on: it may have been right where that one kept it.
+ * So nobody has an honest member reproached by giving it something to pass on.
  */
 export function refuse(work: Work, from: string, error: ProtocolError): void {
   const author = error.culprit === null ? undefined : memberAt(headOf(work).roster, error.culprit);

@@ -1,7 +1,8 @@
 /**
- * The state of one member's core. `durable` is everything that must survive a power cut: the driver makes each change of
- * it durable before anything of the same step leaves. `volatile` is rebuilt at start. Records are immutable: a step
- * replaces them (see `work.ts`), so that a step that fails half-way leaves nothing behind.
+ * The state of one member's core. `durable` is everything that must survive a power cut: the driver makes
+ * each change of it durable before anything of the same step leaves. `volatile` is rebuilt at start. Records
+ * are immutable: a step replaces them (see `work.ts`), so that a step that fails half-way leaves nothing
+ * behind.
  */
 import { z } from 'zod';
 import { shape } from '../records/codec.ts';
@@ -47,14 +48,14 @@ export interface Entry<T extends Message> {
 }
 
 /** A plan that this member attended, with the private halves of the keys that its Attend announced. */
-export interface AttendedPlan {
+interface AttendedPlan {
   epochKey: Uint8Array;
   sealingKey: Uint8Array;
   sealingSecret: Uint8Array;
 }
 
 /** This member's own dealing for a plan; the coefficients are secret and go at Retire. */
-export interface OwnDealing {
+interface OwnDealing {
   digest: Uint8Array;
   public: Uint8Array;
   /** For every key the `t` coefficients of γ, as minimal signed bytes. */
@@ -62,7 +63,7 @@ export interface OwnDealing {
 }
 
 /** A checked sub-share of one dealing: one number per part of its public half. */
-export interface SubShare {
+interface SubShare {
   epoch: number;
   plan: Uint8Array;
   dealer: number;
@@ -100,13 +101,16 @@ export interface Blame {
   epoch: number;
   by: number;
   kind: 'contradiction' | 'false-sub-share' | 'false-trial' | 'false-sum' | 'false-mask';
-  /** Two signed messages that contradict each other (`isProof`): anyone can check them. Without, it is what this member saw. */
+  /**
+   * Two signed messages that contradict each other (`isProof`): anyone can check them. Without, it is what
+   * this member saw.
+   */
   proof?: readonly [Packet, Packet];
 }
 
 /**
- * A recovery that met the next change (§5), as this member saw it: it held the change to `epoch` back for the member with
- * this index, or that member was told to wait for it.
+ * A recovery that met the next change (§5), as this member saw it: it held the change to `epoch` back for the
+ * member with this index, or that member was told to wait for it.
  */
 export interface Pause {
   kind: 'held' | 'waited';
@@ -118,7 +122,7 @@ export interface Pause {
 }
 
 /** A key that is gone, and who held a share of it: they may hold it still, until they show themselves again. */
-export interface DestroyedKey {
+interface DestroyedKey {
   name: string;
   /** The epoch that destroyed it. */
   epoch: number;
@@ -164,7 +168,10 @@ export interface Durable {
   proposals: Record<string, Entry<Proposal>>;
   /** `type/round/by`. */
   votes: Record<string, Entry<Vote>>;
-  /** The order that admitted or reinstated a member, by peer id: its lobby hands it out, because the newcomer starts from what it names. */
+  /**
+   * The order that admitted or reinstated a member, by peer id: its lobby hands it out, because the newcomer
+   * starts from what it names.
+   */
   admissions: Record<string, Order>;
   /** Readys of the newest epoch, by index. */
   readys: Record<string, Entry<Ready>>;
@@ -175,7 +182,10 @@ export interface Durable {
     /** Epoch of the oldest link in the archive: the first that this member had, or has kept. */
     oldest: number;
     rounds: Rounds | null;
-    /** A forced eviction that this member takes part in: its own instance, in which only those who remain decide (§5). */
+    /**
+     * A forced eviction that this member takes part in: its own instance, in which only those who remain
+     * decide (§5).
+     */
     forced: { plan: Hex; remaining: number[] } | null;
     /** Highest epoch whose predecessors this member erased. */
     retired: number;
@@ -186,7 +196,7 @@ export interface Durable {
   };
 }
 
-export interface SaidOfSelf {
+interface SaidOfSelf {
   epoch: number;
   holds: number | null;
   signs: 'yes' | 'asking' | 'no';
@@ -199,13 +209,19 @@ export interface Volatile {
   authenticated: Record<string, true>;
   /** By how much each connected peer's wall clock was ahead of ours when it last said. */
   clockAheadMs: Record<string, number>;
-  /** What each connected member last said of itself in a summary of its `epoch`: it advises people, and decides nothing (§9). */
+  /**
+   * What each connected member last said of itself in a summary of its `epoch`: it advises people, and
+   * decides nothing (§9).
+   */
   saidOfSelf: Record<string, SaidOfSelf>;
   /** What each connected peer last said of its chain: the newest epoch, and the oldest whose link it can send. */
   chains: Record<string, { head: number; oldest: number }>;
   /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
   recall: { epoch: number; nonce: Uint8Array; answered: Record<string, true>; askAtMs: number } | null;
-  /** When this member started, and when the first Attend of the undecided change came: what is shown as wrong waits a moment. */
+  /**
+   * When this member started, and when the first Attend of the undecided change came: what is shown as wrong
+   * waits a moment.
+   */
   bootedAtMs: number;
   gatheringSinceMs: number | null;
   refreshAtMs: number | null;
@@ -222,7 +238,10 @@ export interface Volatile {
   retireAtMs: number | null;
   resendAtMs: number | null;
   resendIntervalMs: number;
-  /** Final verdicts: a valid value by its hash, one found invalid by `hash/round`, because its evidence may come again. */
+  /**
+   * Final verdicts: a valid value by its hash, one found invalid by `hash/round`, because its evidence may
+   * come again.
+   */
   verdicts: Record<string, 'valid' | 'invalid'>;
   /** Packets of dealings that are not checked yet, by the hash of each. `source` as below. */
   inbox: Record<Hex, { digest: Hex; dealer: number; plan: Hex; source: string; envelopes: Uint8Array[] }>;

@@ -18,14 +18,14 @@ export class Work {
   readonly outputs: Output[] = [];
   /** Set by Retire: the store re-keys itself and erases every older byte. */
   rotate = false;
-  private readonly entropy: Uint8Array;
-  private drawn = 0;
+  readonly #entropy: Uint8Array;
+  #drawn = 0;
 
   constructor(before: CoreState, entropy: Uint8Array) {
     this.before = before;
     this.durable = { ...before.durable };
     this.volatile = { ...before.volatile };
-    this.entropy = entropy;
+    this.#entropy = entropy;
   }
 
   get genesis() {
@@ -82,7 +82,10 @@ export class Work {
       bytesMax: limits.blameBytesPerMemberMax,
     });
   }
-  /** Of the records whose keys pass and begin with an epoch, drops the oldest until the others are within the bounds. */
+  /**
+   * Of the records whose keys pass and begin with an epoch, drops the oldest until the others are within the
+   * bounds.
+   */
   keepNewest(
     section: Section,
     passes: (key: string) => boolean,
@@ -103,9 +106,9 @@ export class Work {
 
   /** Fresh secret bytes of this step, expanded from the input's entropy. */
   draw(length: number): Uint8Array {
-    this.drawn += 1;
+    this.#drawn += 1;
     return new Uint8Array(
-      hkdfSync('sha256', this.entropy, new Uint8Array(0), `holdfast/draw/${this.drawn}`, length),
+      hkdfSync('sha256', this.#entropy, new Uint8Array(0), `holdfast/draw/${this.#drawn}`, length),
     );
   }
 

@@ -10,7 +10,7 @@ import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
 
-export const invitationSchema = z.strictObject({
+const invitationSchema = z.strictObject({
   genesis: genesisSchema,
   /** Multiaddresses of the lobby, each ending in `/p2p/<peer id>`. */
   lobby: z.array(z.string().max(limits.addressBytesMax)).min(1).max(limits.addressesPerMemberMax),
@@ -29,7 +29,7 @@ export function parseInvitation(text: string): Invitation {
   return decode(invitationSchema, new Uint8Array(bytes), 16 * 1024);
 }
 
-export const admissionBodySchema = z.strictObject({
+const admissionBodySchema = z.strictObject({
   cluster: shape.hash,
   name: shape.name,
   peer: shape.peer,

@@ -1,7 +1,8 @@
 /**
- * Whether enough members may attend (§4.1). The Attend of a suspended member counts for nobody, nor does a sleeper's, and
- * neither gets a share to be ready with: with fewer than a quorum of others no change is decided and none is retired. This
- * is the one rule of that: for what orders may make of a group, for forced evictions, and for what is said of a group.
+ * Whether enough members may attend (§4.1). The Attend of a suspended member counts for nobody, nor does a
+ * sleeper's, and neither gets a share to be ready with: with fewer than a quorum of others no change is
+ * decided and none is retired. This is the one rule of that: for what orders may make of a group, for forced
+ * evictions, and for what is said of a group.
  */
 import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
@@ -15,7 +16,7 @@ type Standing = Pick<Value, 'epoch' | 'roster' | 'threshold' | 'suspended'>;
 /** What orders make of it; `forced`: who alone decides. */
 type Next = Pick<Value, 'roster' | 'threshold'> & { forced: readonly number[] | null };
 
-export interface Attendance {
+interface Attendance {
   /** Members whose Attend counts. */
   able: Member[];
   suspended: Member[];
@@ -59,11 +60,12 @@ export const lastingSuspensions = (parent: Value, roster: readonly Member[]): Su
   );
 
 /**
- * Refuses a draft of orders that could not be decided, or after which the next change could not: orders never make a group
- * that only a forced eviction can move. Who sleeps after the change is counted at its worst: a member that has attended none
- * of the last `absentEpochsMax` changes falls asleep unless it attends this one, and all such may stay away whom the
- * quorum of this change can spare. A draft that takes suspended members or sleepers out, or gives them their place again, always passes where
- * ordinary changes are decided at all. Throws `bad-order`.
+ * Refuses a draft of orders that could not be decided, or after which the next change could not: orders never
+ * make a group that only a forced eviction can move. Who sleeps after the change is counted at its worst: a
+ * member that has attended none of the last `absentEpochsMax` changes falls asleep unless it attends this
+ * one, and all such may stay away whom the quorum of this change can spare. A draft that takes suspended
+ * members or sleepers out, or gives them their place again, always passes where ordinary changes are decided
+ * at all. Throws `bad-order`.
  */
 export function checkAttendance(rules: Rules, parent: Value, draft: Next): void {
   const { forced } = draft;

@@ -41,8 +41,9 @@ export function keyIdOf(clusterId: Uint8Array, key: Omit<KeyRecord, 'id'>): Uint
 }
 
 /**
- * Applies orders in sequence to the value before, and the actions of each in their order. Throws `bad-order` for one that
- * does not fit, naming what is wrong: then nothing of its order is applied. Every member gets the same result.
+ * Applies orders in sequence to the value before, and the actions of each in their order. Throws `bad-order`
+ * for one that does not fit, naming what is wrong: then nothing of its order is applied. Every member gets
+ * the same result.
  */
 export function draftOf(
   genesis: Genesis,
@@ -59,7 +60,10 @@ export function draftOf(
   );
 }
 
-/** What one order of these actions would make of a value, before anybody signs it. Throws `bad-order` as `draftOf` does. */
+/**
+ * What one order of these actions would make of a value, before anybody signs it. Throws `bad-order` as
+ * `draftOf` does.
+ */
 export function draftOfActions(
   genesis: Genesis,
   clusterId: Uint8Array,
@@ -229,7 +233,10 @@ function applyAction(
   }
 }
 
-/** A forced eviction stands alone in its plan and names the very value that it follows: it is no order for another day. */
+/**
+ * A forced eviction stands alone in its plan and names the very value that it follows: it is no order for
+ * another day.
+ */
 function checkForced(parent: Value, bodies: readonly Body[]): void {
   const [body] = bodies;
   const alone = bodies.length === 1 && body?.actions.length === 1;
@@ -241,8 +248,9 @@ function checkForced(parent: Value, bodies: readonly Body[]): void {
 }
 
 /**
- * Orders that leave fewer than `k + 2m` members in both rosters are refused: two changes do it (§4.1). Of those `m` may be
- * silent, and the old identity of a reinstated member is: it is lost, suspended or long absent.
+ * Orders that leave fewer than `k + 2m` members in both rosters are refused: two changes do it (§4.1). Of
+ * those `m` may be silent, and the old identity of a reinstated member is: it is lost, suspended or long
+ * absent.
  */
 function checkRosterChange(genesis: Genesis, parent: Value, draft: Draft): void {
   const before = new Set(parent.roster.map((member) => `${member.index}/${member.peer}`));

@@ -4,7 +4,7 @@ import { CodedError } from '../../crypto/errors.ts';
  * What can be wrong with something that arrived. `ignore`: harmless (late, repeated, not for us);
  * `reject`: the sender broke a rule and is named in `culprit`, where the message itself proves who sent it.
  */
-export type ProtocolErrorCode =
+type ProtocolErrorCode =
   | 'malformed'
   | 'wrong-cluster'
   | 'wrong-epoch'

@@ -1,4 +1,7 @@
-/** Genesis (protocol §4 "Beginning"): what a cluster is, fixed for ever; its hash is the cluster id, pinned at `join`. */
+/**
+ * Genesis (protocol §4 "Beginning"): what a cluster is, fixed for ever; its hash is the cluster id, pinned at
+ * `join`.
+ */
 
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';

@@ -63,7 +63,10 @@ export const limits = {
   envelopeBytesMax: 4096,
   /** The proof beside a trial partial. */
   proofBytesMax: 2048,
-  /** Signed bodies that hold nothing but numbers, hashes and keys: Attends, votes, Readys, accusations, grants, accepts. */
+  /**
+   * Signed bodies that hold nothing but numbers, hashes and keys: Attends, votes, Readys, accusations,
+   * grants, accepts.
+   */
   shortBodyBytesMax: 256,
   haveBodyBytesMax: 4 * 1024,
   /** All clients of a value with their rights. */

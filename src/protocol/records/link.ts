@@ -21,7 +21,7 @@ import {
 } from './value.ts';
 
 /** A quorum of precommits of one round; of epoch 0: the operators' signatures over the value's hash. */
-export const certificateSchema = z.discriminatedUnion('type', [
+const certificateSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('precommits'),
     round: shape.round,

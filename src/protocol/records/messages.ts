@@ -26,7 +26,10 @@ export const dealingPublicSchema = z.strictObject({
   epoch: shape.epoch,
   plan: shape.hash,
   dealer: z.number().int().min(0).max(limits.membersMax),
-  /** Of a key creation: what signs its packets, as the order says. Here, so that the digest binds it after the decision too. */
+  /**
+   * Of a key creation: what signs its packets, as the order says. Here, so that the digest binds it after the
+   * decision too.
+   */
   dealingKey: shape.key32.optional(),
   parts: z
     .array(z.strictObject({ key: shape.hash, commitments: z.array(shape.number).max(limits.membersMax) }))
@@ -57,7 +60,7 @@ export const haveSchema = z.strictObject({
 export type Have = z.infer<typeof haveSchema>;
 
 /** §4.3. `validRound` is −1 for a new value; `evidence` is the hash of the evidence that travels beside it. */
-export const proposalSchema = z.strictObject({
+const proposalSchema = z.strictObject({
   type: z.literal('proposal'),
   by: shape.index,
   epoch: shape.epoch,
@@ -78,7 +81,7 @@ const vote = {
   value: shape.hash.nullable(),
 };
 export const prevoteSchema = z.strictObject({ type: z.literal('prevote'), ...vote });
-export const precommitSchema = z.strictObject({ type: z.literal('precommit'), ...vote });
+const precommitSchema = z.strictObject({ type: z.literal('precommit'), ...vote });
 export type Vote = z.infer<typeof prevoteSchema> | z.infer<typeof precommitSchema>;
 
 /** §4.4: I hold my share of `epoch` durably; `trials` is the hash of my trial partials, which travel beside it. */
@@ -103,17 +106,20 @@ export const messageSchema = z.discriminatedUnion('type', [
 export type Message = z.infer<typeof messageSchema>;
 
 /** A partial of the trial block under the new share, with its proof, for every key in the value's order. */
-export const trialsSchema = z
+const trialsSchema = z
   .array(z.strictObject({ partial: shape.number, proof: shape.bytes(limits.proofBytesMax) }))
   .max(limits.keysMax);
 export type Trials = z.infer<typeof trialsSchema>;
 export const hashOfTrials = (trials: Trials): Uint8Array => hashOf('holdfast/trials/1', encode(trials));
 
-/** Packets in evidence are short: else one leader that lies could have megabytes a round kept and sent again by everybody. */
+/**
+ * Packets in evidence are short: else one leader that lies could have megabytes a round kept and sent again
+ * by everybody.
+ */
 const shortPackets = z.array(shortPacketSchema).max(limits.membersMax);
 
 /** §4.3: what lets anyone judge a proposal without holding a sub-share; not part of the value's hash. */
-export const evidenceSchema = z.strictObject({
+const evidenceSchema = z.strictObject({
   attends: shortPackets,
   haves: z.array(packetUpTo(limits.haveBodyBytesMax)).max(limits.membersMax),
   orders: z.array(orderSchema).max(limits.ordersPerPlanMax),
@@ -125,7 +131,7 @@ export const hashOfEvidence = (evidence: Evidence): Uint8Array =>
   hashOf('holdfast/evidence/1', encode(evidence));
 
 /** A packet with what travels beside its signature: bound to it by a hash in the body, or checkable by itself. */
-export const carriedSchema = z.strictObject({
+const carriedSchema = z.strictObject({
   packet: packetUpTo(Math.max(limits.dealingBytesMax, limits.proposalBytesMax)),
   /** Of an attend: the plan's orders. */
   orders: z.array(orderSchema).max(limits.ordersPerPlanMax).optional(),
@@ -137,8 +143,8 @@ export const carriedSchema = z.strictObject({
 export type Carried = z.infer<typeof carriedSchema>;
 
 /**
- * Whether a message carries what belongs to its kind and nothing else, and is no longer than that kind can be: what came
- * beside it would be kept and passed on with it, whoever added it.
+ * Whether a message carries what belongs to its kind and nothing else, and is no longer than that kind can
+ * be: what came beside it would be kept and passed on with it, whoever added it.
  */
 export function carriesItsOwn(message: Message, { packet, orders, evidence, trials }: Carried): boolean {
   const { type } = message;
@@ -169,7 +175,10 @@ export type RetireProof = z.infer<typeof retireProofSchema>;
 
 const recalledSchema = z.array(packetUpTo(limits.proposalBytesMax)).max(limits.recalledPacketsMax);
 
-/** Restart rule: these are all the messages of `to` that I hold of the undecided change; for the wait with this nonce only. */
+/**
+ * Restart rule: these are all the messages of `to` that I hold of the undecided change; for the wait with
+ * this nonce only.
+ */
 export const memorySchema = z.strictObject({
   type: z.literal('memory'),
   by: shape.index,
@@ -198,9 +207,15 @@ export const frameSchema = z.discriminatedUnion('type', [
     wanted: digests,
     /** The sender's wall clock, Unix milliseconds: only to name clocks that are wrong (§8). */
     wallMs: z.number().int().min(0),
-    /** The sender's word about itself, which advises people and decides nothing: the newest epoch of which it holds its share. */
+    /**
+     * The sender's word about itself, which advises people and decides nothing: the newest epoch of which it
+     * holds its share.
+     */
     holds: shape.epoch.nullable(),
-    /** Likewise whether it signs in the undecided change: `asking` until a restart is over, `no` when its store went back. */
+    /**
+     * Likewise whether it signs in the undecided change: `asking` until a restart is over, `no` when its
+     * store went back.
+     */
     signs: z.enum(['yes', 'asking', 'no']),
     reply: z.boolean(),
   }),

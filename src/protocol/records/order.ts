@@ -1,7 +1,7 @@
 /**
- * Orders (§4, §6): what operators sign. Each names the cluster, an ancestor value and the next sequence number, so that
- * none can be replayed. It carries a list of actions, which take effect all or not at all, in one epoch change whose plan
- * contains the order (`draft.ts`).
+ * Orders (§4, §6): what operators sign. Each names the cluster, an ancestor value and the next sequence
+ * number, so that none can be replayed. It carries a list of actions, which take effect all or not at all, in
+ * one epoch change whose plan contains the order (`draft.ts`).
  */
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
@@ -12,7 +12,7 @@ import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
 import { clientSchema, hashAt, keyUseSchema, type Value } from './value.ts';
 
-export const actionSchema = z.discriminatedUnion('type', [
+const actionSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('create-key'),
     name: shape.name,
@@ -22,7 +22,10 @@ export const actionSchema = z.discriminatedUnion('type', [
     base: shape.number,
     constant: shape.number,
     commitments: z.array(shape.number).min(1).max(limits.membersMax),
-    /** §4 "Creation": the dealer's own key for this one sharing; what it signs is the key's dealing, and nothing else is. */
+    /**
+     * §4 "Creation": the dealer's own key for this one sharing; what it signs is the key's dealing, and
+     * nothing else is.
+     */
     dealingKey: shape.key32,
   }),
   z.strictObject({ type: z.literal('destroy-key'), name: shape.name }),
@@ -49,9 +52,9 @@ export const actionSchema = z.discriminatedUnion('type', [
 ]);
 export type Action = z.infer<typeof actionSchema>;
 export type CreateKey = Extract<Action, { type: 'create-key' }>;
-export type ForceEvict = Extract<Action, { type: 'force-evict' }>;
+type ForceEvict = Extract<Action, { type: 'force-evict' }>;
 
-export const orderBodySchema = z
+const orderBodySchema = z
   .strictObject({
     cluster: shape.hash,
     ancestor: shape.hash,
@@ -88,7 +91,10 @@ export const orderId = (order: Order): string => hex(hashOfOrder(order));
 export const forcedEvictionIn = ({ body }: Order): ForceEvict | null =>
   body.actions.find((action) => action.type === 'force-evict') ?? null;
 
-/** Peers that an order gives a place in the roster: admitted ones, and new identities of members that are reinstated. */
+/**
+ * Peers that an order gives a place in the roster: admitted ones, and new identities of members that are
+ * reinstated.
+ */
 export const admittedBy = ({ body }: Order) =>
   body.actions.filter((action) => action.type === 'admit' || action.type === 'reinstate');
 
@@ -120,8 +126,8 @@ export function signOrder(genesis: Genesis, seed: Uint8Array, body: OrderBody): 
 }
 
 /**
- * Orders whose signatures were found true under a genesis. They are immutable, and plans are drafted from them at almost
- * every step: one check of each is enough.
+ * Orders whose signatures were found true under a genesis. They are immutable, and plans are drafted from
+ * them at almost every step: one check of each is enough.
  */
 const signedUnder = new WeakMap<Order, Genesis>();
 

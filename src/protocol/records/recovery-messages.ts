@@ -11,7 +11,7 @@ const head = { by: shape.index, epoch: shape.epoch };
 const envelopes = z.array(shape.bytes(limits.envelopeBytesMax)).max(limits.keysMax);
 
 /** r → all: I hold no share of this epoch; the nonce ties the grants to this asking. */
-export const askSchema = z.strictObject({ type: z.literal('recover-ask'), ...head, nonce: shape.hash });
+const askSchema = z.strictObject({ type: z.literal('recover-ask'), ...head, nonce: shape.hash });
 /** helper → r: I have applied the epoch and hold back the next change; my one-time sealing key for your run. */
 export const grantSchema = z.strictObject({
   type: z.literal('recover-grant'),
@@ -21,7 +21,7 @@ export const grantSchema = z.strictObject({
   sealingKey: shape.key32,
 });
 /** helper → r: I attend the change to `until` already; ask again when it is decided. */
-export const waitSchema = z.strictObject({
+const waitSchema = z.strictObject({
   type: z.literal('recover-wait'),
   ...head,
   to: shape.index,
@@ -29,7 +29,7 @@ export const waitSchema = z.strictObject({
   until: shape.epoch,
 });
 /** r → helpers: one run, with all who granted; their signed grants travel beside it. */
-export const runSchema = z.strictObject({
+const runSchema = z.strictObject({
   type: z.literal('recover-run'),
   ...head,
   nonce: shape.hash,
@@ -38,7 +38,7 @@ export const runSchema = z.strictObject({
   helpers: z.array(z.strictObject({ index: shape.index, sealingKey: shape.key32 })).max(limits.membersMax),
 });
 /** helper → helper, and without envelopes to r: a fresh mask with root r for this run only. */
-export const maskSchema = z.strictObject({
+const maskSchema = z.strictObject({
   type: z.literal('recover-mask'),
   ...head,
   run: shape.hash,
@@ -50,14 +50,17 @@ const chosenSchema = z
   .array(z.strictObject({ index: shape.index, digest: shape.hash }))
   .max(limits.membersMax);
 /** helper → r: whose valid masks I hold. */
-export const heldSchema = z.strictObject({
+const heldSchema = z.strictObject({
   type: z.literal('recover-held'),
   ...head,
   run: shape.hash,
   masks: chosenSchema,
 });
-/** r → chosen: add exactly these k masks, of helpers that hold each other's. Sent again with the accepts of all of them. */
-export const choiceSchema = z.strictObject({
+/**
+ * r → chosen: add exactly these k masks, of helpers that hold each other's. Sent again with the accepts of
+ * all of them.
+ */
+const choiceSchema = z.strictObject({
   type: z.literal('recover-choice'),
   ...head,
   run: shape.hash,
@@ -71,7 +74,7 @@ export const acceptSchema = z.strictObject({
   choice: shape.hash,
 });
 /** helper → r: my share plus the chosen masks, sealed; `choice` is the hash of the masks used. */
-export const sumSchema = z.strictObject({
+const sumSchema = z.strictObject({
   type: z.literal('recover-sum'),
   ...head,
   run: shape.hash,

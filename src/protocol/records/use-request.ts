@@ -27,7 +27,7 @@ const common = {
   expiresAtMs: z.number().int().min(0),
 };
 
-export const signBodySchema = z.strictObject({
+const signBodySchema = z.strictObject({
   ...common,
   operation: z.literal('sign'),
   scheme: schemeSchema,
@@ -39,7 +39,7 @@ export const signBodySchema = z.strictObject({
 export type SignBody = z.infer<typeof signBodySchema>;
 
 /** Hash and label of the padding stay with the client: only it unpads. */
-export const decryptBodySchema = z.strictObject({
+const decryptBodySchema = z.strictObject({
   ...common,
   operation: z.literal('decrypt'),
   /** As long as the modulus, big-endian. */

@@ -1,4 +1,7 @@
-/** Values: what an epoch change decides. The chain of values with their certificates is the cluster's public history. */
+/**
+ * Values: what an epoch change decides. The chain of values with their certificates is the cluster's public
+ * history.
+ */
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
 import type { KeyPublic } from '../../keys/rsa/sharing.ts';
@@ -24,7 +27,7 @@ export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
 export const operationSchema = z.enum(['sign', 'decrypt']);
 export const schemeSchema = z.enum(['pkcs1', 'pss']);
-export const rightSchema = z.strictObject({
+const rightSchema = z.strictObject({
   /** A key's name, or `*` for all. */
   key: z.union([shape.name, z.literal('*')]),
   operations: z.array(operationSchema).min(1).max(2),
@@ -40,7 +43,7 @@ export const clientSchema = z.strictObject({
 });
 export type Client = z.infer<typeof clientSchema>;
 
-export const acceptedSchema = z.strictObject({
+const acceptedSchema = z.strictObject({
   /** A member's index, or 0 for the dealing of a key creation, which the operator's command makes. */
   dealer: z.number().int().min(0).max(limits.membersMax),
   digest: shape.hash,
@@ -48,7 +51,7 @@ export const acceptedSchema = z.strictObject({
 export type Accepted = z.infer<typeof acceptedSchema>;
 
 /** A member that signed two different Attends for one plan, with both: proof for anyone (§4.1). By index. */
-export const suspensionSchema = z.strictObject({
+const suspensionSchema = z.strictObject({
   index: shape.index,
   first: shortPacketSchema,
   second: shortPacketSchema,
@@ -58,8 +61,8 @@ export type Suspension = z.infer<typeof suspensionSchema>;
 export const valueSchema = z.strictObject({
   epoch: shape.epoch,
   /**
-   * Hashes of the values before, newest first: the one at `i` is of epoch `epoch − 1 − i`, as far back as an order may name
-   * its value. So every member judges an order alike, whichever links it still keeps.
+   * Hashes of the values before, newest first: the one at `i` is of epoch `epoch − 1 − i`, as far back as an
+   * order may name its value. So every member judges an order alike, whichever links it still keeps.
    */
   ancestors: z.array(shape.hash).max(limits.orderAgeEpochsMax),
   /** Of epoch 0: that of this cluster's founding. */

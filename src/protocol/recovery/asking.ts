@@ -1,6 +1,7 @@
 /**
- * §5 at the peer that recovers: it asks, runs with all who granted, chooses k helpers that hold each other's masks, has
- * each accept that choice, and interpolates f(r) from their sums. Who is silent or false is left out of the next run while k others grant.
+ * §5 at the peer that recovers: it asks, runs with all who granted, chooses k helpers that hold each other's
+ * masks, has each accept that choice, and interpolates f(r) from their sums. Who is silent or false is left
+ * out of the next run while k others grant.
  */
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
@@ -43,7 +44,7 @@ const setRun = (work: Work, asking: Asking, run: Run, by: Partial<Run>): void =>
   setAsking(work, asking, { run: { ...run, ...by } });
 
 /** Whether this member needs its share from others: it lacks it, and nothing that it still waits for would give it. */
-export function mustRecover(work: Work): boolean {
+function mustRecover(work: Work): boolean {
   const head = headOf(work);
   if (selfIn(work) === undefined || head.keys.length === 0 || holdsShare(work)) return false;
   const { retired, forced } = work.durable.own;
@@ -111,7 +112,8 @@ export function receiveGrant(work: Work, message: Of<'recover-grant'>, packet: P
     !sameBytes(message.nonce, asking.nonce)
   )
     return;
-  // Helpers refuse a run in which two have one key (`checkGrants`). Nobody but r sees an honest helper's before the run.
+  // Helpers refuse a run in which two have one key (`checkGrants`). Nobody but r sees an honest helper's
+  // before the run.
   const twin = Object.values(asking.grants).some(
     ({ message: { by, sealingKey } }) => by !== message.by && sameBytes(sealingKey, message.sealingKey),
   );
@@ -311,7 +313,10 @@ function chosenIn(
     : null;
 }
 
-/** All chosen sums are here: each is checked against v_i and the masks, then f(r) is interpolated and checked (step 3). */
+/**
+ * All chosen sums are here: each is checked against v_i and the masks, then f(r) is interpolated and checked
+ * (step 3).
+ */
 function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
   const self = selfIn(work);
   const { commitments } = headLink(work);
@@ -342,7 +347,8 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
   });
   const tag = `recover/${asking.epoch}/${hex(run.run)}`;
   if (work.volatile.failing[tag] === undefined) return work.compute(tag, jobOver(chosen));
-  // The worker died: what each helper sent is looked at alone, and a run that cannot be computed makes room for another.
+  // The worker died: what each helper sent is looked at alone, and a run that cannot be computed makes room
+  // for another.
   const spoilt = chosen.filter(({ index }) => isGivenUp(work, `${tag}/${index}`));
   const untried = chosen.filter(
     (one) => !spoilt.includes(one) && work.volatile.jobs[`${tag}/${one.index}`] !== 'vain',

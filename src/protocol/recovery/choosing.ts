@@ -6,9 +6,10 @@ import { fromHex } from '../records/codec.ts';
 import type { Chosen } from '../records/recovery-messages.ts';
 
 /**
- * k helpers that hold each other's masks, of which r has the public halves; null when fewer than k are left. Honest helpers
- * agree pairwise, so leaving out a smallest set without which all agree leaves as many as are honest, if no more than
- * `faults` lie. Whoever agrees with the fewest would be a worse choice to leave out: liars can make that an honest one.
+ * k helpers that hold each other's masks, of which r has the public halves; null when fewer than k are left.
+ * Honest helpers agree pairwise, so leaving out a smallest set without which all agree leaves as many as are
+ * honest, if no more than `faults` lie. Whoever agrees with the fewest would be a worse choice to leave out:
+ * liars can make that an honest one.
  */
 export function chooseHelpers(
   run: Pick<Run, 'helpers' | 'held' | 'publics'>,

@@ -1,6 +1,6 @@
 /**
- * §5 step 1 at the helpers: whoever holds the newest share grants and holds the next change, or answers *wait*; and what
- * the grants that a run names must be.
+ * §5 step 1 at the helpers: whoever holds the newest share grants and holds the next change, or answers
+ * *wait*; and what the grants that a run names must be.
  */
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { patch, sendTo, signed } from '../change/speak.ts';

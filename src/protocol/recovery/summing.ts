@@ -13,9 +13,10 @@ import { memberAt } from '../records/roster.ts';
 import { change, helpingOf } from './helping.ts';
 
 /**
- * r's choice: exactly k helpers that hold each other's masks, this member among them. The first choice of a run binds:
- * this member accepts it, and gives its sum once it is shown that all k have accepted that very choice. A recovering peer
- * that could give each helper another choice would take the masks out of their sums (protocol §5.2).
+ * r's choice: exactly k helpers that hold each other's masks, this member among them. The first choice of a
+ * run binds: this member accepts it, and gives its sum once it is shown that all k have accepted that very
+ * choice. A recovering peer that could give each helper another choice would take the masks out of their sums
+ * (protocol §5.2).
  */
 export function receiveChoice(work: Work, message: Of<'recover-choice'>, accepts: readonly Packet[]): void {
   const helping = work.volatile.recovery.helping[message.by];

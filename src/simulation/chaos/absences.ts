@@ -1,4 +1,7 @@
-/** Members that stay away until they count as sleepers, and the operator who gives them, and the suspended, their places again (§5). */
+/**
+ * Members that stay away until they count as sleepers, and the operator who gives them, and the suspended,
+ * their places again (§5).
+ */
 import { faultsOf, sleeps } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Oracle } from '../oracle/oracle.ts';
@@ -55,7 +58,10 @@ export async function someSleep(stage: Stage): Promise<boolean> {
   return true;
 }
 
-/** Whoever is suspended or asleep gets its place again, under a new identity, and a share; false when that does not come. */
+/**
+ * Whoever is suspended or asleep gets its place again, under a new identity, and a share; false when that
+ * does not come.
+ */
 export async function allReinstated(stage: Stage): Promise<boolean> {
   const { world, oracle, operator } = stage;
   const value = newestOf(stage);

@@ -1,4 +1,7 @@
-/** The operator of a simulated group: gives orders through any member, and deals the keys that it orders (protocol §4 "Creation"). */
+/**
+ * The operator of a simulated group: gives orders through any member, and deals the keys that it orders
+ * (protocol §4 "Creation").
+ */
 import { seal } from '../../cipher/envelope.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../keys/rsa/creation.ts';
@@ -69,7 +72,10 @@ export class Operator {
     return isWrong ? ['must be refused'] : [...said, ...(actions.length > 1 ? ['several actions'] : [])];
   }
 
-  /** Often an order has more actions, in either place; at times one that does not fit, so that none of it may be done. */
+  /**
+   * Often an order has more actions, in either place; at times one that does not fit, so that none of it may
+   * be done.
+   */
   #among(action: Action, head: Value, name: string): [actions: Action[], isWrong: boolean] {
     const stops = this.#stopping(head);
     if (stops !== null && this.#more() < 0.3) return [[stops], true];
@@ -94,7 +100,10 @@ export class Operator {
       : null;
   }
 
-  /** Gives the members at these indices their places again, under new identities; whether the member `by` took the order. */
+  /**
+   * Gives the members at these indices their places again, under new identities; whether the member `by` took
+   * the order.
+   */
   async reinstate(by: Peer, indices: readonly number[]): Promise<boolean> {
     const state = by.driver?.state;
     if (state === undefined) return false;
@@ -146,7 +155,10 @@ export class Operator {
     );
   }
 
-  /** A suspended member under a new identity, a member more or fewer, or a higher threshold, such that the faulty ones are still no more than `faults`. */
+  /**
+   * A suspended member under a new identity, a member more or fewer, or a higher threshold, such that the
+   * faulty ones are still no more than `faults`.
+   */
   #rosterChange({ roster, threshold, suspended: suspensions }: Value, name: string): Action | null {
     const { genesis, options, peers } = this.#world;
     const faulty = roster.filter(({ peer }) => peers.find((each) => each.peer === peer)?.faulty !== null);

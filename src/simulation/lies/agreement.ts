@@ -107,7 +107,10 @@ const unsigned = (frame: Extract<Frame, { type: 'retire' }>): Frame => ({
 const dealingOfNothing = (epoch: number, plan: Uint8Array): Uint8Array =>
   encode({ epoch, plan, dealer: 0, parts: [] });
 
-/** A value that accepts dealings that there are not, proposed for every round that the liar leads in the near future. */
+/**
+ * A value that accepts dealings that there are not, proposed for every round that the liar leads in the near
+ * future.
+ */
 function proposalsOfAnything(liar: Liar): Frame[] {
   const { state } = liar;
   const known = Object.values(state?.durable.proposals ?? {})[0]?.message;
@@ -171,7 +174,10 @@ export const agreementLies = {
   'two-proposals': {
     message: proposing((_liar, { value }) => value.accepted.slice(0, -1), false),
   },
-  /** Silent in round 0; later a value as one that was proposed before, with prevotes for it in everybody's name, or its own. */
+  /**
+   * Silent in round 0; later a value as one that was proposed before, with prevotes for it in everybody's
+   * name, or its own.
+   */
   'false-valid-round': {
     message: (liar, _to, message, { evidence }) => {
       if (message.type !== 'proposal' || evidence === undefined) return null;
@@ -262,7 +268,10 @@ export const agreementLies = {
       return liar.forge(message, { evidence: less });
     },
   },
-  /** Silent when it leads; then an honest leader's value as its own of that earlier round, with nothing to show for it. */
+  /**
+   * Silent when it leads; then an honest leader's value as its own of that earlier round, with nothing to
+   * show for it.
+   */
   'another-value-with-nothing-behind-it': {
     frame: (_liar, _to, frame) => (frame.type === 'links' ? [] : null), // what it decides it tells nobody
     message: (liar, _to, message, carried) => {

@@ -64,8 +64,8 @@ export class Liar {
   }
 
   /**
-   * The same answer each time for the same question: half of the peers are told one thing, half another. Allies tell the
-   * same half, and each other the truth.
+   * The same answer each time for the same question: half of the peers are told one thing, half another.
+   * Allies tell the same half, and each other the truth.
    */
   tells(to: Peer): boolean {
     const { alliance, seed } = this.world.options;

@@ -6,7 +6,7 @@ import type { Lie } from './liar.ts';
 import { orderLies } from './orders.ts';
 import { recoveryLies } from './recovery.ts';
 
-export const lies = {
+const lies = {
   ...dealingLies,
   ...agreementLies,
   ...recoveryLies,
@@ -24,7 +24,7 @@ export function lieNamed(name: string): Lie {
 }
 
 /** What liars do together: each of them tells all of these lies, to the same half. */
-export const alliances = {
+const alliances = {
   'errors that cancel': ['errors-that-cancel'],
   'two values': ['two-proposals', 'votes-for-both', 'two-votes'],
   'a value proposed again': ['false-valid-round', 'withheld-votes'],
@@ -37,7 +37,7 @@ export const alliances = {
   'nothing is ready': ['false-trial', 'retire-proof-that-never-signed', 'no-proposal'],
   'others are to blame': ['dealings-in-others-names', 'masks-in-others-names', 'false-accusations'],
 } as const satisfies Record<string, readonly LieName[]>;
-export type AllianceName = keyof typeof alliances;
+type AllianceName = keyof typeof alliances;
 export const allianceNames = Object.keys(alliances) as AllianceName[];
 
 /** The lies of an alliance. Throws for a name that none has. */

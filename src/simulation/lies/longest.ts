@@ -1,4 +1,7 @@
-/** The longest messages that decoding lets through, of each kind, rightly signed and for every round that the liar leads. */
+/**
+ * The longest messages that decoding lets through, of each kind, rightly signed and for every round that the
+ * liar leads.
+ */
 
 import { electors, headOf } from '../../protocol/machine/queries.ts';
 import { limits } from '../../protocol/records/limits.ts';

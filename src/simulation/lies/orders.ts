@@ -11,8 +11,8 @@ import type { Peer } from '../world/world.ts';
 import type { Liar, Lie } from './liar.ts';
 
 /**
- * An order that the operators signed on another branch, such as a group that was forced apart has, with the plan that it
- * would make here: of the newest epoch, or of one before.
+ * An order that the operators signed on another branch, such as a group that was forced apart has, with the
+ * plan that it would make here: of the newest epoch, or of one before.
  */
 function strayOrder(liar: Liar): { plan: Uint8Array; order: Order } | null {
   const { state, world } = liar;
@@ -61,7 +61,10 @@ export const orderLies = {
       return stray && liar.forge({ ...message, plan: stray.plan }, { orders: [stray.order] });
     },
   },
-  /** Garbage as the dealing of an ordered key, before and beside the true one: under a key of the liar's, or one operator's. */
+  /**
+   * Garbage as the dealing of an ordered key, before and beside the true one: under a key of the liar's, or
+   * one operator's.
+   */
   'new-key-dealt-by-a-stranger': {
     message: (liar, to, message, carried) =>
       message.type === 'attend' || message.type === 'have'

@@ -1,6 +1,6 @@
 /**
- * Lies in a recovery (protocol §5), of helpers and of the member that recovers. Lies about dealings reach masks as well: they
- * are dealings with another root.
+ * Lies in a recovery (protocol §5), of helpers and of the member that recovers. Lies about dealings reach
+ * masks as well: they are dealings with another root.
  */
 import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';

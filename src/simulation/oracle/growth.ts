@@ -1,7 +1,8 @@
 /**
- * §7.6 as a number: the most that an honest member's sealed store can grow between two decisions by what others send,
- * derived from the table of `src/protocol/records/limits.ts` and from what the group itself has decided: its members, keys, clients
- * and orders. The oracle holds every honest store against it after each write.
+ * §7.6 as a number: the most that an honest member's sealed store can grow between two decisions by what
+ * others send, derived from the table of `src/protocol/records/limits.ts` and from what the group itself has
+ * decided: its members, keys, clients and orders. The oracle holds every honest store against it after each
+ * write.
  */
 import { bitLength } from '../../crypto/integers.ts';
 import { shareBits } from '../../keys/rsa/sharing.ts';
@@ -10,7 +11,7 @@ import { limits } from '../../protocol/records/limits.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 
-export interface GroupSize {
+interface GroupSize {
   members: number;
   threshold: number;
   /** Of every key the bytes of its modulus, and of a share. */
@@ -26,7 +27,7 @@ export interface GroupSize {
 const wrapped = (bytes: number): number => bytes + 64;
 const signed = (body: number): number => wrapped(body + 64 + 64);
 
-export function growthMax({ members, threshold, keys, clientsBytes, plans, ordersBytes }: GroupSize): number {
+function growthMax({ members, threshold, keys, clientsBytes, plans, ordersBytes }: GroupSize): number {
   const sum = (of: (key: GroupSize['keys'][number]) => number) => keys.reduce((all, key) => all + of(key), 0);
   const short = signed(limits.shortBodyBytesMax);
   const created = keys.length + limits.actionsPerOrderMax;
@@ -46,8 +47,8 @@ export function growthMax({ members, threshold, keys, clientsBytes, plans, order
   const roundsOfVotes = limits.roundsKept + 1 + limits.roundsAheadMax + 1 + 2;
   const numbers = sum(({ share }) => wrapped(share));
   const dealing = signed(wrapped(commitments + 128) + sum(({ share }) => wrapped(share + 64)));
-  // Enough members hold what is asked for; so of one dealer there are no more dealings than groups of k members, and one
-  // that turned out false.
+  // Enough members hold what is asked for; so of one dealer there are no more dealings than groups of k
+  // members, and one that turned out false.
   const publicsPerDealer = Math.floor(members / threshold) + 1;
   return (
     plans * (wrapped(ordersBytes) + 2 * wrapped(3 * 32)) + // plans, attended, epochSecrets
@@ -70,7 +71,7 @@ export function growthMax({ members, threshold, keys, clientsBytes, plans, order
   );
 }
 
-export const sizeOf = (value: Value, membersMax: number, plans: number, ordersBytes: number): GroupSize => ({
+const sizeOf = (value: Value, membersMax: number, plans: number, ordersBytes: number): GroupSize => ({
   members: value.roster.length,
   threshold: value.threshold,
   keys: value.keys.map((key) => {

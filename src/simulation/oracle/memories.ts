@@ -1,6 +1,6 @@
 /**
- * The restart rule as an oracle sees it (§4): a member's wait ends by what a quorum really answered, each in its own name.
- * So many answers of liars may count as there are liars.
+ * The restart rule as an oracle sees it (§4): a member's wait ends by what a quorum really answered, each in
+ * its own name. So many answers of liars may count as there are liars.
  */
 
 import type { Output } from '../../protocol/machine/io.ts';

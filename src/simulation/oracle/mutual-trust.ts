@@ -1,7 +1,7 @@
 /**
- * At rest trust is mutual: while all honest members are at one value, whichever two of them are connected have proven to
- * each other the epoch keys that it lists (§4, §9). Whoever adopts last succeeds;
- * were it not so, nobody would ask again before the next change.
+ * At rest trust is mutual: while all honest members are at one value, whichever two of them are connected
+ * have proven to each other the epoch keys that it lists (§4, §9). Whoever adopts last succeeds; were it not
+ * so, nobody would ask again before the next change.
  */
 import type { Peer } from '../world/world.ts';
 

@@ -1,6 +1,7 @@
 /**
- * The oracle sees every disk, every state and every secret, and checks what must always hold (protocol §7) after every step,
- * by its own formulas where the code under test has one too. It looks only at what changed since it last looked.
+ * The oracle sees every disk, every state and every secret, and checks what must always hold (protocol §7)
+ * after every step, by its own formulas where the code under test has one too. It looks only at what changed
+ * since it last looked.
  */
 
 import { decode as decodeRecord } from 'cborg';
@@ -130,7 +131,8 @@ export class Oracle {
     this.violation ??= new Violation(statement, what);
   }
 
-  // ── statements 1 to 3: what peers hold certificates and shares of ───────────────────────────────────────────────────
+  // ── statements 1 to 3: what peers hold certificates and shares of
+  // ───────────────────────────────────────────────────
 
   /** After every step of a peer. */
   onChange(peer: Peer): void {
@@ -328,7 +330,8 @@ export class Oracle {
     }
   }
 
-  // ── statement 4, and what may be erased when: what the disks hold ───────────────────────────────────────────────────
+  // ── statement 4, and what may be erased when: what the disks hold
+  // ───────────────────────────────────────────────────
 
   /** After every durable write. */
   onDurable(peer: Peer, { puts, deletes }: StoreTransaction): void {
@@ -396,7 +399,10 @@ export class Oracle {
     this.#retired.delete(peer.name);
   }
 
-  /** After Retire nothing secret is left but the newest share, its epoch key, and what the same step made for the next change. */
+  /**
+   * After Retire nothing secret is left but the newest share, its epoch key, and what the same step made for
+   * the next change.
+   */
   #checkNothingOldIsLeft(peer: Peer, own: Durable['own'], fresh: ReadonlySet<string>): void {
     const before = this.#retired.get(peer.name);
     this.#retired.set(peer.name, own.retired);
@@ -442,9 +448,13 @@ export class Oracle {
     );
   }
 
-  // ── what leaves a peer ──────────────────────────────────────────────────────────────────────────────────────────────
+  // ── what leaves a peer
+  // ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Everything that a peer publishes is its own: durable before it left, and never contradicted (§4, the four rules). */
+  /**
+   * Everything that a peer publishes is its own: durable before it left, and never contradicted (§4, the four
+   * rules).
+   */
   onOutput(peer: Peer, output: Output): void {
     const forgotten = this.#memories.judge(peer, output, this.#world.options.liars);
     if (forgotten !== null) this.fail('1', forgotten);
@@ -482,8 +492,8 @@ export class Oracle {
   }
 
   /**
-   * A mask hides a share once: a fresh one for each run, one run for each grant, asked for by the member that it is for and
-   * sealed to keys that its helpers granted (§5.2).
+   * A mask hides a share once: a fresh one for each run, one run for each grant, asked for by the member that
+   * it is for and sealed to keys that its helpers granted (§5.2).
    */
   #checkMask(peer: Peer, message: Of<'recover-mask'>): void {
     const run = hex(message.run);
@@ -509,8 +519,8 @@ export class Oracle {
   }
 
   /**
-   * Sums for two choices of one run have no honest mask in common: else whoever recovers, with up to t − 1 helpers, could
-   * combine them so that masks cancel and shares do not (statement 3).
+   * Sums for two choices of one run have no honest mask in common: else whoever recovers, with up to t − 1
+   * helpers, could combine them so that masks cancel and shares do not (statement 3).
    */
   #checkSum(peer: Peer, message: Of<'recover-sum'>): void {
     const { helping } = (peer.driver as Driver).state.volatile.recovery;
@@ -578,8 +588,8 @@ export class Oracle {
   }
 
   /**
-   * A peer's store goes back in time. What more than `faults` others hold of its words, any quorum that it asks tells it
-   * (§4, restart rule): only those words bind it from here on.
+   * A peer's store goes back in time. What more than `faults` others hold of its words, any quorum that it
+   * asks tells it (§4, restart rule): only those words bind it from here on.
    */
   onWentBack(peer: Peer): void {
     const value = this.values.get(this.latest)?.link.value;
@@ -618,7 +628,10 @@ export class Oracle {
     return voters;
   }
 
-  /** Buchman, Kwon, Milosevic 2018: whoever precommitted a value prevotes another only after a later quorum for that. */
+  /**
+   * Buchman, Kwon, Milosevic 2018: whoever precommitted a value prevotes another only after a later quorum
+   * for that.
+   */
   #checkLock(peer: Peer, vote: Vote): void {
     if (vote.value === null) return;
     const name = `${peer.name}/${vote.epoch}/${instanceOf(vote)}`;
@@ -637,7 +650,10 @@ export class Oracle {
     this.fail('1', `${peer.name} prevoted against its lock in epoch ${vote.epoch}, round ${vote.round}`);
   }
 
-  /** The paper's line 28: whoever prevotes a value that is proposed again, a quorum prevoted it in the round that is named. */
+  /**
+   * The paper's line 28: whoever prevotes a value that is proposed again, a quorum prevoted it in the round
+   * that is named.
+   */
   #checkSupport(peer: Peer, { epoch, round, value, instance }: Vote): void {
     const proposal = (peer.driver as Driver).state.durable.proposals[round]?.message;
     const parent = this.values.get(epoch - 1)?.link.value;
@@ -648,7 +664,10 @@ export class Oracle {
       this.fail('1', `${peer.name} prevoted again for what ${voters.size} members prevoted before`);
   }
 
-  /** §8: what more than `faults` liars hold of one epoch, fewer than k shares and each on the polynomial, gives no secret. */
+  /**
+   * §8: what more than `faults` liars hold of one epoch, fewer than k shares and each on the polynomial,
+   * gives no secret.
+   */
   checkLiarsShares(): void {
     const liars = this.#world.peers.filter(({ faulty }) => faulty === 'lies');
     const { link } = this.values.get(this.latest) ?? {};
@@ -705,11 +724,13 @@ export class Oracle {
     }
   }
 
-  // ── statement 5 ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── statement 5
+  // ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Why the group is not finished; null when every honest member has the same epoch, `from` or later, and its share. A store
-   * that went back in time may have lost the secret of its listed epoch key: only reinstatement helps that peer (§4, §5).
+   * Why the group is not finished; null when every honest member has the same epoch, `from` or later, and its
+   * share. A store that went back in time may have lost the secret of its listed epoch key: only
+   * reinstatement helps that peer (§4, §5).
    */
   unfinished(from: number): string | null {
     const epochs = new Set<number>();

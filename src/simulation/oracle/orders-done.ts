@@ -62,7 +62,10 @@ function isDone(outline: Outline, { roster }: Value, action: Action): boolean {
   }
 }
 
-/** Members of `value` that may attend the change after it; such that it suspends itself were not known when it was ordered. */
+/**
+ * Members of `value` that may attend the change after it; such that it suspends itself were not known when it
+ * was ordered.
+ */
 export function ableAfter(parent: Value, value: Value, absentEpochsMax: number): number {
   const suspended = new Set(
     parent.suspended.map(({ index }) => parent.roster.find((member) => member.index === index)?.peer),

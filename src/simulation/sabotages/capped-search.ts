@@ -1,6 +1,6 @@
 /**
- * A search for the dealings to accept that gives up after 500 cases. One sabotage puts it in the place of the search that
- * has no cap: liars with a few gaps each use the cases up.
+ * A search for the dealings to accept that gives up after 500 cases. One sabotage puts it in the place of the
+ * search that has no cap: liars with a few gaps each use the cases up.
  */
 import type { Choice, HeldDealing, HeldWhole, Holder } from '../../protocol/change/acceptable-set.ts';
 

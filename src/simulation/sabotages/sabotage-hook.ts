@@ -1,6 +1,6 @@
 /**
- * Loaded with `--import` before a simulation: breaks one rule by changing the source where it is kept as it is loaded, so
- * that nothing in `src/` need know of sabotage. The name is in `HOLDFAST_SABOTAGE`.
+ * Loaded with `--import` before a simulation: breaks one rule by changing the source where it is kept as it
+ * is loaded, so that nothing in `src/` need know of sabotage. The name is in `HOLDFAST_SABOTAGE`.
  */
 import { registerHooks } from 'node:module';
 import { sabotages } from './sabotages.ts';

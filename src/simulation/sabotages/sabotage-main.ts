@@ -1,4 +1,7 @@
-/** Runs seeds of a sabotaged group until one fails; prints one line of JSON. Started with `--import sabotage-hook.ts`. */
+/**
+ * Runs seeds of a sabotaged group until one fails; prints one line of JSON. Started with `--import
+ * sabotage-hook.ts`.
+ */
 import { optionsOf } from '../options.ts';
 import { simulate } from '../run.ts';
 import { sabotages } from './sabotages.ts';

@@ -12,6 +12,10 @@ import {
 import { boundSabotages, unjudged } from './sabotages-of-bounds.ts';
 import { recoverySabotages } from './sabotages-of-recovery.ts';
 
+/** As seen from `protocol/change/`. */
+const [here, records] = ['../../simulation/sabotages', '../records'];
+const codecImport = `import { fromHex, hex } from '${records}/codec.ts';`;
+
 export const sabotages: readonly Sabotage[] = [
   {
     name: 'outputs leave before what they say is durable',
@@ -380,8 +384,8 @@ export const sabotages: readonly Sabotage[] = [
     broken: 'const found = [cappedSearch(able)]',
     also: {
       file: 'protocol/change/acceptable-set.ts',
-      rule: "import { fromHex, hex } from './codec.ts';",
-      broken: "import { cappedSearch } from './capped-search.ts'; import { fromHex, hex } from './codec.ts';",
+      rule: codecImport,
+      broken: `import { cappedSearch } from '${here}/capped-search.ts'; ${codecImport}`,
     },
     options: {
       ...lying,

@@ -1,4 +1,7 @@
-/** A whole group in one process: the real drivers and cores over a simulated network, virtual time and seeded chance. */
+/**
+ * A whole group in one process: the real drivers and cores over a simulated network, virtual time and seeded
+ * chance.
+ */
 
 import { seal } from '../../cipher/envelope.ts';
 import type { CipherName } from '../../cipher/local-cipher.ts';
@@ -83,7 +86,7 @@ export interface Node {
 }
 
 /** The frames that arrive instead of `frame`: none drops it, another lies, two repeat or contradict. */
-export type Intercept = (link: { from: string; to: string }, frame: Frame) => Frame[];
+type Intercept = (link: { from: string; to: string }, frame: Frame) => Frame[];
 
 export class Group {
   readonly time = new VirtualTime();
@@ -284,7 +287,10 @@ export class Group {
     return next;
   }
 
-  /** Admits a new peer by an order handed to peer `by` and starts it as its lobby would; returns its place in `nodes`. */
+  /**
+   * Admits a new peer by an order handed to peer `by` and starts it as its lobby would; returns its place in
+   * `nodes`.
+   */
   join(by: number): Promise<number> {
     const name = `p${this.nodes.length + 1}`;
     return this.#takeIn(by, name, (newcomer) => ({ type: 'admit', name, ...newcomer }));

@@ -1,4 +1,7 @@
-/** Deterministic bytes, many of them and quickly: the keystream of AES-128-CTR under the hash of a seed. For tests only. */
+/**
+ * Deterministic bytes, many of them and quickly: the keystream of AES-128-CTR under the hash of a seed. For
+ * tests only.
+ */
 import { createCipheriv, createHash } from 'node:crypto';
 
 const chunk = Buffer.alloc(4_096);

@@ -34,16 +34,19 @@ export interface RunOptions {
   /** Members, at most `faults`, that die for good once the faults have stopped: all must finish without them. */
   dead: number;
   /**
-   * Whether they die at once; else between two changes. Under the crash model k holders (§4.3, `m` = 0) and k Readys are
-   * enough: one of them that dies before a member that lags has its share takes the change, or the key, along. Such a
-   * member counts against `faults` too (§8), so this is never drawn.
+   * Whether they die at once; else between two changes. Under the crash model k holders (§4.3, `m` = 0) and k
+   * Readys are enough: one of them that dies before a member that lags has its share takes the change, or the
+   * key, along. Such a member counts against `faults` too (§8), so this is never drawn.
    */
   deadInMidChange: boolean;
   /** Whether more than `faults` members die for good when the faults stop: only a forced eviction helps (§5). */
   dying: boolean;
   /** After how many changes that it did not attend a member counts as a sleeper (§5); small where some are to sleep. */
   absentEpochsMax: number;
-  /** Members that stay away until they sleep, once the faults have stopped; at most `faults` with the other faulty ones. */
+  /**
+   * Members that stay away until they sleep, once the faults have stopped; at most `faults` with the other
+   * faulty ones.
+   */
   sleepers: number;
   /** Whether the operator reinstates, at the end, whoever is suspended or asleep. */
   reinstates: boolean;

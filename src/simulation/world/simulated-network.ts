@@ -38,8 +38,8 @@ export interface SimulatedNetworkOptions {
 }
 
 /**
- * The frames that travel in place of one: none, the same or others, each perhaps later than the network alone would bring
- * it (and then out of order).
+ * The frames that travel in place of one: none, the same or others, each perhaps later than the network alone
+ * would bring it (and then out of order).
  */
 export type Route = (frame: {
   from: string;

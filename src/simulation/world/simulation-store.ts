@@ -1,6 +1,6 @@
 /**
- * A store for simulated peers: the real file store on a disk that crashes, or records in memory; either takes virtual time
- * to write, loses what a crash interrupts, and shows the oracle what is durable.
+ * A store for simulated peers: the real file store on a disk that crashes, or records in memory; either takes
+ * virtual time to write, loses what a crash interrupts, and shows the oracle what is durable.
  */
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { FileStore } from '../../node/store/file-store.ts';
@@ -10,7 +10,7 @@ import { type CrashPoint, SimulatedCrash, SimulatedDisk } from './simulated-disk
 
 export type Records = Map<string, Uint8Array>;
 
-export interface SimulationHomeOptions {
+interface SimulationHomeOptions {
   random: () => number;
   delay: (ms: number) => Promise<void>;
   writeMsMax: number;

@@ -1,6 +1,6 @@
 /**
- * A simulated group: the real drivers and cores; seeded clock, network, disk and entropy. Nothing here judges: that is the
- * oracle's; nothing here breaks anything by itself: that is `chaos.ts`.
+ * A simulated group: the real drivers and cores; seeded clock, network, disk and entropy. Nothing here
+ * judges: that is the oracle's; nothing here breaks anything by itself: that is `chaos.ts`.
  */
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { Driver } from '../../node/driver/driver.ts';
@@ -60,13 +60,16 @@ export interface Peer {
   driver: Driver | null;
   transport: SimulatedTransport | null;
   cipher: CipherName;
-  /** Counts against `faults`: it lies, its store went back in time, it never comes back, or it is away for long, or was. */
+  /**
+   * Counts against `faults`: it lies, its store went back in time, it never comes back, or it is away for
+   * long, or was.
+   */
   faulty: 'lies' | 'went-back' | 'dead' | 'away' | 'was-away' | null;
   starts: number;
 }
 
 /** What watches and what bends a world. */
-export interface WorldHooks {
+interface WorldHooks {
   onOutput: (peer: Peer, output: Output) => void;
   onChange: (peer: Peer) => void;
   onDurable: (peer: Peer, transaction: StoreTransaction) => void;
