@@ -1,0 +1,18 @@
+/** The kinds of keys that this version knows. */
+import { KeyError } from '../crypto/errors.ts';
+import type { Kind } from './kind.ts';
+import { rsa } from './rsa/kind.ts';
+
+const kinds: ReadonlyMap<string, Kind> = new Map([rsa].map((kind) => [kind.name, kind]));
+
+export const kindNames: readonly string[] = [...kinds.keys()];
+
+/** @throws KeyError for a kind that this version does not know */
+export function kindNamed(name: string): Kind {
+  const kind = kinds.get(name);
+  if (kind === undefined)
+    throw new KeyError(
+      `keys of kind ${name} are not known to this version of Holdfast, which knows ${kindNames.join(', ')}; a newer one may`,
+    );
+  return kind;
+}

@@ -1,0 +1,293 @@
+/** Threshold RSA as a kind of key: what crosses its border as bytes, and the arithmetic behind it. */
+import { ArithmeticError, EncodingError, KeyError } from '../../crypto/errors.ts';
+import { hashOf } from '../../crypto/hash.ts';
+import {
+  bitLength,
+  bytesToInteger,
+  decodeSigned,
+  encodeSigned,
+  integerToBytes,
+} from '../../crypto/integers.ts';
+import type { KeySetting, Kind, SharedKey, SubShareCheck, TrialStatement } from '../kind.ts';
+import { checkCreationShare } from './creation.ts';
+import * as dealing from './dealing.ts';
+import { trialBlock } from './encoding.ts';
+import { blindingBytes, modPow } from './engine.ts';
+import { areUnits } from './group.ts';
+import { decodePublic, elementBytes, elementOf, isShortest, packNumber, unpackNumber } from './numbers.ts';
+import {
+  checkKeyPublic,
+  coefficientBytes,
+  coefficientCount,
+  interpolate,
+  type KeyPublic,
+  type SharingParameters,
+  verificationKey,
+} from './sharing.ts';
+import {
+  combineRobust,
+  decodeProof,
+  encodeProof,
+  nonceBytes,
+  type Proof,
+  partial,
+  prove,
+} from './signing.ts';
+
+/** Public values, or `KeyError` for bytes that are none. */
+export function publicOf(bytes: Uint8Array): KeyPublic {
+  try {
+    return decodePublic(bytes);
+  } catch (error) {
+    if (error instanceof EncodingError) throw new KeyError(error.message);
+    throw error;
+  }
+}
+
+export const parametersOf = ({ threshold, membersMax, ...setting }: KeySetting): SharingParameters => ({
+  membersMax,
+  threshold,
+  modulusBits: bitLength(publicOf(setting.public).modulus),
+});
+
+/** What proofs of partials are bound to besides their numbers: key id and epoch (protocol §2). */
+export const proofContext = (key: Uint8Array, epoch: number): Uint8Array =>
+  hashOf('holdfast/partial-context/1', key, integerToBytes(BigInt(epoch), 8));
+
+/** Null for bytes that are no proof. */
+export function proofOf(bytes: Uint8Array): Proof | null {
+  try {
+    return decodeProof(bytes);
+  } catch (error) {
+    if (error instanceof EncodingError) return null;
+    throw error;
+  }
+}
+
+/** A trial: the length of the partial in two bytes, the partial, its proof. */
+const encodeTrial = (made: bigint, proof: Proof): Uint8Array => {
+  const bytes = elementBytes(made);
+  return new Uint8Array(Buffer.concat([integerToBytes(BigInt(bytes.length), 2), bytes, encodeProof(proof)]));
+};
+
+/** A partial that is none stands as 0, which is no unit and never combines. */
+function decodeTrial(bytes: Uint8Array): { partial: bigint; proof: Proof | null } {
+  const end = 2 + Number(bytesToInteger(bytes.subarray(0, 2)));
+  const element = bytes.subarray(2, end);
+  if (bytes.length <= end || !isShortest(element)) return { partial: 0n, proof: null };
+  return { partial: bytesToInteger(element), proof: proofOf(bytes.subarray(end)) };
+}
+
+class SharedRsaKey implements SharedKey {
+  readonly #key: KeyPublic;
+  readonly #parameters: SharingParameters;
+  readonly #elementBytesMax: number;
+
+  constructor(setting: KeySetting) {
+    this.#key = publicOf(setting.public);
+    this.#parameters = parametersOf(setting);
+    this.#elementBytesMax = elementBytes(this.#key.modulus).length;
+  }
+
+  get #common(): { key: KeyPublic; parameters: SharingParameters } {
+    return { key: this.#key, parameters: this.#parameters };
+  }
+
+  get coefficientBytes(): number {
+    return coefficientCount(this.#parameters) * coefficientBytes(this.#parameters);
+  }
+
+  coefficientsFrom(bytes: Uint8Array): Uint8Array[] {
+    return dealing.coefficientsFromBytes(bytes, this.#parameters).map(encodeSigned);
+  }
+
+  commit(coefficients: readonly Uint8Array[]): Uint8Array[] {
+    return dealing.deal({ ...this.#common, coefficients: coefficients.map(decodeSigned) }).map(elementBytes);
+  }
+
+  subShare(coefficients: readonly Uint8Array[], receiver: number): Uint8Array {
+    return encodeSigned(dealing.subShare(coefficients.map(decodeSigned), receiver));
+  }
+
+  isDealing(commitments: readonly Uint8Array[]): boolean {
+    return (
+      commitments.length === coefficientCount(this.#parameters) &&
+      commitments.every(isShortest) &&
+      areUnits(commitments.map(elementOf), this.#key.modulus)
+    );
+  }
+
+  isWellFormed(element: Uint8Array): boolean {
+    return element.length <= this.#elementBytesMax && isShortest(element);
+  }
+
+  checkSubShares(
+    checks: readonly SubShareCheck[],
+    receiver: number,
+    randomBytes: (length: number) => Uint8Array,
+  ): boolean[] {
+    const read = checks.map((check) => this.#read(check, receiver));
+    const whole = read.filter((check) => check !== null);
+    const weights = whole.map(() => bytesToInteger(randomBytes(16)));
+    const together = dealing.checkSubSharesTogether(whole, weights);
+    return read.map((check) => check !== null && (together || dealing.checkSubShare(check)));
+  }
+
+  checkFirstShare(check: SubShareCheck, receiver: number): boolean {
+    const read = this.#read(check, receiver);
+    if (read === null) return false;
+    const { subShare: share, ...rest } = read;
+    return checkCreationShare({ ...rest, share });
+  }
+
+  #read({ commitments, subShare }: SubShareCheck, receiver: number): dealing.SubShareCheck | null {
+    if (!commitments.every(isShortest)) return null;
+    return {
+      ...this.#common,
+      commitments: commitments.map(elementOf),
+      receiver,
+      subShare: decodeSigned(subShare),
+    };
+  }
+
+  applyDealings(applied: {
+    share: Uint8Array;
+    index: number;
+    root: number;
+    subShares: readonly Uint8Array[];
+  }): Uint8Array {
+    const { share, index, root, subShares } = applied;
+    return encodeSigned(
+      dealing.applyDealings({
+        share: decodeSigned(share),
+        index,
+        root,
+        subShares: subShares.map(decodeSigned),
+      }),
+    );
+  }
+
+  combineCommitments(lists: ReadonlyArray<readonly Uint8Array[]>): Uint8Array[] {
+    return dealing
+      .combineCommitments(
+        lists.map((list) => list.map(elementOf)),
+        this.#key,
+      )
+      .map(elementBytes);
+  }
+
+  checkShare(commitments: readonly Uint8Array[], index: number, share: Uint8Array): boolean {
+    return dealing.checkShare({
+      ...this.#common,
+      commitments: commitments.map(elementOf),
+      index,
+      share: decodeSigned(share),
+    });
+  }
+
+  verificationKey(commitments: readonly Uint8Array[], index: number): Uint8Array {
+    return elementBytes(verificationKey(this.#key, commitments.map(elementOf), index));
+  }
+
+  checkMaskedShare(check: {
+    commitments: readonly Uint8Array[];
+    masks: ReadonlyArray<readonly Uint8Array[]>;
+    index: number;
+    root: number;
+    sum: Uint8Array;
+  }): boolean {
+    const { commitments, masks, index, root, sum } = check;
+    return dealing.checkMaskedShare({
+      ...this.#common,
+      commitments: commitments.map(elementOf),
+      masks: masks.map((list) => list.map(elementOf)),
+      index,
+      root,
+      sum: decodeSigned(sum),
+    });
+  }
+
+  interpolate(values: ReadonlyMap<number, Uint8Array>, at: number): Uint8Array | null {
+    try {
+      const numbers = new Map([...values].map(([index, value]) => [index, decodeSigned(value)]));
+      return encodeSigned(interpolate(numbers, at, this.#parameters.membersMax));
+    } catch (error) {
+      if (error instanceof ArithmeticError) return null;
+      throw error;
+    }
+  }
+
+  pack(number: Uint8Array): Uint8Array {
+    return packNumber(number, this.#parameters);
+  }
+
+  unpack(packed: Uint8Array): Uint8Array {
+    return unpackNumber(packed, this.#parameters);
+  }
+
+  /** This member's partial of the trial block under its new share, with its proof. */
+  trial(made: {
+    statement: TrialStatement;
+    index: number;
+    share: Uint8Array;
+    randomBytes: (length: number) => Uint8Array;
+  }): Uint8Array {
+    const { statement, index, randomBytes } = made;
+    const share = decodeSigned(made.share);
+    const block = this.#blockOf(statement);
+    const partialOf = partial({ ...this.#common, share, block, blinding: randomBytes(blindingBytes) });
+    const proof = prove({
+      ...this.#common,
+      share,
+      index,
+      block,
+      partial: partialOf,
+      context: proofContext(statement.key, statement.epoch),
+      nonceBytes: randomBytes(nonceBytes(this.#parameters)),
+      blinding: randomBytes(blindingBytes),
+    });
+    return encodeTrial(partialOf, proof);
+  }
+
+  /** The proof is the signature of the trial block. */
+  combineTrials(combined: {
+    statement: TrialStatement;
+    commitments: readonly Uint8Array[];
+    trials: ReadonlyMap<number, Uint8Array>;
+  }): { proof: Uint8Array | null; culprits: number[]; suspects: number[] } {
+    const { statement, commitments, trials } = combined;
+    const { signature, culprits, suspects } = combineRobust({
+      ...this.#common,
+      commitments: commitments.map(elementOf),
+      block: this.#blockOf(statement),
+      partials: new Map([...trials].map(([index, trial]) => [index, decodeTrial(trial)])),
+      context: proofContext(statement.key, statement.epoch),
+    });
+    return { proof: signature === null ? null : elementBytes(signature), culprits, suspects };
+  }
+
+  checkTrialProof({ statement, proof }: { statement: TrialStatement; proof: Uint8Array }): boolean {
+    const { modulus, exponent } = this.#key;
+    return (
+      this.isWellFormed(proof) && modPow(elementOf(proof), exponent, modulus) === this.#blockOf(statement)
+    );
+  }
+
+  #blockOf({ value, key }: TrialStatement): bigint {
+    return trialBlock(value, key, this.#key.modulus);
+  }
+}
+
+export const rsa: Kind = {
+  name: 'rsa',
+  uses: ['sign', 'decrypt'],
+
+  checkPublic(publicBytes, membersMax) {
+    checkKeyPublic(publicOf(publicBytes), membersMax);
+  },
+
+  /** Of one modulus a decryption can be a signature. */
+  identityOf: (publicBytes) => elementBytes(publicOf(publicBytes).modulus),
+
+  shared: (setting) => new SharedRsaKey(setting),
+};
