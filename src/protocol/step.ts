@@ -22,7 +22,7 @@ import type { Input, JobResult, Output } from './machine/io.ts';
 import { keepWithinBounds } from './machine/kept.ts';
 import { isTaken, type Path } from './machine/paths.ts';
 import { endPauses } from './machine/pauses.ts';
-import { draftOfPlan, headOf, isOfOtherInstance, type View } from './machine/queries.ts';
+import { draftOfPlan, headOf, isOfOtherInstance, type ReadableState } from './machine/queries.ts';
 import { refuse } from './machine/refuse.ts';
 import type { CoreState, Volatile } from './machine/state.ts';
 import { Work } from './machine/work.ts';
@@ -294,10 +294,10 @@ function bounded(early: Volatile['early']): Volatile['early'] {
  * An Attend for a forced eviction that leaves fewer than the present one takes whoever remains over into its
  * instance.
  */
-function bringsNarrower(view: View, message: Message, { orders }: Carried): boolean {
+function bringsNarrower(state: ReadableState, message: Message, { orders }: Carried): boolean {
   const order = message.type === 'attend' && orders?.length === 1 ? orders[0] : undefined;
   const forced = order === undefined ? null : forcedEvictionIn(order);
-  return forced !== null && narrows(view, forced.remaining);
+  return forced !== null && narrows(state, forced.remaining);
 }
 
 function receiveHave(work: Work, message: Have, carried: Carried): void {
@@ -367,24 +367,24 @@ const isVain = (tag: string, result: JobResult): boolean =>
   (result.kind === 'combine-trial' && result.signatures === null && result.culprits.length === 0);
 
 /** When the driver must send the next `tick`; null while nothing waits for time. */
-export function nextTickAtMs(view: View): number | null {
-  const { volatile } = view;
+export function nextTickAtMs(state: ReadableState): number | null {
+  const { volatile } = state;
   const times = [
     volatile.recall?.askAtMs ?? null,
     volatile.refreshAtMs,
-    volatile.lastChangeAtMs === null ? null : volatile.lastChangeAtMs + view.timing.minimumIntervalMs,
+    volatile.lastChangeAtMs === null ? null : volatile.lastChangeAtMs + state.timing.minimumIntervalMs,
     volatile.windowEndsAtMs,
     volatile.haveAtMs,
     volatile.retireAtMs,
     volatile.resendAtMs,
-    ...recoveryTimes(view),
+    ...recoveryTimes(state),
     ...Object.values(volatile.timers).map((timer) => timer?.atMs ?? null),
     ...Object.values(volatile.failing).map(({ retryAtMs }) => retryAtMs),
   ].filter((at): at is number => at !== null && at > volatile.nowMs);
   return times.length === 0 ? null : Math.min(...times);
 }
 
-function recoveryTimes({ volatile, timing }: View): Array<number | null> {
+function recoveryTimes({ volatile, timing }: ReadableState): Array<number | null> {
   const { asking, hold } = volatile.recovery;
   const ends = asking?.run?.stageEndsAtMs ?? null;
   return [

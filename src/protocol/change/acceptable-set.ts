@@ -20,7 +20,7 @@ import {
   electors,
   havesOf,
   headOf,
-  type View,
+  type ReadableState,
 } from '../machine/queries.ts';
 import type { Hex } from '../machine/state.ts';
 import { fromHex, hex } from '../records/codec.ts';
@@ -137,18 +137,18 @@ function extended({ dealings, holders, needed }: Choice, found: HeldWhole | null
  * dealer with two dealings the one with more holders is considered.
  */
 export function acceptable(
-  view: View,
+  state: ReadableState,
   plan: Hex,
 ): { accepted: Accepted[]; evidence: Evidence; complete: boolean } | null {
-  const draft = draftOfPlan(view, plan);
-  const orders = view.durable.plans[plan]?.orders;
+  const draft = draftOfPlan(state, plan);
+  const orders = state.durable.plans[plan]?.orders;
   if (draft === null || orders === undefined) return null;
-  const head = headOf(view);
-  const left = contradicting(view);
-  const attends = attendsOf(view, plan).filter(({ message }) => !left.has(message.by));
-  if (attends.length < changeQuorum(view)) return null;
+  const head = headOf(state);
+  const left = contradicting(state);
+  const attends = attendsOf(state, plan).filter(({ message }) => !left.has(message.by));
+  if (attends.length < changeQuorum(state)) return null;
   const attending = new Set(attends.map(({ message }) => message.by));
-  const haves = havesOf(view, plan)
+  const haves = havesOf(state, plan)
     .filter(
       ({ message }) => memberAt(draft.roster, message.by)?.peer === memberAt(head.roster, message.by)?.peer,
     )
@@ -163,7 +163,7 @@ export function acceptable(
     for (const digest of listed) holders.set(digest, (holders.get(digest) ?? 0) + 1);
   const candidates: Array<HeldDealing & { held: number; key: Hex }> = [];
   for (const [digest, held] of holders) {
-    const half = view.durable.publics[digest];
+    const half = state.durable.publics[digest];
     if (half === undefined) continue;
     const decoded = decodePublic(half.bytes);
     // What a liar listed may be a half for anything; one of a key that is not created would be required, and
@@ -183,8 +183,8 @@ export function acceptable(
   const found = heldWhole({
     dealings: single,
     holders: haves,
-    needed: { dealings: Math.max(draft.threshold, head.threshold), holders: holdersNeededFor(view, draft) },
-    faults: changeFaults(view),
+    needed: { dealings: Math.max(draft.threshold, head.threshold), holders: holdersNeededFor(state, draft) },
+    faults: changeFaults(state),
   });
   if (found === null) return null;
   const whole = haves.filter((have) => found.holders.includes(have));
@@ -197,7 +197,7 @@ export function acceptable(
       prevotes: [],
     },
     complete:
-      attends.length === electors(view).length &&
+      attends.length === electors(state).length &&
       dealersOf(found.dealings) === attends.length &&
       whole.length === haves.length &&
       haves.length === attends.length,

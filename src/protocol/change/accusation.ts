@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { keepOfMember } from '../machine/kept.ts';
-import { headOf, signingSecret, type View, valueFaults } from '../machine/queries.ts';
+import { headOf, type ReadableState, signingSecret, valueFaults } from '../machine/queries.ts';
 import type { Work } from '../machine/work.ts';
 import { decode, encode, shape } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
@@ -62,25 +62,25 @@ function record(work: Work, accusation: Accusation, packet: Packet): boolean {
 }
 
 /** Indices of the members that accuse a dealer of the change to `epoch`. */
-export const accusersOf = (view: View, epoch: number, dealer: number): number[] =>
-  Object.keys(view.durable.accusations)
+export const accusersOf = (state: ReadableState, epoch: number, dealer: number): number[] =>
+  Object.keys(state.durable.accusations)
     .filter((key) => key.startsWith(`${epoch}/${dealer}/`))
     .map((key) => Number(key.split('/')[2]));
 
 /** More than `faults` members say so: one of them at least is honest. */
 export function isCertain(
-  view: View,
+  state: ReadableState,
   epoch: number,
   dealer: number,
-  parent: Value | undefined = view.durable.links[epoch - 1]?.value,
+  parent: Value | undefined = state.durable.links[epoch - 1]?.value,
 ): boolean {
-  return parent !== undefined && accusersOf(view, epoch, dealer).length > valueFaults(view, parent);
+  return parent !== undefined && accusersOf(state, epoch, dealer).length > valueFaults(state, parent);
 }
 
 /** Those of the undecided change: they are sent again like its messages. */
-export const openAccusations = (view: View): Packet[] => {
-  const prefix = `${headOf(view).epoch + 1}/`;
-  return Object.entries(view.durable.accusations)
+export const openAccusations = (state: ReadableState): Packet[] => {
+  const prefix = `${headOf(state).epoch + 1}/`;
+  return Object.entries(state.durable.accusations)
     .filter(([key]) => key.startsWith(prefix))
     .map(([, { packet }]) => packet);
 };

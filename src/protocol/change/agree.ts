@@ -8,8 +8,8 @@ import {
   changeQuorum,
   electors,
   instanceOf,
+  type ReadableState,
   signingSecret,
-  type View,
   votesOf,
 } from '../machine/queries.ts';
 import type { Entry, Hex, RoundStep, Rounds } from '../machine/state.ts';
@@ -32,10 +32,10 @@ const setRounds = (work: Work, change: Partial<Rounds>): void => {
 };
 
 /** Timeouts grow by round; round 0 adds the dealing window; capped (§4). */
-function timeoutMs(view: View, step: RoundStep, round: number): number {
-  const growth = Math.max(0, round - view.volatile.timeoutsFromRound);
-  const grown = Math.min(view.timing.roundTimeoutMs * (1 + growth / 2), limits.roundTimeoutMaxMs);
-  return step === 'propose' && round === 0 ? grown + view.timing.dealingWindowMs : grown;
+function timeoutMs(state: ReadableState, step: RoundStep, round: number): number {
+  const growth = Math.max(0, round - state.volatile.timeoutsFromRound);
+  const grown = Math.min(state.timing.roundTimeoutMs * (1 + growth / 2), limits.roundTimeoutMaxMs);
+  return step === 'propose' && round === 0 ? grown + state.timing.dealingWindowMs : grown;
 }
 
 function startTimer(work: Work, step: RoundStep): boolean {
@@ -53,14 +53,15 @@ const timedOut = (work: Work, step: RoundStep): boolean => {
 // ── taking in
 // ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const aheadMax = (view: View): number => (view.durable.own.rounds?.round ?? 0) + limits.roundsAheadMax;
+export const aheadMax = (state: ReadableState): number =>
+  (state.durable.own.rounds?.round ?? 0) + limits.roundsAheadMax;
 
 /**
  * Whether what was said in a round goes, when the present one and so many before it are kept, and the locked
  * and valid ones.
  */
-export function isPast(view: View, round: number, roundsKept: number): boolean {
-  const { rounds } = view.durable.own;
+export function isPast(state: ReadableState, round: number, roundsKept: number): boolean {
+  const { rounds } = state.durable.own;
   return (
     rounds !== null &&
     round < rounds.round - roundsKept &&
@@ -98,25 +99,25 @@ function makeRoomAhead(work: Work, { by, round }: Vote): void {
  * evidence: a leader that lies can propose an honest leader's value again with nothing behind it.
  */
 export function validProposalOf(
-  view: View,
+  state: ReadableState,
   hash: Hex,
 ): { entry: Entry<Proposal>; commitments: KeyCommitments } | null {
-  for (const entry of Object.values(view.durable.proposals)) {
+  for (const entry of Object.values(state.durable.proposals)) {
     if (hex(hashOfValue(entry.message.value)) !== hash) continue;
-    const verdict = judge(view, entry.message.value, entry.carried.evidence as Evidence);
+    const verdict = judge(state, entry.message.value, entry.carried.evidence as Evidence);
     if (verdict.verdict === 'valid') return { entry, commitments: verdict.commitments };
   }
   return null;
 }
 
-const votesFor = (view: View, type: Vote['type'], round: number, hash: Hex | null): Vote[] =>
-  votesOf(view, type, round).filter(({ value }) =>
+const votesFor = (state: ReadableState, type: Vote['type'], round: number, hash: Hex | null): Vote[] =>
+  votesOf(state, type, round).filter(({ value }) =>
     value === null ? hash === null : hash !== null && hex(value) === hash,
   );
 
 /** Signed votes for a value: what a re-proposal shows. */
-export const votesPackets = (view: View, type: Vote['type'], round: number, hash: Hex) =>
-  Object.entries(view.durable.votes)
+export const votesPackets = (state: ReadableState, type: Vote['type'], round: number, hash: Hex) =>
+  Object.entries(state.durable.votes)
     .filter(
       ([key, { message }]) =>
         key.startsWith(`${type}/${round}/`) && message.value !== null && hex(message.value) === hash,
@@ -129,27 +130,27 @@ export const votesPackets = (view: View, type: Vote['type'], round: number, hash
  * other vote.
  */
 export function prevotersOf(
-  view: View,
+  state: ReadableState,
   { message, carried }: Entry<Proposal>,
   hash: Uint8Array,
 ): Set<number> {
   const { evidence } = carried;
-  const shown = evidence === undefined ? [] : shownPrevoters(view, message, evidence, hash);
-  const seen = votesFor(view, 'prevote', message.validRound, hex(hash)).map(({ by }) => by);
+  const shown = evidence === undefined ? [] : shownPrevoters(state, message, evidence, hash);
+  const seen = votesFor(state, 'prevote', message.validRound, hex(hash)).map(({ by }) => by);
   return new Set([...seen, ...shown]);
 }
 
 /** Whose prevotes for the value in the valid round a proposal shows truly, in the order in which it shows them. */
 export function shownPrevoters(
-  view: View,
+  state: ReadableState,
   message: Proposal,
   evidence: Evidence,
   hash: Uint8Array,
 ): number[] {
-  const instance = instanceOf(view);
+  const instance = instanceOf(state);
   return evidence.prevotes.flatMap((packet) => {
     const said = decode(prevoteSchema, packet.body);
-    const member = memberAt(electors(view), said.by);
+    const member = memberAt(electors(state), said.by);
     const fits =
       (said.instance === null
         ? instance === null
@@ -158,7 +159,7 @@ export function shownPrevoters(
       said.round === message.validRound &&
       said.value !== null &&
       sameBytes(said.value, hash);
-    return fits && member !== undefined && verifyPacket(view.clusterId, member.epochKey, packet)
+    return fits && member !== undefined && verifyPacket(state.clusterId, member.epochKey, packet)
       ? [said.by]
       : [];
   });
@@ -188,10 +189,10 @@ function verdictOn(work: Work, entry: Entry<Proposal>): 'valid' | 'invalid' | 'i
 /** By proposal, whether only commitments are missing to judge it: that does not change while they are. */
 const incomplete = new WeakMap<Entry<Proposal>, boolean>();
 
-function isIncomplete(view: View, entry: Entry<Proposal>): boolean {
+function isIncomplete(state: ReadableState, entry: Entry<Proposal>): boolean {
   const known = incomplete.get(entry);
   if (known !== undefined) return known;
-  const verdict = judge(view, entry.message.value, entry.carried.evidence as Evidence);
+  const verdict = judge(state, entry.message.value, entry.carried.evidence as Evidence);
   incomplete.set(entry, verdict.verdict === 'incomplete');
   return verdict.verdict === 'incomplete';
 }
@@ -200,17 +201,17 @@ function isIncomplete(view: View, entry: Entry<Proposal>): boolean {
  * Digests of dealings whose public halves are needed to judge proposals, those of the present round first: asked for in
  * summaries. Only of proposals that nothing else speaks against, else a liar could have anything asked for and stored.
  */
-export function wantedPublics(view: View): Uint8Array[] {
-  const present = view.durable.own.rounds?.round;
+export function wantedPublics(state: ReadableState): Uint8Array[] {
+  const present = state.durable.own.rounds?.round;
   const missing = new Map<string, Uint8Array>();
-  const proposals = Object.values(view.durable.proposals);
+  const proposals = Object.values(state.durable.proposals);
   for (const entry of proposals.sort(
     (a, b) => Number(b.message.round === present) - Number(a.message.round === present),
   )) {
     const lacking = entry.message.value.accepted.filter(
-      ({ digest }) => view.durable.publics[hex(digest)] === undefined,
+      ({ digest }) => state.durable.publics[hex(digest)] === undefined,
     );
-    if (lacking.length > 0 && isIncomplete(view, entry))
+    if (lacking.length > 0 && isIncomplete(state, entry))
       for (const { digest } of lacking) missing.set(hex(digest), digest);
   }
   return [...missing.values()].slice(0, limits.dealingsMax);

@@ -13,10 +13,10 @@ import {
   headOf,
   isSleeper,
   isSuspended,
+  type ReadableState,
   retiredHead,
   selfIn,
   signingSecret,
-  type View,
 } from '../machine/queries.ts';
 import type { Work } from '../machine/work.ts';
 import { hex, sameBytes } from '../records/codec.ts';
@@ -31,29 +31,30 @@ import { beginRecall } from './recall.ts';
 import { keep, say } from './say.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
-export function attendHeldBy(view: View): 'not-retired' | 'recovery-hold' | 'too-young' | null {
-  if (view.durable.own.forced !== null) return null; // those who would be waited for are gone
-  if (!retiredHead(view)) return 'not-retired';
-  const { hold } = view.volatile.recovery;
-  if (hold !== null && view.volatile.nowMs < hold.untilMs) return 'recovery-hold';
+export function attendHeldBy(state: ReadableState): 'not-retired' | 'recovery-hold' | 'too-young' | null {
+  if (state.durable.own.forced !== null) return null; // those who would be waited for are gone
+  if (!retiredHead(state)) return 'not-retired';
+  const { hold } = state.volatile.recovery;
+  if (hold !== null && state.volatile.nowMs < hold.untilMs) return 'recovery-hold';
   const young =
-    view.volatile.lastChangeAtMs !== null &&
-    view.volatile.nowMs < view.volatile.lastChangeAtMs + view.timing.minimumIntervalMs;
+    state.volatile.lastChangeAtMs !== null &&
+    state.volatile.nowMs < state.volatile.lastChangeAtMs + state.timing.minimumIntervalMs;
   // Orders do not wait, but for those that the last change had to leave behind: they would start one change
   // after another.
-  const { certificate } = headLink(view);
+  const { certificate } = headLink(state);
   const leftBehind =
     certificate.type === 'precommits' && certificate.round >= limits.undecidedRoundsBeforeBarePlan;
-  if (young && (leftBehind || bestPlan(view).orders.length === 0)) return 'too-young';
+  if (young && (leftBehind || bestPlan(state).orders.length === 0)) return 'too-young';
   return null;
 }
 
 /** Whether there is a reason to attend: the timer, the operator's wish, an order, or somebody who attends. */
-function attendReason(view: View): string | null {
-  if (bestPlan(view).orders.length > 0) return 'order';
-  if (Object.keys(view.durable.attends).length > 0) return 'seen';
-  if (view.volatile.refreshWanted) return 'wanted';
-  if (view.volatile.refreshAtMs !== null && view.volatile.nowMs >= view.volatile.refreshAtMs) return 'timer';
+function attendReason(state: ReadableState): string | null {
+  if (bestPlan(state).orders.length > 0) return 'order';
+  if (Object.keys(state.durable.attends).length > 0) return 'seen';
+  if (state.volatile.refreshWanted) return 'wanted';
+  if (state.volatile.refreshAtMs !== null && state.volatile.nowMs >= state.volatile.refreshAtMs)
+    return 'timer';
   return null;
 }
 
@@ -121,8 +122,8 @@ function enterForced(work: Work, plan: string, draft: Draft): void {
  * those whom the present one left, because more are gone. Else one death among those who remain would stop
  * the group for ever.
  */
-export function narrows(view: View, remaining: readonly number[]): boolean {
-  const { forced } = view.durable.own;
+export function narrows(state: ReadableState, remaining: readonly number[]): boolean {
+  const { forced } = state.durable.own;
   return (
     forced === null ||
     (remaining.length < forced.remaining.length &&
@@ -183,31 +184,31 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
  * Refuses an operator's order that does not fit the newest value after the orders already pending. Throws
  * `ProtocolError`. Orders that peers teach are taken in without this: they wait until they fit.
  */
-export function checkFits(view: View, order: Order): void {
-  const parent = headOf(view);
-  checkOrder(view.genesis, view.clusterId, parent, order);
+export function checkFits(state: ReadableState, order: Order): void {
+  const parent = headOf(state);
+  checkOrder(state.genesis, state.clusterId, parent, order);
   const { sequence, ancestorEpoch } = order.body;
   const forced = forcedEvictionIn(order);
   if (forced !== null) {
-    draftOf(view.genesis, view.clusterId, parent, [order]);
-    if (!narrows(view, forced.remaining))
+    draftOf(state.genesis, state.clusterId, parent, [order]);
+    if (!narrows(state, forced.remaining))
       throw new ProtocolError(
         'bad-order',
         'a forced eviction runs; only one that leaves fewer can replace it',
       );
     return;
   }
-  if (view.durable.own.forced !== null)
+  if (state.durable.own.forced !== null)
     throw new ProtocolError('bad-order', 'a forced eviction runs; hand the order in when it is decided');
   const before: Order[] = [];
   for (let next = parent.lastOrder + 1; next < sequence; next += 1) {
-    const pending = view.durable.orders[next];
+    const pending = state.durable.orders[next];
     if (pending === undefined)
       throw new ProtocolError('bad-order', `order ${sequence} does not follow the last one, ${next - 1}`);
     before.push(pending);
   }
-  const held = view.durable.orders[sequence];
-  const fitting = held !== undefined && bestPlan(view).orders.includes(held);
+  const held = state.durable.orders[sequence];
+  const fitting = held !== undefined && bestPlan(state).orders.includes(held);
   if (
     held !== undefined &&
     fitting &&
@@ -218,13 +219,13 @@ export function checkFits(view: View, order: Order): void {
       'order-pending',
       `another order ${sequence} is pending; wait until it is carried out`,
     );
-  checkFollows(view, before, order);
+  checkFollows(state, before, order);
 }
 
 /** What does not fit into one change with the orders before it must fit into the change after them (§4.1). */
-function checkFollows(view: View, before: readonly Order[], order: Order): void {
-  const { genesis, clusterId } = view;
-  let parent = headOf(view);
+function checkFollows(state: ReadableState, before: readonly Order[], order: Order): void {
+  const { genesis, clusterId } = state;
+  let parent = headOf(state);
   let together: Order[] = [];
   for (const next of [...before, order]) {
     try {

@@ -4,7 +4,7 @@
  * other side sends the rest.
  */
 
-import { headOf, holdsShare, retiredHead, selfIn, signsIn, type View } from '../machine/queries.ts';
+import { headOf, holdsShare, type ReadableState, retiredHead, selfIn, signsIn } from '../machine/queries.ts';
 import type { Work } from '../machine/work.ts';
 import { decode, encode, fromHex, hex } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
@@ -21,21 +21,21 @@ type Summary = Extract<Frame, { type: 'summary' }>;
 const nameOf = (packet: Packet): string => hex(packet.signature.subarray(0, 8));
 
 /** Proposals come last, because they are long. An Attend's orders lie with its plan. */
-const heldMessages = (view: View): Carried[] => [
-  ...Object.values(view.durable.attends).map(({ message, carried }) => ({
+const heldMessages = (state: ReadableState): Carried[] => [
+  ...Object.values(state.durable.attends).map(({ message, carried }) => ({
     ...carried,
-    orders: view.durable.plans[hex(message.plan)]?.orders ?? [],
+    orders: state.durable.plans[hex(message.plan)]?.orders ?? [],
   })),
   ...(['haves', 'votes', 'readys', 'proposals'] as const).flatMap((section) =>
-    Object.values(view.durable[section]).map((entry) => entry.carried),
+    Object.values(state.durable[section]).map((entry) => entry.carried),
   ),
 ];
 
 /** What this member can do, told so that the others can advise their people (§9). */
-function saidOfSelf(view: View): Pick<Summary, 'holds' | 'signs'> {
-  const epochs = [view.durable.own.head, ...Object.keys(view.durable.shares).map(Number)];
-  const held = epochs.filter((epoch) => holdsShare(view, epoch));
-  return { holds: held.length === 0 ? null : Math.max(...held), signs: signsIn(view) };
+function saidOfSelf(state: ReadableState): Pick<Summary, 'holds' | 'signs'> {
+  const epochs = [state.durable.own.head, ...Object.keys(state.durable.shares).map(Number)];
+  const held = epochs.filter((epoch) => holdsShare(state, epoch));
+  return { holds: held.length === 0 ? null : Math.max(...held), signs: signsIn(state) };
 }
 
 /** To everybody, when what this member can do has changed without a message of its own that shows it. */
@@ -44,23 +44,25 @@ export function tellOfSelf(work: Work): void {
     work.emit({ type: 'send', to: peer, frame: summaryOf(work, false) });
 }
 
-export function summaryOf(view: View, reply: boolean): Summary {
+export function summaryOf(state: ReadableState, reply: boolean): Summary {
   const names = [
-    ...heldMessages(view).map(({ packet }) => nameOf(packet)),
-    ...Object.values(view.durable.contradictions).flatMap(({ first, second }) => [first, second].map(nameOf)),
-    ...openAccusations(view).map(nameOf),
-    ...Object.keys(view.durable.subShares).map((digest) => digest.slice(0, 16)),
-    ...Object.values(view.volatile.inbox).map(({ digest }) => digest.slice(0, 16)),
+    ...heldMessages(state).map(({ packet }) => nameOf(packet)),
+    ...Object.values(state.durable.contradictions).flatMap(({ first, second }) =>
+      [first, second].map(nameOf),
+    ),
+    ...openAccusations(state).map(nameOf),
+    ...Object.keys(state.durable.subShares).map((digest) => digest.slice(0, 16)),
+    ...Object.values(state.volatile.inbox).map(({ digest }) => digest.slice(0, 16)),
   ].sort();
   return {
     type: 'summary',
-    epoch: view.durable.own.head,
-    oldest: view.durable.own.oldest,
-    retired: view.durable.own.retired,
+    epoch: state.durable.own.head,
+    oldest: state.durable.own.oldest,
+    retired: state.durable.own.retired,
     seen: fromHex(names.join('')),
-    wanted: wantedPublics(view),
-    wallMs: Math.round(view.volatile.wallMs),
-    ...saidOfSelf(view),
+    wanted: wantedPublics(state),
+    wallMs: Math.round(state.volatile.wallMs),
+    ...saidOfSelf(state),
     reply,
   };
 }
@@ -143,11 +145,11 @@ export function fitting<T>(items: readonly T[], bytesOf: (item: T) => number): T
 }
 
 /** Stored dealings addressed to a peer: our own and those of the operator's command that came through us. */
-function dealingsFor(view: View, peer: string): Packet[] {
-  const head = headOf(view);
+function dealingsFor(state: ReadableState, peer: string): Packet[] {
+  const head = headOf(state);
   const index = head.roster.find((member) => member.peer === peer)?.index;
   if (index === undefined) return [];
-  return Object.entries(view.durable.outbox)
+  return Object.entries(state.durable.outbox)
     .filter(([key]) => key.split('/')[1] === String(index))
     .map(([, { packet }]) => packet);
 }
@@ -165,11 +167,11 @@ export function receivePublics(work: Work, publics: readonly Uint8Array[]): void
 }
 
 /** Whether something is undecided or unfinished, so that summaries go out with back-off. */
-const isUnsettled = (view: View): boolean =>
-  view.durable.own.rounds !== null ||
-  Object.keys(view.durable.attends).length > 0 ||
-  !retiredHead(view) ||
-  view.volatile.recall !== null;
+const isUnsettled = (state: ReadableState): boolean =>
+  state.durable.own.rounds !== null ||
+  Object.keys(state.durable.attends).length > 0 ||
+  !retiredHead(state) ||
+  state.volatile.recall !== null;
 
 /** Rule `resend`: a summary to every connected peer, less and less often while nothing moves. */
 export function resend(work: Work): boolean {

@@ -10,9 +10,9 @@ import {
   headOf,
   holdsShare,
   keySettings,
+  type ReadableState,
   selfIn,
   signingSecret,
-  type View,
 } from '../machine/queries.ts';
 import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
@@ -23,8 +23,8 @@ import { signPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
 import { dealtKeys } from './validity.ts';
 
-const settingsOf = (view: View, draft: Draft) =>
-  keySettings(dealtKeys(draft), draft.threshold, view.genesis.membersMax);
+const settingsOf = (state: ReadableState, draft: Draft) =>
+  keySettings(dealtKeys(draft), draft.threshold, state.genesis.membersMax);
 
 /** The random gate (step 5): in round 0 a member deals when its drawn number is above its gate; later all do. */
 function gateOpen(work: Work): boolean {

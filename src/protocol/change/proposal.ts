@@ -5,7 +5,7 @@
  */
 import type { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
-import { electors, headOf, type View } from '../machine/queries.ts';
+import { electors, headOf, type ReadableState } from '../machine/queries.ts';
 import { refuse } from '../machine/refuse.ts';
 import type { Hex, RefutedProposal } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
@@ -88,14 +88,14 @@ function objectionOf(check: () => void): string | null {
  * three signatures verified for each member, besides those of its orders. Without a look at any of them.
  * Throws `ProtocolError`.
  */
-function checkCounts(view: View, { attends, haves, prevotes }: Evidence): void {
-  checkCount(view, 'Attends', attends, attendSchema);
-  checkCount(view, 'Haves', haves, haveSchema);
-  checkCount(view, 'prevotes', prevotes, prevoteSchema);
+function checkCounts(state: ReadableState, { attends, haves, prevotes }: Evidence): void {
+  checkCount(state, 'Attends', attends, attendSchema);
+  checkCount(state, 'Haves', haves, haveSchema);
+  checkCount(state, 'prevotes', prevotes, prevoteSchema);
 }
 
 function checkCount(
-  view: View,
+  state: ReadableState,
   what: string,
   packets: readonly Packet[],
   schema: z.ZodType<{ by: number }>,
@@ -103,7 +103,7 @@ function checkCount(
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);
   };
-  if (packets.length > electors(view).length) bad(`it shows more ${what} than there are members`);
+  if (packets.length > electors(state).length) bad(`it shows more ${what} than there are members`);
   if (new Set(packets.map(({ body }) => decode(schema, body).by)).size !== packets.length)
     bad(`it shows two ${what} of one member`);
 }
@@ -112,9 +112,9 @@ function checkCount(
  * Throws `ProtocolError` for what its evidence says against it, from the newest value alone: everybody who
  * knows that says the same.
  */
-function checkEvidence(view: View, message: Proposal, evidence: Evidence): void {
-  checkShown(view, message.value, evidence);
-  const shown = shownPrevoters(view, message, evidence, hashOfValue(message.value));
+function checkEvidence(state: ReadableState, message: Proposal, evidence: Evidence): void {
+  checkShown(state, message.value, evidence);
+  const shown = shownPrevoters(state, message, evidence, hashOfValue(message.value));
   if (shown.length !== evidence.prevotes.length)
     throw new ProtocolError('bad-proposal', 'it shows prevotes of another round or value');
 }
@@ -127,10 +127,10 @@ function checkEvidence(view: View, message: Proposal, evidence: Evidence): void 
  * follows another value of that epoch (a group that was forced apart) may be honest, and a newcomer lacks the
  * value before.
  */
-function refuted(view: View, { by, value }: Proposal, why: string): ProtocolError {
-  const head = headOf(view);
+function refuted(state: ReadableState, { by, value }: Proposal, why: string): ProtocolError {
+  const head = headOf(state);
   const isAlike =
-    follows(value, head) && (head.epoch === 0 || view.durable.links[head.epoch - 1] !== undefined);
+    follows(value, head) && (head.epoch === 0 || state.durable.links[head.epoch - 1] !== undefined);
   return new ProtocolError('bad-proposal', why, { culprit: by, action: isAlike ? 'reject' : 'ignore' });
 }
 
@@ -164,12 +164,13 @@ function blame(work: Work, message: Proposal, first: Packet | null, second: Pack
 
 const nameOf = ({ body }: Packet): Hex => hex(hashOf('holdfast/refuted/1', body));
 
-const isAhead = (view: View, round: number): boolean => round > (view.durable.own.rounds?.round ?? 0);
+const isAhead = (state: ReadableState, round: number): boolean =>
+  round > (state.durable.own.rounds?.round ?? 0);
 
 /** Of rounds ahead one proposal of each leader is kept, the latest: an honest one proposes in its own round only. */
-const isAheadOfItsOthers = (view: View, { by, round }: Proposal): boolean =>
-  !isAhead(view, round) ||
-  Object.values(view.durable.proposals).every(({ message }) => message.by !== by || message.round < round);
+const isAheadOfItsOthers = (state: ReadableState, { by, round }: Proposal): boolean =>
+  !isAhead(state, round) ||
+  Object.values(state.durable.proposals).every(({ message }) => message.by !== by || message.round < round);
 
 function makeRoom(work: Work, { by, round }: Proposal): void {
   if (!isAhead(work, round)) return;

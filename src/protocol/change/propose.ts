@@ -7,8 +7,8 @@ import {
   electors,
   headOf,
   instanceOf,
+  type ReadableState,
   signingSecret,
-  type View,
 } from '../machine/queries.ts';
 import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
@@ -25,10 +25,10 @@ import { say } from './say.ts';
 import { assembleValue, decodePublic } from './validity.ts';
 
 /** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan (§4.1). */
-function suspensionsOf(view: View, draft: Draft): Suspension[] {
-  const { roster } = headOf(view);
-  const byIndex = new Map(lastingSuspensions(headOf(view), draft.roster).map((one) => [one.index, one]));
-  for (const [key, { first, second }] of Object.entries(view.durable.contradictions)) {
+function suspensionsOf(state: ReadableState, draft: Draft): Suspension[] {
+  const { roster } = headOf(state);
+  const byIndex = new Map(lastingSuspensions(headOf(state), draft.roster).map((one) => [one.index, one]));
+  for (const [key, { first, second }] of Object.entries(state.durable.contradictions)) {
     const index = Number(key.slice(key.indexOf('/') + 1));
     const member = memberAt(roster, index);
     const stays = member !== undefined && memberAt(draft.roster, index)?.peer === member.peer;
@@ -41,10 +41,10 @@ function suspensionsOf(view: View, draft: Draft): Suspension[] {
  * Plans in the order in which a leader prefers them: the longest, but the bare one in odd rounds after three
  * (§4.1).
  */
-function plansByPreference(view: View, round: number): Hex[] {
-  const length = (plan: Hex) => view.durable.plans[plan]?.orders.length ?? 0;
+function plansByPreference(state: ReadableState, round: number): Hex[] {
+  const length = (plan: Hex) => state.durable.plans[plan]?.orders.length ?? 0;
   const bareFirst = round >= limits.undecidedRoundsBeforeBarePlan && round % 2 === 1;
-  return attendedPlans(view).sort((a, b) => (bareFirst ? length(a) - length(b) : length(b) - length(a)));
+  return attendedPlans(state).sort((a, b) => (bareFirst ? length(a) - length(b) : length(b) - length(a)));
 }
 
 /** Rule `propose` (lines 11–21): the leader's valid value with its prevotes, else the best plan with full evidence. */

@@ -10,8 +10,8 @@ import {
   headOf,
   isOfOtherInstance,
   listedSecret,
+  type ReadableState,
   selfIn,
-  type View,
 } from '../machine/queries.ts';
 import { includesAll, type Said, slotOf } from '../machine/slots.ts';
 import type { Entry } from '../machine/state.ts';
@@ -132,11 +132,11 @@ export function receiveOwn(work: Work, message: Said, packet: Packet): void {
   work.rule('muted', { epoch: message.epoch, missing: message.type });
 }
 
-function holds(view: View, message: Said, packet: Packet): boolean {
+function holds(state: ReadableState, message: Said, packet: Packet): boolean {
   const roundsKept = message.type === 'proposal' ? limits.proposalRoundsKept : limits.roundsKept;
-  if ('round' in message && isPast(view, message.round, roundsKept)) return true; // long held, and gone with its round
+  if ('round' in message && isPast(state, message.round, roundsKept)) return true; // long held, and gone with its round
   const { section, key } = slotOf(message);
-  const held = (view.durable[section] as Record<string, Entry<Message>>)[key];
+  const held = (state.durable[section] as Record<string, Entry<Message>>)[key];
   if (held === undefined) return false;
   if (held.message.type === 'have' && message.type === 'have') {
     return includesAll(held.message.digests, message.digests);

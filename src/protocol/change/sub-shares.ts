@@ -8,9 +8,9 @@ import {
   havesOf,
   headOf,
   holdsShare,
+  type ReadableState,
   selfIn,
   signingSecret,
-  type View,
 } from '../machine/queries.ts';
 import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
@@ -188,9 +188,13 @@ function refuse(work: Work, source: string, name: Hex): void {
   work.volatile.refusedDealings = { ...refused, [source]: [...(refused[source] ?? []), name] };
 }
 
-const draftAt = (view: View, plan: Hex, epoch: number): Pick<Draft, 'keys' | 'threshold'> | null => {
-  const head = headOf(view);
-  return epoch === head.epoch ? { keys: head.keys, threshold: head.threshold } : draftOfPlan(view, plan);
+const draftAt = (
+  state: ReadableState,
+  plan: Hex,
+  epoch: number,
+): Pick<Draft, 'keys' | 'threshold'> | null => {
+  const head = headOf(state);
+  return epoch === head.epoch ? { keys: head.keys, threshold: head.threshold } : draftOfPlan(state, plan);
 };
 
 /** Checked: true numbers become durable sub-shares; a false one names its dealer. */
@@ -220,8 +224,8 @@ export function checked(work: Work, about: string, result: Extract<JobResult, { 
 }
 
 /** Checked sub-shares of a plan that this member holds, as sorted digests. */
-const heldDigests = (view: View, plan: Hex): Hex[] =>
-  Object.entries(view.durable.subShares)
+const heldDigests = (state: ReadableState, plan: Hex): Hex[] =>
+  Object.entries(state.durable.subShares)
     .filter(([, held]) => hex(held.plan) === plan)
     .map(([digest]) => digest)
     .sort();

@@ -12,7 +12,7 @@ import {
   headOf,
   isSleeper,
   isSuspended,
-  type View,
+  type ReadableState,
 } from '../machine/queries.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
 import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from '../records/codec.ts';
@@ -102,8 +102,12 @@ export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: 
 export const decodePublic = (bytes: Uint8Array): DealingPublic => decode(dealingPublicSchema, bytes);
 
 /** Every key's commitments after the accepted dealings are applied: C_m ← ∏ C_m (§3). */
-function nextCommitments(view: View, draft: Draft, halves: readonly DealingPublic[]): KeyCommitments {
-  const { value, commitments } = headLink(view);
+function nextCommitments(
+  state: ReadableState,
+  draft: Draft,
+  halves: readonly DealingPublic[],
+): KeyCommitments {
+  const { value, commitments } = headLink(state);
   return draft.keys.map((key) => {
     const made = draft.created.find((creation) => creation.key === key);
     if (made !== undefined) return made.action.commitments;
@@ -126,7 +130,7 @@ export const sortAccepted = (accepted: readonly Accepted[]): Accepted[] =>
 
 /** The one value that follows from a plan's orders, its Attends and a set of accepted dealings. */
 export function assembleValue(
-  view: View,
+  state: ReadableState,
   plan: Uint8Array,
   draft: Draft,
   attends: readonly Attend[],
@@ -134,13 +138,13 @@ export function assembleValue(
   halves: readonly DealingPublic[],
   suspended: readonly Suspension[],
 ): { value: Value; commitments: KeyCommitments } {
-  const commitments = nextCommitments(view, draft, halves);
+  const commitments = nextCommitments(state, draft, halves);
   const digest = digestOfCommitments(commitments);
-  return { value: madeValue(view, plan, draft, attends, accepted, digest, suspended), commitments };
+  return { value: madeValue(state, plan, draft, attends, accepted, digest, suspended), commitments };
 }
 
 function madeValue(
-  view: View,
+  state: ReadableState,
   plan: Uint8Array,
   draft: Draft,
   attends: readonly Attend[],
@@ -148,7 +152,7 @@ function madeValue(
   commitments: Uint8Array,
   suspended: readonly Suspension[],
 ): Value {
-  const parent = headOf(view);
+  const parent = headOf(state);
   const fresh = new Map(attends.map((attend) => [attend.by, attend.epochKey]));
   return {
     epoch: parent.epoch + 1,
@@ -175,9 +179,9 @@ type Verdict =
   | { verdict: 'invalid'; why: string };
 
 /** Judges a proposed value by its evidence. Never throws: whatever is wrong is a verdict. */
-export function judge(view: View, value: Value, evidence: Evidence): Verdict {
+export function judge(state: ReadableState, value: Value, evidence: Evidence): Verdict {
   try {
-    return judgeOrThrow(view, value, evidence);
+    return judgeOrThrow(state, value, evidence);
   } catch (error) {
     if (error instanceof ProtocolError) return { verdict: 'invalid', why: error.message };
     throw error;
@@ -190,24 +194,25 @@ export function judge(view: View, value: Value, evidence: Evidence): Verdict {
  * makes it. Throws `ProtocolError`.
  */
 export function checkShown(
-  view: View,
+  state: ReadableState,
   value: Value,
   evidence: Evidence,
 ): { draft: Draft; attends: Attend[] } {
-  const parent = headOf(view);
+  const parent = headOf(state);
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);
   };
   if (!follows(value, parent)) bad('it does not follow the newest value');
-  const draft = draftOf(view.genesis, view.clusterId, parent, evidence.orders as Order[]);
+  const draft = draftOf(state.genesis, state.clusterId, parent, evidence.orders as Order[]);
   if (!sameBytes(planOf(parent, draft, evidence.orders), value.plan)) bad('its orders do not make its plan');
 
-  if ((draft.forced === null) !== (view.durable.own.forced === null)) bad('it belongs to the other instance');
-  const attends = evidence.attends.map((packet) => readEvidence(view, packet, 'attend', value.plan));
+  if ((draft.forced === null) !== (state.durable.own.forced === null))
+    bad('it belongs to the other instance');
+  const attends = evidence.attends.map((packet) => readEvidence(state, packet, 'attend', value.plan));
   const attending = new Set(attends.map((attend) => attend.by));
-  if (attends.some(({ by }) => isSuspended(view, by))) bad('it counts a suspended member');
-  if (attends.some(({ by }) => isSleeper(view, by))) bad('it counts a member that was away too long');
-  if (attending.size !== attends.length || attends.length < changeQuorum(view))
+  if (attends.some(({ by }) => isSuspended(state, by))) bad('it counts a suspended member');
+  if (attends.some(({ by }) => isSleeper(state, by))) bad('it counts a member that was away too long');
+  if (attending.size !== attends.length || attends.length < changeQuorum(state))
     bad('it shows no quorum of Attends');
 
   const sorted = sortAccepted(value.accepted);
@@ -227,34 +232,34 @@ export function checkShown(
   const holders = new Set<number>();
   const shown = new Set<number>();
   for (const packet of evidence.haves) {
-    const have = readEvidence(view, packet, 'have', value.plan);
+    const have = readEvidence(state, packet, 'have', value.plan);
     if (shown.has(have.by)) bad('it shows two Haves of one member');
     shown.add(have.by);
     const listed = new Set(have.digests.map(hex));
     const inBoth = memberAt(draft.roster, have.by)?.peer === memberAt(parent.roster, have.by)?.peer;
     if (inBoth && value.accepted.every(({ digest }) => listed.has(hex(digest)))) holders.add(have.by);
   }
-  if (holders.size < holdersNeededFor(view, draft))
+  if (holders.size < holdersNeededFor(state, draft))
     bad('too few members show that they hold every accepted dealing');
-  checkSuspensions(view, draft, value.suspended);
+  checkSuspensions(state, draft, value.suspended);
   const { plan, accepted, commitments, suspended } = value;
-  const made = madeValue(view, plan, draft, attends, accepted, commitments, suspended);
+  const made = madeValue(state, plan, draft, attends, accepted, commitments, suspended);
   if (!sameBytes(hashOfValue(made), hashOfValue(value))) bad('it is not what its evidence makes');
   return { draft, attends };
 }
 
-function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
+function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): Verdict {
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);
   };
-  const { draft, attends } = checkShown(view, value, evidence);
+  const { draft, attends } = checkShown(state, value, evidence);
   // What k honest members hold is worth asking for; a liar's digest of anything is not.
   const missing = value.accepted
-    .filter(({ digest }) => view.durable.publics[hex(digest)] === undefined)
+    .filter(({ digest }) => state.durable.publics[hex(digest)] === undefined)
     .map(({ digest }) => digest);
   if (missing.length > 0) return { verdict: 'incomplete', missing };
   const halves = value.accepted.map(({ dealer, digest }) => {
-    const half = decodePublic((view.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes);
+    const half = decodePublic((state.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes);
     if (half.dealer !== dealer) bad('it names the wrong dealer');
     checkPublic(value.epoch, value.plan, draft, half);
     return half;
@@ -265,14 +270,14 @@ function judgeOrThrow(view: View, value: Value, evidence: Evidence): Verdict {
   if (created.length !== draft.created.length || new Set(created).size !== created.length)
     bad('a created key has no accepted dealing');
 
-  const assembled = assembleValue(view, value.plan, draft, attends, value.accepted, halves, value.suspended);
+  const assembled = assembleValue(state, value.plan, draft, attends, value.accepted, halves, value.suspended);
   if (!sameBytes(hashOfValue(assembled.value), hashOfValue(value))) bad('it is not what its evidence makes');
   return { verdict: 'valid', commitments: assembled.commitments };
 }
 
 /** Every suspension lasts, and every new one shows two different Attends of a listed member for one plan. */
-function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspension[]): void {
-  const parent = headOf(view);
+function checkSuspensions(state: ReadableState, draft: Draft, suspended: readonly Suspension[]): void {
+  const parent = headOf(state);
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);
   };
@@ -288,37 +293,42 @@ function checkSuspensions(view: View, draft: Draft, suspended: readonly Suspensi
     if (member === undefined || memberAt(draft.roster, index)?.peer !== member.peer)
       return bad('it suspends a member that is not there');
     // Of this change, or of the one before, when it was found after the decision.
-    const before = [parent, view.durable.links[parent.epoch - 1]?.value].find(
+    const before = [parent, state.durable.links[parent.epoch - 1]?.value].find(
       (value) => value?.epoch === decode(attendSchema, first.body).epoch - 1,
     );
     if (before === undefined || memberAt(before.roster, index)?.peer !== member.peer)
       return bad('it suspends for another change');
-    if (!contradicts(view.clusterId, before, index, first, second))
+    if (!contradicts(state.clusterId, before, index, first, second))
       bad('it suspends without a contradiction');
   }
 }
 
-export const holdersNeededFor = (view: View, draft: Draft): number =>
+export const holdersNeededFor = (state: ReadableState, draft: Draft): number =>
   holdersNeeded(
-    { n: electors(view).length, k: headOf(view).threshold },
+    { n: electors(state).length, k: headOf(state).threshold },
     { n: draft.roster.length, k: draft.threshold },
-    view.genesis.faultModel,
+    state.genesis.faultModel,
   );
 
-function readEvidence(view: View, packet: Packet, type: 'attend', plan: Uint8Array): Attend;
-function readEvidence(view: View, packet: Packet, type: 'have', plan: Uint8Array): Have;
-function readEvidence(view: View, packet: Packet, type: 'attend' | 'have', plan: Uint8Array): Attend | Have {
-  const held = (type === 'attend' ? attendsOf : havesOf)(view, hex(plan)).find(
+function readEvidence(state: ReadableState, packet: Packet, type: 'attend', plan: Uint8Array): Attend;
+function readEvidence(state: ReadableState, packet: Packet, type: 'have', plan: Uint8Array): Have;
+function readEvidence(
+  state: ReadableState,
+  packet: Packet,
+  type: 'attend' | 'have',
+  plan: Uint8Array,
+): Attend | Have {
+  const held = (type === 'attend' ? attendsOf : havesOf)(state, hex(plan)).find(
     ({ carried }) =>
       sameBytes(carried.packet.signature, packet.signature) && sameBytes(carried.packet.body, packet.body),
   );
   if (held !== undefined) return held.message; // verified when it was kept
   const message = type === 'attend' ? decode(attendSchema, packet.body) : decode(haveSchema, packet.body);
-  const parent = headOf(view);
-  const member = memberAt(electors(view), message.by);
+  const parent = headOf(state);
+  const member = memberAt(electors(state), message.by);
   if (member === undefined || message.epoch !== parent.epoch + 1 || !sameBytes(message.plan, plan))
     throw new ProtocolError('bad-proposal', `its ${type} of ${message.by} is not for this plan`);
-  if (!verifyPacket(view.clusterId, member.epochKey, packet))
+  if (!verifyPacket(state.clusterId, member.epochKey, packet))
     throw new ProtocolError('bad-proposal', `its ${type} of ${message.by} is not signed`);
   return message;
 }

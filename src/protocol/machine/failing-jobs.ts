@@ -7,7 +7,7 @@
 
 import { limits } from '../records/limits.ts';
 import type { Job } from './io.ts';
-import type { View } from './queries.ts';
+import type { ReadableState } from './queries.ts';
 import type { Hex } from './state.ts';
 import type { Work } from './work.ts';
 
@@ -33,8 +33,8 @@ export function jobDone(work: Work, tag: string): void {
 const kindOf = (tag: string): string => tag.slice(0, tag.indexOf('/'));
 
 /** Whether a job failed so often that it is given up where something else can take its place. */
-export const isGivenUp = (view: View, tag: string): boolean =>
-  (view.volatile.failing[tag]?.failures ?? 0) >= limits.jobAttemptsMax;
+export const isGivenUp = (state: ReadableState, tag: string): boolean =>
+  (state.volatile.failing[tag]?.failures ?? 0) >= limits.jobAttemptsMax;
 
 interface Batch<Item> {
   tag: string;

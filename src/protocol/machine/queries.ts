@@ -13,41 +13,45 @@ import type { KeySetting } from './io.ts';
 import { instanceIn, type Said } from './slots.ts';
 import type { CoreState, Entry, Hex } from './state.ts';
 
-export type View = Pick<CoreState, 'genesis' | 'clusterId' | 'peer' | 'timing' | 'durable' | 'volatile'>;
+/** What questions need of a state: a whole one has it, and so has a step's `Work`. */
+export type ReadableState = Pick<
+  CoreState,
+  'genesis' | 'clusterId' | 'peer' | 'timing' | 'durable' | 'volatile'
+>;
 
-export function headLink(view: View): Link {
-  const link = view.durable.links[view.durable.own.head];
+export function headLink(state: ReadableState): Link {
+  const link = state.durable.links[state.durable.own.head];
   assert(link !== undefined, 'the newest link is always kept');
   return link;
 }
-export const headOf = (view: View): Value => headLink(view).value;
+export const headOf = (state: ReadableState): Value => headLink(state).value;
 
 /** This member in the newest roster; undefined once evicted. */
-export const selfIn = (view: View, value: Value = headOf(view)): Member | undefined =>
-  value.roster.find((member) => member.peer === view.peer);
+export const selfIn = (state: ReadableState, value: Value = headOf(state)): Member | undefined =>
+  value.roster.find((member) => member.peer === state.peer);
 
-export const valueQuorum = (view: View, value: Value): number =>
-  quorumOf(value.roster.length, value.threshold, view.genesis.faultModel);
-export const valueFaults = (view: View, value: Value): number =>
-  faultsOf(value.roster.length, value.threshold, view.genesis.faultModel);
+export const valueQuorum = (state: ReadableState, value: Value): number =>
+  quorumOf(value.roster.length, value.threshold, state.genesis.faultModel);
+export const valueFaults = (state: ReadableState, value: Value): number =>
+  faultsOf(value.roster.length, value.threshold, state.genesis.faultModel);
 
 /** Who decides the undecided change: the newest roster, or those whom a forced eviction leaves (§5). */
-export function electors(view: View): Member[] {
-  const { forced } = view.durable.own;
-  const { roster } = headOf(view);
+export function electors(state: ReadableState): Member[] {
+  const { forced } = state.durable.own;
+  const { roster } = headOf(state);
   return forced === null ? roster : roster.filter(({ index }) => forced.remaining.includes(index));
 }
-export const changeQuorum = (view: View): number =>
-  quorumOf(electors(view).length, headOf(view).threshold, view.genesis.faultModel);
-export const changeFaults = (view: View): number =>
-  faultsOf(electors(view).length, headOf(view).threshold, view.genesis.faultModel);
+export const changeQuorum = (state: ReadableState): number =>
+  quorumOf(electors(state).length, headOf(state).threshold, state.genesis.faultModel);
+export const changeFaults = (state: ReadableState): number =>
+  faultsOf(electors(state).length, headOf(state).threshold, state.genesis.faultModel);
 /** The instance of agreement that votes belong to: null for the ordinary one, the plan for a forced eviction. */
-export const instanceOf = (view: View): Uint8Array | null =>
-  view.durable.own.forced === null ? null : fromHex(view.durable.own.forced.plan);
+export const instanceOf = (state: ReadableState): Uint8Array | null =>
+  state.durable.own.forced === null ? null : fromHex(state.durable.own.forced.plan);
 
 /** Votes and proposals count only in their instance, and in a forced eviction only those who remain have a say (§5). */
-export function isOfOtherInstance(view: View, message: Said): boolean {
-  const { forced } = view.durable.own;
+export function isOfOtherInstance(state: ReadableState, message: Said): boolean {
+  const { forced } = state.durable.own;
   if (message.type === 'ready') return false;
   if (forced !== null && !forced.remaining.includes(message.by)) return true;
   if ('instance' in message) return instanceIn(message) !== (forced?.plan ?? null);
@@ -55,9 +59,9 @@ export function isOfOtherInstance(view: View, message: Said): boolean {
 }
 
 /** Whether this member holds its share of every key in an epoch; where there is no key yet, everybody does. */
-export function holdsShare(view: View, epoch: number = view.durable.own.head): boolean {
-  const keys = view.durable.links[epoch]?.value.keys;
-  const shares = view.durable.shares[epoch] ?? {};
+export function holdsShare(state: ReadableState, epoch: number = state.durable.own.head): boolean {
+  const keys = state.durable.links[epoch]?.value.keys;
+  const shares = state.durable.shares[epoch] ?? {};
   return keys?.every((key) => shares[hex(key.id)] !== undefined) ?? false;
 }
 
@@ -65,10 +69,10 @@ export function holdsShare(view: View, epoch: number = view.durable.own.head): b
  * The secret that this member signs with now, or null: unlisted, muted, or waiting for others' memory after a
  * restart.
  */
-export function signingSecret(view: View): { index: number; secret: Uint8Array } | null {
-  const self = selfIn(view);
-  if (self === undefined || view.volatile.recall !== null || view.durable.own.muted !== null) return null;
-  const secret = listedSecret(view);
+export function signingSecret(state: ReadableState): { index: number; secret: Uint8Array } | null {
+  const self = selfIn(state);
+  if (self === undefined || state.volatile.recall !== null || state.durable.own.muted !== null) return null;
+  const secret = listedSecret(state);
   return secret === null ? null : { index: self.index, secret };
 }
 
@@ -76,22 +80,23 @@ export function signingSecret(view: View): { index: number; secret: Uint8Array }
  * The secret of the epoch key that the newest value lists for this member; null when it is not listed, or has
  * lost it.
  */
-export function listedSecret(view: View): Uint8Array | null {
-  const self = selfIn(view);
-  return (self && view.durable.epochSecrets[hex(self.epochKey)]) ?? null;
+export function listedSecret(state: ReadableState): Uint8Array | null {
+  const self = selfIn(state);
+  return (self && state.durable.epochSecrets[hex(self.epochKey)]) ?? null;
 }
 
 /**
  * Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once
  * its store went back.
  */
-export function signsIn(view: View): 'yes' | 'asking' | 'no' {
-  if (listedSecret(view) === null || view.durable.own.muted !== null) return 'no';
-  return view.volatile.recall === null ? 'yes' : 'asking';
+export function signsIn(state: ReadableState): 'yes' | 'asking' | 'no' {
+  if (listedSecret(state) === null || state.durable.own.muted !== null) return 'no';
+  return state.volatile.recall === null ? 'yes' : 'asking';
 }
 
 /** Whether everything before the newest epoch is erased here: nobody attends the next change before (§4.5). */
-export const retiredHead = (view: View): boolean => view.durable.own.retired >= view.durable.own.head;
+export const retiredHead = (state: ReadableState): boolean =>
+  state.durable.own.retired >= state.durable.own.head;
 
 /** Asked at almost every step, so without a list of all entries in between. */
 function startingWith<T>(section: Record<string, T>, prefix: string): T[] {
@@ -103,40 +108,41 @@ function startingWith<T>(section: Record<string, T>, prefix: string): T[] {
 const entriesOf = <T extends Attend | Have>(section: Record<string, Entry<T>>, plan: Hex): Array<Entry<T>> =>
   startingWith(section, `${plan}/`);
 
-export const attendsOf = (view: View, plan: Hex): Array<Entry<Attend>> =>
-  entriesOf(view.durable.attends, plan);
-export const havesOf = (view: View, plan: Hex): Array<Entry<Have>> => entriesOf(view.durable.haves, plan);
+export const attendsOf = (state: ReadableState, plan: Hex): Array<Entry<Attend>> =>
+  entriesOf(state.durable.attends, plan);
+export const havesOf = (state: ReadableState, plan: Hex): Array<Entry<Have>> =>
+  entriesOf(state.durable.haves, plan);
 
 /** Members that contradicted themselves in the undecided change: leaders and dealers leave them out. */
-export function contradicting(view: View): Set<number> {
-  const epoch = view.durable.own.head + 1;
+export function contradicting(state: ReadableState): Set<number> {
+  const epoch = state.durable.own.head + 1;
   return new Set(
-    Object.values(view.durable.blames)
+    Object.values(state.durable.blames)
       .filter((blame) => blame.epoch === epoch && blame.kind === 'contradiction')
       .map((blame) => blame.by),
   );
 }
 
 /** Whether the newest value suspends the member with this index: it takes no part until it is reinstated. */
-export const isSuspended = (view: View, index: number): boolean =>
-  headOf(view).suspended.some((suspension) => suspension.index === index);
+export const isSuspended = (state: ReadableState, index: number): boolean =>
+  headOf(state).suspended.some((suspension) => suspension.index === index);
 
 /** Plans with a quorum of Attends: their windows and the rounds are open. */
-export function attendedPlans(view: View): Hex[] {
-  const quorum = changeQuorum(view);
-  return Object.keys(view.durable.plans).filter((plan) => attendsOf(view, plan).length >= quorum);
+export function attendedPlans(state: ReadableState): Hex[] {
+  const quorum = changeQuorum(state);
+  return Object.keys(state.durable.plans).filter((plan) => attendsOf(state, plan).length >= quorum);
 }
 
 /** Drafts by their orders: records are immutable, so a draft is computed once for each list of orders and parent. */
 const drafts = new WeakMap<readonly Order[], { parent: Value; draft: Draft }>();
 
-export function draftOfPlan(view: View, plan: Hex): Draft | null {
-  const orders = view.durable.plans[plan]?.orders;
+export function draftOfPlan(state: ReadableState, plan: Hex): Draft | null {
+  const orders = state.durable.plans[plan]?.orders;
   if (orders === undefined) return null;
-  const parent = headOf(view);
+  const parent = headOf(state);
   const known = drafts.get(orders);
   if (known?.parent === parent) return known.draft;
-  const draft = draftOf(view.genesis, view.clusterId, parent, orders);
+  const draft = draftOf(state.genesis, state.clusterId, parent, orders);
   drafts.set(orders, { parent, draft });
   return draft;
 }
@@ -151,25 +157,25 @@ interface Plan {
 const bestPlans = new WeakMap<object, { parent: Value; best: Plan }>();
 
 /** The longest run of pending orders that fit the newest value, in sequence, with the plan it makes. */
-export function bestPlan(view: View): Plan {
-  const parent = headOf(view);
-  const { forced } = view.durable.own;
-  const taken = forced === null ? undefined : view.durable.plans[forced.plan];
+export function bestPlan(state: ReadableState): Plan {
+  const parent = headOf(state);
+  const { forced } = state.durable.own;
+  const taken = forced === null ? undefined : state.durable.plans[forced.plan];
   if (forced !== null && taken !== undefined)
     return {
       plan: fromHex(forced.plan),
       orders: taken.orders,
-      draft: draftOfPlan(view, forced.plan) as Draft,
+      draft: draftOfPlan(state, forced.plan) as Draft,
     };
-  const known = bestPlans.get(view.durable.orders);
+  const known = bestPlans.get(state.durable.orders);
   if (known?.parent === parent) return known.best;
   let orders: Order[] = [];
-  let draft = draftOf(view.genesis, view.clusterId, parent, orders);
+  let draft = draftOf(state.genesis, state.clusterId, parent, orders);
   for (let sequence = parent.lastOrder + 1; orders.length < limits.ordersPerPlanMax; sequence += 1) {
-    const order = view.durable.orders[sequence];
+    const order = state.durable.orders[sequence];
     if (order === undefined) break;
     try {
-      draft = draftOf(view.genesis, view.clusterId, parent, [...orders, order]);
+      draft = draftOf(state.genesis, state.clusterId, parent, [...orders, order]);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       break; // It fits neither now nor as a part of a longer plan: it waits, or is replaced by the operator.
@@ -177,18 +183,18 @@ export function bestPlan(view: View): Plan {
     orders = [...orders, order];
   }
   const best = { plan: planOf(parent, draft, orders), orders, draft };
-  bestPlans.set(view.durable.orders, { parent, best });
+  bestPlans.set(state.durable.orders, { parent, best });
   return best;
 }
 
-export function barePlan(view: View): Plan {
-  const parent = headOf(view);
-  const draft = draftOf(view.genesis, view.clusterId, parent, []);
+export function barePlan(state: ReadableState): Plan {
+  const parent = headOf(state);
+  const draft = draftOf(state.genesis, state.clusterId, parent, []);
   return { plan: planOf(parent, draft, []), orders: [], draft };
 }
 
-export function votesOf(view: View, type: Vote['type'], round: number): Vote[] {
-  return startingWith(view.durable.votes, `${type}/${round}/`).map((entry) => entry.message);
+export function votesOf(state: ReadableState, type: Vote['type'], round: number): Vote[] {
+  return startingWith(state.durable.votes, `${type}/${round}/`).map((entry) => entry.message);
 }
 
 export const keySettings = (
@@ -198,16 +204,16 @@ export const keySettings = (
 ): KeySetting[] => keys.map((key) => ({ key, threshold, membersMax }));
 
 /** The settings of every key of the newest value, in its order. */
-export function headSettings(view: View): KeySetting[] {
-  const { keys, threshold } = headOf(view);
-  return keySettings(keys, threshold, view.genesis.membersMax);
+export function headSettings(state: ReadableState): KeySetting[] {
+  const { keys, threshold } = headOf(state);
+  return keySettings(keys, threshold, state.genesis.membersMax);
 }
 
-export const headHash = (view: View): Uint8Array => hashOfValue(headOf(view));
+export const headHash = (state: ReadableState): Uint8Array => hashOfValue(headOf(state));
 
 /** Whether the member with this index was away too long to be served without reinstatement (§5 "Sleepers"). */
-export function isSleeper(view: View, index: number): boolean {
-  const head = headOf(view);
+export function isSleeper(state: ReadableState, index: number): boolean {
+  const head = headOf(state);
   const member = memberAt(head.roster, index);
-  return member !== undefined && sleeps(member, head.epoch, view.genesis.absentEpochsMax);
+  return member !== undefined && sleeps(member, head.epoch, state.genesis.absentEpochsMax);
 }

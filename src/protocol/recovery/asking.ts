@@ -16,9 +16,9 @@ import {
   headOf,
   headSettings,
   holdsShare,
+  type ReadableState,
   selfIn,
   signingSecret,
-  type View,
   valueFaults,
 } from '../machine/queries.ts';
 import type { Asking, Run } from '../machine/recovery-state.ts';
@@ -35,7 +35,7 @@ import { choiceName } from './summing.ts';
  * How long a stage of a run waits for silent helpers: some re-sendings, but short enough that a run and the next one
  * without them fit into the hold that the helpers grant.
  */
-export const stageMs = ({ timing }: Pick<View, 'timing'>): number =>
+export const stageMs = ({ timing }: Pick<ReadableState, 'timing'>): number =>
   Math.max(2 * timing.resendMs, Math.min(8 * timing.resendMs, timing.recoveryHoldMs / 2));
 
 const setAsking = (work: Work, asking: Asking, by: Partial<Asking>): void =>

@@ -97,7 +97,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'evidence is not counted',
     file: 'protocol/change/validity.ts',
-    rule: 'if (holders.size < holdersNeededFor(view, draft))',
+    rule: 'if (holders.size < holdersNeededFor(state, draft))',
     broken: 'if (holders.size < 0)',
     options: { ...lying, lies: ['withheld-dealing', 'dealings-that-nobody-holds'] },
     statements: ['4'],
@@ -178,7 +178,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'members attend before they have retired what is older',
     file: 'protocol/change/attend.ts',
-    rule: "if (!retiredHead(view)) return 'not-retired';",
+    rule: "if (!retiredHead(state)) return 'not-retired';",
     broken: '',
     options: { ...small, crashes: 3, partitions: 2, liars: 0 },
     statements: ['3', '4'],
@@ -303,7 +303,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'shown prevotes are not signed',
     file: 'protocol/change/agree.ts',
-    rule: 'return fits && member !== undefined && verifyPacket(view.clusterId, member.epochKey, packet)',
+    rule: 'return fits && member !== undefined && verifyPacket(state.clusterId, member.epochKey, packet)',
     broken: 'return fits && member !== undefined',
     options: { ...unsettled, lies: ['false-valid-round'] },
     statements: ['1'],
