@@ -21,7 +21,7 @@ const daemon = ['node', ...sealed];
 export const rooms: readonly Room[] = [
   { name: 'crypto', may: [] },
   { name: 'cipher', may: ['crypto'] },
-  { name: 'keys', may: ['crypto'], floors: ['rsa/', '*.ts'] },
+  { name: 'keys', may: ['crypto'], floors: ['kind.ts', 'rsa/', '*.ts'] },
   { name: 'protocol', may: core, floors: ['records/', 'machine/', 'change/', 'recovery/', '*.ts'] },
   { name: 'sealing', may: ['protocol', 'cipher', ...core] },
   {
