@@ -92,7 +92,7 @@ function namedInVain(readme: string, text: string, exists: (path: string) => boo
   return named.filter((path) => ![dirname(readme), '.', 'src', 'test'].some((at) => exists(join(at, path))));
 }
 const readmes = filesBelow(src)
-  .concat(filesBelow(join(root, 'test')), join(root, 'README.md'))
+  .concat(filesBelow(join(root, 'test')), filesBelow(join(root, 'config')), join(root, 'README.md'))
   .filter((path) => path.endsWith('.md'))
   .map((path) => relative(root, path));
 

@@ -108,51 +108,55 @@ const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 const table = {
   name: setting(
-    'What people call this peer: lower-case letters, digits, dots and dashes.',
+    `What people call this peer: ${nameRule}.`,
     z
       .string({ error: 'must be a name' })
       .refine((text) => shape.name.safeParse(text).success, `must be ${nameRule}`),
   ),
   cipher: setting(
-    `The local cipher: ${cipherNames.join(', ')}. Peers need not have the same one; a weak one takes nothing away.`,
+    `The local cipher: ${cipherNames.join(', ')}. Each peer may have another one.\nIt is always a second layer, so a weak one takes nothing away.`,
     z.enum(cipherNames, { error: `must be one of ${cipherNames.join(', ')}` }),
     'aes' as const,
   ),
   gate: setting(
-    'The random gate, from 0 to below 1: how often this peer leaves the dealing of an epoch to others.\nLoad control for large groups, never a security setting. 0: always deal.',
+    'The random gate: the fraction of epochs, from 0 to below 1, in which this peer leaves the dealing to others.\nIt lowers the load of large groups; it is no security setting. 0: this peer always deals.',
     fraction,
     0,
   ),
   refreshPeriodMs: setting(
-    'Every share is replaced this often (milliseconds; a day is 86400000).',
+    'Every share is replaced once in this time. Milliseconds; a day is 86400000.',
     milliseconds(100, 365 * dayMs),
     dayMs,
   ),
-  refreshJitter: setting('Each period is longer or shorter by up to this fraction.', fraction, 0.1),
+  refreshJitter: setting(
+    'Each period is longer or shorter by up to this fraction, from 0 to below 1.',
+    fraction,
+    0.1,
+  ),
   archiveEpochsKept: setting(
-    `Epochs of public values and certificates that this peer keeps in store/chain. 0: all of them, so that the history can\nbe checked here, and who was away for long finds what it missed. Else at least ${limits.archiveEpochsMin}.`,
+    `The number of epochs whose public values and certificates this peer keeps in store/chain: 0 for all of them,\nelse at least ${limits.archiveEpochsMin}. With all of them the history can be checked here, and a peer that was away for long\nfinds here what it missed.`,
     wholeNumber(0, 1_000_000_000).refine((kept) => kept === 0 || kept >= limits.archiveEpochsMin, {
       error: `must be 0 (all) or at least ${limits.archiveEpochsMin}`,
     }),
     0,
   ),
   minimumIntervalMs: setting(
-    'No refresh begins while the last epoch is younger than this (orders of the operator excepted).',
+    "No refresh begins while the last epoch is younger than this. An operator's order does not wait. Milliseconds.",
     milliseconds(0, 30 * dayMs),
     60_000,
   ),
   dealingWindowMs: setting(
-    'How long the first leader of an epoch change waits for more dealings.',
+    'How long the first leader of an epoch change waits for more dealings. Milliseconds.',
     milliseconds(0, 10 * 60_000),
     10_000,
   ),
   roundTimeoutMs: setting(
-    'How long a round of agreement waits at first; it grows with every round.',
+    'How long the first round of an agreement waits; each further round waits longer. Milliseconds.',
     milliseconds(10, 30_000),
     1000,
   ),
   recoveryHoldMs: setting(
-    'How long this peer holds back the next epoch change while it helps another to recover.',
+    'How long this peer holds back the next epoch change while it helps another one to recover. Milliseconds.',
     milliseconds(0, 60_000),
     10_000,
   ),
@@ -160,28 +164,28 @@ const table = {
     '/ip4/0.0.0.0/tcp/4101',
   ]),
   announce: setting(
-    'Addresses to tell the members instead of those of the network interfaces; /ip4 or /ip6, no names.',
+    'Addresses that this peer tells the members, in the place of those of its network interfaces.\n/ip4 or /ip6, no names.',
     addresses(0, forms.announce),
     [],
   ),
   lobbyListen: setting(
-    'Where newcomers ask for admission, while the operator has the lobby open.',
+    'Where this peer listens for newcomers, while the operator has the lobby open.',
     addresses(1, forms.listen),
     ['/ip4/0.0.0.0/tcp/4100'],
   ),
   lobbyAnnounce: setting(
-    'Addresses to write into invitations instead of those of the network interfaces.',
+    'Addresses for invitations, in the place of those of the network interfaces; names (/dns4, /dns6) too.',
     addresses(0, forms.lobbyAnnounce),
     [],
   ),
   bootstrap: setting(
-    'Addresses of members, each ending in /p2p/<peer id>, to try besides those already known; /dns4 and /dns6 too.',
+    'Addresses of members that this peer tries besides those that it knows already; names (/dns4, /dns6) too.\nEach ends in /p2p/<peer id>.',
     addresses(0, forms.bootstrap),
     [],
   ),
   mdns: setting('Whether members on the same network find each other by multicast DNS.', flag, true),
   apiListen: setting(
-    'Where programs reach the HTTP API over TCP, such as 127.0.0.1:4180 (null: on the Unix socket in the home only).\nAn address that other machines reach needs the two settings below.',
+    'Where programs reach the HTTP API over TCP, such as 127.0.0.1:4180. null: they reach it on the Unix socket in the\nhome only. An address that other machines reach needs the two settings below.',
     z
       .string({ error: 'must be an IP address and a port such as 127.0.0.1:4180' })
       .refine(
@@ -192,23 +196,23 @@ const table = {
     null,
   ),
   apiCertificate: setting(
-    "The API's TLS certificate, with its chain, in PEM; the path is taken from the home.",
+    "The file of the API's TLS certificate with its chain, in PEM. The path begins at the home.",
     fileName,
     null,
   ),
   apiCertificateKey: setting(
-    "The private key of that certificate, in PEM; the file must be its owner's only (mode 600).",
+    'The file of the private key of that certificate, in PEM. Only its owner may read it (mode 600).',
     fileName,
     null,
   ),
-  workers: setting('Threads for the heavy arithmetic.', wholeNumber(1, 64), 1),
+  workers: setting('The number of threads for the heavy arithmetic.', wholeNumber(1, 64), 1),
   auditFileBytesMax: setting(
-    'A file of the audit log that would grow over this many bytes is followed by a new one.',
+    'The most bytes of one file of the audit log; then a new one begins.',
     wholeNumber(64 * 1024, 1024 ** 3),
     16 * 1024 * 1024,
   ),
   auditFilesKept: setting(
-    'How many files of the audit log are kept; the end of each that is removed stays recorded.',
+    'The number of files of the audit log that are kept. The end of each file that is removed stays recorded.',
     wholeNumber(2, 10_000),
     32,
   ),

@@ -1,30 +1,67 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { cipherNames } from '../../src/cipher/local-cipher.ts';
 import { parseSettings, settingNames, settingsText } from '../../src/node/settings.ts';
 
-const config = new URL('../../config/', import.meta.url);
-const examples = readdirSync(config, { recursive: true, encoding: 'utf8' }).filter((file) =>
-  file.endsWith('.yaml'),
-);
+const config = fileURLToPath(new URL('../../config/', import.meta.url));
+const full = 'settings.yaml';
+const textOf = (file: string): string => readFileSync(join(config, file), 'utf8');
+const short = readdirSync(config, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.yaml') && file !== full)
+  .sort();
+const defaultsOf = (name: string) => parseSettings(settingsText({ name }));
+
+/** Names of settings in the text that are commented: a comment stands right above. */
+const explained = (text: string): string[] =>
+  [...text.matchAll(/^# .*\n(\w+):/gm)].map(([, name = '']) => name);
+/** Lines of a short example that say what every peer has anyway. */
+function idle(text: string): string[] {
+  const given = Object.entries(parse(text) as Record<string, unknown>);
+  const defaults: Record<string, unknown> = { ...defaultsOf('a'), name: undefined };
+  return given.filter(([name, value]) => isDeepStrictEqual(value, defaults[name])).map(([name]) => name);
+}
 
 describe('settings', () => {
-  it.each(examples)('the example %s is complete and explained', (file) => {
-    const text = readFileSync(new URL(file, config), 'utf8');
-    const settings = parseSettings(text, file);
-    expect(`${settings.name}.yaml`).toBe(file.split('/').at(-1));
-    for (const name of settingNames) expect(text).toMatch(new RegExp(`^# .*\\n${name}:`, 'm'));
+  it('the full example has every setting with its default and its explanation, as a new home has', async () => {
+    const { name } = parseSettings(textOf(full), full);
+    await expect(settingsText({ name })).toMatchFileSnapshot(join(config, full));
+    expect(Object.keys(parse(textOf(full)) as object)).toEqual(settingNames);
+    expect(explained(textOf(full))).toEqual(settingNames);
+    expect(parseSettings(textOf(full))).toEqual(parseSettings(`name: ${name}`));
   });
 
-  it('there are examples for five peers on a LAN and three peers with DES, AES and Blowfish', () => {
+  it('the name of each number says its unit, but for fractions and for the number of threads', () => {
+    const numbers = Object.entries(defaultsOf('a')).filter(([, value]) => typeof value === 'number');
+    const bare = numbers.map(([name]) => name).filter((name) => !/Ms$|Bytes|Epochs|Files/.test(name));
+    expect(bare).toEqual(['gate', 'refreshJitter', 'workers']);
+  });
+
+  it.each(short)('the example %s is a whole file, and every line differs from the default', (file) => {
+    const settings = parseSettings(textOf(file), file);
+    expect(`${settings.name}.yaml`).toBe(basename(file));
+    expect(idle(textOf(file))).toEqual([]);
+  });
+
+  it('a line that says the default is found', () => {
+    expect(
+      idle('name: b\ncipher: aes\nmdns: false\nannounce: []\nlisten:\n  - /ip4/0.0.0.0/tcp/1\n'),
+    ).toEqual(['cipher', 'announce']);
+  });
+
+  it('there are examples for five peers on a LAN, three peers with DES, AES and Blowfish, and a service', () => {
     const ciphers = (folder: string) =>
-      examples
+      short
         .filter((file) => file.startsWith(folder))
-        .map((file) => parseSettings(readFileSync(new URL(file, config), 'utf8')).cipher)
+        .map((file) => parseSettings(textOf(file)).cipher)
         .sort();
     expect(ciphers('lan-five-peers')).toEqual([...cipherNames].sort());
     expect(ciphers('three-peers')).toEqual(['aes', 'blowfish', 'des']);
+    expect(ciphers('systemd')).toHaveLength(1);
   });
 
   it('what is written is what is read', () => {
