@@ -13,16 +13,16 @@ import { ed25519FromSeed } from '../crypto/signature.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation, type Primes } from '../keys/rsa/creation.ts';
 import type { SharingParameters } from '../keys/rsa/sharing.ts';
 import type { CreationView } from '../node/views/view.ts';
-import { decode, encode, hex, numberBytes, sameBytes } from '../protocol/records/codec.ts';
-import { draftOf, keyIdOf, planOf } from '../protocol/records/draft.ts';
-import type { Genesis } from '../protocol/records/genesis.ts';
 import {
   type Attend,
   attendSchema,
   type Dealing,
   type DealingPublic,
   digestOfDealing,
-} from '../protocol/records/messages.ts';
+} from '../protocol/records/change-messages.ts';
+import { decode, encode, hex, numberBytes, sameBytes } from '../protocol/records/codec.ts';
+import { draftOf, keyIdOf, planOf } from '../protocol/records/draft.ts';
+import type { Genesis } from '../protocol/records/genesis.ts';
 import { type CreateKey, hashOfOrder, type Order } from '../protocol/records/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../protocol/records/packet.ts';
 import { memberAt, quorumOf } from '../protocol/records/roster.ts';

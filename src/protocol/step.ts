@@ -12,23 +12,20 @@ import { narrows, receiveAttend, takeOrder } from './change/attend.ts';
 import { receivePublics, receiveSummary, summaryOf } from './change/catch-up.ts';
 import { receiveContradiction } from './change/contradiction.ts';
 import { dealt, sealed } from './change/deal.ts';
+import { keepMessage } from './change/message-slots.ts';
 import { receiveProposal } from './change/proposal.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './change/recall.ts';
-import { keep } from './change/say.ts';
 import { checked, receiveDealing, takeCreationDealings } from './change/sub-shares.ts';
 import { durableDelta } from './machine/durable-records.ts';
 import { jobDone, jobFailed } from './machine/failing-jobs.ts';
+import { type FramePath, isAcceptedBy } from './machine/frame-paths.ts';
 import type { Input, JobResult, Output } from './machine/io.ts';
-import { keepWithinBounds } from './machine/kept.ts';
-import { isTaken, type Path } from './machine/paths.ts';
 import { endPauses } from './machine/pauses.ts';
 import { draftOfPlan, headOf, isOfOtherInstance, type ReadableState } from './machine/queries.ts';
-import { refuse } from './machine/refuse.ts';
+import { emitRefusal } from './machine/refusal.ts';
+import { applyRetention } from './machine/retention.ts';
 import type { CoreState, Volatile } from './machine/state.ts';
 import { Work } from './machine/work.ts';
-import { decode, encode, hex } from './records/codec.ts';
-import { ProtocolError } from './records/errors.ts';
-import { limits } from './records/limits.ts';
 import {
   type Carried,
   carriesItsOwn,
@@ -36,7 +33,10 @@ import {
   type Have,
   type Message,
   messageSchema,
-} from './records/messages.ts';
+} from './records/change-messages.ts';
+import { decode, encode, hex } from './records/codec.ts';
+import { ProtocolError } from './records/errors.ts';
+import { limits } from './records/limits.ts';
 import { forcedEvictionIn } from './records/order.ts';
 import { type Packet, verifyPacket } from './records/packet.ts';
 import { recoveryMessageSchema } from './records/recovery-messages.ts';
@@ -68,7 +68,7 @@ export function step(state: CoreState, input: Input): { state: CoreState; output
     if (!(error instanceof ProtocolError)) throw error;
     const from = 'from' in input ? input.from : '';
     work = begin(state, input); // whatever the bad message began is gone
-    refuse(work, from, error);
+    emitRefusal(work, from, error);
   }
   runRules(work);
   if (work.durable.own.head !== state.durable.own.head) replayEarly(work);
@@ -159,7 +159,7 @@ function boot(work: Work): void {
   work.volatile.lastChangeAtMs = head.epoch === 0 ? null : work.nowMs - agoMs;
   work.volatile.bootedAtMs = work.nowMs;
   if (Object.keys(work.durable.attends).length > 0) work.volatile.gatheringSinceMs = work.nowMs;
-  keepWithinBounds(work);
+  applyRetention(work);
   endPauses(work, () => true); // a hold ends with the process that held
   if (work.durable.own.rounds?.round === 0)
     work.volatile.windowEndsAtMs = work.nowMs + work.timing.dealingWindowMs;
@@ -167,12 +167,12 @@ function boot(work: Work): void {
   work.emit({ type: 'roster', members: head.roster });
 }
 
-const pathOf = (input: Extract<Input, { frame: Uint8Array }>): Path =>
+const pathOf = (input: Extract<Input, { frame: Uint8Array }>): FramePath =>
   input.type === 'gossip' ? 'gossip' : input.authenticated ? 'proven' : 'unproven';
 
-function takeFrame(work: Work, from: string, path: Path, bytes: Uint8Array): void {
+function takeFrame(work: Work, from: string, path: FramePath, bytes: Uint8Array): void {
   const frame = decode(frameSchema, bytes);
-  if (!isTaken(frame.type, path)) {
+  if (!isAcceptedBy(frame.type, path)) {
     if (path === 'unproven') return; // its handshake may still be running
     throw new ProtocolError('not-for-gossip', `a ${frame.type} was published`, { action: 'ignore' });
   }
@@ -311,7 +311,7 @@ function receiveHave(work: Work, message: Have, carried: Carried): void {
     throw new ProtocolError('bad-have', 'a Have lists more dealings than the plan can have', {
       culprit: message.by,
     });
-  keep(work, message, carried);
+  keepMessage(work, message, carried);
 }
 
 /** Messages that came before the decision of their parent, now that it is here. */
@@ -323,7 +323,7 @@ function replayEarly(work: Work): void {
       takeMessage(work, from, carried);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      refuse(work, from, error);
+      emitRefusal(work, from, error);
     }
   }
   runRules(work);

@@ -4,9 +4,9 @@
  */
 
 import { selfIn } from '../protocol/machine/queries.ts';
+import { type Frame, messageSchema } from '../protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';
-import { type Frame, messageSchema } from '../protocol/records/messages.ts';
 import { type Packet, signPacket } from '../protocol/records/packet.ts';
 import { type Group, groupWithKey, type Node } from './world/group.ts';
 

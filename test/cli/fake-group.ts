@@ -25,10 +25,14 @@ import type {
   StatusView,
 } from '../../src/node/views/view.ts';
 import { fingerprintOf } from '../../src/protocol/records/admission.ts';
+import {
+  dealingPublicSchema,
+  dealingSchema,
+  digestOfDealing,
+} from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/records/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
 import { checkFounding, type Link, precommitBody } from '../../src/protocol/records/link.ts';
-import { dealingPublicSchema, dealingSchema, digestOfDealing } from '../../src/protocol/records/messages.ts';
 import { hashOfOrder, type Order } from '../../src/protocol/records/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../../src/protocol/records/packet.ts';
 import {

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { KeyDealer } from '../../src/client/key-dealer.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
+import { dealingSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
-import { dealingSchema } from '../../src/protocol/records/messages.ts';
 import { signPacket, verifyPacket } from '../../src/protocol/records/packet.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { seededBytes } from '../../src/simulation/world/virtual-time.ts';

@@ -1,6 +1,6 @@
 /** What a member keeps in its sealed store does not grow with the epochs, whatever one member adds to it in each. */
 import { expect, test } from 'vitest';
-import { keptBytesMax } from '../../src/protocol/machine/kept.ts';
+import { retainedBytesMax } from '../../src/protocol/machine/retention.ts';
 import { manyEpochs, type Report } from '../../src/simulation/many-epochs.ts';
 
 test('after a thousand epochs with a liar the sealed store is as large as after two hundred', {
@@ -18,6 +18,6 @@ test('after a thousand epochs with a liar the sealed store is as large as after 
   expect(Math.max(...sizes)).toBeLessThan(Math.min(...sizes) * 1.1);
   // Besides: shares, keys and Readys of the newest epoch.
   for (const { sealedBytes } of reports)
-    expect(sealedBytes).toBeLessThan(keptBytesMax(4, 6_000, 2_000) + 8_000);
+    expect(sealedBytes).toBeLessThan(retainedBytesMax(4, 6_000, 2_000) + 8_000);
   for (const { linksInMemory } of reports) expect(linksInMemory).toBeLessThanOrEqual(10);
 });

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Choice, type HeldWhole, heldWhole } from '../../src/protocol/change/acceptable-set.ts';
+import { type Choice, type HeldSet, largestHeldSet } from '../../src/protocol/change/acceptable-set.ts';
 import { type Edges, quickCover, smallestCover } from '../../src/protocol/change/smallest-cover.ts';
 import { faultsOf } from '../../src/protocol/records/roster.ts';
 import { subsetsOf } from '../../src/simulation/world/sample-keys.ts';
@@ -33,7 +33,7 @@ function choiceOf(options: {
   };
 }
 
-function expectHeldWhole(found: HeldWhole | null, choice: Choice): asserts found is HeldWhole {
+function expectHeldSet(found: HeldSet | null, choice: Choice): asserts found is HeldSet {
   if (found === null) throw new Error('nothing was found');
   for (const { listed } of found.holders)
     for (const { digest } of found.dealings) expect(listed.has(digest)).toBe(true);
@@ -82,8 +82,8 @@ describe('liars that each deal to all but one honest member and refuse one hones
               (liars.includes(holder) && dealer === victim(holder, apart)) ||
               (liars.includes(dealer) && holder === victim(dealer, 0)),
           });
-          const found = heldWhole(choice);
-          expectHeldWhole(found, choice);
+          const found = largestHeldSet(choice);
+          expectHeldSet(found, choice);
           expect(found.dealings.length).toBeGreaterThanOrEqual(n - faults);
         }
     });
@@ -115,8 +115,8 @@ describe('what honest members hold whole', () => {
           silent: Array.from({ length: silent }, (_, at) => at + 1),
           gaps: (holder, dealer) => gaps.has(`${holder} ${dealer}`),
         });
-        const found = heldWhole(choice);
-        expectHeldWhole(found, choice);
+        const found = largestHeldSet(choice);
+        expectHeldSet(found, choice);
         expect(found.holders.length).toBeGreaterThanOrEqual(k + faults);
         expect(found.dealings.length).toBeGreaterThanOrEqual(n - faults);
         expect(found.dealings.length).toBeLessThanOrEqual(naiveBest(choice));
@@ -136,8 +136,8 @@ describe('what honest members hold whole', () => {
       const gaps = (holder: number, dealer: number) =>
         (dealer <= faults && holder > dealer + 2) || (holder <= faults && dealer > holder);
       const choice = choiceOf({ n, k, model: 'crash', gaps });
-      const found = heldWhole(choice);
-      expectHeldWhole(found, choice);
+      const found = largestHeldSet(choice);
+      expectHeldSet(found, choice);
       expect(found.dealings.length).toBeGreaterThanOrEqual(n - faults);
     }
   });
@@ -153,9 +153,9 @@ describe('what honest members hold whole', () => {
         const gaps = (holder: number, dealer: number) =>
           holder !== dealer && late.some(([by, of]) => by === holder && of === dealer);
         const choice = choiceOf({ n, k, gaps });
-        const found = heldWhole(choice);
+        const found = largestHeldSet(choice);
         if (naiveBest(choice) === 0) expect(found).toBeNull();
-        else expectHeldWhole(found, choice);
+        else expectHeldSet(found, choice);
       }),
       { numRuns: 1_000 },
     );
@@ -168,8 +168,8 @@ describe('what honest members hold whole', () => {
       gaps: (holder, dealer) => dealer === 1 && holder === 7,
     });
     const few = { ...choice, dealings: dealings.slice(0, 4) };
-    const found = heldWhole(few);
-    expectHeldWhole(found, few);
+    const found = largestHeldSet(few);
+    expectHeldSet(found, few);
     expect(found).toMatchObject({ dealings: { length: 4 }, holders: { length: 6 } });
   });
 
@@ -180,11 +180,11 @@ describe('what honest members hold whole', () => {
       by,
       listed: by === 5 ? listed : new Set([...listed, ...created.map(({ digest }) => digest)]),
     }));
-    const found = heldWhole({ ...choice, dealings: [...choice.dealings, ...created], holders });
+    const found = largestHeldSet({ ...choice, dealings: [...choice.dealings, ...created], holders });
     expect(found?.dealings).toEqual([...choice.dealings, ...created]);
     expect(found?.holders.map(({ by }) => by)).toEqual([1, 2, 3, 4]);
     const missing = [...created, { dealer: 0, digest: digestOf(0, 2) }];
-    expect(heldWhole({ ...choice, dealings: [...choice.dealings, ...missing], holders })).toBeNull();
+    expect(largestHeldSet({ ...choice, dealings: [...choice.dealings, ...missing], holders })).toBeNull();
   });
 });
 

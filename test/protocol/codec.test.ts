@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { frameSchema, messageSchema } from '../../src/protocol/records/change-messages.ts';
 import {
   decode,
   encode,
@@ -12,7 +13,6 @@ import {
   shape,
 } from '../../src/protocol/records/codec.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
-import { frameSchema, messageSchema } from '../../src/protocol/records/messages.ts';
 import { refusalOf } from './support.ts';
 
 const anything = z.any();

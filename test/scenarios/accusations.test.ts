@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type BlameView, blameInWords, blameViews } from '../../src/node/views/blame-views.ts';
 import type { Job } from '../../src/protocol/machine/io.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
-import { digestOfDealing } from '../../src/protocol/records/messages.ts';
+import { digestOfDealing } from '../../src/protocol/records/change-messages.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { dealersOf, fivePeers, forge, linkOf, messageIn } from './support.ts';
 

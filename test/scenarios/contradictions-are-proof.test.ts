@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { blameViews } from '../../src/node/views/blame-views.ts';
 import { isProof } from '../../src/protocol/change/contradiction.ts';
-import type { Message } from '../../src/protocol/records/messages.ts';
+import type { Message } from '../../src/protocol/records/change-messages.ts';
 import type { Packet } from '../../src/protocol/records/packet.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, forge, linkOf, messageIn } from './support.ts';

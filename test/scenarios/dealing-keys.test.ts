@@ -2,9 +2,13 @@
 import { expect, test } from 'vitest';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
+import {
+  type Dealing,
+  dealingPublicSchema,
+  digestOfDealing,
+} from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
-import { type Dealing, dealingPublicSchema, digestOfDealing } from '../../src/protocol/records/messages.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, messageIn } from './support.ts';

@@ -4,8 +4,12 @@ import { runJob } from '../../src/node/jobs/change-jobs.ts';
 import { failingJobProblems } from '../../src/node/views/failing-jobs.ts';
 import type { Job } from '../../src/protocol/machine/io.ts';
 import { headOf, headSettings, signingSecret } from '../../src/protocol/machine/queries.ts';
+import {
+  dealingPublicSchema,
+  digestOfDealing,
+  type Frame,
+} from '../../src/protocol/records/change-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
-import { dealingPublicSchema, digestOfDealing, type Frame } from '../../src/protocol/records/messages.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import {
   type Of,

@@ -8,14 +8,14 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Output } from '../../src/protocol/machine/io.ts';
 import { headOf, listedSecret } from '../../src/protocol/machine/queries.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
-import { decode, encode } from '../../src/protocol/records/codec.ts';
 import {
   attendSchema,
   type Evidence,
   type Frame,
   type Proposal,
   readySchema,
-} from '../../src/protocol/records/messages.ts';
+} from '../../src/protocol/records/change-messages.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import { step } from '../../src/protocol/step.ts';
 import type { Group } from '../../src/simulation/world/group.ts';

@@ -2,15 +2,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { headOf, selfIn } from '../../src/protocol/machine/queries.ts';
-import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
-import { limits } from '../../src/protocol/records/limits.ts';
 import {
   type Carried,
   dealingPublicSchema,
   digestOfDealing,
   type Frame,
   messageSchema,
-} from '../../src/protocol/records/messages.ts';
+} from '../../src/protocol/records/change-messages.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { limits } from '../../src/protocol/records/limits.ts';
 import type { Order } from '../../src/protocol/records/order.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { step } from '../../src/protocol/step.ts';

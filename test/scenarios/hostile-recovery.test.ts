@@ -2,8 +2,8 @@
 import { afterEach, expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { signingSecret } from '../../src/protocol/machine/queries.ts';
+import type { Frame } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
-import type { Frame } from '../../src/protocol/records/messages.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import {
   hashOfRun,

@@ -6,8 +6,8 @@
 import { expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
+import { dealingPublicSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
-import { dealingPublicSchema } from '../../src/protocol/records/messages.ts';
 import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import {
   hashOfRun,

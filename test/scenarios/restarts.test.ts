@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest';
 import { holdsShare } from '../../src/protocol/machine/queries.ts';
 import { slotOf } from '../../src/protocol/machine/slots.ts';
-import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import {
   type Frame,
   hashOfRecalled,
@@ -10,7 +9,8 @@ import {
   type Message,
   memorySchema,
   messageSchema,
-} from '../../src/protocol/records/messages.ts';
+} from '../../src/protocol/records/change-messages.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import type { Packet } from '../../src/protocol/records/packet.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { fired, fivePeers, forge, linkOf, messageIn, thirdPutBack } from './support.ts';

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { selfIn } from '../../src/protocol/machine/queries.ts';
 import { emptyDurable } from '../../src/protocol/machine/state.ts';
+import type { RetireProof } from '../../src/protocol/records/change-messages.ts';
 import { encode, hex } from '../../src/protocol/records/codec.ts';
-import type { RetireProof } from '../../src/protocol/records/messages.ts';
 import { flipped } from '../protocol/support.ts';
 import { fired, fivePeers } from './support.ts';
 

@@ -1,12 +1,12 @@
 /** §4: a libp2p identity without the epoch key opens connections, and nothing that it says of itself counts. */
 import { expect, test } from 'vitest';
-import { decode, encode } from '../../src/protocol/records/codec.ts';
 import {
   type Frame,
   hashOfRecalled,
   type Memory,
   memorySchema,
-} from '../../src/protocol/records/messages.ts';
+} from '../../src/protocol/records/change-messages.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { step } from '../../src/protocol/step.ts';
 import type { Group } from '../../src/simulation/world/group.ts';

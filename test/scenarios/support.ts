@@ -5,8 +5,6 @@ import { verificationKey } from '../../src/keys/rsa/sharing.ts';
 import { assembleValue, decodePublic } from '../../src/protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/machine/queries.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
-import { decode, encode, fromHex, hex, numberOf } from '../../src/protocol/records/codec.ts';
-import type { Link } from '../../src/protocol/records/link.ts';
 import {
   type Carried,
   type Frame,
@@ -14,7 +12,9 @@ import {
   type Message,
   messageSchema,
   type Proposal,
-} from '../../src/protocol/records/messages.ts';
+} from '../../src/protocol/records/change-messages.ts';
+import { decode, encode, fromHex, hex, numberOf } from '../../src/protocol/records/codec.ts';
+import type { Link } from '../../src/protocol/records/link.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { publicOf } from '../../src/protocol/records/value.ts';
 import { Group, type GroupOptions, groupWithKey } from '../../src/simulation/world/group.ts';

@@ -3,14 +3,14 @@ import { expect, test } from 'vitest';
 import { assembleValue, decodePublic, judge } from '../../src/protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, headOf, selfIn } from '../../src/protocol/machine/queries.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
-import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import {
   type Attend,
   attendSchema,
   type Evidence,
   type Have,
   type Proposal,
-} from '../../src/protocol/records/messages.ts';
+} from '../../src/protocol/records/change-messages.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import type { Accepted, Value } from '../../src/protocol/records/value.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';

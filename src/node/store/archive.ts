@@ -6,10 +6,10 @@
 import { linksInFrame } from '../../protocol/change/catch-up.ts';
 import { type ArchiveSection, archiveKey, epochOfLink } from '../../protocol/machine/durable-records.ts';
 import { type CoreState, type Note, noteSchema } from '../../protocol/machine/state.ts';
+import { type RetireProof, retireProofSchema } from '../../protocol/records/change-messages.ts';
 import { decode } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import { type Link, linkSchema } from '../../protocol/records/link.ts';
-import { type RetireProof, retireProofSchema } from '../../protocol/records/messages.ts';
 import type { Store } from './store.ts';
 
 /** What is known of one epoch. */

@@ -15,9 +15,9 @@ import {
   signsIn,
 } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
+import { type RetireProof, readySchema } from '../../protocol/records/change-messages.ts';
 import { decode } from '../../protocol/records/codec.ts';
 import type { Genesis } from '../../protocol/records/genesis.ts';
-import { type RetireProof, readySchema } from '../../protocol/records/messages.ts';
 import { type Member, sleeps } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Ability, Certainty } from './view.ts';

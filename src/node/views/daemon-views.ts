@@ -17,9 +17,9 @@ import {
   valueQuorum,
 } from '../../protocol/machine/queries.ts';
 import type { CoreState, Pause } from '../../protocol/machine/state.ts';
+import type { RetireProof } from '../../protocol/records/change-messages.ts';
 import { fromHex, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
-import type { RetireProof } from '../../protocol/records/messages.ts';
 import { hashOfOrder } from '../../protocol/records/order.ts';
 import { explainChoice, type Member, memberAt } from '../../protocol/records/roster.ts';
 import { hashOfValue, type Value } from '../../protocol/records/value.ts';

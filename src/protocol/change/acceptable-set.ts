@@ -23,8 +23,8 @@ import {
   type ReadableState,
 } from '../machine/queries.ts';
 import type { Hex } from '../machine/state.ts';
+import type { Evidence } from '../records/change-messages.ts';
 import { fromHex, hex } from '../records/codec.ts';
-import type { Evidence } from '../records/messages.ts';
 import { memberAt } from '../records/roster.ts';
 import type { Accepted } from '../records/value.ts';
 import { quickCover, smallestCover } from './smallest-cover.ts';
@@ -50,7 +50,7 @@ export interface Choice {
 }
 
 /** Dealings, and all holders that list every one of them. */
-export interface HeldWhole {
+export interface HeldSet {
   readonly dealings: readonly HeldDealing[];
   readonly holders: readonly Holder[];
 }
@@ -61,18 +61,18 @@ const dealersOf = (dealings: readonly HeldDealing[]): number =>
   dealings.filter(({ dealer }) => dealer !== 0).length;
 
 /** The most dealings that enough holders list, as far as either way finds them; null when neither finds enough. */
-export function heldWhole(choice: Choice): HeldWhole | null {
+export function largestHeldSet(choice: Choice): HeldSet | null {
   const required = choice.dealings.filter(({ dealer }) => dealer === 0);
   const able = { ...choice, holders: choice.holders.filter((holder) => holdsAll(holder, required)) };
   const found = [agreeing(able), withFewestGaps(able)].flatMap((one) => extended(able, one) ?? []);
-  return found.reduce<HeldWhole | null>(
+  return found.reduce<HeldSet | null>(
     (best, one) => (best === null || one.dealings.length > best.dealings.length ? one : best),
     null,
   );
 }
 
 /** Members that list each other's dealings: all but a smallest set, if that has no more than `faults`. */
-function agreeing({ dealings, holders, faults }: Choice): HeldWhole | null {
+function agreeing({ dealings, holders, faults }: Choice): HeldSet | null {
   const members = holders.flatMap((holder) => {
     const own = dealings.find(({ dealer }) => dealer === holder.by);
     return own !== undefined && holder.listed.has(own.digest) ? [{ holder, own }] : [];
@@ -89,7 +89,7 @@ function agreeing({ dealings, holders, faults }: Choice): HeldWhole | null {
 }
 
 /** Leaves out the holder or the dealing with the most gaps, where there is one to spare, until there is no gap. */
-function withFewestGaps({ dealings, holders, needed }: Choice): HeldWhole | null {
+function withFewestGaps({ dealings, holders, needed }: Choice): HeldSet | null {
   const spare = {
     holders: holders.length - needed.holders,
     dealings: dealersOf(dealings) - needed.dealings,
@@ -123,7 +123,7 @@ function withFewestGaps({ dealings, holders, needed }: Choice): HeldWhole | null
  * holders when these are too few, as those are that did not deal themselves (gate, no share). Null when
  * dealings or holders are too few.
  */
-function extended({ dealings, holders, needed }: Choice, found: HeldWhole | null): HeldWhole | null {
+function extended({ dealings, holders, needed }: Choice, found: HeldSet | null): HeldSet | null {
   if (found === null) return null;
   const holdersOf = (held: readonly HeldDealing[]) => holders.filter((holder) => holdsAll(holder, held));
   const first = found.holders.length < needed.holders ? holdersOf(found.dealings) : found.holders;
@@ -180,7 +180,7 @@ export function acceptable(
   );
   if (!draft.created.every(({ key }) => single.some((one) => one.key === hex(key.id)))) return null;
 
-  const found = heldWhole({
+  const found = largestHeldSet({
     dealings: single,
     holders: haves,
     needed: { dealings: Math.max(draft.threshold, head.threshold), holders: holdersNeededFor(state, draft) },

@@ -4,8 +4,8 @@
  * one, and are certain.
  */
 import { z } from 'zod';
-import { keepOfMember } from '../machine/kept.ts';
 import { headOf, type ReadableState, signingSecret, valueFaults } from '../machine/queries.ts';
+import { retainNewestOfMember } from '../machine/retention.ts';
 import type { Work } from '../machine/work.ts';
 import { decode, encode, shape } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
@@ -56,7 +56,7 @@ function record(work: Work, accusation: Accusation, packet: Packet): boolean {
   const { epoch, dealer } = accusation;
   if (work.durable.accusations[keyOf(accusation)] !== undefined) return false;
   work.put('accusations', keyOf(accusation), { packet });
-  keepOfMember(work, 'accusations', String(accusation.by));
+  retainNewestOfMember(work, 'accusations', String(accusation.by));
   if (isCertain(work, epoch, dealer)) work.blame({ epoch, by: dealer, kind: 'false-sub-share' });
   return true;
 }

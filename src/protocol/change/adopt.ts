@@ -1,9 +1,9 @@
 /** Taking up a certified value, decided here or pulled from others: the one place where the newest epoch moves. */
 
-import { forgetOld, noteDestroyed } from '../machine/kept.ts';
 import { endPauses } from '../machine/pauses.ts';
 import { headOf, selfIn } from '../machine/queries.ts';
 import { noRecovery } from '../machine/recovery-state.ts';
+import { dropExpired, recordDestroyedKeys } from '../machine/retention.ts';
 import type { Work } from '../machine/work.ts';
 import { hex } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
@@ -32,7 +32,7 @@ export function adopt(work: Work, link: Link): void {
     .map((blame) => blame.by);
   work.put('links', epoch, link);
   work.put('notes', epoch, { decidedAtMs: work.volatile.wallMs, value: hashOfValue(value), contradicted });
-  noteDestroyed(work, before, value);
+  recordDestroyedKeys(work, before, value);
   endPauses(work, (pause) => pause.epoch <= epoch);
   keepAdmissions(work, link);
   for (const section of ['attends', 'haves', 'proposals', 'votes', 'readys', 'plans'] as const)
@@ -40,7 +40,7 @@ export function adopt(work: Work, link: Link): void {
   keepOpenContradictions(work, before, value);
   work.retain('orders', (sequence) => Number(sequence) > value.lastOrder);
   work.own({ head: epoch, rounds: null, forced: null, muted: null });
-  forgetOld(work);
+  dropExpired(work);
   // What is still unchecked and did not count belongs to a plan with, maybe, other keys or another threshold.
   const counts = new Set(value.accepted.map(({ digest }) => hex(digest)));
   work.volatile.inbox = Object.fromEntries(

@@ -14,16 +14,22 @@ import {
 } from '../machine/queries.ts';
 import type { Entry, Hex, RoundStep, Rounds } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
+import {
+  type Carried,
+  type Evidence,
+  type Proposal,
+  prevoteSchema,
+  type Vote,
+} from '../records/change-messages.ts';
 import { decode, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
-import { type Carried, type Evidence, type Proposal, prevoteSchema, type Vote } from '../records/messages.ts';
 import type { Order } from '../records/order.ts';
 import { verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
 import { hashOfValue, type KeyCommitments } from '../records/value.ts';
-import { keep, say } from './say.ts';
+import { keepMessage, signAndPublish } from './message-slots.ts';
 import { judge } from './validity.ts';
 
 const roundsOf = (work: Work): Rounds | null => work.durable.own.rounds;
@@ -74,7 +80,7 @@ export function receiveVote(work: Work, message: Vote, carried: Carried): void {
   if (isPast(work, message.round, limits.roundsKept))
     throw new ProtocolError('late', 'the round is too far back', { action: 'ignore' });
   if (message.round > aheadMax(work)) makeRoomAhead(work, message);
-  keep(work, message, carried);
+  keepMessage(work, message, carried);
 }
 
 /**
@@ -220,7 +226,7 @@ export function wantedPublics(state: ReadableState): Uint8Array[] {
 const vote = (work: Work, type: Vote['type'], value: Uint8Array | null): void => {
   const { round, epoch } = roundsOf(work) as Rounds;
   const instance = instanceOf(work);
-  say(work, (by) => ({ type, by, epoch, round, instance, value }));
+  signAndPublish(work, (by) => ({ type, by, epoch, round, instance, value }));
   work.rule(type, { epoch, round, value: value === null ? 'nil' : hex(value).slice(0, 8) });
 };
 

@@ -15,8 +15,6 @@ import {
   valueQuorum,
 } from '../machine/queries.ts';
 import type { Work } from '../machine/work.ts';
-import { decode, hex, numberOf, sameBytes } from '../records/codec.ts';
-import { ProtocolError } from '../records/errors.ts';
 import {
   type Carried,
   hashOfTrials,
@@ -24,11 +22,13 @@ import {
   type RetireProof,
   readySchema,
   type Trials,
-} from '../records/messages.ts';
+} from '../records/change-messages.ts';
+import { decode, hex, numberOf, sameBytes } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
 import { verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
-import { keep, say } from './say.ts';
-import { patch } from './speak.ts';
+import { keepMessage, signAndPublish } from './message-slots.ts';
+import { updateRecovery } from './recovery-sending.ts';
 import { decodePublic } from './validity.ts';
 
 /** Rule `apply`: who holds every accepted sub-share computes its new share. */
@@ -112,7 +112,9 @@ export function ready(work: Work): boolean {
 export function tried(work: Work, epoch: number, trials: Trials): void {
   if (headOf(work).epoch !== epoch) return;
   const value = headHash(work);
-  say(work, (by) => ({ type: 'ready', by, epoch, value, trials: hashOfTrials(trials) }), { trials });
+  signAndPublish(work, (by) => ({ type: 'ready', by, epoch, value, trials: hashOfTrials(trials) }), {
+    trials,
+  });
   work.rule('ready', { epoch });
 }
 
@@ -141,10 +143,10 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
     throw new ProtocolError('bad-ready', 'a Ready came without its trials');
   const liar = work.durable.blames[`${value.epoch}/${message.by}/false-trial`];
   if (liar !== undefined) return;
-  keep(work, message, carried);
+  keepMessage(work, message, carried);
   saysByReady(work, message);
   // It has its share: nothing to hold for, and nothing to wait for.
-  if (work.volatile.recovery.hold?.recoverer === message.by) patch(work, { hold: null });
+  if (work.volatile.recovery.hold?.recoverer === message.by) updateRecovery(work, { hold: null });
   endPauses(work, ({ index }) => index === message.by);
 }
 

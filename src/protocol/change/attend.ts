@@ -19,16 +19,16 @@ import {
   signingSecret,
 } from '../machine/queries.ts';
 import type { Work } from '../machine/work.ts';
+import type { Attend, Carried } from '../records/change-messages.ts';
 import { hex, sameBytes } from '../records/codec.ts';
 import { type Draft, draftOf, planOf, valueAtBest } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
-import type { Attend, Carried } from '../records/messages.ts';
 import { checkOrder, forcedEvictionIn, type Order, orderId } from '../records/order.ts';
 import { memberAt } from '../records/roster.ts';
 import { compareWithShown } from './contradiction.ts';
+import { keepMessage, signAndPublish } from './message-slots.ts';
 import { beginRecall } from './recall.ts';
-import { keep, say } from './say.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
 export function attendHeldBy(state: ReadableState): 'not-retired' | 'recovery-hold' | 'too-young' | null {
@@ -85,9 +85,13 @@ export function attend(work: Work): boolean {
       sealingSecret: sealing.secretKey,
     });
     work.put('plans', hex(plan), { orders });
-    say(work, (by) => ({ type: 'attend', by, epoch, plan, epochKey, sealingKey: sealing.publicKey }), {
-      orders,
-    });
+    signAndPublish(
+      work,
+      (by) => ({ type: 'attend', by, epoch, plan, epochKey, sealingKey: sealing.publicKey }),
+      {
+        orders,
+      },
+    );
     work.rule('attend', { epoch, reason, orders: orders.length });
     return true;
   }
@@ -177,7 +181,7 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
   // bring the order.
   if (draftOfPlan(work, plan)?.forced != null && work.durable.own.forced?.plan !== plan) return;
   if (memberAt(electors(work), message.by) === undefined) return;
-  if (keep(work, message, carried)) compareWithShown(work);
+  if (keepMessage(work, message, carried)) compareWithShown(work);
 }
 
 /**

@@ -6,10 +6,10 @@
 
 import { headOf, holdsShare, type ReadableState, retiredHead, selfIn, signsIn } from '../machine/queries.ts';
 import type { Work } from '../machine/work.ts';
+import { type Carried, dealingSchema, digestOfDealing, type Frame } from '../records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
-import { type Carried, dealingSchema, digestOfDealing, type Frame } from '../records/messages.ts';
 import type { Packet } from '../records/packet.ts';
 import { openAccusations } from './accusation.ts';
 import { wantedPublics } from './agree.ts';

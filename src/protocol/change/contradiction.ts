@@ -8,10 +8,10 @@
 import { electors, headOf } from '../machine/queries.ts';
 import { includesAll, instanceIn, type Said, slotOf } from '../machine/slots.ts';
 import type { Work } from '../machine/work.ts';
+import { type Attend, attendSchema, messageSchema } from '../records/change-messages.ts';
 import { decode, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
-import { type Attend, attendSchema, messageSchema } from '../records/messages.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
 import type { Value } from '../records/value.ts';

@@ -16,9 +16,9 @@ import {
 } from '../machine/queries.ts';
 import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
+import { type Dealing, digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
-import { type Dealing, digestOfDealing } from '../records/messages.ts';
 import { signPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
 import { dealtKeys } from './validity.ts';

@@ -6,12 +6,9 @@
 import type { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
 import { electors, headOf, type ReadableState } from '../machine/queries.ts';
-import { refuse } from '../machine/refuse.ts';
+import { emitRefusal } from '../machine/refusal.ts';
 import type { Hex, RefutedProposal } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
-import { decode, hex, sameBytes } from '../records/codec.ts';
-import { ProtocolError } from '../records/errors.ts';
-import { limits } from '../records/limits.ts';
 import {
   attendSchema,
   type Carried,
@@ -20,13 +17,16 @@ import {
   haveSchema,
   type Proposal,
   prevoteSchema,
-} from '../records/messages.ts';
+} from '../records/change-messages.ts';
+import { decode, hex, sameBytes } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
+import { limits } from '../records/limits.ts';
 import type { Packet } from '../records/packet.ts';
 import { leaderOf } from '../records/roster.ts';
 import { follows, hashOfValue } from '../records/value.ts';
 import { aheadMax, isPast, shownPrevoters } from './agree.ts';
 import { blameBoth, compareShown } from './contradiction.ts';
-import { keep } from './say.ts';
+import { keepMessage } from './message-slots.ts';
 import { checkShown } from './validity.ts';
 
 /** Keeps a verified proposal of its round's leader. Throws `bad-proposal`, `early` or `late`. */
@@ -44,9 +44,9 @@ export function receiveProposal(work: Work, from: string, message: Proposal, car
   if (kept !== undefined && sameBytes(kept.carried.packet.body, carried.packet.body)) return;
   // From here on nothing is verified for a proposal that is known, nor for a third one of its round.
   const known = work.volatile.refutedProposals[message.round];
-  if (known?.contradicted) return refuse(work, from, toldOften(message));
+  if (known?.contradicted) return emitRefusal(work, from, toldOften(message));
   if (known?.name === nameOf(carried.packet))
-    return refuse(work, from, refuted(work, message, 'it was refuted before'));
+    return emitRefusal(work, from, refuted(work, message, 'it was refuted before'));
   if (kept === undefined && !isAheadOfItsOthers(work, message))
     throw new ProtocolError('early', 'its leader has proposed for a later round', { action: 'ignore' });
   const { evidence } = carried;
@@ -58,18 +58,18 @@ export function receiveProposal(work: Work, from: string, message: Proposal, car
   const swollen = objectionOf(() => checkCounts(work, evidence));
   if (swollen === null) compareShown(work, evidence.attends);
   if (kept !== undefined) {
-    keep(work, message, carried); // the first stays, and both prove the contradiction
+    keepMessage(work, message, carried); // the first stays, and both prove the contradiction
     remember(work, message, { name: nameOf(carried.packet), packet: null, contradicted: true });
-    return refuse(work, from, toldOften(message));
+    return emitRefusal(work, from, toldOften(message));
   }
   if (known !== undefined) blame(work, message, known.packet, carried.packet);
   const why = swollen ?? objectionOf(() => checkEvidence(work, message, evidence));
   if (why !== null) {
     refute(work, message, carried, why);
-    return refuse(work, from, refuted(work, message, why));
+    return emitRefusal(work, from, refuted(work, message, why));
   }
   makeRoom(work, message);
-  keep(work, message, carried);
+  keepMessage(work, message, carried);
 }
 
 /** What a check of a proposal says against it; null: nothing. */

@@ -13,15 +13,15 @@ import {
 import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
+import { type Evidence, hashOfEvidence } from '../records/change-messages.ts';
 import { fromHex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { limits } from '../records/limits.ts';
-import { type Evidence, hashOfEvidence } from '../records/messages.ts';
 import { leaderOf, memberAt } from '../records/roster.ts';
 import type { Suspension } from '../records/value.ts';
 import { acceptable } from './acceptable-set.ts';
 import { validProposalOf, votesPackets } from './agree.ts';
-import { say } from './say.ts';
+import { signAndPublish } from './message-slots.ts';
 import { assembleValue, decodePublic } from './validity.ts';
 
 /** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan (§4.1). */
@@ -62,7 +62,7 @@ export function propose(work: Work): boolean {
     if (earlier === undefined) return false;
     const prevotes = votesPackets(work, 'prevote', validRound, hash);
     const evidence = { ...(earlier.carried.evidence as Evidence), prevotes };
-    say(
+    signAndPublish(
       work,
       (by) => ({
         type: 'proposal',
@@ -102,7 +102,7 @@ export function propose(work: Work): boolean {
       halves,
       suspensionsOf(work, draft),
     );
-    say(
+    signAndPublish(
       work,
       (by) => ({
         type: 'proposal',

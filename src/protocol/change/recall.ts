@@ -16,16 +16,16 @@ import {
 import { includesAll, type Said, slotOf } from '../machine/slots.ts';
 import type { Entry } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
-import { decode, encode, sameBytes } from '../records/codec.ts';
-import { ProtocolError } from '../records/errors.ts';
-import { limits } from '../records/limits.ts';
 import {
   hashOfRecalled,
   type Memory,
   type Message,
   memorySchema,
   messageSchema,
-} from '../records/messages.ts';
+} from '../records/change-messages.ts';
+import { decode, encode, sameBytes } from '../records/codec.ts';
+import { ProtocolError } from '../records/errors.ts';
+import { limits } from '../records/limits.ts';
 import { type Packet, signPacket, verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
 import { isPast } from './agree.ts';

@@ -14,15 +14,20 @@ import {
 } from '../machine/queries.ts';
 import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
+import {
+  type Dealing,
+  type DealingPublic,
+  dealingSchema,
+  digestOfDealing,
+} from '../records/change-messages.ts';
 import { decode, fromHex, hex, sameBytes } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
-import { type Dealing, type DealingPublic, dealingSchema, digestOfDealing } from '../records/messages.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
 import { accuse } from './accusation.ts';
-import { say } from './say.ts';
+import { signAndPublish } from './message-slots.ts';
 import { checkPublic, decodePublic } from './validity.ts';
 
 /**
@@ -258,7 +263,7 @@ export function have(work: Work): boolean {
       continue;
     }
     const epoch = headOf(work).epoch + 1;
-    say(work, (by) => ({
+    signAndPublish(work, (by) => ({
       type: 'have',
       by,
       epoch,

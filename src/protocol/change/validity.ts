@@ -15,9 +15,6 @@ import {
   type ReadableState,
 } from '../machine/queries.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
-import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from '../records/codec.ts';
-import { type Draft, draftOf, planOf } from '../records/draft.ts';
-import { ProtocolError } from '../records/errors.ts';
 import {
   type Attend,
   attendSchema,
@@ -26,7 +23,10 @@ import {
   type Evidence,
   type Have,
   haveSchema,
-} from '../records/messages.ts';
+} from '../records/change-messages.ts';
+import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from '../records/codec.ts';
+import { type Draft, draftOf, planOf } from '../records/draft.ts';
+import { ProtocolError } from '../records/errors.ts';
 import type { Order } from '../records/order.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
 import { holdersNeeded, memberAt } from '../records/roster.ts';

@@ -1,7 +1,7 @@
 /** Durable state ↔ store records: one record per entry, so that a step writes only what it changed. */
 import { decode, encode } from 'cborg';
+import { type Carried, type Message, messageSchema } from '../records/change-messages.ts';
 import { decode as decodeStrict } from '../records/codec.ts';
-import { type Carried, type Message, messageSchema } from '../records/messages.ts';
 import { type Durable, type Entry, emptyDurable } from './state.ts';
 
 type Section = Exclude<keyof Durable, 'own'>;

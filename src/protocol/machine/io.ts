@@ -1,6 +1,7 @@
 /** What goes into the core and what comes out: time and entropy are inputs, I/O and heavy arithmetic are outputs. */
+
+import type { Frame, Trials } from '../records/change-messages.ts';
 import type { RefusalAction } from '../records/errors.ts';
-import type { Frame, Trials } from '../records/messages.ts';
 import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
 import type { Member } from '../records/roster.ts';

@@ -2,7 +2,7 @@
  * What recoveries and changes did to each other (§5), kept for the history that people read: for whom this
  * member held the next change back, and who was told to wait for it. Nothing in the protocol depends on it.
  */
-import { keepOfMember } from './kept.ts';
+import { retainNewestOfMember } from './retention.ts';
 import type { Pause } from './state.ts';
 import type { Work } from './work.ts';
 
@@ -12,7 +12,7 @@ export function beginPause(work: Work, kind: Pause['kind'], index: number, epoch
   if (work.durable.pauses[key] !== undefined) return;
   const fromMs = Math.floor(work.volatile.wallMs);
   work.put('pauses', key, { kind, epoch, index, fromMs, untilMs: fromMs + work.timing.recoveryHoldMs });
-  keepOfMember(work, 'pauses', String(index));
+  retainNewestOfMember(work, 'pauses', String(index));
 }
 
 /** Ends now what still lasts of those that `which` names. */

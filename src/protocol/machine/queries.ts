@@ -1,11 +1,11 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
+import type { Attend, Have, Vote } from '../records/change-messages.ts';
 import { fromHex, hex } from '../records/codec.ts';
 import { type Draft, draftOf, planOf } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
-import type { Attend, Have, Vote } from '../records/messages.ts';
 import type { Order } from '../records/order.ts';
 import { faultsOf, type Member, memberAt, quorumOf, sleeps } from '../records/roster.ts';
 import { hashOfValue, type KeyRecord, type Value } from '../records/value.ts';

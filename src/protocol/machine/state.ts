@@ -5,10 +5,6 @@
  * behind.
  */
 import { z } from 'zod';
-import { shape } from '../records/codec.ts';
-import type { Genesis } from '../records/genesis.ts';
-import { limits } from '../records/limits.ts';
-import type { Link } from '../records/link.ts';
 import type {
   Attend,
   Carried,
@@ -18,7 +14,11 @@ import type {
   Ready,
   RetireProof,
   Vote,
-} from '../records/messages.ts';
+} from '../records/change-messages.ts';
+import { shape } from '../records/codec.ts';
+import type { Genesis } from '../records/genesis.ts';
+import { limits } from '../records/limits.ts';
+import type { Link } from '../records/link.ts';
 import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
 import { noRecovery, type RecoveryState } from './recovery-state.ts';
@@ -131,7 +131,7 @@ interface DestroyedKey {
 }
 
 export interface Durable {
-  /** The newest ones, with a copy of each in the archive, which holds all (`kept.ts`). */
+  /** The newest ones, with a copy of each in the archive, which holds all (`retention.ts`). */
   links: Record<string, Link>;
   retires: Record<string, RetireProof>;
   notes: Record<string, Note>;

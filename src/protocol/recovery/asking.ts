@@ -6,7 +6,7 @@
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { tellOfSelf } from '../change/catch-up.ts';
-import { patch, sendTo, signed } from '../change/speak.ts';
+import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/recovery-sending.ts';
 import { decodePublic } from '../change/validity.ts';
 import { isGivenUp } from '../machine/failing-jobs.ts';
 import type { Job, JobResult } from '../machine/io.ts';
@@ -23,8 +23,8 @@ import {
 } from '../machine/queries.ts';
 import type { Asking, Run } from '../machine/recovery-state.ts';
 import type { Work } from '../machine/work.ts';
+import { digestOfDealing } from '../records/change-messages.ts';
 import { encode, hex, sameBytes } from '../records/codec.ts';
-import { digestOfDealing } from '../records/messages.ts';
 import type { Packet } from '../records/packet.ts';
 import { type Chosen, hashOfRun, type Of } from '../records/recovery-messages.ts';
 import { chooseHelpers } from './choosing.ts';
@@ -39,7 +39,7 @@ export const stageMs = ({ timing }: Pick<ReadableState, 'timing'>): number =>
   Math.max(2 * timing.resendMs, Math.min(8 * timing.resendMs, timing.recoveryHoldMs / 2));
 
 const setAsking = (work: Work, asking: Asking, by: Partial<Asking>): void =>
-  patch(work, { asking: { ...asking, ...by } });
+  updateRecovery(work, { asking: { ...asking, ...by } });
 const setRun = (work: Work, asking: Asking, run: Run, by: Partial<Run>): void =>
   setAsking(work, asking, { run: { ...run, ...by } });
 
@@ -69,11 +69,11 @@ const freshAsking = (work: Work, failed: Asking['failed']): Asking => ({
 export function recover(work: Work): boolean {
   const { asking } = work.volatile.recovery;
   if (!mustRecover(work) || signingSecret(work) === null) {
-    if (asking !== null) patch(work, { asking: null });
+    if (asking !== null) updateRecovery(work, { asking: null });
     return false;
   }
   if (asking === null || asking.epoch !== headOf(work).epoch) {
-    patch(work, { asking: freshAsking(work, {}) });
+    updateRecovery(work, { asking: freshAsking(work, {}) });
     work.rule('recover-ask', { epoch: headOf(work).epoch });
     return true;
   }
@@ -89,7 +89,7 @@ export function recover(work: Work): boolean {
     if (work.nowMs >= asking.enoughAtMs) return startRun(work, asking, chosen);
   }
   if (work.nowMs < asking.sendAtMs) return false;
-  const packet = signed(work, (by) => ({
+  const packet = signRecoveryMessage(work, (by) => ({
     type: 'recover-ask',
     by,
     epoch: asking.epoch,
@@ -97,7 +97,7 @@ export function recover(work: Work): boolean {
   }));
   if (packet !== null)
     for (const { index } of headOf(work).roster)
-      if (asking.grants[index] === undefined) sendTo(work, index, packet);
+      if (asking.grants[index] === undefined) sendRecovery(work, index, packet);
   setAsking(work, asking, { sendAtMs: work.nowMs + work.timing.resendMs });
   return true;
 }
@@ -148,7 +148,7 @@ function startRun(work: Work, asking: Asking, granted: Array<Asking['grants'][st
     helpers,
   };
   const run = hashOfRun(encode(named));
-  const packet = signed(work, () => ({ ...named, run }));
+  const packet = signRecoveryMessage(work, () => ({ ...named, run }));
   if (packet === null) return false;
   setAsking(work, asking, {
     sendAtMs: work.nowMs,
@@ -195,10 +195,10 @@ function moveRun(work: Work, asking: Asking, run: Run): boolean {
   if (work.nowMs < asking.sendAtMs) return false;
   if (run.choice === null) {
     const grants = run.helpers.map((index) => (asking.grants[index] as Asking['grants'][string]).packet);
-    for (const index of run.helpers) sendTo(work, index, run.packet, grants);
+    for (const index of run.helpers) sendRecovery(work, index, run.packet, grants);
   } else
     for (const index of silentOf(run, run.choice.chosen))
-      sendTo(
+      sendRecovery(
         work,
         index,
         run.choice.packet,
@@ -225,7 +225,7 @@ function giveUp(work: Work, asking: Asking, failed: readonly number[]): boolean 
     ...asking.failed,
     ...Object.fromEntries(failed.map((index) => [String(index), true as const])),
   };
-  patch(work, { asking: { ...freshAsking(work, all), sendAtMs: work.nowMs } });
+  updateRecovery(work, { asking: { ...freshAsking(work, all), sendAtMs: work.nowMs } });
   return true;
 }
 
@@ -259,7 +259,7 @@ export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
 }
 
 function choose(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
-  const packet = signed(work, (by) => ({
+  const packet = signRecoveryMessage(work, (by) => ({
     type: 'recover-choice',
     by,
     epoch: asking.epoch,
@@ -388,7 +388,7 @@ export function recovered(work: Work, about: string, result: Extract<JobResult, 
   }
   const { value } = headLink(work);
   work.putShares(value, shares);
-  patch(work, { asking: null });
+  updateRecovery(work, { asking: null });
   endPauses(work, ({ index }) => index === selfIn(work)?.index);
   tellOfSelf(work); // its Ready may be an old one, from before its store lost the share
   work.rule('recovered', { epoch: value.epoch });

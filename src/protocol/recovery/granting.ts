@@ -3,7 +3,7 @@
  * *wait*; and what the grants that a run names must be.
  */
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
-import { patch, sendTo, signed } from '../change/speak.ts';
+import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/recovery-sending.ts';
 import { beginPause, endPauses } from '../machine/pauses.ts';
 import { headOf, holdsShare, isSleeper, isSuspended, signingSecret } from '../machine/queries.ts';
 import type { Work } from '../machine/work.ts';
@@ -25,11 +25,12 @@ export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
   const { recovery } = work.volatile;
   const key = `${epoch}/${by}`;
   const firstMs = recovery.askedAtMs[key];
-  if (firstMs === undefined) patch(work, { askedAtMs: { ...recovery.askedAtMs, [key]: work.nowMs } });
+  if (firstMs === undefined)
+    updateRecovery(work, { askedAtMs: { ...recovery.askedAtMs, [key]: work.nowMs } });
 
   const attending = Object.keys(work.durable.attended).length > 0 && work.durable.own.retired >= epoch;
   if (attending && work.nowMs < (firstMs ?? work.nowMs) + work.timing.recoveryHoldMs) {
-    const wait = signed(work, (self) => ({
+    const wait = signRecoveryMessage(work, (self) => ({
       type: 'recover-wait',
       by: self,
       epoch,
@@ -37,15 +38,15 @@ export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
       nonce,
       until: epoch + 1,
     }));
-    if (wait !== null) sendTo(work, by, wait);
+    if (wait !== null) sendRecovery(work, by, wait);
     beginPause(work, 'waited', by, epoch + 1);
     work.rule('recover-wait', { epoch, to: by });
     return;
   }
   const known = recovery.granted[by];
-  if (known !== undefined && sameBytes(known.nonce, nonce)) return sendTo(work, by, known.packet);
+  if (known !== undefined && sameBytes(known.nonce, nonce)) return sendRecovery(work, by, known.packet);
   const sealing = sealingKeyFromSeed(work.draw(32));
-  const packet = signed(work, (self) => ({
+  const packet = signRecoveryMessage(work, (self) => ({
     type: 'recover-grant',
     by: self,
     epoch,
@@ -54,19 +55,21 @@ export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
     sealingKey: sealing.publicKey,
   }));
   if (packet === null) return;
-  patch(work, {
+  updateRecovery(work, {
     granted: {
       ...work.volatile.recovery.granted,
       [by]: { nonce, packet, sealingSecret: sealing.secretKey, sealingKey: sealing.publicKey },
     },
   });
   if (firstMs === undefined && !attending) {
-    patch(work, { hold: { epoch, recoverer: by, untilMs: work.nowMs + work.timing.recoveryHoldMs } });
+    updateRecovery(work, {
+      hold: { epoch, recoverer: by, untilMs: work.nowMs + work.timing.recoveryHoldMs },
+    });
     beginPause(work, 'held', by, epoch + 1);
     work.rule('recover-hold', { epoch, for: by });
   }
   endPauses(work, ({ kind, index }) => kind === 'waited' && index === by);
-  sendTo(work, by, packet);
+  sendRecovery(work, by, packet);
   work.rule('recover-grant', { epoch, to: by });
 }
 

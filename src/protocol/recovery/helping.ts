@@ -3,16 +3,16 @@
  * trusted: it learns f(r), which is its own, and nothing of a helper's share.
  */
 import { isSealingKey } from '../../crypto/key-agreement.ts';
-import { patch, sendTo, signed } from '../change/speak.ts';
+import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/recovery-sending.ts';
 import { decodePublic, longerThanKey } from '../change/validity.ts';
 import { computeBatch, isGivenUp } from '../machine/failing-jobs.ts';
 import type { CheckItem, Job, JobResult, KeySetting } from '../machine/io.ts';
 import { headOf, headSettings, selfIn } from '../machine/queries.ts';
 import type { Helping } from '../machine/recovery-state.ts';
 import type { Work } from '../machine/work.ts';
+import { digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
-import { digestOfDealing } from '../records/messages.ts';
 import type { Packet } from '../records/packet.ts';
 import { hashOfRun, type Of } from '../records/recovery-messages.ts';
 import { canHelp, checkGrants } from './granting.ts';
@@ -20,7 +20,7 @@ import { canHelp, checkGrants } from './granting.ts';
 /** Replaces this member's part in a run. */
 export const change = (work: Work, helping: Helping, by: Partial<Helping>): Helping => {
   const next = { ...helping, ...by };
-  patch(work, { helping: { ...work.volatile.recovery.helping, [helping.recoverer]: next } });
+  updateRecovery(work, { helping: { ...work.volatile.recovery.helping, [helping.recoverer]: next } });
   return next;
 };
 
@@ -70,7 +70,7 @@ export function receiveRun(work: Work, message: Of<'recover-run'>, grants: reado
     sum: null,
     startedAtMs: work.nowMs,
   };
-  patch(work, { granted: rest });
+  updateRecovery(work, { granted: rest });
   change(work, helping, {});
   dealMask(work, helping, self.index);
   work.rule('recover-mask', { epoch: message.epoch, for: message.by });
@@ -116,7 +116,7 @@ function sealMask(work: Work, { own, epoch, run, recoverer, helpers, outbox }: H
 function sendPublic(work: Work, helping: Helping): void {
   const { own, run, epoch, recoverer } = helping;
   if (own === null) return;
-  const packet = signed(work, (by) => ({
+  const packet = signRecoveryMessage(work, (by) => ({
     type: 'recover-mask',
     by,
     epoch,
@@ -125,7 +125,7 @@ function sendPublic(work: Work, helping: Helping): void {
     public: own.public,
     envelopes: [],
   }));
-  if (packet !== null) sendTo(work, recoverer, packet);
+  if (packet !== null) sendRecovery(work, recoverer, packet);
 }
 
 export function maskSealed(work: Work, about: string, result: Extract<JobResult, { kind: 'seal' }>): void {
@@ -134,7 +134,7 @@ export function maskSealed(work: Work, about: string, result: Extract<JobResult,
   const { own, run, epoch } = helping;
   const outbox: Record<string, Packet> = { ...helping.outbox };
   for (const { receiver, envelopes } of result.sealed) {
-    const packet = signed(work, (by) => ({
+    const packet = signRecoveryMessage(work, (by) => ({
       type: 'recover-mask',
       by,
       epoch,
@@ -145,7 +145,7 @@ export function maskSealed(work: Work, about: string, result: Extract<JobResult,
     }));
     if (packet === null) continue;
     outbox[receiver] = packet;
-    sendTo(work, receiver, packet);
+    sendRecovery(work, receiver, packet);
   }
   change(work, helping, { outbox });
 }
@@ -260,14 +260,14 @@ function sendHeld(work: Work, helping: Helping): void {
     index: Number(index),
     digest: fromHex(digest),
   }));
-  const packet = signed(work, (by) => ({
+  const packet = signRecoveryMessage(work, (by) => ({
     type: 'recover-held',
     by,
     epoch: helping.epoch,
     run: helping.run,
     masks,
   }));
-  if (packet !== null) sendTo(work, helping.recoverer, packet);
+  if (packet !== null) sendRecovery(work, helping.recoverer, packet);
 }
 
 /** The run came again: whatever it asked for may have been lost. */
@@ -276,7 +276,8 @@ function repeat(work: Work, helping: Helping): void {
   if (helping.own === null && self !== undefined) dealMask(work, helping, self.index);
   else sealMask(work, helping);
   sendPublic(work, helping);
-  for (const [receiver, packet] of Object.entries(helping.outbox)) sendTo(work, Number(receiver), packet);
+  for (const [receiver, packet] of Object.entries(helping.outbox))
+    sendRecovery(work, Number(receiver), packet);
   if (Object.keys(helping.masks).length > 0) sendHeld(work, helping);
 }
 

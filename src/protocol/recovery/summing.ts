@@ -1,6 +1,6 @@
 /** §5 step 2 at the chosen helpers: one choice accepted for each run, and one sum of a share and its `k` masks. */
 
-import { sendTo, signed } from '../change/speak.ts';
+import { sendRecovery, signRecoveryMessage } from '../change/recovery-sending.ts';
 import type { JobResult } from '../machine/io.ts';
 import { headOf, headSettings, selfIn } from '../machine/queries.ts';
 import type { Helping } from '../machine/recovery-state.ts';
@@ -26,7 +26,7 @@ export function receiveChoice(work: Work, message: Of<'recover-choice'>, accepts
     change(work, helping, { choice: message });
     work.rule('recover-accept', { epoch: helping.epoch, for: helping.recoverer });
   } else if (!sameBytes(choiceName(helping.choice), choiceName(message))) return;
-  if (helping.sum !== null) return sendTo(work, message.by, helping.sum);
+  if (helping.sum !== null) return sendRecovery(work, message.by, helping.sum);
   if (accepts.length === 0) return accept(work, message);
   checkAccepts(work, message, accepts);
   sum(work, message);
@@ -52,8 +52,8 @@ const bad = (why: string, culprit: number): ProtocolError =>
 function accept(work: Work, message: Of<'recover-choice'>): void {
   const { epoch, run } = message;
   const choice = choiceName(message);
-  const packet = signed(work, (by) => ({ type: 'recover-accept', by, epoch, run, choice }));
-  if (packet !== null) sendTo(work, message.by, packet);
+  const packet = signRecoveryMessage(work, (by) => ({ type: 'recover-accept', by, epoch, run, choice }));
+  if (packet !== null) sendRecovery(work, message.by, packet);
 }
 
 /** Exactly the chosen helpers, each with its own word for this choice. */
@@ -110,7 +110,7 @@ export function summed(work: Work, about: string, result: Extract<JobResult, { k
   const helping = helpingOf(work, about);
   if (helping?.choice == null || helping.sum !== null) return;
   const choice = choiceName(helping.choice);
-  const packet = signed(work, (by) => ({
+  const packet = signRecoveryMessage(work, (by) => ({
     type: 'recover-sum',
     by,
     epoch: helping.epoch,
@@ -120,6 +120,6 @@ export function summed(work: Work, about: string, result: Extract<JobResult, { k
   }));
   if (packet === null) return;
   change(work, helping, { sum: packet });
-  sendTo(work, helping.recoverer, packet);
+  sendRecovery(work, helping.recoverer, packet);
   work.rule('recover-sum', { epoch: helping.epoch, for: helping.recoverer });
 }

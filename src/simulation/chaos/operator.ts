@@ -8,10 +8,10 @@ import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../keys
 import type { Driver } from '../../node/driver/driver.ts';
 import { joinDurable } from '../../protocol/machine/create.ts';
 import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
+import { digestOfDealing } from '../../protocol/records/change-messages.ts';
 import { encode, fromHex, numberBytes, sameBytes } from '../../protocol/records/codec.ts';
 import { keyIdOf } from '../../protocol/records/draft.ts';
 import { clusterIdOf } from '../../protocol/records/genesis.ts';
-import { digestOfDealing } from '../../protocol/records/messages.ts';
 import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';

@@ -13,6 +13,14 @@ import {
   valueQuorum,
 } from '../../protocol/machine/queries.ts';
 import {
+  type Attend,
+  attendSchema,
+  digestOfDealing,
+  type Evidence,
+  type Frame,
+  type Proposal,
+} from '../../protocol/records/change-messages.ts';
+import {
   compareBytes,
   decode,
   encode,
@@ -23,14 +31,6 @@ import {
   sameBytes,
 } from '../../protocol/records/codec.ts';
 import { precommitBody } from '../../protocol/records/link.ts';
-import {
-  type Attend,
-  attendSchema,
-  digestOfDealing,
-  type Evidence,
-  type Frame,
-  type Proposal,
-} from '../../protocol/records/messages.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import { leaderOf } from '../../protocol/records/roster.ts';
 import { type Accepted, ancestorsAfter, hashOfValue } from '../../protocol/records/value.ts';

@@ -3,8 +3,8 @@
 import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
 import { coefficientBound } from '../../keys/rsa/sharing.ts';
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
+import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode, hex, numberBytes, numberOf } from '../../protocol/records/codec.ts';
-import { dealingPublicSchema } from '../../protocol/records/messages.ts';
 import { parametersOf } from '../../sealing/numbers.ts';
 import { honestVictim, type Liar, type Lie } from './liar.ts';
 

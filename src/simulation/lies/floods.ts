@@ -1,8 +1,8 @@
 /** Silence, noise and repetition: what needs no understanding of the protocol. */
 
+import { type Frame, hashOfRecalled, memorySchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
-import { type Frame, hashOfRecalled, memorySchema } from '../../protocol/records/messages.ts';
 import type { Peer } from '../world/world.ts';
 import { signedNonsense } from './agreement.ts';
 import type { Liar, Lie } from './liar.ts';

@@ -3,7 +3,6 @@
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
 import { listedSecret, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
-import { decode, encode, hex } from '../../protocol/records/codec.ts';
 import {
   type Carried,
   type Frame,
@@ -13,7 +12,8 @@ import {
   type Message,
   memorySchema,
   messageSchema,
-} from '../../protocol/records/messages.ts';
+} from '../../protocol/records/change-messages.ts';
+import { decode, encode, hex } from '../../protocol/records/codec.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import type { Peer, World } from '../world/world.ts';
 

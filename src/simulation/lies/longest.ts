@@ -4,8 +4,8 @@
  */
 
 import { electors, headOf } from '../../protocol/machine/queries.ts';
+import type { Carried, Evidence, Frame } from '../../protocol/records/change-messages.ts';
 import { limits } from '../../protocol/records/limits.ts';
-import type { Carried, Evidence, Frame } from '../../protocol/records/messages.ts';
 import { leaderOf } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Liar } from './liar.ts';

@@ -1,9 +1,9 @@
 /** Lies about what the operators ordered (protocol §4.1, §6). */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { draftOfPlan, headOf } from '../../protocol/machine/queries.ts';
+import type { Frame } from '../../protocol/records/change-messages.ts';
 import { encode, fromHex } from '../../protocol/records/codec.ts';
 import { draftOf, planOf } from '../../protocol/records/draft.ts';
-import type { Frame } from '../../protocol/records/messages.ts';
 import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
 import { signPacket } from '../../protocol/records/packet.ts';
 import { hashAt, hashOfValue } from '../../protocol/records/value.ts';

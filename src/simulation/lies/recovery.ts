@@ -6,8 +6,8 @@ import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { runJob } from '../../node/jobs/change-jobs.ts';
 import { headSettings } from '../../protocol/machine/queries.ts';
+import { dealingPublicSchema, digestOfDealing, type Frame } from '../../protocol/records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../../protocol/records/codec.ts';
-import { dealingPublicSchema, digestOfDealing, type Frame } from '../../protocol/records/messages.ts';
 import {
   hashOfRun,
   type Of,

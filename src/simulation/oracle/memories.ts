@@ -4,8 +4,8 @@
  */
 
 import type { Output } from '../../protocol/machine/io.ts';
+import { memorySchema } from '../../protocol/records/change-messages.ts';
 import { decode, hex } from '../../protocol/records/codec.ts';
-import { memorySchema } from '../../protocol/records/messages.ts';
 import type { Peer } from '../world/world.ts';
 
 export class Memories {

@@ -16,8 +16,6 @@ import { isCertain } from '../../protocol/change/accusation.ts';
 import type { Output } from '../../protocol/machine/io.ts';
 import { holdsShare, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState, Durable } from '../../protocol/machine/state.ts';
-import { decode, encode, fromHex, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
-import { type Link, precommitBody } from '../../protocol/records/link.ts';
 import {
   type Carried,
   dealingPublicSchema,
@@ -27,7 +25,9 @@ import {
   type RetireProof,
   readySchema,
   type Vote,
-} from '../../protocol/records/messages.ts';
+} from '../../protocol/records/change-messages.ts';
+import { decode, encode, fromHex, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
+import { type Link, precommitBody } from '../../protocol/records/link.ts';
 import { forcedEvictionIn, type Order } from '../../protocol/records/order.ts';
 import { type Packet, verifyPacket } from '../../protocol/records/packet.ts';
 import { type Of, recoveryMessageSchema } from '../../protocol/records/recovery-messages.ts';

@@ -2,7 +2,7 @@
  * A search for the dealings to accept that gives up after 500 cases. One sabotage puts it in the place of the
  * search that has no cap: liars with a few gaps each use the cases up.
  */
-import type { Choice, HeldDealing, HeldWhole, Holder } from '../../protocol/change/acceptable-set.ts';
+import type { Choice, HeldDealing, HeldSet, Holder } from '../../protocol/change/acceptable-set.ts';
 
 const casesMax = 500;
 
@@ -10,7 +10,7 @@ type Candidate =
   | { readonly side: 'dealings'; readonly one: HeldDealing; readonly gaps: Candidate[] }
   | { readonly side: 'holders'; readonly one: Holder; readonly gaps: Candidate[] };
 
-export function cappedSearch(choice: Choice): HeldWhole | null {
+export function cappedSearch(choice: Choice): HeldSet | null {
   const dealings = choice.dealings.map((one): Candidate => ({ side: 'dealings', one, gaps: [] }));
   const holders = choice.holders.map((one) => {
     const gaps = dealings.filter((dealing) => !one.listed.has((dealing.one as HeldDealing).digest));

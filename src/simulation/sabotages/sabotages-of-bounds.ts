@@ -20,7 +20,7 @@ export const boundSabotages: readonly Sabotage[] = [
   },
   {
     name: 'whatever comes beside a message is kept with it',
-    file: 'protocol/records/messages.ts',
+    file: 'protocol/records/change-messages.ts',
     rule: "(evidence === undefined || type === 'proposal') &&",
     broken: "(evidence === undefined || type !== 'attend') &&",
     options: flooded,

@@ -29,7 +29,7 @@ export const recoverySabotages: readonly Sabotage[] = [
   {
     name: 'a grant serves two runs',
     file: 'protocol/recovery/helping.ts',
-    rule: '  patch(work, { granted: rest });\n',
+    rule: '  updateRecovery(work, { granted: rest });\n',
     broken: '',
     options: { ...recovering, lies: ['two-runs-under-one-grant'] },
     statements: ['3'],

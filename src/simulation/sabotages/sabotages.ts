@@ -270,9 +270,9 @@ export const sabotages: readonly Sabotage[] = [
   {
     // The signature inside is the second line, and falls too.
     name: 'gossip counts as authenticated',
-    file: 'protocol/machine/paths.ts',
-    rule: "const ofMembers: readonly Path[] = ['proven'];",
-    broken: "const ofMembers: readonly Path[] = ['proven', 'gossip'];",
+    file: 'protocol/machine/frame-paths.ts',
+    rule: "const ofMembers: readonly FramePath[] = ['proven'];",
+    broken: "const ofMembers: readonly FramePath[] = ['proven', 'gossip'];",
     also: {
       file: 'protocol/change/recall.ts',
       rule: ' || !verifyPacket(work.clusterId, elector.epochKey, signed))',
@@ -412,7 +412,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'what is old is never dropped',
     file: 'protocol/change/adopt.ts',
-    rule: 'forgetOld(work);',
+    rule: 'dropExpired(work);',
     broken: '',
     options: { ...calm, safetyMs: 40_000 },
     statements: ['6'],

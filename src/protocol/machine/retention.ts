@@ -13,7 +13,7 @@ import type { Work } from './work.ts';
  * The most that all of this comes to, where a link has at most `linkBytes` and a retire proof `proofBytes`: a
  * test holds a flooding liar to it.
  */
-export const keptBytesMax = (members: number, linkBytes: number, proofBytes: number): number =>
+export const retainedBytesMax = (members: number, linkBytes: number, proofBytes: number): number =>
   members *
     (limits.blameBytesPerMemberMax +
       limits.accusationsPerMemberMax * recordBytes.accusation +
@@ -30,12 +30,12 @@ const recordBytes = { accusation: 320, pause: 160, note: 160, destroyed: 300 } a
 const epochIn = (key: string): number => Number(key.split('/')[0]);
 
 /** At a start: what another version, or another setting, kept beyond the bounds goes. */
-export function keepWithinBounds(work: Work): void {
-  forgetOld(work);
+export function applyRetention(work: Work): void {
+  dropExpired(work);
   for (const section of ['blames', 'accusations', 'pauses'] as const) {
     const { part } = bounds[section];
     const members = new Set(Object.keys(work.durable[section]).map((key) => key.split('/')[part] ?? ''));
-    for (const member of members) keepOfMember(work, section, member);
+    for (const member of members) retainNewestOfMember(work, section, member);
   }
   work.keepNewest('destroyed', () => true, { countMax: limits.destroyedKeysKept });
 }
@@ -50,13 +50,13 @@ const bounds = {
 } as const;
 
 /** After a record of a member was added: of all of that member in the section only the newest stay. */
-export function keepOfMember(work: Work, section: keyof typeof bounds, member: string): void {
+export function retainNewestOfMember(work: Work, section: keyof typeof bounds, member: string): void {
   const { part, ...max } = bounds[section];
   work.keepNewest(section, (key) => key.split('/')[part] === member, max);
 }
 
 /** At the decision: everything that is too old goes. */
-export function forgetOld(work: Work): void {
+export function dropExpired(work: Work): void {
   const { head, retired } = work.durable.own;
   const { shares } = work.durable;
   // A share is used under the keys of its own epoch: until Retire that may be an old one, at who was away.
@@ -85,7 +85,7 @@ function dropOldArchive(work: Work): void {
  * At the decision: keys that are gone, with those who held a share, until each of these has attended a later
  * change.
  */
-export function noteDestroyed(work: Work, before: Value, value: Value): void {
+export function recordDestroyedKeys(work: Work, before: Value, value: Value): void {
   for (const { id, name } of before.keys)
     if (!value.keys.some((key) => sameBytes(key.id, id)))
       work.put('destroyed', `${value.epoch}/${hex(id)}`, {

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { createCore } from '../../src/protocol/machine/create.ts';
 import { durableDelta } from '../../src/protocol/machine/durable-records.ts';
-import { forgetOld, keepOfMember, keepWithinBounds } from '../../src/protocol/machine/kept.ts';
+import { applyRetention, dropExpired, retainNewestOfMember } from '../../src/protocol/machine/retention.ts';
 import { type CoreState, type Durable, emptyDurable } from '../../src/protocol/machine/state.ts';
 import { Work } from '../../src/protocol/machine/work.ts';
 import { encode } from '../../src/protocol/records/codec.ts';
@@ -43,7 +43,7 @@ describe('blames', () => {
       const proof = [packet(8_000), packet(8_000)] as const;
       work.blame({ epoch, by: 3, kind: 'contradiction', proof });
       if (epoch === 990) work.blame({ epoch, by: 2, kind: 'false-sum' });
-      forgetOld(work);
+      dropExpired(work);
     }
     const { blames } = work.durable;
     expect(encode(blames).length).toBeLessThan(limits.blameBytesPerMemberMax + 1_000);
@@ -55,10 +55,10 @@ describe('blames', () => {
     const work = workAt(50);
     work.blame({ epoch: 50, by: 3, kind: 'false-sum' });
     work.own({ head: 50 + limits.historyEpochsKept - 1 });
-    forgetOld(work);
+    dropExpired(work);
     expect(keysOf(work.durable.blames)).toEqual(['50/3/false-sum']);
     work.own({ head: 50 + limits.historyEpochsKept });
-    forgetOld(work);
+    dropExpired(work);
     expect(keysOf(work.durable.blames)).toEqual([]);
   });
 });
@@ -68,7 +68,7 @@ test('of one accuser the newest accusations stay, and all that it can make of tw
   for (const epoch of [8, 9, 10])
     for (let dealer = 1; dealer < limits.membersMax; dealer += 1) {
       work.put('accusations', `${epoch}/${dealer}/64`, { packet: packet(80) });
-      keepOfMember(work, 'accusations', '64');
+      retainNewestOfMember(work, 'accusations', '64');
     }
   const kept = keysOf(work.durable.accusations);
   expect(kept).toHaveLength(limits.accusationsPerMemberMax);
@@ -82,7 +82,7 @@ test('links and proofs leave the core, but for the newest and those of shares th
   work.own({ head: 50, retired: 20 });
   work.put('shares', 20, {});
   work.put('shares', 31, {});
-  forgetOld(work);
+  dropExpired(work);
   expect(keysOf(work.durable.links).map(Number)).toEqual([20, 31, 47, 48, 49, 50]);
 });
 
@@ -99,7 +99,7 @@ test('a start drops what was kept beyond the bounds', () => {
     ]),
   );
   const work = workAt(1_000, { blames });
-  keepWithinBounds(work);
+  applyRetention(work);
   expect(keysOf(work.durable.blames).length).toBeLessThan(5);
   expect(keysOf(work.durable.blames)).toContain('1000/3/contradiction');
 });
@@ -108,7 +108,7 @@ describe('the archive', () => {
   const deletedAt = (state: CoreState, head: number): string[] => {
     const work = new Work(state, new Uint8Array(32));
     work.own({ head });
-    forgetOld(work);
+    dropExpired(work);
     return durableDelta(state.durable, work.durable).deletes.filter((key) => key.startsWith('chain/'));
   };
 

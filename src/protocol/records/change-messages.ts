@@ -191,7 +191,7 @@ export type Memory = z.infer<typeof memorySchema>;
 export const hashOfRecalled = (packets: readonly Packet[]): Uint8Array =>
   hashOf('holdfast/recalled/1', encode(packets));
 
-/** Frames between two peers. By which path each is taken: `paths.ts`. */
+/** Frames between two peers. By which path each is taken: `frame-paths.ts`. */
 export const frameSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('message'), message: carriedSchema }),
   /** What I know: my newest value, whether I retired what is older, and what I hold of the undecided change. */

@@ -3,28 +3,28 @@
  * stolen one without the epoch key may ask for what anybody may know, and may carry what others signed, and
  * nothing else of it counts.
  */
-import type { Frame } from '../records/messages.ts';
+import type { Frame } from '../records/change-messages.ts';
 
 /**
  * How a frame came: published by that libp2p identity, or sent on a link whose peer has proven its epoch key
  * or not.
  */
-export type Path = 'gossip' | 'proven' | 'unproven';
+export type FramePath = 'gossip' | 'proven' | 'unproven';
 
 /**
  * Signed inside, with the epoch key of its author: who brings it says nothing. Those of recoveries are never
  * published.
  */
-const signedInside: readonly Path[] = ['gossip', 'proven'];
+const signedInside: readonly FramePath[] = ['gossip', 'proven'];
 /**
  * Proves itself by its certificate or quorum, or only asks for what does: served before the handshake, never
  * published.
  */
-const catchUp: readonly Path[] = ['proven', 'unproven'];
+const catchUp: readonly FramePath[] = ['proven', 'unproven'];
 /** Asks for, or brings, what only a member is given: the link says who it is. */
-const ofMembers: readonly Path[] = ['proven'];
+const ofMembers: readonly FramePath[] = ['proven'];
 
-const pathsOf: Readonly<Record<Frame['type'], readonly Path[]>> = {
+const pathsOf: Readonly<Record<Frame['type'], readonly FramePath[]>> = {
   message: signedInside,
   contradiction: signedInside,
   accusation: signedInside,
@@ -37,4 +37,4 @@ const pathsOf: Readonly<Record<Frame['type'], readonly Path[]>> = {
   recalled: ofMembers,
 };
 
-export const isTaken = (type: Frame['type'], path: Path): boolean => pathsOf[type].includes(path);
+export const isAcceptedBy = (type: Frame['type'], path: FramePath): boolean => pathsOf[type].includes(path);

@@ -1,11 +1,11 @@
-/** Signing what this member says, and keeping what anyone said: one slot a message, two different ones are evidence. */
+/** The slot of each message: signing and keeping those of this member, and keeping those of others; two for one slot are evidence. */
 
 import { signingSecret } from '../machine/queries.ts';
 import { includesAll, type Said, slotOf } from '../machine/slots.ts';
 import type { Durable, Entry } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
+import type { Carried, Message } from '../records/change-messages.ts';
 import { encode, sameBytes } from '../records/codec.ts';
-import type { Carried, Message } from '../records/messages.ts';
 import { signPacket } from '../records/packet.ts';
 import { blameBoth, contradict } from './contradiction.ts';
 
@@ -14,7 +14,7 @@ import { blameBoth, contradict } from './contradiction.ts';
  * and its author is blamed, except for a Have, which may grow. The orders of an Attend lie with its plan, once for all.
  * @returns whether the state changed.
  */
-export function keep(work: Work, message: Said, carried: Carried): boolean {
+export function keepMessage(work: Work, message: Said, carried: Carried): boolean {
   const { section, key } = slotOf(message);
   const held = (work.durable[section] as Record<string, Entry<Message>>)[key];
   if (held !== undefined) {
@@ -40,11 +40,15 @@ export function keep(work: Work, message: Said, carried: Carried): boolean {
 }
 
 /** Signs, keeps and publishes a message of this member. Callers have checked `signingSecret`. */
-export function say(work: Work, unsigned: (by: number) => Said, extra: Omit<Carried, 'packet'> = {}): void {
+export function signAndPublish(
+  work: Work,
+  unsigned: (by: number) => Said,
+  extra: Omit<Carried, 'packet'> = {},
+): void {
   const signer = signingSecret(work);
   if (signer === null) return;
   const message = unsigned(signer.index);
   const carried: Carried = { packet: signPacket(work.clusterId, signer.secret, encode(message)), ...extra };
-  keep(work, message, carried);
+  keepMessage(work, message, carried);
   work.emit({ type: 'publish', frame: { type: 'message', message: carried } });
 }

@@ -11,7 +11,7 @@ import type { Work } from './work.ts';
  * What another one signed is no fault of whoever passed it on: it may have been right where that one kept it.
  * So nobody has an honest member reproached by giving it something to pass on.
  */
-export function refuse(work: Work, from: string, error: ProtocolError): void {
+export function emitRefusal(work: Work, from: string, error: ProtocolError): void {
   const author = error.culprit === null ? undefined : memberAt(headOf(work).roster, error.culprit);
   const action = author !== undefined && author.peer !== from ? 'ignore' : error.action;
   work.emit({ type: 'refused', from, code: error.code, action, why: error.message });
