@@ -34,7 +34,7 @@ export const rooms: readonly Room[] = [
   },
   { name: 'simulation', may: daemon, floors: ['world/', 'lies/', 'oracle/', 'chaos/', '*.ts', 'sabotages/'] },
   { name: 'api', may: daemon },
-  { name: 'client', may: ['api', ...daemon] },
+  { name: 'client', may: ['api', ...sealed] },
   { name: 'lab', may: ['client', 'api', 'simulation', 'node', 'protocol', ...core] },
   { name: 'cli', may: ['lab', 'client', 'api', ...daemon], floors: ['*.ts', 'commands/', 'main.ts'] },
 ];

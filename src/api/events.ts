@@ -11,9 +11,7 @@ import { apiLimits } from './limits.ts';
 import { ApiProblem } from './problem.ts';
 import { routes } from './routes.ts';
 import { Shares } from './shares.ts';
-
-/** A comment, so that dead connections show. */
-export const heartbeat = ':\n\n';
+import { heartbeat } from './wire.ts';
 
 interface Stream {
   response: ServerResponse;

@@ -55,6 +55,9 @@ export const orderText = z.codec(
   },
 );
 
+/** Between events: a comment (HTML Living Standard §9.2), so that dead connections show. */
+export const heartbeat = ':\n\n';
+
 // ── requests to use a key (protocol §6): every field of the signed body in the open, and the client's signature ──────
 
 const asked = {

@@ -6,12 +6,14 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ApiClient } from '../client/api-client.ts';
-import { type ClientFile, readClientFile, type SigningKey } from '../client/client-file.ts';
+import { ClientError } from '../client/client-error.ts';
+import { type ClientFile, newClientFile } from '../client/client-file.ts';
+import type { SigningKey } from '../client/signing-key.ts';
 import { type Home, HomeError, openHome, writePrivateFile } from '../node/home/home.ts';
 import { encode, sameBytes } from '../protocol/records/codec.ts';
 import type { Client, KeyUse, Value } from '../protocol/records/value.ts';
 import { checkName, optionsOf, wholeNumber } from './context.ts';
-import { newClientKey, openClientKey } from './key-files.ts';
+import { openClientKey, readClientFile } from './key-files.ts';
 import { rateInWords } from './order-words.ts';
 import { clientPassphrase, passphraseSource } from './passphrases.ts';
 import { CommandError, progress, warn } from './terminal.ts';
@@ -120,8 +122,8 @@ export function planClient(
         progress(`client key: ${file}, from an earlier try`);
         return clientOf(kept.publicKey);
       }
-      const key = await newClientKey({ name, order, passphrase, log2N: options.passphraseWork });
-      writePrivateFile(file, key.fileText);
+      const key = await newClientFile({ name, order, passphrase, log2N: options.passphraseWork });
+      writePrivateFile(file, key.text);
       written = true;
       progress(`client key: ${file}${options.open ? ', open: whoever reads it is this client' : ''}`);
       return clientOf(key.publicKey);
@@ -149,10 +151,14 @@ function keptClient(file: string): ClientFile | null {
   try {
     return readClientFile(file);
   } catch (error) {
-    if (!(error instanceof HomeError) || error.code !== 'unreadable') throw error;
+    if (!isNoClientKey(error)) throw error;
     throw new CommandError('failed', `${file} exists already; name another with --out`);
   }
 }
+
+const isNoClientKey = (error: unknown): boolean =>
+  (error instanceof ClientError && error.code === 'bad-file') ||
+  (error instanceof HomeError && error.code === 'unreadable');
 
 function takenName(known: Client, kept: ClientFile | null, file: string): string {
   if (kept === null) return `a client named ${known.name} exists already; choose another name`;
@@ -249,7 +255,7 @@ function isOf(client: Client, file: string): boolean {
   try {
     return sameBytes(readClientFile(file).publicKey, client.publicKey);
   } catch (error) {
-    if (error instanceof HomeError && error.code === 'unreadable') return false; // Something else of the owner's.
+    if (isNoClientKey(error)) return false; // Something else of the owner's.
     throw error;
   }
 }

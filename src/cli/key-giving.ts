@@ -4,8 +4,8 @@
  */
 import type { Command } from 'commander';
 import { type ApiClient, ApiError } from '../client/api-client.ts';
-import type { SigningKey } from '../client/client-file.ts';
 import { KeyDealer } from '../client/key-dealer.ts';
+import type { SigningKey } from '../client/signing-key.ts';
 import { VerifiedChain } from '../client/verified-chain.ts';
 import { bitLength } from '../crypto/integers.ts';
 import type { Primes } from '../keys/rsa/creation.ts';
@@ -19,6 +19,7 @@ import { type NewClientOptions, type PlannedClient, planClient, withNewClient } 
 import { checkName, type GlobalOptions, withDaemon } from './context.ts';
 import { createdSince, type DoneAlready, listedSince } from './done-already.ts';
 import { HandingIn } from './handing-in.ts';
+import { knownGroup } from './known-group.ts';
 import { type OperatorOptions, openOperators, wipe } from './operators.ts';
 import { checkEnoughOperators, makeOrder } from './orders.ts';
 import { warnOfWaiting } from './reach.ts';
@@ -61,7 +62,7 @@ export async function giveKey(
   key: KeyToGive,
 ): Promise<void> {
   await withDaemon(command, async (daemon, home) => {
-    const chain = new VerifiedChain(home, daemon);
+    const chain = new VerifiedChain(knownGroup(home), daemon);
     const head = await chain.head();
     checkName('key', key.name);
     if (typeof key.secret !== 'function') key.check?.(key.secret, home);

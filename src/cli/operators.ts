@@ -1,7 +1,7 @@
 /** The operators whose keys a command signs with. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { SigningKey } from '../client/client-file.ts';
+import type { SigningKey } from '../client/signing-key.ts';
 import type { Home } from '../node/home/home.ts';
 import { sameBytes } from '../protocol/records/codec.ts';
 import { type OperatorSignature, operatorSign } from '../protocol/records/order.ts';

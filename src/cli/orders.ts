@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { orderText } from '../api/wire.ts';
 import { type ApiClient, ApiError } from '../client/api-client.ts';
-import type { SigningKey } from '../client/client-file.ts';
+import type { SigningKey } from '../client/signing-key.ts';
 import { VerifiedChain } from '../client/verified-chain.ts';
 import { type Home, writePrivateFile } from '../node/home/home.ts';
 import { type Action, hashOfOrder, type Order } from '../protocol/records/order.ts';
@@ -12,6 +12,7 @@ import { hashOfValue, type Value } from '../protocol/records/value.ts';
 import { duration, optionsOf, withDaemon } from './context.ts';
 import { DoneAlready } from './done-already.ts';
 import { HandingIn } from './handing-in.ts';
+import { knownGroup } from './known-group.ts';
 import { checkOneChange } from './one-change.ts';
 import {
   type OperatorOptions,
@@ -117,7 +118,7 @@ export async function runOrder(
         ', or write the order with --order-file FILE for the others to sign with: holdfast order sign FILE',
       );
     else operatorFiles(home, options);
-    const chain = new VerifiedChain(home, daemon);
+    const chain = new VerifiedChain(knownGroup(home), daemon);
     const head = await chain.head();
     const decided = await decide(head, daemon, home);
     if (decided instanceof DoneAlready)

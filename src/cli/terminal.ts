@@ -224,6 +224,18 @@ const apiOutcomes: Partial<Record<ApiError['code'], Outcome>> = {
   'not-running': 'not-running',
 };
 
+const clientOutcomes: Record<ClientError['code'], Outcome> = {
+  'not-to-be-trusted': 'refused',
+  'not-founded': 'failed',
+  'bad-file': 'failed',
+  'wrong-passphrase': 'refused',
+};
+
+/** The next step at a terminal, where a program's is another one. */
+const nextSteps: Partial<Record<ClientError['code'], string>> = {
+  'not-founded': '; admit its first members with: holdfast admit',
+};
+
 /** What a person is told about an error, and the exit code; null for a bug. */
 export function explain(error: unknown): { line: string; outcome: Outcome } | null {
   if (error instanceof CommandError) return { line: error.message, outcome: error.outcome };
@@ -232,7 +244,7 @@ export function explain(error: unknown): { line: string; outcome: Outcome } | nu
     return { line: error.message + next, outcome: apiOutcomes[error.code] ?? 'failed' };
   }
   if (error instanceof ClientError)
-    return { line: error.message, outcome: error.code === 'not-founded' ? 'failed' : 'refused' };
+    return { line: error.message + (nextSteps[error.code] ?? ''), outcome: clientOutcomes[error.code] };
   if (error instanceof ProtocolError || error instanceof SealError)
     return { line: error.message, outcome: 'refused' };
   if (error instanceof HomeError) {

@@ -5,14 +5,11 @@
 
 import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
-import { heartbeat } from '../api/events.ts';
 import { type ProblemCode, problemSchema } from '../api/problem.ts';
 import type { Route } from '../api/route.ts';
 import { type Answer, type Asking, type RouteId, routes } from '../api/routes.ts';
+import { heartbeat } from '../api/wire.ts';
 import { CodedError } from '../crypto/errors.ts';
-import type { AuditExtent } from '../node/audit/entry.ts';
-import type { DecryptAnswer, SignAnswer } from '../node/use/answers.ts';
-import type { CreationView, EpochView, KeyView, PeerView, StatusView } from '../node/views/view.ts';
 import { fromHex } from '../protocol/records/codec.ts';
 import type { Link } from '../protocol/records/link.ts';
 import { type Order, orderId } from '../protocol/records/order.ts';
@@ -44,24 +41,24 @@ export class ApiError extends CodedError<ApiErrorCode> {
 }
 
 export interface ApiClient {
-  status(): Promise<StatusView>;
-  peers(): Promise<PeerView[]>;
-  epochs(limit?: number): Promise<EpochView[]>;
-  epoch(epoch: number): Promise<EpochView>;
-  keys(): Promise<KeyView[]>;
-  audit(): Promise<AuditExtent>;
+  status(): Promise<Answer<'status'>>;
+  peers(): Promise<Answer<'peers'>['peers']>;
+  epochs(limit?: number): Promise<Answer<'epochs'>['epochs']>;
+  epoch(epoch: number): Promise<Answer<'epoch'>>;
+  keys(): Promise<Answer<'keys'>['keys']>;
+  audit(): Promise<Answer<'audit'>>;
   links(from: number): Promise<Link[]>;
   invite(openForMs: number): Promise<string>;
   found(link: Link): Promise<void>;
   submitOrder(order: Order): Promise<void>;
-  creation(order: Order): Promise<CreationView>;
+  creation(order: Order): Promise<Answer<'creation'>>;
   submitDealings(packets: readonly Packet[]): Promise<void>;
   refresh(): Promise<void>;
-  sign(request: UseRequest<SignBody>, timeoutMs: number): Promise<SignAnswer>;
+  sign(request: UseRequest<SignBody>, timeoutMs: number): Promise<Answer<'sign'>>;
   decrypt(
     request: UseRequest<DecryptBody>,
     options: { prove: boolean; timeoutMs: number },
-  ): Promise<DecryptAnswer>;
+  ): Promise<Answer<'decrypt'>>;
   /**
    * Yields once it listens, and after every change of whatever events tell of. Ends with `not-running` when
    * the daemon goes away.

@@ -1,12 +1,12 @@
 /**
- * The file that holds a client's key: what a program needs, besides a daemon's socket, to use a key. The seed in it is
- * sealed with a passphrase, as an operator's is (`cli/key-files.ts`), or open where that was asked for.
+ * The file that holds a client's key: what a program needs, besides the address of a daemon, to use a key. The seed in
+ * it is sealed with a passphrase, or open where that was asked for. Who reads the file gives its text: whether
+ * others may read it too is for them to check.
  */
-import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { ed25519FromSeed } from '../crypto/signature.ts';
-import { HomeError, readPrivateFile } from '../node/home/home.ts';
-import { fromHex, hex, sameBytes } from '../protocol/records/codec.ts';
+import { fromHex, hex } from '../protocol/records/codec.ts';
+import { ClientError } from './client-error.ts';
+import { checkedKey, newSigningKey, openSeed, type SigningKey, sealSeed } from './signing-key.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const common = {
@@ -22,17 +22,6 @@ const clientFileSchema = z.union([
   z.strictObject({ ...common, sealed: z.string().max(1024) }),
 ]);
 
-/** An Ed25519 key pair; `seed` is the secret. */
-export interface SigningKey {
-  publicKey: Uint8Array;
-  seed: Uint8Array;
-}
-
-export function newSigningKey(): SigningKey {
-  const seed = new Uint8Array(randomBytes(32));
-  return { seed, publicKey: ed25519FromSeed(seed).publicKey };
-}
-
 export interface ClientFile {
   name: string;
   publicKey: Uint8Array;
@@ -46,25 +35,48 @@ export function clientFileText({ name, publicKey, order, secret }: ClientFile): 
   return `${JSON.stringify({ holdfast: 'client-key', name, publicKey: hex(publicKey), order, ...kept })}\n`;
 }
 
-/** Needs no passphrase. Throws `HomeError`: `no-file`, `permissions`, `unreadable`. */
-export function readClientFile(file: string): ClientFile {
-  const text = Buffer.from(readPrivateFile(file)).toString('utf8');
+/** A new client: its public key, and the text of its file, sealed unless `passphrase` is null. */
+export async function newClientFile(client: {
+  name: string;
+  order: number;
+  passphrase: string | null;
+  /** Passphrase work, lower only in tests. */
+  log2N?: number | undefined;
+}): Promise<{ publicKey: Uint8Array; text: string }> {
+  const { name, order, passphrase, log2N } = client;
+  const { seed, publicKey } = newSigningKey();
+  const secret = passphrase === null ? { seed } : { sealed: await sealSeed(seed, passphrase, log2N) };
+  const text = clientFileText({ name, publicKey, order, secret });
+  seed.fill(0);
+  return { publicKey, text };
+}
+
+/**
+ * Needs no passphrase. Throws `ClientError('bad-file')`.
+ * @param file where the text lies, for errors
+ */
+export function parseClientFile(file: string, text: string): ClientFile {
   const parsed = clientFileSchema.safeParse(jsonOrNull(text));
-  if (!parsed.success) throw new HomeError('unreadable', `${file} is not a client key`);
+  if (!parsed.success) throw new ClientError('bad-file', `${file} is not a client key`);
   const { name, order } = parsed.data;
   const publicKey = fromHex(parsed.data.publicKey);
   if ('sealed' in parsed.data) return { name, publicKey, order, secret: { sealed: parsed.data.sealed } };
-  const seed = fromHex(parsed.data.seed);
-  if (!sameBytes(ed25519FromSeed(seed).publicKey, publicKey))
-    throw new HomeError('unreadable', `${file} is damaged: its two halves are of different keys`);
+  const { seed } = checkedKey(file, { publicKey, seed: fromHex(parsed.data.seed) });
   return { name, publicKey, order, secret: { seed } };
 }
 
-/** The key in a file that no passphrase seals. Throws `HomeError`, `unreadable` for one that is sealed too. */
-export function openClientFile(file: string): SigningKey & { name: string } {
-  const { name, publicKey, secret } = readClientFile(file);
-  if ('sealed' in secret) throw new HomeError('unreadable', `${file} is sealed with a passphrase`);
-  return { name, publicKey, seed: secret.seed };
+/**
+ * The key in a client's file, for the caller to erase. Throws as `parseClientFile` and `openSeed` do.
+ * @param passphrase asked for only where the key is sealed
+ */
+export async function openClientFile(
+  file: string,
+  text: string,
+  passphrase: () => Promise<string>,
+): Promise<SigningKey> {
+  const { publicKey, secret } = parseClientFile(file, text);
+  if ('seed' in secret) return { publicKey, seed: secret.seed };
+  return openSeed(file, { publicKey, sealed: secret.sealed }, await passphrase());
 }
 
 function jsonOrNull(text: string): unknown {

@@ -8,18 +8,18 @@
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
+import type { Answer } from '../api/routes.ts';
 import { decryptRequest, hexBytes } from '../api/wire.ts';
 import { SealError } from '../cipher/seal-error.ts';
 import { ArithmeticError, EncodingError, KeyError } from '../crypto/errors.ts';
 import { bitLength, bytesToInteger } from '../crypto/integers.ts';
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import { decodeOaep, type HashName } from '../keys/rsa/encoding.ts';
+import { proofContext } from '../keys/rsa/kind.ts';
 import { publicKeyFromPem, publicKeyPem, type RsaPublicKey } from '../keys/rsa/public-forms.ts';
 import { checkKeyPublic, type KeyPublic } from '../keys/rsa/sharing.ts';
 import { combineRobust, decodeProof, type Proof } from '../keys/rsa/signing.ts';
 import { spoilersOf } from '../keys/rsa/spoilers.ts';
-import { proofContext } from '../node/jobs/change-jobs.ts';
-import type { DecryptAnswer } from '../node/use/answers.ts';
 import { numberOf, sameBytes } from '../protocol/records/codec.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
@@ -27,7 +27,9 @@ import { type DecryptBody, signUse, type UseRequest } from '../protocol/records/
 import { publicOf } from '../protocol/records/value.ts';
 import { openPartial } from '../sealing/partials.ts';
 import { ClientError } from './client-error.ts';
-import type { SigningKey } from './client-file.ts';
+import type { SigningKey } from './signing-key.ts';
+
+type DecryptAnswer = Answer<'decrypt'>;
 
 /** How a request that waits for its answer is kept in a file: whoever has it and the answer reads the plaintext. */
 const savedSchema = z.strictObject({

@@ -5,6 +5,7 @@
  * members that attend it and stay.
  */
 import { randomBytes } from 'node:crypto';
+import type { Answer } from '../api/routes.ts';
 import { seal } from '../cipher/envelope.ts';
 import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
 import { mixKeystream } from '../cipher/mixing.ts';
@@ -12,7 +13,6 @@ import { isSealingKey } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
 import { createKeyFromPrimes, creationShare, type KeyCreation, type Primes } from '../keys/rsa/creation.ts';
 import type { SharingParameters } from '../keys/rsa/sharing.ts';
-import type { CreationView } from '../node/views/view.ts';
 import {
   type Attend,
   attendSchema,
@@ -133,7 +133,7 @@ export class KeyDealer {
    */
   dealings(
     head: Value,
-    view: CreationView,
+    view: Answer<'creation'>,
     order: Order,
   ): { packets: Packet[]; attending: number; quorum: number } {
     const quorum = quorumOf(head.roster.length, head.threshold, this.#genesis.faultModel);

@@ -5,7 +5,7 @@ import type { HashName } from '../keys/rsa/encoding.ts';
 import { digestBytes } from '../keys/rsa/encoding.ts';
 import type { SignatureScheme } from '../keys/rsa/public-forms.ts';
 import { type SignBody, signUse, type UseRequest } from '../protocol/records/use-request.ts';
-import type { SigningKey } from './client-file.ts';
+import type { SigningKey } from './signing-key.ts';
 
 /** How long peers accept a request unless told otherwise: enough for clocks a minute apart and any wait for peers. */
 export const requestLifetimeMs = 2 * 60_000;

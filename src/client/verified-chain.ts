@@ -1,30 +1,26 @@
 /**
- * The chain of values as an operator's command knows it: checked from the pinned genesis on (at a later
- * joiner, whose chain is shorter: from the value that the operators named when they admitted it), with the
- * newest value ever seen kept in the home. The daemon is not trusted: it cannot show a chain that the group
- * did not certify, nor an older one than this command has seen (protocol §4 "Creation").
+ * The chain of values as a client knows it: checked from the pinned genesis on (at a later joiner, whose chain
+ * is shorter: from the value that the operators named when they admitted it), with the newest value ever seen
+ * kept. The daemon is not trusted: it cannot show a chain that the group did not certify, nor an older one than
+ * was seen before (protocol §4 "Creation").
  */
-import { existsSync } from 'node:fs';
-import { type Home, readPrivateFile, replacePrivateFile } from '../node/home/home.ts';
-import { decode, encode, sameBytes } from '../protocol/records/codec.ts';
-import { checkFounding, checkLink, type Link, linkSchema } from '../protocol/records/link.ts';
-import { hashOfOrder, type Order, operatorsAgree, orderSchema } from '../protocol/records/order.ts';
+import { sameBytes } from '../protocol/records/codec.ts';
+import { checkFounding, checkLink, type Link } from '../protocol/records/link.ts';
+import { hashOfOrder, type Order, operatorsAgree } from '../protocol/records/order.ts';
 import { hashOfValue, type Value } from '../protocol/records/value.ts';
 import type { ApiClient } from './api-client.ts';
 import { ClientError } from './client-error.ts';
-
-const seenIn = ({ seenChainFile }: Home): Link | null =>
-  existsSync(seenChainFile) ? decode(linkSchema, readPrivateFile(seenChainFile)) : null;
+import type { KnownGroup } from './known-group.ts';
 
 export class VerifiedChain {
-  readonly #home: Home;
+  readonly #known: KnownGroup;
   readonly #daemon: ApiClient;
   #newest: Link | null;
 
-  constructor(home: Home, daemon: ApiClient) {
-    this.#home = home;
+  constructor(known: KnownGroup, daemon: ApiClient) {
+    this.#known = known;
     this.#daemon = daemon;
-    this.#newest = seenIn(home);
+    this.#newest = known.seen();
   }
 
   /** The newest value ever seen, without asking the daemon; null before the first. */
@@ -45,32 +41,26 @@ export class VerifiedChain {
       this.#extend(await this.#daemon.links(from), admission);
       more = this.#newest !== before;
     }
-    if (this.#newest === null)
-      throw new ClientError(
-        'not-founded',
-        'the cluster is not founded yet; admit its first members with: holdfast admit',
-      );
+    if (this.#newest === null) throw new ClientError('not-founded', 'the cluster is not founded yet');
     return this.#newest.value;
   }
 
   /** The order that admitted this peer, signed by the operators of the genesis; null for a founder. */
   #admission(): Order | null {
-    const { genesis, cluster, admissionFile } = this.#home;
-    if (!existsSync(admissionFile)) return null;
-    const order = decode(orderSchema, readPrivateFile(admissionFile));
+    const { genesis, cluster } = this.#known;
+    const admission = this.#known.admission();
+    if (admission === null) return null;
+    const { order, source } = admission;
     if (
       !sameBytes(order.body.cluster, cluster) ||
       !operatorsAgree(genesis, order.signatures, hashOfOrder(order))
     )
-      throw new ClientError(
-        'not-to-be-trusted',
-        `${admissionFile} is not signed by the operators of this cluster`,
-      );
+      throw new ClientError('not-to-be-trusted', `${source} is not signed by the operators of this cluster`);
     return order;
   }
 
   #extend(links: readonly Link[], admission: Order | null): void {
-    const { genesis, cluster } = this.#home;
+    const { genesis, cluster } = this.#known;
     let newest = this.#newest;
     const rest = [...links];
     const first = rest.shift();
@@ -86,7 +76,7 @@ export class VerifiedChain {
     } else if (first === undefined || !sameBytes(hashOfValue(first.value), hashOfValue(newest.value))) {
       throw new ClientError(
         'not-to-be-trusted',
-        `this daemon does not show epoch ${newest.value.epoch}, which this command has seen; if it is not just catching up, do not trust it`,
+        `this daemon does not show epoch ${newest.value.epoch}, which was seen before; if it is not just catching up, do not trust it`,
       );
     }
     for (const link of rest) {
@@ -95,9 +85,8 @@ export class VerifiedChain {
     }
     if (newest === this.#newest) return;
     this.#newest = newest;
-    // Another command may have seen a newer value meanwhile: that one stays.
-    const kept = seenIn(this.#home);
-    if (kept === null || kept.value.epoch < newest.value.epoch)
-      replacePrivateFile(this.#home.seenChainFile, encode(newest));
+    // Another process may have seen a newer value meanwhile: that one stays.
+    const kept = this.#known.seen();
+    if (kept === null || kept.value.epoch < newest.value.epoch) this.#known.keep(newest);
   }
 }

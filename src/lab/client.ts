@@ -3,12 +3,21 @@ import { execFileSync } from 'node:child_process';
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openClientFile, type SigningKey } from '../client/client-file.ts';
+import { parseClientFile } from '../client/client-file.ts';
 import { newSignRequest, requestLifetimeMs } from '../client/signed-request.ts';
+import type { SigningKey } from '../client/signing-key.ts';
+import { readPrivateFile } from '../node/home/home.ts';
 import type { SignAnswer } from '../node/use/answers.ts';
 import { fromHex } from '../protocol/records/codec.ts';
 import type { SignBody, UseRequest } from '../protocol/records/use-request.ts';
 import type { Lab } from './lab.ts';
+
+/** The key of a client that was made without a passphrase. */
+export function openKey(file: string): SigningKey {
+  const { publicKey, secret } = parseClientFile(file, Buffer.from(readPrivateFile(file)).toString('utf8'));
+  if ('sealed' in secret) throw new Error(`${file} is sealed with a passphrase`);
+  return { publicKey, seed: secret.seed };
+}
 
 interface KeyIds {
   key: Uint8Array;
@@ -36,7 +45,7 @@ export class Client {
     const pem = (await lab.must(first, ['key', 'public', keyName])).toString('utf8');
     const id = (await lab.api(first).keys()).find(({ name }) => name === keyName)?.id ?? '';
     const { cluster } = await lab.api(first).status();
-    const key = openClientFile(lab.clientFile(keyName));
+    const key = openKey(lab.clientFile(keyName));
     return new Client(lab, pem, key, { key: fromHex(id), cluster: fromHex(cluster) });
   }
 

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openClientKey, openOperatorFile } from '../../src/cli/key-files.ts';
-import { openClientFile } from '../../src/client/client-file.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
+import { openKey } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { fromHex } from '../../src/protocol/records/codec.ts';
 import { foundIn } from '../support/needles.ts';
@@ -119,7 +119,7 @@ it('no secret of a whole run is in anything that it let out', async () => {
   const uses = ['--key', '*', '--may', 'sign,decrypt', '--open'];
   await holdfast('a', ['client', 'add', 'program', ...uses]);
   const clientFile = join(lab.peer('a').home, 'clients', 'program.key');
-  secrets.bytes('client key', 'program', openClientFile(clientFile).seed);
+  secrets.bytes('client key', 'program', openKey(clientFile).seed);
   // A sealed one lets out neither its seed nor its passphrase.
   const clientPassphrase = randomBytes(16).toString('hex');
   secrets.text('passphrase of a client', clientPassphrase);
@@ -168,7 +168,7 @@ it('no secret of a whole run is in anything that it let out', async () => {
   await holdfast('a', ['decrypt', '--key', 'vault', ...client], Buffer.alloc(256, 1));
   await holdfast('a', ['client', 'add', 'reader', '--key', 'vault', '--may', 'decrypt', '--open']);
   const reader = join(lab.peer('a').home, 'clients', 'reader.key');
-  secrets.bytes('client key', 'reader', openClientFile(reader).seed);
+  secrets.bytes('client key', 'reader', openKey(reader).seed);
   await holdfast('b', ['sign', '--key', 'ca', '--client', reader], 'message');
 
   // Decrypted: by one command, and by two with the API between them.

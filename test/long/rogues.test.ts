@@ -5,8 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '@libp2p/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openClientFile } from '../../src/client/client-file.ts';
-import { Client } from '../../src/lab/client.ts';
+import { Client, openKey } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import type { Identity } from '../../src/node/home/identity.ts';
 import { networkLimits, protocolIds } from '../../src/node/network/constants.ts';
@@ -62,7 +61,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
 
   /** Rightly signed, but not for what this group has. */
   const foreignRequests = () => {
-    const { seed } = openClientFile(lab.clientFile('ca'));
+    const { seed } = openKey(lab.clientFile('ca'));
     const { body } = client.request(message);
     const other = new Uint8Array(randomBytes(32));
     return {

@@ -6,17 +6,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SealError } from '../../src/cipher/seal-error.ts';
 import {
-  newClientKey,
   newOperatorKey,
   openClientKey,
   openOperatorFile,
   operatorPublicKey,
+  readClientFile,
 } from '../../src/cli/key-files.ts';
 import { orderLine, readOrderFile } from '../../src/cli/orders.ts';
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { CommandError } from '../../src/cli/terminal.ts';
-import { clientFileText, newSigningKey, openClientFile } from '../../src/client/client-file.ts';
+import { ClientError } from '../../src/client/client-error.ts';
+import { clientFileText, newClientFile } from '../../src/client/client-file.ts';
 import { Decryption } from '../../src/client/decryption.ts';
+import { newSigningKey } from '../../src/client/signing-key.ts';
 import { emptyHead, nextLine, parseLine } from '../../src/node/audit/entry.ts';
 import { HomeError } from '../../src/node/home/home.ts';
 import { parseSettings, SettingsError, settingsText } from '../../src/node/settings.ts';
@@ -24,7 +26,7 @@ import type { Tally } from './fuzzing.ts';
 import { Mutator } from './mutations.ts';
 
 const passphrase = 'a passphrase of a test';
-const known = [CommandError, HomeError, SettingsError, SealError];
+const known = [CommandError, ClientError, HomeError, SettingsError, SealError];
 
 interface Reader {
   where: string;
@@ -37,7 +39,7 @@ interface Reader {
 async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader[]> {
   const client = newSigningKey();
   const { fileText } = await newOperatorKey(passphrase, 10);
-  const sealedClient = await newClientKey({ name: 'ci', order: 1, passphrase, log2N: 10 });
+  const sealedClient = await newClientFile({ name: 'ci', order: 1, passphrase, log2N: 10 });
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = (secret: object): string =>
     privateKey.export({ type: 'pkcs8', format: 'pem', ...secret }).toString();
@@ -63,12 +65,12 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
         order: 1,
         secret: { seed: client.seed },
       }),
-      read: openClientFile,
+      read: readClientFile,
       part: 1,
     },
     {
       where: 'sealed client keys',
-      text: sealedClient.fileText,
+      text: sealedClient.text,
       read: (file) => openClientKey(file, async () => passphrase),
       part: 0.1,
     },

@@ -6,7 +6,7 @@ import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { SigningKey } from '../../src/client/client-file.ts';
+import type { SigningKey } from '../../src/client/signing-key.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { DaemonError } from '../../src/node/errors.ts';
 import { runUseJob, type UseJob } from '../../src/node/jobs/use-jobs.ts';

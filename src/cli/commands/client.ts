@@ -5,6 +5,7 @@ import { operationSchema, schemeSchema, type Value } from '../../protocol/record
 import { type NewClientOptions, planClient, withNewClient } from '../clients.ts';
 import { checkName, collect, optionsOf, withDaemon } from '../context.ts';
 import { goneSince, listedSince } from '../done-already.ts';
+import { knownGroup } from '../known-group.ts';
 import { rightsInWords } from '../order-words.ts';
 import { type Decided, runOrder, withOrder } from '../orders.ts';
 import { CommandError, faint, say, sayJson, sayTable, warn } from '../terminal.ts';
@@ -91,7 +92,9 @@ const removeCommand = (): Command =>
 
 const listCommand = (): Command =>
   new Command('list').description('clients and what they may do').action(async (_, command: Command) => {
-    const head = await withDaemon(command, (daemon, home) => new VerifiedChain(home, daemon).head());
+    const head = await withDaemon(command, (daemon, home) =>
+      new VerifiedChain(knownGroup(home), daemon).head(),
+    );
     const clients = head.clients.map(({ name, publicKey, rights, ratePerMinute: rate }) => ({
       name,
       publicKey: Buffer.from(publicKey).toString('hex'),

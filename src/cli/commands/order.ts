@@ -10,6 +10,7 @@ import type { Value } from '../../protocol/records/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import { carriedOutIn } from '../done-already.ts';
 import { HandingIn } from '../handing-in.ts';
+import { knownGroup } from '../known-group.ts';
 import { checkOneChange, sayOutlook } from '../one-change.ts';
 import {
   type OperatorOptions,
@@ -73,7 +74,7 @@ const signCommand = (): Command =>
 /** The newest value of the running daemon, or else the newest that a command in this home has seen; null for none. */
 async function newestKnown(home: Home): Promise<Value | null> {
   const daemon = connectApi(home.socketFile);
-  const chain = new VerifiedChain(home, daemon);
+  const chain = new VerifiedChain(knownGroup(home), daemon);
   try {
     return await chain.head();
   } catch (error) {
@@ -103,7 +104,7 @@ const submitCommand = (): Command =>
             'refused',
             `${file} is signed by ${signers.length} of the ${operatorsNeeded} operators that are needed; have another sign it with: holdfast order sign ${file}`,
           );
-        const chain = new VerifiedChain(home, daemon);
+        const chain = new VerifiedChain(knownGroup(home), daemon);
         const head = await chain.head();
         const words = `carried out: ${actionsInWords(factsOf(order, home, head))}`;
         const already = await carriedOutIn(order, head, daemon);

@@ -25,6 +25,7 @@ import {
 import { trialBlock } from '../../keys/rsa/encoding.ts';
 import { blindingBytes } from '../../keys/rsa/engine.ts';
 import { areUnits } from '../../keys/rsa/group.ts';
+import { proofContext } from '../../keys/rsa/kind.ts';
 import {
   coefficientBytes,
   coefficientCount,
@@ -42,7 +43,7 @@ import {
   prove,
 } from '../../keys/rsa/signing.ts';
 import type { CheckItem, Job, JobResult, KeySetting } from '../../protocol/machine/io.ts';
-import { encode, numberBytes, numberOf } from '../../protocol/records/codec.ts';
+import { numberBytes, numberOf } from '../../protocol/records/codec.ts';
 import { publicOf } from '../../protocol/records/value.ts';
 import { envelopeContext, packNumber, parametersOf, unpackNumber } from '../../sealing/numbers.ts';
 
@@ -81,9 +82,6 @@ function falseOrThrow(error: unknown): null {
 }
 
 const numbersOf = (list: readonly Uint8Array[]): bigint[] => list.map(numberOf);
-
-/** What proofs of partials are bound to besides their numbers: key id and epoch (§2). */
-export const proofContext = (key: Uint8Array, epoch: number): Uint8Array => encode([key, epoch]);
 
 /** §3: coefficient bytes are system randomness XOR the local cipher's keystream under a fresh key. */
 function freshCoefficients(setting: KeySetting, { cipher, randomBytes }: JobContext): bigint[] {

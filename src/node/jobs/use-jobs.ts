@@ -3,6 +3,7 @@
 import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../../crypto/integers.ts';
 import { encodePkcs1, encodePss } from '../../keys/rsa/encoding.ts';
 import { blindingBytes } from '../../keys/rsa/engine.ts';
+import { proofContext } from '../../keys/rsa/kind.ts';
 import {
   combineRobust,
   encodeProof,
@@ -18,7 +19,7 @@ import type { SignBody, UseRequestBody } from '../../protocol/records/use-reques
 import { publicOf } from '../../protocol/records/value.ts';
 import { parametersOf } from '../../sealing/numbers.ts';
 import { sealPartial } from '../../sealing/partials.ts';
-import { type JobContext, proofContext, proofFromBytes } from './change-jobs.ts';
+import { type JobContext, proofFromBytes } from './change-jobs.ts';
 
 export type UseJob =
   | {
