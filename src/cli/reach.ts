@@ -113,7 +113,7 @@ interface Shortage {
   unproven: boolean;
 }
 
-/** How long a busy machine may take to prove its links anew, after a start or a change. */
+/** How long a busy machine may take to prove its connections anew, after a start or a change. */
 const provingMs = 10_000;
 
 /** Why the group cannot carry out these actions now, and what helps; null where it can, and where nobody knows. */

@@ -70,7 +70,14 @@ export function spareOfFounding(n: number, { threshold, faultModel }: Genesis): 
   const members = Array.from(
     { length: n },
     (_, at): Ability => ({
-      ...{ index: at + 1, name: `p${at + 1}`, self: false, link: 'proven', share: 'held', ready: false },
+      ...{
+        index: at + 1,
+        name: `p${at + 1}`,
+        self: false,
+        connection: 'proven',
+        share: 'held',
+        ready: false,
+      },
       ...{ barred: null, can: able },
     }),
   );

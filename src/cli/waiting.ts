@@ -92,7 +92,7 @@ async function isBack(daemon: ApiClient, error: ApiError, signal: AbortSignal): 
   throw error;
 }
 /**
- * Members from whom the daemon waits for something, or else those to which it has no link; none when it does
+ * Members from whom the daemon waits for something, or else those to which it has no connection; none when it does
  * not say.
  */
 async function missingMembers(daemon: ApiClient): Promise<string[]> {

@@ -8,7 +8,7 @@ import type { AuditEntry } from '../../src/node/audit/entry.ts';
 import { lobbyRequest } from '../../src/node/lobby/lobby.ts';
 import { admissionOf, LobbyService } from '../../src/node/lobby/lobby-service.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { Conduct } from '../../src/node/network/conduct.ts';
+import { QuotaEnforcer } from '../../src/node/network/quota-enforcer.ts';
 import { cutOffForgottenMs, cutOffMsMin, quotas } from '../../src/node/network/quotas.ts';
 import { Doubts } from '../../src/node/use/doubts.ts';
 import { statusView } from '../../src/node/views/daemon-views.ts';
@@ -143,10 +143,10 @@ test.each([
 
 test('a cut-off is told of when it begins, when it ends and when it is forgotten', async () => {
   const time = new VirtualTime();
-  const conduct = new Conduct({ nowMs: () => time.now(), disconnect: () => {}, log: silentLog });
-  const problems = () => misconductProblems([], conduct.cutOffs(), [], time.clock().wallMs(), () => '.');
+  const enforcer = new QuotaEnforcer({ nowMs: () => time.now(), disconnect: () => {}, log: silentLog });
+  const problems = () => misconductProblems([], enforcer.cutOffs(), [], time.clock().wallMs(), () => '.');
   const { pass } = watched(showing(problems), time);
-  conduct.spend('flooder', 'refusals', quotas.refusals.atOnce + 1);
+  enforcer.spend('flooder', 'refusals', quotas.refusals.atOnce + 1);
   expect(problems()[0]?.what).toMatch(/It is refused until 2027-01-15T08:00:02Z\.$/);
   expect(await pass(tickMs)).toEqual(['status']);
   expect(await pass(cutOffMsMin)).toEqual(['status']);

@@ -11,7 +11,7 @@ const membersUp = (up: readonly string[]): Ability[] =>
   ['a', 'b', 'c'].map((name, at): Ability => {
     const can = up.includes(name) ? 'yes' : 'no';
     return {
-      ...{ index: at + 1, name, self: name === 'a', link: can === 'yes' ? 'proven' : 'none' },
+      ...{ index: at + 1, name, self: name === 'a', connection: can === 'yes' ? 'proven' : 'none' },
       ...{ share: 'held', ready: true, barred: null },
       can: { sign: can, attend: can, deal: can, help: can },
     };

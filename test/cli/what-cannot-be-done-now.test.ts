@@ -98,12 +98,12 @@ it('an order that another one keeps out names that one, who is missing, and what
   group.submitOrder = submit;
 });
 
-it('members that are about to prove their links are waited for, and nothing is said of them', async () => {
+it('members that are about to prove their connections are waited for, and nothing is said of them', async () => {
   const { roster } = group.status();
   const can = { sign: 'no', attend: 'no', deal: 'no', help: 'no' } as const;
   const proving = roster.map((member) =>
     ['d', 'e'].includes(member.name)
-      ? { ...member, link: 'unproven' as const, barred: 'unproven' as const, can }
+      ? { ...member, connection: 'unproven' as const, barred: 'unproven' as const, can }
       : member,
   );
   group.shown = { roster: proving };

@@ -4,7 +4,7 @@ import { silentLog } from '../../src/node/log.ts';
 import { Bucket } from '../../src/node/network/bucket.ts';
 import { networkLimits } from '../../src/node/network/constants.ts';
 import { Handshake } from '../../src/node/network/handshake.ts';
-import { type Link, Links } from '../../src/node/network/links.ts';
+import { type PeerConnection, PeerConnections } from '../../src/node/network/peer-connections.ts';
 import { quotas } from '../../src/node/network/quotas.ts';
 import { Loopback, memberOf, type TestPeer } from './loopback.ts';
 
@@ -23,16 +23,16 @@ async function two(): Promise<[TestPeer, TestPeer]> {
 }
 
 interface Opened {
-  link: Link;
+  peerConnection: PeerConnection;
   close(): void;
 }
 
-/** Links of one peer on which no handshake of ours ever comes to an end. */
+/** Connections of one peer on which no handshake of ours ever comes to an end. */
 function failingLinks(onOpen: () => void): { handshake: Handshake; open(): Opened } {
-  const links = new Links();
+  const connections = new PeerConnections();
   const handshake = new Handshake({
     node: { peerId: { toString: () => 'ours' }, handle: async () => {}, unhandle: async () => {} } as never,
-    ...{ clusterId: 'c0ffee', links, spend: () => true, reproofMs, log: silentLog },
+    ...{ clusterId: 'c0ffee', connections, spend: () => true, reproofMs, log: silentLog },
     authenticator: { prove: () => null, check: () => false },
     onAuthenticated() {},
     onUnauthenticated() {},
@@ -49,14 +49,14 @@ function failingLinks(onOpen: () => void): { handshake: Handshake; open(): Opene
         throw new Error('it has not caught up');
       },
     });
-    const { link } = links.add(connection as never);
-    handshake.run(link);
+    const { peerConnection } = connections.add(connection as never);
+    handshake.run(peerConnection);
     const close = (): void => {
       connection.status = 'closed';
-      links.remove(connection as never);
+      connections.remove(connection as never);
       connection.dispatchEvent(new Event('close'));
     };
-    return { link, close };
+    return { peerConnection, close };
   };
   return { handshake, open };
 }
@@ -77,7 +77,7 @@ test('a member that catches up opens no more handshakes than it may, however man
       opened.push(open());
       if (opened.length > networkLimits.connectionsPerMemberMax) opened.shift()?.close();
       for (let each = 0; each < 4; each += 1) {
-        for (const { link } of opened) handshake.renew(link);
+        for (const { peerConnection } of opened) handshake.renew(peerConnection);
         await vi.advanceTimersByTimeAsync(0);
       }
       // The other end counts the instance that is told on each connection too.
@@ -87,7 +87,7 @@ test('a member that catches up opens no more handshakes than it may, however man
     for (let second = 0; second < 120; second += 1) {
       for (let count = 0; count < connections.perSecond; count += 1) await connect();
       for (let adopted = 0; adopted < 100; adopted += 1) {
-        for (const { link } of opened) handshake.renew(link);
+        for (const { peerConnection } of opened) handshake.renew(peerConnection);
         await vi.advanceTimersByTimeAsync(10);
       }
     }

@@ -17,7 +17,7 @@ export async function loopbackTransport(
     clusterId: 'c0ffee',
     listen: ['/ip4/127.0.0.1/tcp/0'],
     mdns: false,
-    // A busy test machine must not look like a dead link.
+    // A busy test machine must not look like a dead connection.
     ...options,
     timings: {
       ...{ smallerIdDelayMs: 400, pingTimeoutMsMin: 5_000, pingTimeoutMsMax: 10_000, redialMsMax: 500 },

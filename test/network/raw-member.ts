@@ -9,7 +9,7 @@ import { createLibp2p, type Libp2p } from 'libp2p';
 import type { Identity } from '../../src/node/home/identity.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { Handshake } from '../../src/node/network/handshake.ts';
-import { Links } from '../../src/node/network/links.ts';
+import { PeerConnections } from '../../src/node/network/peer-connections.ts';
 import type { EpochAuthenticator } from '../../src/node/network/transport.ts';
 
 export class RawMember {
@@ -40,13 +40,13 @@ export class RawMember {
 
   /** Resolves when both sides have said what they think of each other's epoch keys: whether both accept. */
   prove(connection: Connection, clusterId: string, authenticator: EpochAuthenticator): Promise<boolean> {
-    const links = new Links();
-    const { link } = links.add(connection);
+    const connections = new PeerConnections();
+    const { peerConnection } = connections.add(connection);
     return new Promise((resolve) => {
       const handshake = new Handshake({
         node: this.node,
         clusterId,
-        links,
+        connections,
         authenticator,
         spend: () => true,
         onAuthenticated() {},
@@ -59,7 +59,7 @@ export class RawMember {
           },
         },
       });
-      handshake.run(link);
+      handshake.run(peerConnection);
     });
   }
 

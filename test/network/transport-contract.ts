@@ -78,7 +78,7 @@ export function transportContract(name: string, open: () => ContractNetwork): vo
       return request;
     };
     /**
-     * Until a link elsewhere that was asked for a new proof and gives none is over: longer than those before
+     * Until a connection elsewhere that was asked for a new proof and gives none is over: longer than those before
      * may take.
      */
     const waitLonger = async () => {
@@ -268,7 +268,7 @@ export function transportContract(name: string, open: () => ContractNetwork): vo
       expect([...a.transport.authenticated(), ...b.transport.authenticated()]).toEqual([]);
     });
 
-    test('when epoch keys are replaced the link proves the new ones, and what was proven counts meanwhile', async () => {
+    test('when epoch keys are replaced the connection proves the new ones, and what was proven counts meanwhile', async () => {
       const [a, b] = (await startGroup(2)) as [Peer, Peer];
       await allAuthenticated([a, b]);
       const answer = a.transport.request(b.transport.peerId, bytes('under way'), { signal: signal() });

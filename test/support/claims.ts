@@ -24,7 +24,7 @@ export async function falseClaims(situation: Situation): Promise<string[]> {
   const { sign, refresh } = status.prospects ?? {};
   if (sign === undefined || refresh === undefined) throw new Error('a member has prospects');
   const codes = status.problems.map(({ code }) => code);
-  for (const { name, link, share } of status.roster)
+  for (const { name, connection: link, share } of status.roster)
     if (link === 'self' || link === 'proven')
       check(`${name} holds its share`, share === 'held', holdsShare(group.state(placeOf(group, name))));
   check('nothing is unknown', true, sign.can !== 'unknown' && refresh.can !== 'unknown');

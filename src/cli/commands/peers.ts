@@ -4,7 +4,7 @@ import { optionsOf, withApi } from '../context.ts';
 import { faint, progress, say, sayJson, sayTable } from '../terminal.ts';
 
 /** Members are connected to each other; one that waits asks through the lobby, now and then. */
-const link = ({ self, state, connected }: PeerView): string => {
+const connectionWord = ({ self, state, connected }: PeerView): string => {
   if (self) return 'self';
   if (state === 'waiting') return '-';
   return connected ? 'up' : 'down';
@@ -30,12 +30,12 @@ export const peersCommand = (): Command =>
       if (optionsOf(command).json) return sayJson({ peers });
       if (peers.length === 0) return say(faint('nobody yet'));
       sayTable(
-        ['index', 'name', 'state', 'link', 'can', 'fingerprint', 'peer'],
+        ['index', 'name', 'state', 'connection', 'can', 'fingerprint', 'peer'],
         peers.map((peer) => [
           peer.index === null ? '-' : String(peer.index),
           peer.name,
           peer.state,
-          link(peer),
+          connectionWord(peer),
           ability(peer),
           peer.fingerprint ?? '-',
           peer.peer,

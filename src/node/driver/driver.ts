@@ -62,7 +62,7 @@ export class Driver {
   readonly #listeners = new Set<() => void>();
   readonly #catchingUp = new Set<string>();
   #listed: readonly Member[] = [];
-  /** The value by whose keys every link was asked last to prove itself. */
+  /** The value by whose keys every connection was asked last to prove itself. */
   #proven: Value;
   #draining = false;
   #stopped = false;

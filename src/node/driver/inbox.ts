@@ -47,7 +47,7 @@ export class Inbox<Item> {
   }
 
   /**
-   * What we say ourselves: always taken. What it says `of` a member (its link is proven, or gone) stays in
+   * What we say ourselves: always taken. What it says `of` a member (its connection is proven, or gone) stays in
    * order with that member's frames.
    */
   push(item: Item, of: string = ours): void {

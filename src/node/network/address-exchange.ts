@@ -13,7 +13,7 @@ import type { Identity } from '../home/identity.ts';
 import type { Log } from '../log.ts';
 import { type AddressBook, readRecord, verifyRecord } from './address-book.ts';
 import { networkLimits, protocolIds } from './constants.ts';
-import type { Link, Links } from './links.ts';
+import type { PeerConnection, PeerConnections } from './peer-connections.ts';
 
 const recordsSchema = z.array(z.instanceof(Uint8Array)).max(networkLimits.addressRecordsMax);
 
@@ -23,7 +23,7 @@ interface AddressExchangeComponents {
     'handle' | 'unhandle' | 'peerId' | 'getMultiaddrs' | 'addEventListener' | 'removeEventListener'
   >;
   identity: Identity;
-  links: Links;
+  connections: PeerConnections;
   book: AddressBook;
   /** false: the peer has sent too many. */
   spend(peer: string, quota: 'addressNews'): boolean;
@@ -62,11 +62,11 @@ export class AddressExchange {
   }
 
   /** Tells one peer everything. */
-  async greet(link: Link): Promise<void> {
+  async greet(peerConnection: PeerConnection): Promise<void> {
     const { book } = this.#components;
     const own = await this.#ownRecord();
     const others = book.peers().map((peer) => book.record(peer));
-    await this.#send(link, [own.envelope, ...others.filter((record) => record !== null)]);
+    await this.#send(peerConnection, [own.envelope, ...others.filter((record) => record !== null)]);
   }
 
   /** Our listen addresses changed (an interface came or went): everyone gets the new record. */
@@ -108,30 +108,30 @@ export class AddressExchange {
   }
 
   async #tellAll(records: Uint8Array[], except: string | null): Promise<void> {
-    const { links } = this.#components;
-    const peers = links.authenticated().filter((peer) => peer !== except);
-    await Promise.all(peers.map((peer) => this.#send(links.best(peer), records)));
+    const { connections } = this.#components;
+    const peers = connections.authenticated().filter((peer) => peer !== except);
+    await Promise.all(peers.map((peer) => this.#send(connections.best(peer), records)));
   }
 
-  async #send(link: Link | undefined, records: Uint8Array[]): Promise<void> {
-    if (!link || this.#stopped.signal.aborted) return;
+  async #send(peerConnection: PeerConnection | undefined, records: Uint8Array[]): Promise<void> {
+    if (!peerConnection || this.#stopped.signal.aborted) return;
     const signal = this.#signal();
     let stream: Stream | undefined;
     try {
-      stream = await link.connection.newStream(protocolIds.addresses, { signal });
+      stream = await peerConnection.connection.newStream(protocolIds.addresses, { signal });
       const frame = encode(records.slice(0, networkLimits.addressRecordsMax));
       await lpStream(stream).write(frame, { signal });
       await stream.close({ signal });
     } catch (err) {
       stream?.abort(err instanceof Error ? err : new Error('addresses were not sent'));
-      this.#components.log.debug({ peer: link.peer, err }, 'addresses were not sent');
+      this.#components.log.debug({ peer: peerConnection.peer, err }, 'addresses were not sent');
     }
   }
 
   async #receive(stream: Stream, connection: Connection): Promise<void> {
-    const { links, book, onNews, log } = this.#components;
-    const link = links.get(connection);
-    if (!link?.proven || !this.#components.spend(link.peer, 'addressNews'))
+    const { connections, book, onNews, log } = this.#components;
+    const peerConnection = connections.get(connection);
+    if (!peerConnection?.proven || !this.#components.spend(peerConnection.peer, 'addressNews'))
       return stream.abort(new Error('the peer has not proven its epoch key, or sends too much'));
     const signal = this.#signal();
     try {
@@ -149,10 +149,10 @@ export class AddressExchange {
         news.push(record);
         onNews(peer);
       }
-      if (news.length > 0) await this.#tellAll(news, link.peer);
+      if (news.length > 0) await this.#tellAll(news, peerConnection.peer);
     } catch (err) {
       stream.abort(err instanceof Error ? err : new Error('addresses were not understood'));
-      log.debug({ peer: link.peer, err }, 'addresses were not understood');
+      log.debug({ peer: peerConnection.peer, err }, 'addresses were not understood');
     }
   }
 

@@ -21,7 +21,7 @@ export const networkLimits = {
   /** One direct frame. */
   frameBytesMax: limits.frameBytesMax,
   /** Larger publications go to every member directly: gossipsub bundles what a late peer asks for, and a bundle over
-   * `gossipBundleBytesMax` deafens that link. */
+   * `gossipBundleBytesMax` deafens that connection. */
   gossipFrameBytesMax: 256 * 1024,
   gossipBundleBytesMax: 8 * 1024 * 1024,
   /** How long gossip knows a frame again. Longer than a frame can circulate, shorter than the protocol's re-sending. */
@@ -97,7 +97,7 @@ export interface NetworkTimings {
   reproofMs: number;
 }
 
-/** A dead link is noticed within 0.5 to 1.5 s (measured). */
+/** A dead connection is noticed within 0.5 to 1.5 s (measured). */
 export const defaultTimings: NetworkTimings = {
   pingIntervalMs: 2_000,
   pingTimeoutMsMin: 2_000,

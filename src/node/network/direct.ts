@@ -3,14 +3,14 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import type { Log } from '../log.ts';
 import { networkLimits, protocolIds } from './constants.ts';
 import { FrameQueue, type QueueBounds, runFrameStream } from './frame-stream.ts';
-import type { Link, Links } from './links.ts';
+import type { PeerConnection, PeerConnections } from './peer-connections.ts';
 
 interface DirectComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
-  links: Links;
+  connections: PeerConnections;
   queueBounds: QueueBounds;
   /** A returned promise pauses the stream until it settles. */
-  onFrame(link: Link, frame: Uint8Array): void | Promise<void>;
+  onFrame(peerConnection: PeerConnection, frame: Uint8Array): void | Promise<void>;
   /** A peer sent what is no frame. */
   onBadFrame(peer: string, why: string): void;
   log: Log;
@@ -18,7 +18,7 @@ interface DirectComponents {
 
 export class Direct {
   readonly #components: DirectComponents;
-  readonly #queues = new Map<Link, FrameQueue>();
+  readonly #queues = new Map<PeerConnection, FrameQueue>();
   readonly #stopped = new AbortController();
   #dropped = 0;
 
@@ -29,11 +29,11 @@ export class Direct {
   async start(): Promise<void> {
     const { onFrame, onBadFrame } = this.#components;
     const receive = (stream: Stream, connection: Connection): void => {
-      const link = this.#components.links.get(connection);
-      if (link)
+      const peerConnection = this.#components.connections.get(connection);
+      if (peerConnection)
         void runFrameStream(stream, {
-          onFrame: (frame) => onFrame(link, frame),
-          onBadFrame: (why) => onBadFrame(link.peer, why),
+          onFrame: (frame) => onFrame(peerConnection, frame),
+          onBadFrame: (why) => onBadFrame(peerConnection.peer, why),
         });
       else stream.abort(new Error('the connection is not known'));
     };
@@ -53,38 +53,38 @@ export class Direct {
   }
 
   send(peer: string, frame: Uint8Array): void {
-    const link = this.#components.links.best(peer);
-    if (!link || this.#stopped.signal.aborted) {
+    const peerConnection = this.#components.connections.best(peer);
+    if (!peerConnection || this.#stopped.signal.aborted) {
       this.#dropped += 1;
       return;
     }
-    let queue = this.#queues.get(link);
+    let queue = this.#queues.get(peerConnection);
     if (!queue) {
       queue = new FrameQueue(this.#components.queueBounds);
-      this.#queues.set(link, queue);
-      void this.#run(link, queue);
+      this.#queues.set(peerConnection, queue);
+      void this.#run(peerConnection, queue);
     }
     const fits = frame.length <= networkLimits.frameBytesMax;
     if (!fits || !queue.push(frame)) this.#dropped += 1;
   }
 
-  async #run(link: Link, queue: FrameQueue): Promise<void> {
+  async #run(peerConnection: PeerConnection, queue: FrameQueue): Promise<void> {
     try {
       const signal = AbortSignal.any([
         this.#stopped.signal,
         AbortSignal.timeout(networkLimits.streamOpenTimeoutMs),
       ]);
-      const stream = await link.connection.newStream(protocolIds.direct, { signal });
+      const stream = await peerConnection.connection.newStream(protocolIds.direct, { signal });
       // Nothing is ever sent back on it.
       await runFrameStream(stream, {
         outgoing: queue,
         onFrame: () => stream.abort(new Error('unexpected frame')),
       });
     } catch (err) {
-      this.#components.log.debug({ peer: link.peer, err }, 'direct stream failed');
+      this.#components.log.debug({ peer: peerConnection.peer, err }, 'direct stream failed');
     } finally {
       this.#dropped += queue.end();
-      this.#queues.delete(link);
+      this.#queues.delete(peerConnection);
     }
   }
 }

@@ -22,7 +22,7 @@ import { z } from 'zod';
 import type { Log } from '../log.ts';
 import { Bucket } from './bucket.ts';
 import { networkLimits, protocolIds } from './constants.ts';
-import type { Link, Links } from './links.ts';
+import type { PeerConnection, PeerConnections } from './peer-connections.ts';
 import type { EpochAuthenticator } from './transport.ts';
 
 const nonceBytes = 32;
@@ -50,12 +50,12 @@ const encodeProof = (proof: Proof): [number, Uint8Array] | null => proof && [pro
 interface HandshakeComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle' | 'peerId'>;
   clusterId: string;
-  links: Links;
+  connections: PeerConnections;
   authenticator: EpochAuthenticator;
   /** false: the peer has opened too many. */
   spend(peer: string, quota: 'handshakes'): boolean;
-  onAuthenticated(link: Link): void;
-  onUnauthenticated(link: Link): void;
+  onAuthenticated(peerConnection: PeerConnection): void;
+  onUnauthenticated(peerConnection: PeerConnection): void;
   /** How long an old proof counts once a new one is asked for. */
   reproofMs: number;
   log: Log;
@@ -63,10 +63,10 @@ interface HandshakeComponents {
 
 export class Handshake {
   readonly #components: HandshakeComponents;
-  readonly #running = new Map<Link, { again: boolean }>();
-  readonly #paces = new WeakMap<Link, Bucket>();
-  /** Links on which one of ours waits its turn. */
-  readonly #waiting = new WeakSet<Link>();
+  readonly #running = new Map<PeerConnection, { again: boolean }>();
+  readonly #paces = new WeakMap<PeerConnection, Bucket>();
+  /** Connections on which one of ours waits its turn. */
+  readonly #waiting = new WeakSet<PeerConnection>();
   readonly #stopped = new AbortController();
 
   constructor(components: HandshakeComponents) {
@@ -85,60 +85,67 @@ export class Handshake {
   }
 
   /** Asks for a new proof: the old one counts for `reproofMs` more at most. */
-  renew(link: Link): void {
-    link.renewals += 1;
-    if (link.proven) this.#endsUnlessProven(link);
-    this.run(link);
+  renew(peerConnection: PeerConnection): void {
+    peerConnection.renewals += 1;
+    if (peerConnection.proven) this.#endsUnlessProven(peerConnection);
+    this.run(peerConnection);
   }
 
-  #endsUnlessProven(link: Link): void {
-    link.endWait ??= this.#later(link, this.#components.reproofMs, () => this.#expire(link));
+  #endsUnlessProven(peerConnection: PeerConnection): void {
+    peerConnection.endWait ??= this.#later(peerConnection, this.#components.reproofMs, () =>
+      this.#expire(peerConnection),
+    );
   }
 
-  #expire(link: Link): void {
-    link.endWait = null;
-    link.proven = false;
-    link.authenticated = false;
-    this.#components.log.debug({ peer: link.peer }, 'the epoch key was replaced, and the new one not proven');
-    this.#components.onUnauthenticated(link);
+  #expire(peerConnection: PeerConnection): void {
+    peerConnection.endWait = null;
+    peerConnection.proven = false;
+    peerConnection.authenticated = false;
+    this.#components.log.debug(
+      { peer: peerConnection.peer },
+      'the epoch key was replaced, and the new one not proven',
+    );
+    this.#components.onUnauthenticated(peerConnection);
   }
 
   /** Opens a handshake, at once if its pace allows; while one of ours is running, it is run once more afterwards. */
-  run(link: Link): void {
-    if (this.#waiting.has(link)) return;
-    const running = this.#running.get(link);
+  run(peerConnection: PeerConnection): void {
+    if (this.#waiting.has(peerConnection)) return;
+    const running = this.#running.get(peerConnection);
     if (running) {
       running.again = true;
       return;
     }
-    const waitMs = this.#paceOf(link).pace(performance.now());
-    if (waitMs === 0) return this.#run(link);
-    this.#waiting.add(link);
-    this.#later(link, waitMs, () => {
-      this.#waiting.delete(link);
-      this.#run(link);
+    const waitMs = this.#paceOf(peerConnection).pace(performance.now());
+    if (waitMs === 0) return this.#run(peerConnection);
+    this.#waiting.add(peerConnection);
+    this.#later(peerConnection, waitMs, () => {
+      this.#waiting.delete(peerConnection);
+      this.#run(peerConnection);
     });
   }
 
-  #paceOf(link: Link): Bucket {
-    const pace = this.#paces.get(link) ?? new Bucket(networkLimits.handshakePace, performance.now());
-    this.#paces.set(link, pace);
+  #paceOf(peerConnection: PeerConnection): Bucket {
+    const pace =
+      this.#paces.get(peerConnection) ?? new Bucket(networkLimits.handshakePace, performance.now());
+    this.#paces.set(peerConnection, pace);
     return pace;
   }
 
-  #run(link: Link): void {
+  #run(peerConnection: PeerConnection): void {
     const state = { again: false };
-    this.#running.set(link, state);
-    void this.#open(link).then((finished) => {
-      this.#running.delete(link);
-      if (link.connection.status !== 'open' || this.#stopped.signal.aborted) return;
-      if (state.again) this.run(link);
-      else if (!finished) this.#later(link, networkLimits.handshakeRetryMs, () => this.run(link)); // a busy machine, maybe
+    this.#running.set(peerConnection, state);
+    void this.#open(peerConnection).then((finished) => {
+      this.#running.delete(peerConnection);
+      if (peerConnection.connection.status !== 'open' || this.#stopped.signal.aborted) return;
+      if (state.again) this.run(peerConnection);
+      else if (!finished)
+        this.#later(peerConnection, networkLimits.handshakeRetryMs, () => this.run(peerConnection)); // a busy machine, maybe
     });
   }
 
   /** Unless the connection closes before. @returns what cancels it */
-  #later(link: Link, delayMs: number, task: () => void): () => void {
+  #later(peerConnection: PeerConnection, delayMs: number, task: () => void): () => void {
     const over = new AbortController();
     const timer = setTimeout(() => {
       over.abort();
@@ -148,19 +155,19 @@ export class Handshake {
       clearTimeout(timer);
       over.abort();
     };
-    link.connection.addEventListener('close', cancel, { once: true, signal: over.signal });
+    peerConnection.connection.addEventListener('close', cancel, { once: true, signal: over.signal });
     this.#stopped.signal.addEventListener('abort', cancel, { once: true, signal: over.signal });
     return cancel;
   }
 
   /** @returns whether both sides have said what they think of each other, whatever that is */
-  async #open(link: Link): Promise<boolean> {
+  async #open(peerConnection: PeerConnection): Promise<boolean> {
     const { clusterId, node, authenticator } = this.#components;
     const signal = this.#signal();
-    const { renewals } = link;
+    const { renewals } = peerConnection;
     let stream: Stream | undefined;
     try {
-      stream = await link.connection.newStream(protocolIds.handshake, { signal });
+      stream = await peerConnection.connection.newStream(protocolIds.handshake, { signal });
       const frames = lpStream(stream, { maxDataLength: networkLimits.handshakeBytesMax });
       const own = node.peerId.toString();
       const ownNonce = new Uint8Array(randomBytes(nonceBytes));
@@ -169,34 +176,34 @@ export class Handshake {
       const proven =
         peerProof !== null &&
         authenticator.check(
-          link.peer,
-          handshakeChallenge(clusterId, link.peer, own, ownNonce, peerNonce),
+          peerConnection.peer,
+          handshakeChallenge(clusterId, peerConnection.peer, own, ownNonce, peerNonce),
           peerProof,
         );
       const proof = proven
-        ? authenticator.prove(handshakeChallenge(clusterId, own, link.peer, peerNonce, ownNonce))
+        ? authenticator.prove(handshakeChallenge(clusterId, own, peerConnection.peer, peerNonce, ownNonce))
         : null;
       // Before the proof leaves: the peer may speak on other streams as soon as it has it.
       const mutual = proven && proof !== null;
-      if (mutual) link.proven = link.wasProven = true;
+      if (mutual) peerConnection.proven = peerConnection.wasProven = true;
       await frames.write(encode(encodeProof(proof)), { signal });
       const verdict = (await frames.read({ signal })).subarray();
-      this.#settle(link, mutual && verdict.length === 1 && verdict[0] === 1, renewals);
+      this.#settle(peerConnection, mutual && verdict.length === 1 && verdict[0] === 1, renewals);
       await stream.close({ signal });
       return true;
     } catch (err) {
-      this.#abort(stream, link, err);
+      this.#abort(stream, peerConnection, err);
       return false;
     }
   }
 
   async #answer(stream: Stream, connection: Connection): Promise<void> {
-    const { clusterId, node, authenticator, links } = this.#components;
-    const link = links.get(connection);
-    if (!link || !this.#components.spend(link.peer, 'handshakes'))
+    const { clusterId, node, authenticator, connections } = this.#components;
+    const peerConnection = connections.get(connection);
+    if (!peerConnection || !this.#components.spend(peerConnection.peer, 'handshakes'))
       return stream.abort(new Error('the connection is not known, or no longer'));
     const signal = this.#signal();
-    const { renewals } = link;
+    const { renewals } = peerConnection;
     try {
       const frames: LengthPrefixedStream<Stream> = lpStream(stream, {
         maxDataLength: networkLimits.handshakeBytesMax,
@@ -204,50 +211,53 @@ export class Handshake {
       const own = node.peerId.toString();
       const peerNonce = nonceSchema.parse((await frames.read({ signal })).slice());
       const ownNonce = new Uint8Array(randomBytes(nonceBytes));
-      const proof = authenticator.prove(handshakeChallenge(clusterId, own, link.peer, peerNonce, ownNonce));
+      const proof = authenticator.prove(
+        handshakeChallenge(clusterId, own, peerConnection.peer, peerNonce, ownNonce),
+      );
       await frames.write(encode([ownNonce, encodeProof(proof)]), { signal });
       const peerProof = proofSchema.parse(decode((await frames.read({ signal })).subarray()));
       const accepted =
         proof !== null &&
         peerProof !== null &&
         authenticator.check(
-          link.peer,
-          handshakeChallenge(clusterId, link.peer, own, ownNonce, peerNonce),
+          peerConnection.peer,
+          handshakeChallenge(clusterId, peerConnection.peer, own, ownNonce, peerNonce),
           peerProof,
         );
       // The peer has checked our proof before it sent its own, so both are proven here. Settled before the verdict
       // leaves: the peer may speak on other streams as soon as it has it.
-      this.#settle(link, accepted, renewals);
+      this.#settle(peerConnection, accepted, renewals);
       await frames.write(Uint8Array.of(accepted ? 1 : 0), { signal });
       await stream.close({ signal });
     } catch (err) {
-      this.#abort(stream, link, err);
+      this.#abort(stream, peerConnection, err);
     }
   }
 
   /** @param renewals when the handshake began */
-  #settle(link: Link, succeeded: boolean, renewals: number): void {
-    if (link.connection.status !== 'open' || this.#stopped.signal.aborted) return;
-    this.#components.log.debug({ peer: link.peer, authenticated: succeeded }, 'handshake');
-    const before = link.authenticated;
-    if (succeeded) link.authenticated = true;
-    link.proven = link.authenticated;
-    link.wasProven ||= link.proven;
+  #settle(peerConnection: PeerConnection, succeeded: boolean, renewals: number): void {
+    if (peerConnection.connection.status !== 'open' || this.#stopped.signal.aborted) return;
+    this.#components.log.debug({ peer: peerConnection.peer, authenticated: succeeded }, 'handshake');
+    const before = peerConnection.authenticated;
+    if (succeeded) peerConnection.authenticated = true;
+    peerConnection.proven = peerConnection.authenticated;
+    peerConnection.wasProven ||= peerConnection.proven;
     // One that began before the last renewal may have proven the key before; but not every one ends in its turn.
-    if (succeeded) link.provenRenewals = Math.max(link.provenRenewals, renewals);
-    if (succeeded && link.provenRenewals < link.renewals) this.#endsUnlessProven(link);
+    if (succeeded) peerConnection.provenRenewals = Math.max(peerConnection.provenRenewals, renewals);
+    if (succeeded && peerConnection.provenRenewals < peerConnection.renewals)
+      this.#endsUnlessProven(peerConnection);
     else if (succeeded) {
-      link.endWait?.();
-      link.endWait = null;
+      peerConnection.endWait?.();
+      peerConnection.endWait = null;
     }
-    if (succeeded && !before) this.#components.onAuthenticated(link);
+    if (succeeded && !before) this.#components.onAuthenticated(peerConnection);
   }
 
   /** A handshake that broke off says nothing about keys: what the last one proved stays. */
-  #abort(stream: Stream | undefined, link: Link, err: unknown): void {
-    link.proven = link.authenticated;
+  #abort(stream: Stream | undefined, peerConnection: PeerConnection, err: unknown): void {
+    peerConnection.proven = peerConnection.authenticated;
     stream?.abort(err instanceof Error ? err : new Error('handshake failed'));
-    this.#components.log.debug({ peer: link.peer, err }, 'handshake broke off');
+    this.#components.log.debug({ peer: peerConnection.peer, err }, 'handshake broke off');
   }
 
   #signal(): AbortSignal {

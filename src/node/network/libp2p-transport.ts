@@ -13,7 +13,6 @@ import { type Identity, isPeerId, peerIdOf } from '../home/identity.ts';
 import { type Log, silentLog } from '../log.ts';
 import { AddressBook } from './address-book.ts';
 import { AddressExchange } from './address-exchange.ts';
-import { Conduct } from './conduct.ts';
 import { defaultTimings, gossipTopic, type NetworkTimings, networkLimits } from './constants.ts';
 import { Direct } from './direct.ts';
 import { LanDiscovery } from './discovery.ts';
@@ -22,7 +21,8 @@ import { rosterGater } from './gater.ts';
 import { Gossip, gossipsubOptions } from './gossip.ts';
 import { Handshake } from './handshake.ts';
 import { listenErrorOf } from './held-ports.ts';
-import { type Link, Links } from './links.ts';
+import { type PeerConnection, PeerConnections } from './peer-connections.ts';
+import { QuotaEnforcer } from './quota-enforcer.ts';
 import type { QuotaName, ReproachQuota } from './quotas.ts';
 import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
@@ -73,9 +73,9 @@ export class Libp2pTransport implements Transport {
   readonly #options: Libp2pTransportOptions;
   readonly #log: Log;
   readonly #timings: NetworkTimings;
-  readonly #links = new Links();
+  readonly #connections = new PeerConnections();
   readonly #book: AddressBook;
-  readonly #conduct: Conduct;
+  readonly #quotas: QuotaEnforcer;
   #handlers: TransportHandlers | null = null;
   #running: Running | null = null;
 
@@ -85,10 +85,10 @@ export class Libp2pTransport implements Transport {
     this.#log = options.log ?? silentLog;
     this.#timings = { ...defaultTimings, ...options.timings };
     this.#book = new AddressBook(options.bootstrap ?? []);
-    this.#conduct = new Conduct({
+    this.#quotas = new QuotaEnforcer({
       nowMs: () => performance.now(),
       disconnect: (peer, reason) => {
-        for (const { connection } of this.#links.of(peer)) connection.abort(new Error(reason));
+        for (const { connection } of this.#connections.of(peer)) connection.abort(new Error(reason));
       },
       log: this.#log,
     });
@@ -136,13 +136,13 @@ export class Libp2pTransport implements Transport {
     gossip.stop();
     await Promise.all([handshake, direct, requests, exchange, twins].map((service) => service.stop()));
     await node.stop();
-    this.#links.clear();
+    this.#connections.clear();
   }
 
   async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
     const before = this.#book.peers();
     this.#book.setMembers(members.filter(({ peer }) => peer !== this.peerId && isPeerId(peer)));
-    this.#conduct.keep((peer) => this.#book.has(peer));
+    this.#quotas.keep((peer) => this.#book.has(peer));
     if (!this.#running) return;
     const { node, reconnector } = this.#running;
     reconnector.membersChanged();
@@ -164,15 +164,15 @@ export class Libp2pTransport implements Transport {
   }
 
   connected(): string[] {
-    return this.#links.peers();
+    return this.#connections.peers();
   }
 
   authenticated(): string[] {
-    return this.#links.authenticated();
+    return this.#connections.authenticated();
   }
 
   reauthenticate(peer: string): void {
-    for (const link of this.#links.of(peer)) this.#running?.handshake.renew(link);
+    for (const peerConnection of this.#connections.of(peer)) this.#running?.handshake.renew(peerConnection);
   }
 
   dropped(): number {
@@ -180,11 +180,11 @@ export class Libp2pTransport implements Transport {
   }
 
   reproach(peer: string, quota: ReproachQuota = 'refusals'): void {
-    if (this.#book.has(peer)) this.#conduct.spend(peer, quota);
+    if (this.#book.has(peer)) this.#quotas.spend(peer, quota);
   }
 
   cutOffs(): CutOff[] {
-    return this.#conduct.cutOffs();
+    return this.#quotas.cutOffs();
   }
 
   /** Members of whom this peer meets two machines, and those that meet another machine with this peer's identity. */
@@ -205,7 +205,7 @@ export class Libp2pTransport implements Transport {
     const services = {
       identify: identify(),
       // The monitor sends its next ping while a slow one is still running, and takes libp2p's default limit of one
-      // stream for a dead link: a busy machine would lose every connection at once (measured).
+      // stream for a dead connection: a busy machine would lose every connection at once (measured).
       ping: ping({ maxInboundStreams: 8, maxOutboundStreams: 8 }),
       pubsub: gossipsub(gossipsubOptions(gossipTopic(clusterId))),
     };
@@ -215,7 +215,7 @@ export class Libp2pTransport implements Transport {
           const peer = id.toString();
           if (!this.#book.has(peer)) return;
           this.#book.addDiscovered(peer, multiaddrs);
-          if (this.#links.of(peer).length === 0) this.#running?.reconnector.news(peer);
+          if (this.#connections.of(peer).length === 0) this.#running?.reconnector.news(peer);
         }),
     };
     return createLibp2p({
@@ -235,7 +235,7 @@ export class Libp2pTransport implements Transport {
       ],
       connectionGater: rosterGater({
         isMember: (peer) => this.#book.has(peer),
-        isCutOff: (peer) => this.#conduct.isCutOff(peer),
+        isCutOff: (peer) => this.#quotas.isCutOff(peer),
       }),
       connectionManager: {
         maxConnections: networkLimits.connectionsMax,
@@ -260,22 +260,22 @@ export class Libp2pTransport implements Transport {
     authenticator: EpochAuthenticator,
   ): Running {
     const { identity, clusterId, queueBounds = defaultQueueBounds } = this.#options;
-    const links = this.#links;
+    const connections = this.#connections;
     const book = this.#book;
     const log = this.#log;
     const ifRunning = (action: () => void): void => {
       if (this.#handlers === handlers) action();
     };
-    const spend = (peer: string, quota: QuotaName): boolean => this.#conduct.spend(peer, quota);
-    const reconnector = new Reconnector({ node, links, book, timings: this.#timings, log });
+    const spend = (peer: string, quota: QuotaName): boolean => this.#quotas.spend(peer, quota);
+    const reconnector = new Reconnector({ node, connections, book, timings: this.#timings, log });
     const exchange = new AddressExchange({
       node,
       identity,
-      links,
+      connections,
       book,
       spend,
       onNews: (peer) => {
-        if (links.of(peer).length === 0) reconnector.news(peer);
+        if (connections.of(peer).length === 0) reconnector.news(peer);
       },
       log,
     });
@@ -286,25 +286,25 @@ export class Libp2pTransport implements Transport {
     const handshake = new Handshake({
       node,
       clusterId,
-      links,
+      connections,
       spend,
       authenticator,
-      onAuthenticated: (link: Link) =>
+      onAuthenticated: (peerConnection: PeerConnection) =>
         ifRunning(() => {
-          reconnector.settled(link.peer);
-          void exchange.greet(link);
-          handlers.onAuthenticated(link.peer);
+          reconnector.settled(peerConnection.peer);
+          void exchange.greet(peerConnection);
+          handlers.onAuthenticated(peerConnection.peer);
         }),
       onUnauthenticated: ({ peer }) =>
         ifRunning(() => {
-          if (!links.best(peer)?.authenticated) handlers.onUnauthenticated(peer);
+          if (!connections.best(peer)?.authenticated) handlers.onUnauthenticated(peer);
         }),
       reproofMs: this.#timings.reproofMs,
       log,
     });
     const direct = new Direct({
       node,
-      links,
+      connections,
       queueBounds,
       onFrame: ({ peer, proven }, frame) => {
         if (this.#handlers !== handlers || !spend(peer, 'directFrames')) return undefined;
@@ -315,9 +315,9 @@ export class Libp2pTransport implements Transport {
     });
     const requests = new Requests({
       node,
-      links,
+      connections,
       onRequest: (peer, request, signal) => handlers.onRequest(peer, request, signal),
-      conduct: this.#conduct,
+      enforcer: this.#quotas,
       onBadFrame,
       log,
     });
@@ -326,14 +326,14 @@ export class Libp2pTransport implements Transport {
       topic: gossipTopic(clusterId),
       isMember: (peer) => book.has(peer),
       spend,
-      authenticated: () => links.authenticated(),
+      authenticated: () => connections.authenticated(),
       sendDirect: (peer, frame) => direct.send(peer, frame),
       onFrame: (author, frame) => ifRunning(() => void handlers.onMessage(author, frame, 'gossip', true)),
       log,
     });
     const twins = new Twins({
       node,
-      links,
+      connections,
       spend,
       onChange: () => ifRunning(() => this.#options.onTwins?.()),
       log,
@@ -347,35 +347,35 @@ export class Libp2pTransport implements Transport {
       connection.abort(new Error('not a member')); // removed during the upgrade
       return;
     }
-    const conduct = this.#conduct;
-    if (!conduct.spend(peer, 'connections')) {
+    const enforcer = this.#quotas;
+    if (!enforcer.spend(peer, 'connections')) {
       connection.abort(new Error('cut off'));
       return;
     }
-    if (this.#links.of(peer).length >= networkLimits.connectionsPerMemberMax) {
+    if (this.#connections.of(peer).length >= networkLimits.connectionsPerMemberMax) {
       connection.abort(new Error('too many connections at once'));
       return;
     }
     watchTraffic(connection, {
-      onBytes: (count) => void conduct.spend(peer, 'bytes', count),
-      onStream: () => void conduct.spend(peer, 'streams'),
+      onBytes: (count) => void enforcer.spend(peer, 'bytes', count),
+      onStream: () => void enforcer.spend(peer, 'streams'),
     });
-    const { link, first } = this.#links.add(connection);
+    const { peerConnection, first } = this.#connections.add(connection);
     if (first) this.#handlers?.onConnect(peer);
     if (connection.direction !== 'outbound') return;
-    this.#running?.handshake.run(link);
-    void this.#running?.twins.greet(link);
+    this.#running?.handshake.run(peerConnection);
+    void this.#running?.twins.greet(peerConnection);
   };
 
   readonly #onClose = ({ detail: connection }: CustomEvent<Connection>): void => {
-    const link = this.#links.remove(connection);
-    if (!link) return;
-    const others = this.#links.of(link.peer);
+    const peerConnection = this.#connections.remove(connection);
+    if (!peerConnection) return;
+    const others = this.#connections.of(peerConnection.peer);
     // Gossipsub keeps its stream on one connection and would not move it to another: a fresh one serves all.
     for (const other of others) other.connection.abort(new Error('another connection to this peer closed'));
     if (others.length > 0) return; // the last of them reports the loss
-    this.#handlers?.onDisconnect(link.peer);
-    this.#running?.reconnector.lost(link.peer);
+    this.#handlers?.onDisconnect(peerConnection.peer);
+    this.#running?.reconnector.lost(peerConnection.peer);
   };
 
   /** libp2p's own listeners of this event have begun to read the peer store by now; the entry is deleted after them. */
@@ -387,7 +387,7 @@ export class Libp2pTransport implements Transport {
     try {
       await node.hangUp(peer, { signal: AbortSignal.timeout(1_000) });
     } catch {
-      for (const { connection } of this.#links.of(peer.toString()))
+      for (const { connection } of this.#connections.of(peer.toString()))
         connection.abort(new Error('not a member'));
     }
     await node.peerStore.delete(peer).catch((err: unknown) => this.#log.debug({ err }, 'peer not forgotten'));

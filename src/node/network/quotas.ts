@@ -1,6 +1,6 @@
 /**
  * What one member may ask of us, per protocol: more than an honest member of the largest group ever needs,
- * and little enough that the others do not feel it. A member that goes beyond is cut off (`conduct.ts`), but
+ * and little enough that the others do not feel it. A member that goes beyond is cut off (`quota-enforcer.ts`), but
  * for `requests`, which wait.
  */
 import { strict as assert } from 'node:assert';

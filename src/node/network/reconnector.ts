@@ -7,7 +7,7 @@ import type { Libp2p } from '@libp2p/interface';
 import type { Log } from '../log.ts';
 import type { AddressBook } from './address-book.ts';
 import { type NetworkTimings, networkLimits } from './constants.ts';
-import type { Links } from './links.ts';
+import type { PeerConnections } from './peer-connections.ts';
 
 interface Attempt {
   failures: number;
@@ -17,7 +17,7 @@ interface Attempt {
 
 interface ReconnectorComponents {
   node: Pick<Libp2p, 'dial' | 'peerId'>;
-  links: Links;
+  connections: PeerConnections;
   book: AddressBook;
   timings: NetworkTimings;
   log: Log;
@@ -103,10 +103,10 @@ export class Reconnector {
   }
 
   async #dial(peer: string, attempt: Attempt): Promise<void> {
-    const { node, links, book, log } = this.#components;
+    const { node, connections, book, log } = this.#components;
     attempt.timer = null;
     const addresses = book.addressesOf(peer);
-    if (attempt.dialing || links.of(peer).length > 0) return; // a new connection's end brings us back here
+    if (attempt.dialing || connections.of(peer).length > 0) return; // a new connection's end brings us back here
     attempt.dialing = true;
     try {
       if (addresses.length === 0) throw new Error('no address is known');
@@ -122,7 +122,7 @@ export class Reconnector {
     }
     const current = this.#attempts.get(peer) === attempt && !this.#stopped.signal.aborted;
     // A timer is there when the dial seemed to work, and the peer closed the connection at once.
-    if (!current || attempt.timer || links.of(peer).length > 0) return;
+    if (!current || attempt.timer || connections.of(peer).length > 0) return;
     this.#schedule(peer, attempt, jittered(this.#backOffMs(attempt)));
   }
 }

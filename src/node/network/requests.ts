@@ -5,10 +5,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import type { Log } from '../log.ts';
-import type { Conduct } from './conduct.ts';
 import { networkLimits, protocolIds } from './constants.ts';
 import { defaultQueueBounds, FrameQueue, runFrameStream } from './frame-stream.ts';
-import type { Link, Links } from './links.ts';
+import type { PeerConnection, PeerConnections } from './peer-connections.ts';
+import type { QuotaEnforcer } from './quota-enforcer.ts';
 import type { ReproachQuota } from './quotas.ts';
 import { TransportError, type TransportErrorCode } from './transport.ts';
 
@@ -38,7 +38,7 @@ interface Waiting {
   reject(error: TransportError): void;
 }
 
-/** Our side of the stream that carries our requests over one link. */
+/** Our side of the stream that carries our requests over one connection. */
 interface Requester {
   readonly queue: FrameQueue;
   readonly waiting: Map<number, Waiting>;
@@ -47,9 +47,9 @@ interface Requester {
 
 interface RequestsComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
-  links: Links;
+  connections: PeerConnections;
   onRequest(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
-  conduct: Pick<Conduct, 'pace'>;
+  enforcer: Pick<QuotaEnforcer, 'pace'>;
   /** A peer sent what is no frame, or no request, or none that it may send now. `quota`: `refusals` if not given. */
   onBadFrame(peer: string, why: string, quota?: ReproachQuota): void;
   log: Log;
@@ -57,7 +57,7 @@ interface RequestsComponents {
 
 export class Requests {
   readonly #components: RequestsComponents;
-  readonly #requesters = new Map<Link, Requester>();
+  readonly #requesters = new Map<PeerConnection, Requester>();
   readonly #stopped = new AbortController();
 
   constructor(components: RequestsComponents) {
@@ -66,8 +66,8 @@ export class Requests {
 
   async start(): Promise<void> {
     const serve = (stream: Stream, connection: Connection): void => {
-      const link = this.#components.links.get(connection);
-      if (link) void this.#serve(stream, link);
+      const peerConnection = this.#components.connections.get(connection);
+      if (peerConnection) void this.#serve(stream, peerConnection);
       else stream.abort(new Error('the connection is not known'));
     };
     await this.#components.node.handle(protocolIds.use, serve, { maxInboundStreams: 2 });
@@ -83,12 +83,14 @@ export class Requests {
   request(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const fail = (code: TransportErrorCode, message: string): Promise<never> =>
       Promise.reject(new TransportError(code, message, peer));
-    const link = this.#components.links.best(peer);
+    const peerConnection = this.#components.connections.best(peer);
     if (signal.aborted) return fail('aborted', 'the request was aborted');
-    if (!link || this.#stopped.signal.aborted) return fail('not-connected', 'the peer is not connected');
-    if (!link.authenticated) return fail('not-authenticated', 'the peer has not proven its epoch key');
+    if (!peerConnection || this.#stopped.signal.aborted)
+      return fail('not-connected', 'the peer is not connected');
+    if (!peerConnection.authenticated)
+      return fail('not-authenticated', 'the peer has not proven its epoch key');
     if (request.length + headerBytes > frameBytesMax) return fail('too-large', 'the request is too large');
-    const requester = this.#requester(link);
+    const requester = this.#requester(peerConnection);
     const { queue, waiting } = requester;
     if (waiting.size >= networkLimits.requestsWaitingMax)
       return fail('busy', 'too many requests wait for this peer');
@@ -121,48 +123,53 @@ export class Requests {
     });
   }
 
-  #requester(link: Link): Requester {
-    let requester = this.#requesters.get(link);
+  #requester(peerConnection: PeerConnection): Requester {
+    let requester = this.#requesters.get(peerConnection);
     if (!requester) {
       requester = { queue: new FrameQueue(defaultQueueBounds), waiting: new Map(), nextNumber: 0 };
-      this.#requesters.set(link, requester);
-      void this.#ask(link, requester);
+      this.#requesters.set(peerConnection, requester);
+      void this.#ask(peerConnection, requester);
     }
     return requester;
   }
 
   /** Runs the stream of our own requests. */
-  async #ask(link: Link, { queue, waiting }: Requester): Promise<void> {
+  async #ask(peerConnection: PeerConnection, { queue, waiting }: Requester): Promise<void> {
     try {
       const signal = AbortSignal.any([
         this.#stopped.signal,
         AbortSignal.timeout(networkLimits.streamOpenTimeoutMs),
       ]);
-      const stream = await link.connection.newStream(protocolIds.use, { signal });
+      const stream = await peerConnection.connection.newStream(protocolIds.use, { signal });
       const onFrame = (frame: Uint8Array): void => {
         const reply = decodeFrame(frame);
         const asked = reply && waiting.get(reply.number);
         if (reply === null) stream.abort(new Error('malformed frame'));
         else if (reply.kind === kinds.answer) asked?.resolve(reply.body);
-        else asked?.reject(new TransportError('refused', 'the peer refused the request', link.peer));
+        else
+          asked?.reject(new TransportError('refused', 'the peer refused the request', peerConnection.peer));
       };
       await runFrameStream(stream, { outgoing: queue, onFrame, frameBytesMax });
     } catch (err) {
-      this.#components.log.debug({ peer: link.peer, err }, 'request stream failed');
+      this.#components.log.debug({ peer: peerConnection.peer, err }, 'request stream failed');
     } finally {
       queue.end();
-      this.#requesters.delete(link);
+      this.#requesters.delete(peerConnection);
       for (const { reject } of [...waiting.values()]) {
         reject(
-          new TransportError('closed', 'the connection to the peer closed before it answered', link.peer),
+          new TransportError(
+            'closed',
+            'the connection to the peer closed before it answered',
+            peerConnection.peer,
+          ),
         );
       }
     }
   }
 
   /** Runs a stream of the peer's requests. */
-  async #serve(stream: Stream, link: Link): Promise<void> {
-    const { conduct, onBadFrame } = this.#components;
+  async #serve(stream: Stream, peerConnection: PeerConnection): Promise<void> {
+    const { enforcer, onBadFrame } = this.#components;
     const over = new AbortController();
     const outgoing = new FrameQueue(defaultQueueBounds);
     const serving = new Map<number, AbortController>();
@@ -173,12 +180,12 @@ export class Requests {
     let slotFreed: () => void = () => {};
     const answer = async (number: number, body: Uint8Array, control: AbortController): Promise<void> => {
       try {
-        const bytes = await this.#components.onRequest(link.peer, body, control.signal);
+        const bytes = await this.#components.onRequest(peerConnection.peer, body, control.signal);
         if (bytes.length + headerBytes > frameBytesMax) throw new Error('the answer is too large');
         if (!control.signal.aborted) reply(kinds.answer, number, bytes);
       } catch (err) {
         // Whether the peer is to blame is the handler's to say: our own disk or workers may have failed.
-        this.#components.log.debug({ peer: link.peer, err }, 'request refused');
+        this.#components.log.debug({ peer: peerConnection.peer, err }, 'request refused');
         if (!control.signal.aborted) reply(kinds.refusal, number, noBytes);
       } finally {
         serving.delete(number);
@@ -187,7 +194,7 @@ export class Requests {
     };
     const onFrame = (frame: Uint8Array): void | Promise<void> => {
       const asked = decodeFrame(frame);
-      const waitMs = conduct.pace(link.peer, 'requests');
+      const waitMs = enforcer.pace(peerConnection.peer, 'requests');
       // The stream is paused, and with it the peer, until its quota allows another.
       const paced =
         waitMs === 0 ? undefined : delay(waitMs, undefined, { signal: over.signal }).catch(() => {});
@@ -196,13 +203,13 @@ export class Requests {
         return paced;
       }
       if (asked?.kind !== kinds.request || serving.has(asked.number)) {
-        onBadFrame(link.peer, 'malformed request');
+        onBadFrame(peerConnection.peer, 'malformed request');
         return stream.abort(new Error('malformed frame'));
       }
-      if (!link.proven) {
+      if (!peerConnection.proven) {
         // Whoever has proven a key here may not know yet that it was replaced; nobody asks before it has proven one.
-        const quota = link.wasProven ? 'refusedUses' : 'refusals';
-        onBadFrame(link.peer, 'a request before the epoch key was proven', quota);
+        const quota = peerConnection.wasProven ? 'refusedUses' : 'refusals';
+        onBadFrame(peerConnection.peer, 'a request before the epoch key was proven', quota);
         return reply(kinds.refusal, asked.number, noBytes);
       }
       const control = new AbortController();
@@ -215,7 +222,7 @@ export class Requests {
     };
     await runFrameStream(stream, {
       ...{ outgoing, onFrame, frameBytesMax },
-      onBadFrame: (why) => onBadFrame(link.peer, why),
+      onBadFrame: (why) => onBadFrame(peerConnection.peer, why),
     });
     over.abort();
     for (const control of serving.values()) control.abort();

@@ -18,7 +18,7 @@ import { decode, encode } from 'cborg';
 import { z } from 'zod';
 import type { Log } from '../log.ts';
 import { networkLimits, protocolIds } from './constants.ts';
-import type { Link, Links } from './links.ts';
+import type { PeerConnection, PeerConnections } from './peer-connections.ts';
 
 const instanceBytes = 16;
 const helloSchema = z.tuple([
@@ -36,7 +36,7 @@ export interface Twin {
 
 interface TwinsComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
-  links: Links;
+  connections: PeerConnections;
   /** false: the peer has opened too many. */
   spend(peer: string, quota: 'handshakes'): boolean;
   onChange(): void;
@@ -46,7 +46,7 @@ interface TwinsComponents {
 export class Twins {
   readonly #components: TwinsComponents;
   /** The instance at the other end of each open connection, once it has said so. */
-  readonly #instances = new WeakMap<Link, string>();
+  readonly #instances = new WeakMap<PeerConnection, string>();
   readonly #instance = new Uint8Array(randomBytes(instanceBytes));
   /** By peer. */
   readonly #met = new Map<string, Twin>();
@@ -83,50 +83,51 @@ export class Twins {
   }
 
   /** A connection that this side opened: both learn each other's instance. */
-  async greet(link: Link): Promise<void> {
+  async greet(peerConnection: PeerConnection): Promise<void> {
     const signal = this.#signal();
     let stream: Stream | undefined;
     try {
-      stream = await link.connection.newStream(protocolIds.instance, { signal });
+      stream = await peerConnection.connection.newStream(protocolIds.instance, { signal });
       const frames = lpStream(stream, { maxDataLength: networkLimits.instanceBytesMax });
-      await frames.write(this.#hello(link), { signal });
-      this.#learn(link, (await frames.read({ signal })).slice());
+      await frames.write(this.#hello(peerConnection), { signal });
+      this.#learn(peerConnection, (await frames.read({ signal })).slice());
       await stream.close({ signal });
     } catch (err) {
-      this.#instances.delete(link);
+      this.#instances.delete(peerConnection);
       stream?.abort(err instanceof Error ? err : new Error('the instance was not told'));
-      this.#components.log.debug({ peer: link.peer, err }, 'the instance was not told');
+      this.#components.log.debug({ peer: peerConnection.peer, err }, 'the instance was not told');
     }
   }
 
   async #answer(stream: Stream, connection: Connection): Promise<void> {
-    const link = this.#components.links.get(connection);
-    if (!link || !this.#components.spend(link.peer, 'handshakes'))
+    const peerConnection = this.#components.connections.get(connection);
+    if (!peerConnection || !this.#components.spend(peerConnection.peer, 'handshakes'))
       return stream.abort(new Error('the connection is not known, or no longer'));
     const signal = this.#signal();
     try {
       const frames = lpStream(stream, { maxDataLength: networkLimits.instanceBytesMax });
       const hello = (await frames.read({ signal })).slice();
-      await frames.write(this.#hello(link), { signal });
+      await frames.write(this.#hello(peerConnection), { signal });
       await stream.close({ signal });
-      this.#learn(link, hello);
+      this.#learn(peerConnection, hello);
     } catch (err) {
       stream.abort(err instanceof Error ? err : new Error('the instance was not told'));
-      this.#components.log.debug({ peer: link.peer, err }, 'the instance was not told');
+      this.#components.log.debug({ peer: peerConnection.peer, err }, 'the instance was not told');
     }
   }
 
-  #hello({ peer }: Link): Uint8Array {
+  #hello({ peer }: PeerConnection): Uint8Array {
     return encode([this.#instance, this.#met.has(peer)]);
   }
 
   /** Throws for what is no hello. */
-  #learn(link: Link, bytes: Uint8Array): void {
+  #learn(peerConnection: PeerConnection, bytes: Uint8Array): void {
     const [instance, twin] = helloSchema.parse(decode(bytes));
     if (this.#stopped.signal.aborted) return;
-    this.#instances.set(link, Buffer.from(instance).toString('hex'));
-    this.#hear(link.peer, twin);
-    if (this.#instancesOf(link.peer).size > 1 && !this.#checks.has(link.peer)) void this.#check(link.peer);
+    this.#instances.set(peerConnection, Buffer.from(instance).toString('hex'));
+    this.#hear(peerConnection.peer, twin);
+    if (this.#instancesOf(peerConnection.peer).size > 1 && !this.#checks.has(peerConnection.peer))
+      void this.#check(peerConnection.peer);
   }
 
   #hear(from: string, twin: boolean): void {
@@ -139,12 +140,14 @@ export class Twins {
     if (twin !== (before !== undefined)) this.#components.onChange();
   }
 
-  #instancesOf(peer: string): Map<string, Link> {
-    const links = this.#components.links.of(peer).filter(({ connection }) => connection.status === 'open');
+  #instancesOf(peer: string): Map<string, PeerConnection> {
+    const connections = this.#components.connections
+      .of(peer)
+      .filter(({ connection }) => connection.status === 'open');
     return new Map(
-      links.flatMap((link): Array<[string, Link]> => {
-        const instance = this.#instances.get(link);
-        return instance === undefined ? [] : [[instance, link]];
+      connections.flatMap((peerConnection): Array<[string, PeerConnection]> => {
+        const instance = this.#instances.get(peerConnection);
+        return instance === undefined ? [] : [[instance, peerConnection]];
       }),
     );
   }
@@ -152,7 +155,7 @@ export class Twins {
   /** Asks every connection of the peer again, and goes on doing so while two instances answer. */
   async #check(peer: string): Promise<void> {
     this.#checks.set(peer, 'under way');
-    for (const link of this.#components.links.of(peer)) await this.greet(link);
+    for (const peerConnection of this.#components.connections.of(peer)) await this.greet(peerConnection);
     if (this.#stopped.signal.aborted) return;
     const answered = this.#instancesOf(peer);
     const known = this.#met.has(peer);

@@ -54,18 +54,22 @@ export function abilitiesIn(
   return head.roster.map((member) => {
     const { index, name, peer } = member;
     const self = peer === state.peer;
-    if (doubled.has(peer) && !self) return doubledMember(state, member, linkTo(state, peer, reachable));
-    const link = linkTo(state, peer, reachable);
+    if (doubled.has(peer) && !self) return doubledMember(state, member, connectionTo(state, peer, reachable));
+    const connection = connectionTo(state, peer, reachable);
     const isUp: Certainty =
-      link === 'self' || link === 'proven' ? 'yes' : link === 'unproven' && blind ? 'unknown' : 'no';
-    const share = shareOf(state, member, link !== 'unproven');
+      connection === 'self' || connection === 'proven'
+        ? 'yes'
+        : connection === 'unproven' && blind
+          ? 'unknown'
+          : 'no';
+    const share = shareOf(state, member, connection !== 'unproven');
     const holds = certaintyOf(share);
     const signing = signsNow(state, peer);
     const barred = isSuspended(state, index)
       ? 'suspended'
       : isSleeper(state, index)
         ? 'away-too-long'
-        : link === 'unproven' && !blind
+        : connection === 'unproven' && !blind
           ? 'unproven'
           : signing === 'no'
             ? 'store-went-back'
@@ -73,7 +77,7 @@ export function abilitiesIn(
     const speaks = signing === 'asking' ? askingEnds : signing;
     const attend = barred === null ? both(isUp, speaks) : 'no';
     return {
-      ...{ index, name, self, link, share, ready: wasReady(state, index), barred },
+      ...{ index, name, self, connection, share, ready: wasReady(state, index), barred },
       can: {
         sign: both(isUp, usable(state, member)),
         help: both(isUp, both(holds, speaks)),
@@ -85,11 +89,15 @@ export function abilitiesIn(
 }
 
 /** One of the two may have lost what the other holds: only that it was ready once is known. */
-function doubledMember(state: CoreState, { index, name }: Member, link: Ability['link']): Ability {
+function doubledMember(
+  state: CoreState,
+  { index, name }: Member,
+  connection: Ability['connection'],
+): Ability {
   const ready = wasReady(state, index);
-  const sign: Certainty = ready && link !== 'none' ? 'yes' : 'unknown';
+  const sign: Certainty = ready && connection !== 'none' ? 'yes' : 'unknown';
   return {
-    ...{ index, name, self: false, link, ready, share: ready ? 'held' : 'unknown' },
+    ...{ index, name, self: false, connection, ready, share: ready ? 'held' : 'unknown' },
     barred: 'on-two-machines',
     can: { sign, attend: 'unknown', deal: 'unknown', help: 'unknown' },
   };
@@ -98,7 +106,7 @@ function doubledMember(state: CoreState, { index, name }: Member, link: Ability[
 const certaintyOf = (share: Ability['share']): Certainty =>
   share === 'held' ? 'yes' : share === 'missing' ? 'no' : 'unknown';
 
-function linkTo(state: CoreState, peer: string, reachable: ReadonlySet<string>): Ability['link'] {
+function connectionTo(state: CoreState, peer: string, reachable: ReadonlySet<string>): Ability['connection'] {
   if (peer === state.peer) return 'self';
   if (reachable.has(peer)) return 'proven';
   return state.volatile.connected[peer] ? 'unproven' : 'none';
@@ -165,7 +173,7 @@ export function abilitiesAtBest(
     const up = isUp(member);
     const able: Certainty = up && barred === null ? 'yes' : 'no';
     return {
-      ...{ index, name, self: false, link: up ? 'proven' : 'none', ready: false, barred },
+      ...{ index, name, self: false, connection: up ? 'proven' : 'none', ready: false, barred },
       share: barred === null ? 'held' : 'missing',
       can: { sign: able, attend: able, deal: able, help: able },
     };

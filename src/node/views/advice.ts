@@ -16,7 +16,7 @@ export const namesOf = (members: readonly { name: string }[]): string =>
 
 /** Members that only need to be started, or reached again. */
 export const startable = (members: readonly Ability[]): Ability[] =>
-  members.filter(({ link, barred }) => link === 'none' && barred === null);
+  members.filter(({ connection, barred }) => connection === 'none' && barred === null);
 
 /**
  * Why a member does not do its part, one phrase for all of whom it is true: "p3, p4 cannot be reached; p5 is
@@ -51,10 +51,10 @@ const reasons: Readonly<Record<string, Reason>> = {
   ],
 };
 
-const reasonOf = ({ link, barred, share }: Ability): Reason =>
-  reasons[barred ?? linkReasons[link] ?? (share === 'held' ? 'unknown' : share)] as Reason;
+const reasonOf = ({ connection, barred, share }: Ability): Reason =>
+  reasons[barred ?? connectionReasons[connection] ?? (share === 'held' ? 'unknown' : share)] as Reason;
 
-const linkReasons: Readonly<Record<string, string>> = { none: 'none', unproven: 'unproven-here' };
+const connectionReasons: Readonly<Record<string, string>> = { none: 'none', unproven: 'unproven-here' };
 
 /** What would let a quorum attend again: those who are away, or an eviction that those who remain decide alone. */
 export function waysToRefresh(scene: Scene): { start: Ability[]; force: Ability[] } {
@@ -85,7 +85,7 @@ export function whenStarted(members: readonly Ability[]): Ability[] {
 /** A member that was away, once it is started: whether it holds its share stays as it is known. */
 function asStarted(member: Ability): Ability {
   const holds: Certainty = member.share === 'held' ? 'yes' : member.share === 'missing' ? 'no' : 'unknown';
-  return { ...member, link: 'proven', can: { sign: holds, help: holds, attend: 'yes', deal: holds } };
+  return { ...member, connection: 'proven', can: { sign: holds, help: holds, attend: 'yes', deal: holds } };
 }
 
 /**

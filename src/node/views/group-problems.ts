@@ -56,7 +56,7 @@ function lost({ head, members }: Scene, left: readonly Ability[]): string {
 /** Which of the members that cannot attend may be gone for good: those that are connected, only after minutes. */
 type Gone = 'nobody' | 'unreachable' | 'anybody';
 
-const isAway = (member: Ability): boolean => member.link === 'none' || isOut(member);
+const isAway = (member: Ability): boolean => member.connection === 'none' || isOut(member);
 
 /** The next change, and the one that is under way; `noticed`: it has waited for longer than every change does. */
 export function refreshProblems(

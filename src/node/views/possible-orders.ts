@@ -96,7 +96,7 @@ function membersAfter(scene: Scene, draft: Draft): Ability[] {
     const before = scene.members.find((member) => member.index === index);
     if (before !== undefined && memberAt(scene.head.roster, index)?.peer === peer) return before;
     return {
-      ...{ index, name, self: false, link: 'proven', share: 'held', ready: false, barred: null },
+      ...{ index, name, self: false, connection: 'proven', share: 'held', ready: false, barred: null },
       can: { sign: 'yes', attend: 'yes', deal: 'yes', help: 'yes' },
     };
   });

@@ -58,7 +58,7 @@ const abilitySchema = z.object({
   index: count,
   name: z.string(),
   self: z.boolean(),
-  link: z
+  connection: z
     .enum(['self', 'proven', 'unproven', 'none'])
     .describe('`unproven`: connected, but it has not proven its listed epoch key'),
   share: z

@@ -6,7 +6,7 @@
 import type { Frame } from '../records/change-messages.ts';
 
 /**
- * How a frame came: published by that libp2p identity, or sent on a link whose peer has proven its epoch key
+ * How a frame came: published by that libp2p identity, or sent on a connection whose peer has proven its epoch key
  * or not.
  */
 export type FramePath = 'gossip' | 'proven' | 'unproven';
@@ -21,7 +21,7 @@ const signedInside: readonly FramePath[] = ['gossip', 'proven'];
  * published.
  */
 const catchUp: readonly FramePath[] = ['proven', 'unproven'];
-/** Asks for, or brings, what only a member is given: the link says who it is. */
+/** Asks for, or brings, what only a member is given: the connection says who it is. */
 const ofMembers: readonly FramePath[] = ['proven'];
 
 const pathsOf: Readonly<Record<Frame['type'], readonly FramePath[]>> = {

@@ -1,6 +1,5 @@
 /**
- * What is wrong with something that arrived, told to the driver: whoever is to blame for it loses patience
- * (conduct).
+ * What is wrong with something that arrived, told to the driver: whoever is to blame for it uses up a quota.
  */
 import type { ProtocolError } from '../records/errors.ts';
 import { memberAt } from '../records/roster.ts';

@@ -283,7 +283,7 @@ export const sabotages: readonly Sabotage[] = [
     seedsMax: 10,
   },
   {
-    name: 'a link is not proven anew when only the own key was replaced',
+    name: 'a connection is not proven anew when only the own key was replaced',
     file: 'node/driver/driver.ts',
     rule: 'if (self || isReplaced(peer) || !authenticated.has(peer)) transport',
     broken: 'if (isReplaced(peer) || !authenticated.has(peer)) transport',

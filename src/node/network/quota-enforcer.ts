@@ -10,7 +10,7 @@ interface Standing {
   last: { reason: string; times: number; untilMs: number; lengthMs: number } | null;
 }
 
-interface ConductOptions {
+interface QuotaEnforcerOptions {
   /** Monotonic milliseconds. */
   nowMs: () => number;
   /** Closes every connection of the peer. */
@@ -19,11 +19,11 @@ interface ConductOptions {
 }
 
 /** Bounded by the roster: only members get a connection, and whoever leaves is forgotten. */
-export class Conduct {
-  readonly #options: ConductOptions;
+export class QuotaEnforcer {
+  readonly #options: QuotaEnforcerOptions;
   readonly #standings = new Map<string, Standing>();
 
-  constructor(options: ConductOptions) {
+  constructor(options: QuotaEnforcerOptions) {
     this.#options = options;
   }
 
