@@ -14,8 +14,10 @@ import { Chaos } from './chaos/chaos.ts';
 import { Operator } from './chaos/operator.ts';
 import { Liar } from './lies/liar.ts';
 import { allianceNamed, lieNamed } from './lies/library.ts';
+import type { Violation } from './oracle/facts.ts';
 import { lookEveryMs, MutualTrust } from './oracle/mutual-trust.ts';
-import { Oracle, type Violation } from './oracle/oracle.ts';
+import { Oracle } from './oracle/oracle.ts';
+import { isUnderWay, unfinished } from './oracle/progress.ts';
 import { fixtureOf, secretConstant } from './world/fixture.ts';
 import type { RunOptions } from './world/run-options.ts';
 import { tooManyLie } from './world/run-options.ts';
@@ -194,19 +196,19 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   honestMembers(world, oracle)[0]?.driver?.refresh();
   const finishes = async (epoch: number): Promise<boolean> => {
     const finished = await until(
-      () => oracle.unfinished(epoch) === null,
+      () => unfinished(oracle, epoch) === null,
       world.time.now() + options.livenessMs,
     );
     if (!finished)
       oracle.fail(
         '5',
-        `${oracle.unfinished(epoch)} (after ${Math.round(world.time.now())} ms, ${events} events)`,
+        `${unfinished(oracle, epoch)} (after ${Math.round(world.time.now())} ms, ${events} events)`,
       );
     return finished;
   };
   let finished = await finishes(from);
   if (finished && options.dead > 0 && !options.deadInMidChange) {
-    const between = () => oracle.unfinished(from) === null && !oracle.isUnderWay();
+    const between = () => unfinished(oracle, from) === null && !isUnderWay(world);
     finished = await until(between, world.time.now() + options.livenessMs);
     if (!finished) oracle.fail('5', 'there is no moment between two changes');
     someDie(world, oracle, faults);
@@ -219,15 +221,14 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   if (finished && options.sleepers > 0) finished = await someSleep(stage);
   if (finished && options.reinstates && !tooManyLie(options)) finished = await allReinstated(stage);
   if (finished) checkSignatures(world, oracle);
-  oracle.checkMixedEpochs(world.random);
-  oracle.checkLiarsShares();
+  oracle.checkAtTheEnd(world.random);
   if (finished && options.rests) await until(() => false, world.time.now() + restMs);
   return end();
 }
 
 /** As many as the options say, and the newest value bears. */
 function someDie(world: World, oracle: Oracle, tally: Tally): void {
-  const value = oracle.values.get(oracle.latest)?.link.value;
+  const value = oracle.newest;
   if (value === undefined) return;
   const faults = faultsOf(value.roster.length, value.threshold, world.options.faultModel);
   const members = honestMembers(world, oracle).sort(() => world.random() - 0.5);
@@ -243,9 +244,7 @@ function bury(world: World, peer: Peer, tally: Tally): void {
 const honestMembers = (world: World, oracle: Oracle) =>
   world.peers.filter(
     ({ peer, faulty, driver }) =>
-      faulty === null &&
-      driver !== null &&
-      oracle.values.get(oracle.latest)?.link.value.roster.some((member) => member.peer === peer),
+      faulty === null && driver !== null && oracle.newest?.roster.some((member) => member.peer === peer),
   );
 
 /**
@@ -253,7 +252,7 @@ const honestMembers = (world: World, oracle: Oracle) =>
  * False: too few are left.
  */
 function moreDieThanFaults(world: World, oracle: Oracle, operator: Operator, tally: Tally): boolean {
-  const value = oracle.values.get(oracle.latest)?.link.value;
+  const value = oracle.newest;
   const members = honestMembers(world, oracle);
   if (value === undefined) return false;
   const count = 1 + faultsOf(value.roster.length, value.threshold, world.options.faultModel);
@@ -329,7 +328,7 @@ function keepActing(world: World, liar: Liar): void {
 
 /** Statement 2 by the numbers themselves: k shares as they lie there, chosen at random, sign under the public key. */
 function checkSignatures(world: World, oracle: Oracle): void {
-  const value = oracle.values.get(oracle.latest)?.link.value;
+  const value = oracle.newest;
   if (value === undefined) return;
   const holders = world.peers.flatMap(({ index, faulty, driver }) => {
     const shares = driver?.state.durable.shares[value.epoch] as

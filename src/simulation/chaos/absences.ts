@@ -5,6 +5,7 @@
 import { faultsOf, sleeps } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Oracle } from '../oracle/oracle.ts';
+import { unfinished } from '../oracle/progress.ts';
 import type { Tally } from '../world/tally.ts';
 import type { Peer, World } from '../world/world.ts';
 import type { Operator } from './operator.ts';
@@ -22,7 +23,7 @@ export interface Stage {
   finishes: (epoch: number) => Promise<boolean>;
 }
 
-const newestOf = ({ oracle }: Stage): Value => oracle.values.get(oracle.latest)?.link.value as Value;
+const newestOf = ({ oracle }: Stage): Value => oracle.newest as Value;
 
 const isAsleep = ({ world }: Stage, value: Value, peer: string): boolean =>
   value.roster.some(
@@ -85,7 +86,7 @@ export async function allReinstated(stage: Stage): Promise<boolean> {
   const done = (): boolean => {
     const { roster, lastOrder } = newestOf(stage);
     const isListed = ({ peer }: { peer: string }) => roster.some((member) => member.peer === peer);
-    if (lastOrder <= value.lastOrder || oracle.unfinished(value.epoch + 1) !== null) return false;
+    if (lastOrder <= value.lastOrder || unfinished(oracle, value.epoch + 1) !== null) return false;
     return barred.every(isListed) || roster.every(({ peer }) => world.peers.some((one) => one.peer === peer));
   };
   if (await stage.until(done, world.time.now() + livenessMs)) return true;

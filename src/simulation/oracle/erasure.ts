@@ -1,0 +1,112 @@
+/**
+ * Statements 3 and 4 at the disks: what may be erased when, and what must be gone after Retire.
+ */
+import { decode as decodeRecord } from 'cborg';
+import { trialBlock } from '../../keys/rsa/encoding.ts';
+import { modPow } from '../../keys/rsa/engine.ts';
+import type { StoreTransaction } from '../../node/store/store.ts';
+import type { Durable } from '../../protocol/machine/state.ts';
+import { type RetireProof, readySchema } from '../../protocol/records/change-messages.ts';
+import { decode, fromHex, hex, numberOf } from '../../protocol/records/codec.ts';
+import type { Link } from '../../protocol/records/link.ts';
+import { verifyPacket } from '../../protocol/records/packet.ts';
+import { publicOf } from '../../protocol/records/value.ts';
+import type { Peer } from '../world/world.ts';
+import type { Facts } from './facts.ts';
+import { checkEnoughHolders } from './holders.ts';
+
+/** What lets whoever reads it compute shares of a change (§4.5), and goes with the older shares. */
+const secretsOfAChange = new Set(['subShares', 'dealt', 'attended', 'outbox']);
+
+export class Erasure {
+  readonly #facts: Facts;
+  /** What each peer's disk said last that it had retired. */
+  readonly #retired = new Map<string, number>();
+  readonly #checkedProofs = new Set<string>();
+
+  constructor(facts: Facts) {
+    this.#facts = facts;
+  }
+
+  /** After every durable write of an honest peer. */
+  check(peer: Peer, { puts, deletes }: StoreTransaction): void {
+    const erased = deletes.filter((key) => key.startsWith('shares/'));
+    for (const key of erased) this.#checkErasure(peer, Number(key.slice(7)));
+    const own = puts.find(([key]) => key === 'own');
+    if (own !== undefined) {
+      const fresh = new Set(puts.map(([key]) => key));
+      this.#checkNothingOldIsLeft(peer, decodeRecord(own[1]) as Durable['own'], fresh);
+    }
+    if (deletes.some((key) => /^(shares|subShares)\//.test(key)))
+      checkEnoughHolders(this.#facts, `when ${peer.name} erased something`);
+  }
+
+  /** What a crash cut off is seen by nobody: a Retire of that moment must not be taken for one of the next write. */
+  onCrash(peer: Peer): void {
+    this.#retired.delete(peer.name);
+  }
+
+  #checkErasure(peer: Peer, epoch: number): void {
+    const { records } = peer.home;
+    for (let later = this.#facts.latest; later > epoch; later -= 1) {
+      const bytes = records.get(`chain/${String(later).padStart(9, '0')}-retire`);
+      if (bytes !== undefined) return this.#checkRetireProof(peer, decodeRecord(bytes) as RetireProof);
+    }
+    // The value that evicts it may be known to nobody else yet.
+    const own = records.get(`chain/${String(this.#facts.latest + 1).padStart(9, '0')}`);
+    const newest = own ? (decodeRecord(own) as Link).value : this.#facts.newest;
+    if (newest?.roster.some((member) => member.peer === peer.peer))
+      this.#facts.fail('4', `${peer.name} erased its share of epoch ${epoch} without a retire proof`);
+  }
+
+  #checkRetireProof(peer: Peer, proof: RetireProof): void {
+    const known = this.#facts.values.get(proof.epoch);
+    if (known === undefined)
+      return this.#facts.fail('4', `${peer.name} retired an epoch that was not decided`);
+    const name = [proof.epoch, ...proof.readys.map(({ signature }) => signature), ...proof.signatures]
+      .map((part) => (typeof part === 'number' ? part : hex(part)))
+      .join();
+    if (this.#checkedProofs.has(name)) return;
+    this.#checkedProofs.add(name);
+    const { value } = known.link;
+    const ready = new Set<number>();
+    for (const packet of proof.readys) {
+      const { by, epoch, value: named } = decode(readySchema, packet.body);
+      const member = value.roster.find(({ index }) => index === by);
+      const right = epoch === value.epoch && hex(named) === known.hash;
+      if (right && member && verifyPacket(this.#facts.clusterId, member.epochKey, packet)) ready.add(by);
+    }
+    if (ready.size < this.#facts.quorumOf(value) || proof.signatures.length !== value.keys.length)
+      this.#facts.fail('4', `${peer.name} erased on a retire proof of ${ready.size} Readys`);
+    value.keys.forEach((key, at) => {
+      const { modulus, exponent } = publicOf(key);
+      const signature = numberOf(proof.signatures[at] ?? new Uint8Array());
+      if (modPow(signature, exponent, modulus) !== trialBlock(fromHex(known.hash), key.id, modulus))
+        this.#facts.fail('4', `${peer.name} erased on a retire proof whose shares never signed`);
+    });
+  }
+
+  /**
+   * After Retire nothing secret is left but the newest share, its epoch key, and what the same step made for
+   * the next change.
+   */
+  #checkNothingOldIsLeft(peer: Peer, own: Durable['own'], fresh: ReadonlySet<string>): void {
+    const before = this.#retired.get(peer.name);
+    this.#retired.set(peer.name, own.retired);
+    if (own.retired !== own.head) return;
+    const retiredNow = before !== undefined && before < own.retired;
+    const roster = this.#facts.valueAt(own.head)?.roster ?? [];
+    const self = roster.find((member) => member.peer === peer.peer);
+    for (const key of peer.home.records.keys()) {
+      const [section = '', rest = ''] = key.split('/');
+      const old =
+        section === 'shares'
+          ? Number(rest) < own.retired
+          : retiredNow &&
+            !fresh.has(key) &&
+            (secretsOfAChange.has(section) ||
+              (section === 'epochSecrets' && (self === undefined || rest !== hex(self.epochKey))));
+      if (old) this.#facts.fail('3', `${peer.name} retired epoch ${own.retired} and still holds ${key}`);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What the whole group has done, as far as the oracle saw it: every certified value, the plans that were
+ * known before it, and the first statement that did not hold. All watchers share it.
+ */
+import type { Link } from '../../protocol/records/link.ts';
+import type { Order } from '../../protocol/records/order.ts';
+import type { Value } from '../../protocol/records/value.ts';
+import { tooManyLie } from '../world/run-options.ts';
+import type { World } from '../world/world.ts';
+
+/** A statement of protocol §7 that did not hold, or one of §4's rules on which they rest. */
+export class Violation extends Error {
+  readonly statement: string;
+  constructor(statement: string, what: string) {
+    super(`statement ${statement}: ${what}`);
+    this.name = 'Violation';
+    this.statement = statement;
+  }
+}
+
+export class Facts {
+  violation: Violation | null = null;
+  /** Every certified value, by epoch. */
+  readonly values = new Map<number, { hash: string; link: Link; by: string }>();
+  /** Plans that honest members knew, with their orders. */
+  readonly plans = new Map<string, readonly Order[]>();
+  /** The newest epoch that was decided. */
+  latest = 0;
+  readonly world: World;
+  readonly clusterId: Uint8Array;
+
+  constructor(world: World, clusterId: Uint8Array) {
+    this.world = world;
+    this.clusterId = clusterId;
+  }
+
+  /** Beyond `faults` liars only secrecy, certificates and peers' lives are promised (§8). */
+  fail(statement: string, what: string): void {
+    if (tooManyLie(this.world.options) && !['1', '3', '6'].includes(statement)) return;
+    this.violation ??= new Violation(statement, what);
+  }
+
+  valueAt(epoch: number): Value | undefined {
+    return this.values.get(epoch)?.link.value;
+  }
+
+  get newest(): Value | undefined {
+    return this.valueAt(this.latest);
+  }
+
+  /** `n − faults`, by the formula of §1. */
+  quorumOf({ roster: { length: n }, threshold: k }: Pick<Value, 'roster' | 'threshold'>): number {
+    const faults =
+      this.world.genesis.faultModel === 'byzantine'
+        ? Math.min(Math.floor((n - 1) / 3), Math.floor((n - k) / 2))
+        : Math.min(Math.floor((n - 1) / 2), n - k);
+    return n - Math.max(0, faults);
+  }
+}

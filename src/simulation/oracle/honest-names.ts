@@ -1,0 +1,42 @@
+/**
+ * Nobody honest is accused for certain, blamed or reproached by an honest member, whatever crashes, is lost or comes
+ * late (statements 4 and 5).
+ */
+import { isCertain } from '../../protocol/change/accusation.ts';
+import type { Output } from '../../protocol/machine/io.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import type { Peer } from '../world/world.ts';
+import type { Facts } from './facts.ts';
+
+/** While at most `faults` are faulty, what is certain is true: no honest dealer is accused by more than `faults`. */
+export function checkAccusations(facts: Facts, peer: Peer, state: CoreState): void {
+  for (const name of Object.keys(state.durable.accusations)) {
+    const [epoch, dealer] = name.split('/').map(Number) as [number, number];
+    const accused = facts.valueAt(epoch - 1)?.roster.find(({ index }) => index === dealer)?.peer;
+    const honest = facts.world.peers.some((each) => each.peer === accused && each.faulty === null);
+    if (honest && isCertain(state, epoch, dealer))
+      facts.fail('4', `${peer.name} holds it for certain that honest member ${dealer} dealt falsely`);
+  }
+}
+
+/** Nobody honest is ever blamed, whatever crashes, is lost or comes late. */
+export function checkBlames(facts: Facts, peer: Peer, state: CoreState): void {
+  for (const { epoch, by, kind } of Object.values(state.durable.blames)) {
+    const { roster } = facts.valueAt(epoch - 1) ?? { roster: [] };
+    const blamed = roster.find(({ index }) => index === by)?.peer;
+    if (facts.world.peers.some((each) => each.peer === blamed && each.faulty === null))
+      facts.fail('4', `${peer.name} blames honest member ${by} for a ${kind} in epoch ${epoch}`);
+    if (by === 0) facts.fail('4', `${peer.name} blames the honest dealer of a new key in epoch ${epoch}`);
+  }
+}
+
+/** Whoever is reproached often is cut off: so no honest peer ever is by another one. */
+export function checkReproach(
+  facts: Facts,
+  peer: Peer,
+  { from, action, why }: Extract<Output, { type: 'refused' }>,
+): void {
+  const other = facts.world.peers.find((each) => each.peer === from);
+  if (action === 'reject' && peer.faulty === null && other?.faulty === null)
+    facts.fail('5', `${peer.name} reproached ${other.name}, which is honest: ${why}`);
+}

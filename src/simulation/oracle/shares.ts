@@ -1,0 +1,151 @@
+/**
+ * Statements 2 and 3 by the numbers: the shares of an epoch lie on one polynomial whose value at 0 is the secret;
+ * shares of several epochs, and those of liars, give nothing. Sub-shares that are held are true.
+ */
+import { decodeSigned } from '../../crypto/integers.ts';
+import { checkSubShare } from '../../keys/rsa/dealing.ts';
+import { interpolate } from '../../keys/rsa/sharing.ts';
+import { selfIn } from '../../protocol/machine/queries.ts';
+import type { CoreState, Durable } from '../../protocol/machine/state.ts';
+import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
+import { decode, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
+import { publicOf } from '../../protocol/records/value.ts';
+import { parametersOf } from '../../sealing/numbers.ts';
+import type { Peer } from '../world/world.ts';
+import type { Facts } from './facts.ts';
+
+export class Shares {
+  readonly #facts: Facts;
+  /** f(0) of a key: what no peer ever knows. */
+  readonly #secretOf: (modulus: Uint8Array) => bigint;
+  /** Shares that honest peers hold: `epoch/key` → index → share. */
+  readonly #shares = new Map<string, Map<number, bigint>>();
+
+  constructor(facts: Facts, secretOf: (modulus: Uint8Array) => bigint) {
+    this.#facts = facts;
+    this.#secretOf = secretOf;
+  }
+
+  /** Every share lies on the one polynomial of its epoch, whose value at 0 is the secret: so any k of them sign. */
+  check(peer: Peer, state: CoreState): void {
+    const index = peer.index;
+    for (const [name, shares] of Object.entries(state.durable.shares)) {
+      const value = this.#facts.valueAt(Number(name));
+      if (value === undefined || selfIn(state, value)?.index !== index) continue;
+      for (const key of value.keys) {
+        const bytes = shares[hex(key.id)];
+        if (bytes === undefined) continue;
+        const held = this.#heldOf(`${name}/${hex(key.id)}`);
+        const share = decodeSigned(bytes);
+        if (held.get(index) === share) continue;
+        if (held.has(index)) this.#facts.fail('2', `${peer.name} holds two shares of epoch ${name}`);
+        held.set(index, share);
+        const before = this.#shares.get(`${Number(name) - 1}/${hex(key.id)}`)?.get(index);
+        if (before === share)
+          this.#facts.fail('3', `the share of ${peer.name} is the same in epochs before and at ${name}`);
+        if (held.size < value.threshold) continue;
+        const others = [...held].filter(([other]) => other !== index).slice(0, value.threshold - 1);
+        const secret = this.#secretOf(key.modulus);
+        if (this.#at0(new Map([...others, [index, share]])) !== secret)
+          this.#facts.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
+      }
+    }
+  }
+
+  #heldOf(name: string): Map<number, bigint> {
+    const held = this.#shares.get(name) ?? new Map<number, bigint>();
+    this.#shares.set(name, held);
+    return held;
+  }
+
+  /** What an honest peer stores as checked is right; only liars' dealings can be wrong. */
+  checkSubShares(peer: Peer, state: CoreState, before: Durable['subShares'] | undefined): void {
+    for (const [digest, held] of Object.entries(state.durable.subShares)) {
+      if (before?.[digest] === held) continue;
+      if (held.epoch <= state.durable.own.retired)
+        this.#facts.fail('3', `${peer.name} holds a sub-share of epoch ${held.epoch}, which it has retired`);
+      if (held.dealer === 0) continue;
+      const half = state.durable.publics[digest];
+      const parent = this.#facts.valueAt(held.epoch - 1);
+      const dealer = parent?.roster.find((member) => member.index === held.dealer)?.peer;
+      if (this.#facts.world.peers.find((each) => each.peer === dealer)?.faulty !== 'lies') continue;
+      if (half === undefined || parent === undefined) continue;
+      decode(dealingPublicSchema, half.bytes).parts.forEach((part, at) => {
+        const key = parent.keys.find(({ id }) => sameBytes(id, part.key));
+        if (key === undefined) {
+          this.#facts.fail('2', `${peer.name} holds a sub-share of no key`);
+          return;
+        }
+        const threshold = part.commitments.length + 1;
+        const right = checkSubShare({
+          key: publicOf(key),
+          parameters: parametersOf({ key, threshold, membersMax: this.#facts.world.genesis.membersMax }),
+          commitments: part.commitments.map(numberOf),
+          receiver: peer.index,
+          subShare: decodeSigned(held.numbers[at] as Uint8Array),
+        });
+        if (!right)
+          this.#facts.fail('2', `${peer.name} took a false sub-share of ${held.dealer} for a true one`);
+      });
+    }
+  }
+
+  /**
+   * §8: what more than `faults` liars hold of one epoch, fewer than k shares and each on the polynomial,
+   * gives no secret.
+   */
+  checkLiarsShares(): void {
+    const liars = this.#facts.world.peers.filter(({ faulty }) => faulty === 'lies');
+    for (const key of this.#facts.newest?.keys ?? [])
+      for (const { link: known } of this.#facts.values.values()) {
+        const { epoch, threshold } = known.value;
+        const shares = liars.flatMap(({ index, driver }): Array<[number, bigint]> => {
+          const share = driver?.state.durable.shares[epoch]?.[hex(key.id)];
+          return share === undefined ? [] : [[index, decodeSigned(share)]];
+        });
+        if (shares.length >= threshold)
+          this.#facts.fail('3', `liars hold ${shares.length} shares of epoch ${epoch}`);
+        if (shares.length > 0 && this.#at0(new Map(shares)) === this.#secretOf(key.modulus))
+          this.#facts.fail('3', `${shares.length} shares of liars sign in epoch ${epoch}`);
+      }
+  }
+
+  /** Statement 3 by the numbers: k shares, fewer than k of them of any one epoch, do not give the secret. */
+  checkMixedEpochs(random: () => number): void {
+    for (const key of this.#facts.newest?.keys ?? []) {
+      const secret = this.#secretOf(key.modulus);
+      const held = [...this.#facts.values.values()].flatMap(({ link: { value } }) => {
+        const shares = this.#shares.get(`${value.epoch}/${hex(key.id)}`) ?? new Map<number, bigint>();
+        return [...shares].map(([index, share]) => ({
+          epoch: value.epoch,
+          k: value.threshold,
+          index,
+          share,
+        }));
+      });
+      for (let mixture = 0; mixture < 12; mixture += 1) {
+        const drawn = [...held].sort(() => random() - 0.5);
+        const k = Math.min(...drawn.map((each) => each.k));
+        const chosen = new Map<number, bigint>();
+        const perEpoch = new Map<number, number>();
+        for (const { epoch, index, share } of drawn) {
+          const count = perEpoch.get(epoch) ?? 0;
+          if (chosen.size === k || chosen.has(index) || count === k - 1) continue;
+          chosen.set(index, share);
+          perEpoch.set(epoch, count + 1);
+        }
+        if (chosen.size < k || perEpoch.size < 2) continue;
+        if (this.#at0(chosen) === secret)
+          this.#facts.fail('3', `shares of epochs ${[...perEpoch.keys()].join(', ')} sign together`);
+      }
+    }
+  }
+
+  #at0(shares: ReadonlyMap<number, bigint>): bigint | null {
+    try {
+      return interpolate(shares, 0, this.#facts.world.genesis.membersMax);
+    } catch {
+      return null; // Not even an integer.
+    }
+  }
+}

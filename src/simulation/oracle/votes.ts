@@ -1,0 +1,82 @@
+/**
+ * Statement 1 as agreement proves it: a lock is kept until a later quorum, and a value that is proposed again had a
+ * quorum of prevotes. Buchman, Kwon, Milosevic 2018.
+ */
+import { decode as decodeRecord } from 'cborg';
+import type { Driver } from '../../node/driver/driver.ts';
+import { type Carried, prevoteSchema, type Vote } from '../../protocol/records/change-messages.ts';
+import { decode, hex } from '../../protocol/records/codec.ts';
+import type { Peer } from '../world/world.ts';
+import type { Facts } from './facts.ts';
+import { instanceOf } from './words.ts';
+
+export class Votes {
+  readonly #facts: Facts;
+  readonly #prevoters = new Map<string, Set<number>>();
+  readonly #precommits = new Map<string, Array<{ round: number; value: string }>>();
+
+  constructor(facts: Facts) {
+    this.#facts = facts;
+  }
+
+  count({ epoch, round, value, by }: Vote): void {
+    const name = `${epoch}/${round}/${value === null ? 'nil' : hex(value)}`;
+    const voters = this.#prevoters.get(name) ?? new Set<number>();
+    this.#prevoters.set(name, voters.add(by));
+  }
+
+  /**
+   * Buchman, Kwon, Milosevic 2018: whoever precommitted a value prevotes another only after a later quorum
+   * for that.
+   */
+  checkLock(peer: Peer, vote: Vote): void {
+    if (vote.value === null) return;
+    const name = `${peer.name}/${vote.epoch}/${instanceOf(vote)}`;
+    const value = hex(vote.value);
+    const earlier = this.#precommits.get(name) ?? [];
+    if (vote.type === 'precommit') {
+      this.#precommits.set(name, [...earlier, { round: vote.round, value }]);
+      return;
+    }
+    const lock = earlier.filter(({ round }) => round < vote.round).at(-1);
+    if (lock === undefined || lock.value === value) return;
+    const parent = this.#facts.valueAt(vote.epoch - 1);
+    if (parent === undefined) return;
+    for (let round = lock.round; round < vote.round; round += 1)
+      if (this.#prevotersOf(vote.epoch, round, value).size >= this.#facts.quorumOf(parent)) return;
+    this.#facts.fail(
+      '1',
+      `${peer.name} prevoted against its lock in epoch ${vote.epoch}, round ${vote.round}`,
+    );
+  }
+
+  /**
+   * The paper's line 28: whoever prevotes a value that is proposed again, a quorum prevoted it in the round
+   * that is named.
+   */
+  checkSupport(peer: Peer, { epoch, round, value, instance }: Vote): void {
+    const proposal = (peer.driver as Driver).state.durable.proposals[round]?.message;
+    const parent = this.#facts.valueAt(epoch - 1);
+    if (value === null || instance !== null || parent === undefined) return;
+    if (proposal?.epoch !== epoch || proposal.validRound === -1) return;
+    const voters = this.#prevotersOf(epoch, proposal.validRound, hex(value));
+    if (voters.size < this.#facts.quorumOf(parent))
+      this.#facts.fail('1', `${peer.name} prevoted again for what ${voters.size} members prevoted before`);
+  }
+
+  /**
+   * Who prevoted a value in a round, faulty members always. A vote that was written before a crash is told by later
+   * re-sends only, so its author's disk is looked at as well.
+   */
+  #prevotersOf(epoch: number, round: number, value: string): Set<number> {
+    const voters = new Set(this.#prevoters.get(`${epoch}/${round}/${value}`));
+    for (const { index, faulty, home } of this.#facts.world.peers) {
+      const bytes = home.records.get(`votes/prevote/${round}/${index}`);
+      if (faulty !== null) voters.add(index);
+      if (faulty !== null || bytes === undefined) continue;
+      const vote = decode(prevoteSchema, (decodeRecord(bytes) as Carried).packet.body);
+      if (vote.epoch === epoch && vote.value !== null && hex(vote.value) === value) voters.add(index);
+    }
+    return voters;
+  }
+}

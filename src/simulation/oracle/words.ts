@@ -1,0 +1,114 @@
+/**
+ * The rules of §4 about a peer's own words: each is durable before it leaves, and never contradicted later
+ * (statements 1 and 4).
+ */
+import { decode as decodeRecord } from 'cborg';
+import type { Durable } from '../../protocol/machine/state.ts';
+import type { Carried, Message } from '../../protocol/records/change-messages.ts';
+import { encode, hex } from '../../protocol/records/codec.ts';
+import type { Peer } from '../world/world.ts';
+import type { Facts } from './facts.ts';
+
+export type Said = Exclude<Message, { type: 'dealing' }>;
+
+/** The record in which a message that may be said only once is kept; null for what may be said again. */
+const recordOf = (message: Said): string | null =>
+  message.type === 'attend'
+    ? `attends/${hex(message.plan)}/${message.by}`
+    : message.type === 'proposal'
+      ? `proposals/${message.round}`
+      : message.type === 'have'
+        ? null
+        : message.type === 'ready'
+          ? `readys/${message.by}`
+          : `votes/${message.type}/${message.round}/${message.by}`;
+
+/** Agreement runs anew in a forced eviction (§5): what was said in the ordinary instance binds nobody there. */
+export const instanceOf = (message: Said): string =>
+  'instance' in message && message.instance !== null ? hex(message.instance) : 'ordinary';
+
+export class Words {
+  readonly #facts: Facts;
+  /** What honest peers published, by peer, type, epoch, round: a second, different one is a contradiction. */
+  readonly #said = new Map<string, { peer: string; record: string; body: string }>();
+  readonly #rememberedByOthers = new Set<string>();
+
+  constructor(facts: Facts) {
+    this.#facts = facts;
+  }
+
+  checkOnce(peer: Peer, message: Said): void {
+    const record = recordOf(message);
+    if (record === null) return;
+    const name = `${peer.name}/${message.epoch}/${instanceOf(message)}/${record}`;
+    const body = hex(encode(message));
+    const before = this.#said.get(name);
+    const excused = peer.faulty === 'went-back' && !this.#rememberedByOthers.has(name);
+    if (before !== undefined && before.body !== body && !excused)
+      this.#facts.fail('1', `${peer.name} contradicts its own ${message.type} of epoch ${message.epoch}`);
+    this.#said.set(name, { peer: peer.name, record, body });
+  }
+
+  /**
+   * A peer's store goes back in time. What more than `faults` others hold of its words, any quorum that it
+   * asks tells it (§4, restart rule): only those words bind it from here on.
+   */
+  onWentBack(peer: Peer): void {
+    const value = this.#facts.newest;
+    if (value === undefined) return;
+    const faults = value.roster.length - this.#facts.quorumOf(value);
+    this.#rememberedByOthers.clear();
+    for (const [name, said] of this.#said) {
+      if (said.peer !== peer.name) continue;
+      const holders = this.#facts.world.peers.filter(({ faulty, home }) => {
+        const bytes = faulty === null ? home.records.get(said.record) : undefined;
+        return bytes !== undefined && hex((decodeRecord(bytes) as Carried).packet.body) === said.body;
+      });
+      if (holders.length > faults) this.#rememberedByOthers.add(name);
+    }
+  }
+
+  checkDurable(peer: Peer, message: Said): void {
+    if (!this.#isDurable(peer, message))
+      this.#facts.fail(
+        '4',
+        `${peer.name} sent its ${message.type} of epoch ${message.epoch} before it was durable`,
+      );
+  }
+
+  #isDurable(peer: Peer, message: Said): boolean {
+    const { records } = peer.home;
+    // What one step says and the next one decides is durable as the decision.
+    const decided =
+      message.type !== 'ready' && records.has(`chain/${String(message.epoch).padStart(9, '0')}`);
+    if (decided) return true;
+    switch (message.type) {
+      case 'attend': {
+        const own = decodeRecord(records.get('own') ?? encode({ retired: 0 })) as Durable['own'];
+        if (own.retired < message.epoch - 1)
+          this.#facts.fail(
+            '4',
+            `${peer.name} attends epoch ${message.epoch} before it retired ${message.epoch - 2}`,
+          );
+        return (
+          records.has(`attended/${hex(message.plan)}`) &&
+          records.has(`epochSecrets/${hex(message.epochKey)}`) &&
+          records.has(`attends/${hex(message.plan)}/${message.by}`)
+        );
+      }
+      case 'have':
+        if (!records.has(`shares/${message.epoch - 1}`))
+          this.#facts.fail('4', `${peer.name} sent a Have without a share of epoch ${message.epoch - 1}`);
+        return message.digests.every((digest) => records.has(`subShares/${hex(digest)}`));
+      case 'proposal':
+        return records.has(`proposals/${message.round}`);
+      case 'prevote':
+      case 'precommit':
+        return records.has(`votes/${message.type}/${message.round}/${message.by}`);
+      case 'ready':
+        return records.has(`shares/${message.epoch}`);
+      default:
+        return true;
+    }
+  }
+}
