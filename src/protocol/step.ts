@@ -24,6 +24,7 @@ import { endPauses } from './machine/pauses.ts';
 import { draftOfPlan, headOf, isOfOtherInstance, type ReadableState } from './machine/queries.ts';
 import { emitRefusal } from './machine/refusal.ts';
 import { applyRetention } from './machine/retention.ts';
+import type { PrintedByInput, PrintedName } from './machine/rule-names.ts';
 import type { CoreState, Volatile } from './machine/state.ts';
 import { Work } from './machine/work.ts';
 import {
@@ -80,19 +81,19 @@ export function step(state: CoreState, input: Input): { state: CoreState; output
   return { state: after, outputs };
 }
 
-function begin(state: CoreState, input: Input): Work {
-  const work = new Work(state, input.entropy);
+function begin(state: CoreState, input: Input): Work<PrintedName> {
+  const work = new Work<PrintedName>(state, input.entropy);
   work.volatile.nowMs = input.atMs;
   work.volatile.wallMs = input.wallMs;
   return work;
 }
 
-function runRules(work: Work): void {
-  for (let pass = 0; rules.some(([, fire]) => fire(work)); pass += 1)
+function runRules(work: Work<PrintedName>): void {
+  for (let pass = 0; Object.values(rules).some((fire) => fire(work)); pass += 1)
     assert(pass < passesMax, 'the rules reach a fixpoint');
 }
 
-function take(work: Work, input: Input): void {
+function take(work: Work<PrintedByInput>, input: Input): void {
   switch (input.type) {
     case 'boot':
       return boot(work);
@@ -170,7 +171,12 @@ function boot(work: Work): void {
 const pathOf = (input: Extract<Input, { frame: Uint8Array }>): FramePath =>
   input.type === 'gossip' ? 'gossip' : input.authenticated ? 'proven' : 'unproven';
 
-function takeFrame(work: Work, from: string, path: FramePath, bytes: Uint8Array): void {
+function takeFrame(
+  work: Work<PrintedByInput<'frame'>>,
+  from: string,
+  path: FramePath,
+  bytes: Uint8Array,
+): void {
   const frame = decode(frameSchema, bytes);
   if (!isAcceptedBy(frame.type, path)) {
     if (path === 'unproven') return; // its handshake may still be running
@@ -203,7 +209,12 @@ function takeFrame(work: Work, from: string, path: FramePath, bytes: Uint8Array)
 }
 
 /** §5: messages of a recovery in the newest epoch, each signed with its author's epoch key. */
-function takeRecovery(work: Work, from: string, packet: Packet, beside: readonly Packet[]): void {
+function takeRecovery(
+  work: Work<PrintedByInput<'frame'>>,
+  from: string,
+  packet: Packet,
+  beside: readonly Packet[],
+): void {
   const message = decode(recoveryMessageSchema, packet.body);
   const head = headOf(work);
   if (message.epoch !== head.epoch) {
@@ -241,7 +252,7 @@ function takeRecovery(work: Work, from: string, packet: Packet, beside: readonly
  * A signed message: of the undecided change, or a Ready of the newest epoch; later ones wait, older ones are
  * dropped.
  */
-function takeMessage(work: Work, from: string, carried: Carried): void {
+function takeMessage(work: Work<PrintedByInput<'frame'>>, from: string, carried: Carried): void {
   const message = decode(messageSchema, carried.packet.body);
   if (!carriesItsOwn(message, carried))
     throw new ProtocolError('malformed', `what comes with a ${message.type} does not belong to it`);
@@ -315,7 +326,7 @@ function receiveHave(work: Work, message: Have, carried: Carried): void {
 }
 
 /** Messages that came before the decision of their parent, now that it is here. */
-function replayEarly(work: Work): void {
+function replayEarly(work: Work<PrintedName>): void {
   const waiting = work.volatile.early;
   work.volatile.early = [];
   for (const { from, carried } of waiting) {
@@ -333,7 +344,7 @@ function replayEarly(work: Work): void {
  * A job has ended. Its tag says what it was for; one that no longer matters is dropped by the function that
  * takes it.
  */
-function takeResult(work: Work, tag: string, result: JobResult): void {
+function takeResult(work: Work<PrintedByInput<'computed'>>, tag: string, result: JobResult): void {
   const about = tag.slice(tag.indexOf('/') + 1);
   const { [tag]: _, ...others } = work.volatile.jobs;
   work.volatile.jobs = isVain(tag, result) ? { ...others, [tag]: 'vain' } : others;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { decodeSigned } from '../crypto/integers.ts';
 import { trialBlock } from '../keys/rsa/encoding.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
+import type { PrintedName } from '../protocol/machine/rule-names.ts';
 import type { CoreState } from '../protocol/machine/state.ts';
 import { hex, numberOf } from '../protocol/records/codec.ts';
 import { clusterIdOf } from '../protocol/records/genesis.ts';
@@ -77,7 +78,7 @@ type Trace = (atMs: number, peer: string, what: string) => void;
 const restMs = 2_500;
 
 /** What happened and is worth a count beside the faults. */
-const counted = new Set([
+const counted = new Set<PrintedName>([
   'recovered',
   'recover-again',
   'muted',

@@ -108,7 +108,7 @@ test('dealings of a plan that was not decided, still unchecked when another was,
     slow && node === 'p4' && kind === 'check' ? goesOn : undefined;
   const group = await fivePeers({ threshold: 2, beforeJob });
   group.node(1).driver?.refresh();
-  await group.until(() => group.rules(4).lastIndexOf('prevote') > group.rules(4).lastIndexOf('adopt'));
+  await group.until(() => group.printed(4).lastIndexOf('prevote') > group.printed(4).lastIndexOf('adopt'));
   const [decided = ''] = Object.keys(group.state(4).durable.attended);
   const unchecked = () => Object.values(group.state(4).volatile.inbox).filter(({ plan }) => plan !== decided);
 

@@ -26,7 +26,7 @@ test('the state comes back from its records, in the middle of a change and after
   };
   check();
   group.node(1).driver?.refresh();
-  for (const rule of ['attend', 'have', 'prevote', 'precommit', 'adopt', 'ready', 'retire']) {
+  for (const rule of ['attend', 'have', 'prevote', 'precommit', 'adopt', 'ready', 'retire'] as const) {
     await group.until(() => [1, 2, 3, 4, 5].every((index) => fired(group, index, rule, { epoch: 2 })));
     check();
   }

@@ -44,8 +44,8 @@ test('two helpers that grant with one key stop no recovery, and the member that 
   await lastComesBack({ peers: 7, threshold: 3 }, (by, message) =>
     message.type === 'recover-grant' && by <= 2 ? { ...message, sealingKey: twin } : null,
   );
-  await group.until(() => group.rules(7).includes('recovered'), 10_000);
-  const runs = group.rules(7).filter((rule) => rule === 'recover-run');
+  await group.until(() => group.printed(7).includes('recovered'), 10_000);
+  const runs = group.printed(7).filter((rule) => rule === 'recover-run');
   expect(runs).toHaveLength(1);
   // Each of the two finds a key in the run that is not what it said itself before its word was changed on the way.
   const refusing = group.trace.filter(({ output }) => output.type === 'refused').map(({ node }) => node);
@@ -61,7 +61,7 @@ test('a run with a sealing key of small order gets no mask and no job, and its a
   await group.run(5_000);
   expect(refusals(5)).toBeGreaterThan(0);
   for (const index of [1, 2, 3, 4]) {
-    expect(group.rules(index)).not.toContain('recover-mask');
+    expect(group.printed(index)).not.toContain('recover-mask');
     expect(group.state(index).volatile.jobs).toEqual({});
   }
 });
@@ -91,5 +91,5 @@ test('a run that names a key which its helper did not grant gets no mask: else i
   });
   await group.until(() => refusals(5) >= 4);
   await group.run(5_000);
-  for (const index of [1, 2, 3, 4]) expect(group.rules(index)).not.toContain('recover-mask');
+  for (const index of [1, 2, 3, 4]) expect(group.printed(index)).not.toContain('recover-mask');
 });

@@ -131,7 +131,7 @@ test('helpers that are given different choices in one run give no sum, and the n
 
   group.intercept = null;
   await group.until(() => holdsShare(group.state(6)));
-  expect(group.rules(6).filter((rule) => rule === 'recover-run')).toHaveLength(2);
+  expect(group.printed(6).filter((rule) => rule === 'recover-run')).toHaveLength(2);
   await group.stopAll();
 });
 
@@ -179,7 +179,7 @@ test('a grant serves one run: for a second one, although it is named truly, its 
   for (const to of [1, 2, 3, 4, 5]) {
     expect(types(await tell(group, to, second, grants))).not.toContain('recover-mask');
     expect(hex(group.state(to).volatile.recovery.helping[6]?.run ?? second.run)).toBe(hex(first.run));
-    expect(group.rules(to).filter((rule) => rule === 'recover-mask')).toHaveLength(1);
+    expect(group.printed(to).filter((rule) => rule === 'recover-mask')).toHaveLength(1);
   }
   await group.stopAll();
 });

@@ -26,7 +26,7 @@ test('with every gate at one half twenty refreshes complete, each changes every 
     expect(after.value.keys).toEqual(before.value.keys);
     dealers.push(dealersOf(after));
     for (const by of dealersOf(after))
-      expect(group.rules(by).includes('deal'), `p${by} is named because it dealt`).toBe(true);
+      expect(group.printed(by).includes('deal'), `p${by} is named because it dealt`).toBe(true);
     expect(dealersOf(after).length).toBeGreaterThanOrEqual(3);
   }
   expect(dealers.some((list) => list.length < 5)).toBe(true);

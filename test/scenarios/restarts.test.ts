@@ -1,6 +1,7 @@
 /** §4, the rules that make it safe to cut the power: what a peer that starts again within a change may sign. */
 import { expect, test } from 'vitest';
 import { holdsShare } from '../../src/protocol/machine/queries.ts';
+import type { PrintedName } from '../../src/protocol/machine/rule-names.ts';
 import { slotOf } from '../../src/protocol/machine/slots.ts';
 import {
   type Frame,
@@ -139,7 +140,7 @@ test('a liar that answers a peer which starts again by votes that it signed in i
   };
   const outputsBefore = group.node(3).outputs.length;
   await group.restart(3);
-  await group.until(() => told > 0 && group.rules(3).filter((rule) => rule === 'recalled').length > 1);
+  await group.until(() => told > 0 && group.printed(3).filter((rule) => rule === 'recalled').length > 1);
   group.intercept = null;
   await group.until(() => group.settledAt(2));
   expect(fired(group, 3, 'muted')).toBe(false);
@@ -171,7 +172,7 @@ test('a peer whose lost vote comes back only after a quorum has answered is mute
     return from === 'p4' && to === 'p3' && frame.type === 'recalled' ? [] : [frame];
   };
   const outputsBefore = group.node(3).outputs.length;
-  const since = (rule: string) =>
+  const since = (rule: PrintedName) =>
     group
       .node(3)
       .outputs.slice(outputsBefore)

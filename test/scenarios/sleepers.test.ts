@@ -3,6 +3,7 @@
  * share any more.
  */
 import { afterEach, expect, test } from 'vitest';
+import type { Output } from '../../src/protocol/machine/io.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 
@@ -18,7 +19,7 @@ async function fifthComesBackAfter(changes: number): Promise<void> {
 }
 
 const grants = (): number => group.trace.filter(({ output }) => isGrant(output)).length;
-const isGrant = (output: { type: string; rule?: string }): boolean => output.rule === 'recover-grant';
+const isGrant = (output: Output): boolean => output.type === 'rule' && output.rule === 'recover-grant';
 
 test('a member that was away for no more changes than the genesis allows gets its share', async () => {
   await fifthComesBackAfter(2);
@@ -35,7 +36,7 @@ test('who joined after it had gone grants it nothing either: the value says how 
   await group.until(() => group.epochOf(joined) === 4 && holdsShare(group.state(joined)));
   const before = grants();
   await group.restart(5);
-  await group.until(() => group.epochOf(5) === 4 && group.rules(5).includes('recover-ask'));
+  await group.until(() => group.epochOf(5) === 4 && group.printed(5).includes('recover-ask'));
   await group.run(20_000);
   expect(holdsShare(group.state(5))).toBe(false);
   expect(grants()).toBe(before);
@@ -44,7 +45,7 @@ test('who joined after it had gone grants it nothing either: the value says how 
 test('a member that was away longer is granted nothing, holds back no change, and comes back by being reinstated', async () => {
   await fifthComesBackAfter(3);
   await group.until(() => group.epochOf(5) === 4);
-  await group.until(() => group.rules(5).includes('recover-ask'));
+  await group.until(() => group.printed(5).includes('recover-ask'));
   await group.run(20_000);
   expect(holdsShare(group.state(5))).toBe(false);
   expect(grants()).toBe(0);

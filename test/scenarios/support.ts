@@ -4,6 +4,7 @@ import { afterEach } from 'vitest';
 import { verificationKey } from '../../src/keys/rsa/sharing.ts';
 import { assembleValue, decodePublic } from '../../src/protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/machine/queries.ts';
+import type { PrintedName } from '../../src/protocol/machine/rule-names.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
 import {
   type Carried,
@@ -79,8 +80,8 @@ export const verificationKeysOf = ({ value, commitments }: Link): bigint[] => {
   return value.roster.map(({ index }) => verificationKey(publicOf(key), list.map(numberOf), index));
 };
 
-/** Whether a peer's rules contain this one, with these details. */
-export const fired = (group: Group, node: number, rule: string, detail: Record<string, unknown> = {}) =>
+/** Whether a peer printed this name, with these details. */
+export const fired = (group: Group, node: number, rule: PrintedName, detail: Record<string, unknown> = {}) =>
   group
     .node(node)
     .outputs.some(

@@ -23,7 +23,7 @@ export function nextRefreshAtMs(work: Work, sinceMs: number): number {
 }
 
 /** Makes `link` the newest value. The caller has certified it: by its own quorum of precommits, or by `checkLink`. */
-export function adopt(work: Work, link: Link): void {
+export function adopt(work: Work<'adopt' | 'evicted'>, link: Link): void {
   const { value } = link;
   const epoch = value.epoch;
   const before = headOf(work);
@@ -84,7 +84,7 @@ function keepAdmissions(work: Work, { value }: Link): void {
 }
 
 /** This member was evicted: it erases what it held (§4, "A member that is being evicted … then erases"). */
-function leave(work: Work): void {
+function leave(work: Work<'evicted'>): void {
   for (const section of [
     'shares',
     'epochSecrets',
@@ -100,7 +100,7 @@ function leave(work: Work): void {
 }
 
 /** Links from a peer, each checked from the last value known here. Throws `bad-link` or `bad-certificate`. */
-export function receiveLinks(work: Work, links: readonly Link[]): void {
+export function receiveLinks(work: Work<'adopt' | 'evicted'>, links: readonly Link[]): void {
   // Links go into the archive with the step that adopts them: one that is forgotten in the same step would
   // never get there.
   const last = work.durable.own.head + limits.linksKept;

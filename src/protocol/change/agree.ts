@@ -172,7 +172,10 @@ export function shownPrevoters(
 }
 
 /** The verdict on a proposal's value, remembered unless commitments are still missing. */
-function verdictOn(work: Work, entry: Entry<Proposal>): 'valid' | 'invalid' | 'incomplete' {
+function verdictOn(
+  work: Work<'invalid-proposal'>,
+  entry: Entry<Proposal>,
+): 'valid' | 'invalid' | 'incomplete' {
   const hash = hex(hashOfValue(entry.message.value));
   if (work.volatile.verdicts[hash] === 'valid') return 'valid';
   // An invalid verdict is about this evidence; the same value may come again with better evidence in another round.
@@ -223,15 +226,16 @@ export function wantedPublics(state: ReadableState): Uint8Array[] {
   return [...missing.values()].slice(0, limits.dealingsMax);
 }
 
-const vote = (work: Work, type: Vote['type'], value: Uint8Array | null): void => {
+/** Signs and publishes a vote in the present round; returns what is printed of it. */
+function vote(work: Work, type: Vote['type'], value: Uint8Array | null): Record<string, string | number> {
   const { round, epoch } = roundsOf(work) as Rounds;
   const instance = instanceOf(work);
   signAndPublish(work, (by) => ({ type, by, epoch, round, instance, value }));
-  work.rule(type, { epoch, round, value: value === null ? 'nil' : hex(value).slice(0, 8) });
-};
+  return { epoch, round, value: value === null ? 'nil' : hex(value).slice(0, 8) };
+}
 
 /** Rule `prevote` (lines 22–33, 57–60). */
-export function prevote(work: Work): boolean {
+export function prevote(work: Work<'prevote' | 'invalid-proposal'>): boolean {
   const rounds = roundsOf(work);
   if (rounds === null || rounds.step !== 'propose' || signingSecret(work) === null) return false;
   startTimer(work, 'propose');
@@ -252,13 +256,13 @@ export function prevote(work: Work): boolean {
   }
   if (choice === undefined && timedOut(work, 'propose')) choice = null;
   if (choice === undefined) return false;
-  vote(work, 'prevote', choice);
+  work.rule('prevote', vote(work, 'prevote', choice));
   setRounds(work, { step: 'prevote' });
   return true;
 }
 
 /** Rule `precommit` (lines 34–46, 61–64): a quorum of prevotes for a valid value locks it. */
-export function precommit(work: Work): boolean {
+export function precommit(work: Work<'precommit' | 'invalid-proposal'>): boolean {
   const rounds = roundsOf(work);
   if (rounds === null || signingSecret(work) === null || rounds.step === 'propose') return false;
   const quorum = changeQuorum(work);
@@ -277,7 +281,7 @@ export function precommit(work: Work): boolean {
           locked: { round: rounds.round, value: name },
           valid: { round: rounds.round, value: name },
         });
-        vote(work, 'precommit', hash);
+        work.rule('precommit', vote(work, 'precommit', hash));
         return true;
       }
       if (news) {
@@ -294,13 +298,13 @@ export function precommit(work: Work): boolean {
     (enough && timedOut(work, 'prevote'))
   ) {
     setRounds(work, { step: 'precommit' });
-    vote(work, 'precommit', null);
+    work.rule('precommit', vote(work, 'precommit', null));
     return true;
   }
   return false;
 }
 
-function enterRound(work: Work, round: number, why: string): void {
+function enterRound(work: Work<'enter-round'>, round: number, why: string): void {
   const rounds = roundsOf(work) as Rounds;
   setRounds(work, { round, step: 'propose' });
   work.retain('votes', (key) => !isPast(work, Number(key.split('/')[1]), limits.roundsKept));
@@ -316,7 +320,7 @@ function enterRound(work: Work, round: number, why: string): void {
 }
 
 /** Rule `next-round` (lines 47–48, 65–67). */
-export function nextRound(work: Work): boolean {
+export function nextRound(work: Work<'enter-round'>): boolean {
   const rounds = roundsOf(work);
   if (rounds === null || votesOf(work, 'precommit', rounds.round).length < changeQuorum(work)) return false;
   startTimer(work, 'precommit');
@@ -326,7 +330,7 @@ export function nextRound(work: Work): boolean {
 }
 
 /** Rule `jump-round` (lines 55–56): `faults + 1` members are in a later round. */
-export function jumpRound(work: Work): boolean {
+export function jumpRound(work: Work<'enter-round'>): boolean {
   const rounds = roundsOf(work);
   if (rounds === null) return false;
   const latest = new Map<number, number>();

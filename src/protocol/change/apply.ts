@@ -32,7 +32,7 @@ import { updateRecovery } from './recovery-sending.ts';
 import { decodePublic } from './validity.ts';
 
 /** Rule `apply`: who holds every accepted sub-share computes its new share. */
-export function apply(work: Work): boolean {
+export function apply(work: Work<'apply'>): boolean {
   const { value, commitments } = headLink(work);
   const self = selfIn(work);
   if (value.epoch === 0 || self === undefined || work.durable.shares[value.epoch] !== undefined) return false;
@@ -78,7 +78,11 @@ function createsKey(work: Work, digest: Uint8Array, key: Uint8Array): boolean {
 }
 
 /** The new share is computed and agreed with its verification key: durable before anything says so. */
-export function applied(work: Work, epoch: number, result: Extract<JobResult, { kind: 'apply' }>): void {
+export function applied(
+  work: Work<'apply-failed'>,
+  epoch: number,
+  result: Extract<JobResult, { kind: 'apply' }>,
+): void {
   const { value } = headLink(work);
   if (value.epoch !== epoch || work.durable.shares[epoch] !== undefined) return;
   if (result.shares === null) {
@@ -109,7 +113,7 @@ export function ready(work: Work): boolean {
   return work.compute(`trial/${value.epoch}`, job);
 }
 
-export function tried(work: Work, epoch: number, trials: Trials): void {
+export function tried(work: Work<'ready'>, epoch: number, trials: Trials): void {
   if (headOf(work).epoch !== epoch) return;
   const value = headHash(work);
   signAndPublish(work, (by) => ({ type: 'ready', by, epoch, value, trials: hashOfTrials(trials) }), {
@@ -179,7 +183,7 @@ export function combineTrial(work: Work): boolean {
 }
 
 export function combined(
-  work: Work,
+  work: Work<'false-trial' | 'suspect-trial'>,
   epoch: number,
   result: Extract<JobResult, { kind: 'combine-trial' }>,
 ): void {
@@ -239,7 +243,7 @@ export function receiveRetireProof(work: Work, proof: RetireProof): void {
  * Rule `retire`: with a retire proof in hand, and after a short grace unless all are ready, everything older
  * is erased.
  */
-export function retire(work: Work): boolean {
+export function retire(work: Work<'retire'>): boolean {
   const { value } = headLink(work);
   if (work.durable.own.retired >= value.epoch || work.durable.retires[value.epoch] === undefined)
     return false;

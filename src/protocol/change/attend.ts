@@ -27,7 +27,7 @@ import { limits } from '../records/limits.ts';
 import { checkOrder, forcedEvictionIn, type Order, orderId } from '../records/order.ts';
 import { memberAt } from '../records/roster.ts';
 import { compareWithShown } from './contradiction.ts';
-import { keepMessage, signAndPublish } from './message-slots.ts';
+import { keepAttend, signAndPublishAttend } from './message-slots.ts';
 import { beginRecall } from './recall.ts';
 
 /** Why this member does not attend now although it would; null when nothing holds it. */
@@ -59,7 +59,7 @@ function attendReason(state: ReadableState): string | null {
 }
 
 /** Rule `attend`: publishes `Attend` for the best plan known, and for the bare plan after three undecided rounds. */
-export function attend(work: Work): boolean {
+export function attend(work: Work<'attend' | 'contradiction'>): boolean {
   const reason = attendReason(work);
   const signer = signingSecret(work);
   if (reason === null || signer === null || attendHeldBy(work) !== null) return false;
@@ -85,13 +85,8 @@ export function attend(work: Work): boolean {
       sealingSecret: sealing.secretKey,
     });
     work.put('plans', hex(plan), { orders });
-    signAndPublish(
-      work,
-      (by) => ({ type: 'attend', by, epoch, plan, epochKey, sealingKey: sealing.publicKey }),
-      {
-        orders,
-      },
-    );
+    const { publicKey: sealingKey } = sealing;
+    signAndPublishAttend(work, (by) => ({ type: 'attend', by, epoch, plan, epochKey, sealingKey }), orders);
     work.rule('attend', { epoch, reason, orders: orders.length });
     return true;
   }
@@ -103,7 +98,7 @@ export function attend(work: Work): boolean {
  * one, and never votes there again (§5). Who is evicted by it goes on as before: it may be the second group
  * that the risk speaks of.
  */
-function enterForced(work: Work, plan: string, draft: Draft): void {
+function enterForced(work: Work<'enter-forced'>, plan: string, draft: Draft): void {
   const self = selfIn(work);
   if (draft.forced === null || self === undefined || !draft.forced.includes(self.index)) return;
   if (!narrows(work, draft.forced)) return;
@@ -136,7 +131,7 @@ export function narrows(state: ReadableState, remaining: readonly number[]): boo
 }
 
 /** Takes up an order of the operator that fits; a forced eviction at once. */
-export function takeOrder(work: Work, order: Order): void {
+export function takeOrder(work: Work<'enter-forced'>, order: Order): void {
   checkFits(work, order);
   if (forcedEvictionIn(order) === null) {
     learnOrder(work, order);
@@ -150,7 +145,11 @@ export function takeOrder(work: Work, order: Order): void {
 }
 
 /** Keeps a verified Attend, and learns the orders that it carries. Throws `bad-plan` when they do not make its plan. */
-export function receiveAttend(work: Work, message: Attend, carried: Carried): void {
+export function receiveAttend(
+  work: Work<'enter-forced' | 'contradiction'>,
+  message: Attend,
+  carried: Carried,
+): void {
   const plan = hex(message.plan);
   if (isSuspended(work, message.by))
     throw new ProtocolError('not-a-member', `member ${message.by} is suspended`, { action: 'ignore' });
@@ -181,7 +180,7 @@ export function receiveAttend(work: Work, message: Attend, carried: Carried): vo
   // bring the order.
   if (draftOfPlan(work, plan)?.forced != null && work.durable.own.forced?.plan !== plan) return;
   if (memberAt(electors(work), message.by) === undefined) return;
-  if (keepMessage(work, message, carried)) compareWithShown(work);
+  if (keepAttend(work, message, carried)) compareWithShown(work);
 }
 
 /**
@@ -274,7 +273,7 @@ function outranks(order: Order, held: Order): boolean {
  * Rule `open-rounds`: the dealing window and round 0 open when a quorum attends one plan (§4); below that no
  * round and no timer runs.
  */
-export function openRounds(work: Work): boolean {
+export function openRounds(work: Work<'open-rounds'>): boolean {
   if (work.durable.own.rounds !== null || attendedPlans(work).length === 0) return false;
   const epoch = headOf(work).epoch + 1;
   work.own({ rounds: { epoch, round: 0, step: 'propose', locked: null, valid: null } });

@@ -79,7 +79,12 @@ const isRecorded = (work: Work, epoch: number, by: number): boolean =>
   );
 
 /** Keeps both, once for each member and change, and blames it. Returns whether that was news. */
-function record(work: Work, { epoch, by, ...attend }: Attend, first: Packet, second: Packet): boolean {
+function record(
+  work: Work<'contradiction'>,
+  { epoch, by, ...attend }: Attend,
+  first: Packet,
+  second: Packet,
+): boolean {
   const known = isRecorded(work, epoch, by);
   blameBoth(work, { epoch, by }, first, second);
   if (known) return false;
@@ -89,13 +94,13 @@ function record(work: Work, { epoch, by, ...attend }: Attend, first: Packet, sec
 }
 
 /** Two different Attends of the undecided change, both verified: from here they go to everybody. */
-export function contradict(work: Work, attend: Attend, first: Packet, second: Packet): void {
+export function contradict(work: Work<'contradiction'>, attend: Attend, first: Packet, second: Packet): void {
   if (record(work, attend, first, second))
     work.emit({ type: 'publish', frame: { type: 'contradiction', first, second } });
 }
 
 /** Both Attends as somebody else found them, of the undecided change or the one before. Throws `ProtocolError`. */
-export function receiveContradiction(work: Work, first: Packet, second: Packet): void {
+export function receiveContradiction(work: Work<'contradiction'>, first: Packet, second: Packet): void {
   const [one, two] = [decode(attendSchema, first.body), decode(attendSchema, second.body)];
   const head = headOf(work);
   if (one.epoch !== head.epoch + 1 && one.epoch !== head.epoch) return;
@@ -134,7 +139,7 @@ export function contradicts(
  * The Attends that a proposal shows may be others than those held here. What is wrong with them is `judge`'s
  * to say.
  */
-export function compareShown(work: Work, shown: readonly Packet[]): void {
+export function compareShown(work: Work<'contradiction'>, shown: readonly Packet[]): void {
   const held = new Set(
     Object.values(work.durable.attends).map(({ carried }) => hex(carried.packet.signature)),
   );
@@ -153,7 +158,7 @@ export function compareShown(work: Work, shown: readonly Packet[]): void {
 }
 
 /** The same for an Attend that came after the proposals. */
-export function compareWithShown(work: Work): void {
+export function compareWithShown(work: Work<'contradiction'>): void {
   for (const { carried } of Object.values(work.durable.proposals))
     compareShown(work, carried.evidence?.attends ?? []);
 }

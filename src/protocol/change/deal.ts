@@ -27,7 +27,7 @@ const settingsOf = (state: ReadableState, draft: Draft) =>
   keySettings(dealtKeys(draft), draft.threshold, state.genesis.membersMax);
 
 /** The random gate (step 5): in round 0 a member deals when its drawn number is above its gate; later all do. */
-function gateOpen(work: Work): boolean {
+function gateOpen(work: Work<'gate-closed'>): boolean {
   const epoch = headOf(work).epoch + 1;
   if (work.durable.own.drawn?.epoch !== epoch) {
     const number = new DataView(work.draw(8).buffer).getUint32(0) / 2 ** 32;
@@ -40,7 +40,7 @@ function gateOpen(work: Work): boolean {
 }
 
 /** Rule `deal`: computes this member's dealing for an attended plan that has a quorum. */
-export function deal(work: Work): boolean {
+export function deal(work: Work<'gate-closed' | 'deal'>): boolean {
   const signer = signingSecret(work);
   if (signer === null || !holdsShare(work)) return false;
   for (const plan of attendedPlans(work)) {

@@ -4,37 +4,50 @@ import { signingSecret } from '../machine/queries.ts';
 import { includesAll, type Said, slotOf } from '../machine/slots.ts';
 import type { Durable, Entry } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
-import type { Carried, Message } from '../records/change-messages.ts';
+import type { Attend, Carried, Message } from '../records/change-messages.ts';
 import { encode, sameBytes } from '../records/codec.ts';
-import { signPacket } from '../records/packet.ts';
+import type { Order } from '../records/order.ts';
+import { type Packet, signPacket } from '../records/packet.ts';
 import { blameBoth, contradict } from './contradiction.ts';
+
+/** All but an Attend, of which two different ones are passed on as proof. */
+type Spoken = Exclude<Said, Attend>;
 
 /**
  * Keeps a verified message in its slot. A second, different one for the slot is a contradiction (§4): the first stays
- * and its author is blamed, except for a Have, which may grow. The orders of an Attend lie with its plan, once for all.
+ * and its author is blamed, except for a Have, which may grow.
  * @returns whether the state changed.
  */
-export function keepMessage(work: Work, message: Said, carried: Carried): boolean {
+export const keepMessage = (work: Work, message: Spoken, carried: Carried): boolean =>
+  keepInSlot(work, message, carried, (first) => blameBoth(work, message, first, carried.packet));
+
+/** Keeps a verified Attend likewise. Its orders lie with its plan, once for all. */
+export function keepAttend(work: Work<'contradiction'>, message: Attend, { packet }: Carried): boolean {
+  const isNews = keepInSlot(work, message, { packet }, (first) => contradict(work, message, first, packet));
+  if (isNews) work.volatile.gatheringSinceMs ??= work.nowMs;
+  return isNews;
+}
+
+function keepInSlot(
+  work: Work,
+  message: Said,
+  carried: Carried,
+  onContradiction: (first: Packet) => void,
+): boolean {
   const { section, key } = slotOf(message);
   const held = (work.durable[section] as Record<string, Entry<Message>>)[key];
   if (held !== undefined) {
     if (sameBytes(held.carried.packet.body, carried.packet.body)) return false;
-    if (message.type === 'have' && held.message.type === 'have') {
-      if (includesAll(held.message.digests, message.digests)) return false;
-      if (!includesAll(message.digests, held.message.digests)) {
-        blameBoth(work, message, held.carried.packet, carried.packet);
-        return false;
-      }
-    } else {
-      if (message.type === 'attend') contradict(work, message, held.carried.packet, carried.packet);
-      else blameBoth(work, message, held.carried.packet, carried.packet);
+    const [before, now] = [held.message, message].map((one) => (one.type === 'have' ? one.digests : null));
+    if (before && now && includesAll(before, now)) return false;
+    if (!before || !now || !includesAll(now, before)) {
+      onContradiction(held.carried.packet);
       return false;
     }
   }
-  if (message.type === 'attend') work.volatile.gatheringSinceMs ??= work.nowMs;
   (work.put as (section: keyof Durable, key: string, entry: unknown) => void).call(work, section, key, {
     message,
-    carried: message.type === 'attend' ? { packet: carried.packet } : carried,
+    carried,
   });
   return true;
 }
@@ -42,13 +55,37 @@ export function keepMessage(work: Work, message: Said, carried: Carried): boolea
 /** Signs, keeps and publishes a message of this member. Callers have checked `signingSecret`. */
 export function signAndPublish(
   work: Work,
-  unsigned: (by: number) => Said,
+  unsigned: (by: number) => Spoken,
   extra: Omit<Carried, 'packet'> = {},
 ): void {
+  const said = signedBy(work, unsigned, extra);
+  if (said === null) return;
+  keepMessage(work, said.message, said.carried);
+  work.emit({ type: 'publish', frame: { type: 'message', message: said.carried } });
+}
+
+/** The same for an Attend, with the orders of its plan. */
+export function signAndPublishAttend(
+  work: Work<'contradiction'>,
+  unsigned: (by: number) => Attend,
+  orders: Order[],
+): void {
+  const said = signedBy(work, unsigned, { orders });
+  if (said === null) return;
+  keepAttend(work, said.message, said.carried);
+  work.emit({ type: 'publish', frame: { type: 'message', message: said.carried } });
+}
+
+function signedBy<Of extends Said>(
+  work: Work,
+  unsigned: (by: number) => Of,
+  extra: Omit<Carried, 'packet'>,
+): { message: Of; carried: Carried } | null {
   const signer = signingSecret(work);
-  if (signer === null) return;
+  if (signer === null) return null;
   const message = unsigned(signer.index);
-  const carried: Carried = { packet: signPacket(work.clusterId, signer.secret, encode(message)), ...extra };
-  keepMessage(work, message, carried);
-  work.emit({ type: 'publish', frame: { type: 'message', message: carried } });
+  return {
+    message,
+    carried: { packet: signPacket(work.clusterId, signer.secret, encode(message)), ...extra },
+  };
 }

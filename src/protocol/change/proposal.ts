@@ -30,7 +30,12 @@ import { keepMessage } from './message-slots.ts';
 import { checkShown } from './validity.ts';
 
 /** Keeps a verified proposal of its round's leader. Throws `bad-proposal`, `early` or `late`. */
-export function receiveProposal(work: Work, from: string, message: Proposal, carried: Carried): void {
+export function receiveProposal(
+  work: Work<'contradiction' | 'invalid-proposal'>,
+  from: string,
+  message: Proposal,
+  carried: Carried,
+): void {
   const head = headOf(work);
   if (message.round > aheadMax(work))
     throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
@@ -144,7 +149,7 @@ const toldOften = ({ by, round }: Proposal): ProtocolError =>
   });
 
 /** Nothing is kept of it but what tells a second proposal of its round, and proves the two where they are short. */
-function refute(work: Work, message: Proposal, { packet }: Carried, why: string): void {
+function refute(work: Work<'invalid-proposal'>, message: Proposal, { packet }: Carried, why: string): void {
   const short = packet.body.length <= limits.blameProofBytesMax / 2;
   const contradicted = work.volatile.refutedProposals[message.round] !== undefined;
   remember(work, message, { name: nameOf(packet), packet: short ? packet : null, contradicted });

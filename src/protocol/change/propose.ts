@@ -48,7 +48,7 @@ function plansByPreference(state: ReadableState, round: number): Hex[] {
 }
 
 /** Rule `propose` (lines 11–21): the leader's valid value with its prevotes, else the best plan with full evidence. */
-export function propose(work: Work): boolean {
+export function propose(work: Work<'propose' | 'propose-again'>): boolean {
   const { rounds } = work.durable.own;
   const signer = signingSecret(work);
   if (rounds === null || signer === null || rounds.step !== 'propose') return false;

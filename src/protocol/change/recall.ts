@@ -40,7 +40,7 @@ export function beginRecall(work: Work): void {
 }
 
 /** Rule `recall`: asks every authenticated peer, again and again until a quorum has answered. */
-export function recall(work: Work): boolean {
+export function recall(work: Work<'recalled'>): boolean {
   const { recall: waiting, authenticated } = work.volatile;
   if (waiting === null) return false;
   if (Object.keys(waiting.answered).length >= changeQuorum(work) - 1) {
@@ -96,7 +96,7 @@ export function answerRecall(work: Work, from: string, epoch: number, nonce: Uin
  * Counts an answer of an elector to this wait, whoever brought it. Both are at the same head, because both
  * name the epoch after it: so there is one roster whose keys can judge it. Throws `bad-signature`.
  */
-export function receiveRecalled(work: Work, signed: Packet, packets: readonly Packet[]): void {
+export function receiveRecalled(work: Work<'muted'>, signed: Packet, packets: readonly Packet[]): void {
   const { recall: waiting } = work.volatile;
   const self = selfIn(work);
   if (waiting === null || self === undefined) return;
@@ -123,7 +123,7 @@ export function receiveRecalled(work: Work, signed: Packet, packets: readonly Pa
  * A message of the undecided change that this member signed comes back to it. It was durable before it left:
  * a store that lacks it went back in time, and with it the locks that belong to it.
  */
-export function receiveOwn(work: Work, message: Said, packet: Packet): void {
+export function receiveOwn(work: Work<'muted'>, message: Said, packet: Packet): void {
   const { muted, forced } = work.durable.own;
   // In a forced eviction what was said in the instance before, ordinary or of another one, was dropped on purpose.
   const dropped = forced !== null && isOfOtherInstance(work, message);

@@ -128,7 +128,7 @@ export function receiveDealing(work: Work, message: Dealing, packet: Packet): vo
 }
 
 /** Rule `check`: opens and checks what is in the inbox, several dealings together where they came together (§3). */
-export function check(work: Work): boolean {
+export function check(work: Work<'dealing-given-up'>): boolean {
   for (const plan of new Set(Object.values(work.volatile.inbox).map((held) => held.plan))) {
     const keys = work.durable.attended[plan];
     const self = selfIn(work);
@@ -177,7 +177,7 @@ export function check(work: Work): boolean {
  * the log and blamed for nothing, because no arithmetic has found it false. If it counts, this member
  * recovers its share (§5).
  */
-function giveUpOn(work: Work, name: Hex, tag: string): true {
+function giveUpOn(work: Work<'dealing-given-up'>, name: Hex, tag: string): true {
   const { [name]: held, ...inbox } = work.volatile.inbox;
   work.volatile.inbox = inbox;
   if (held !== undefined) {
@@ -203,7 +203,11 @@ const draftAt = (
 };
 
 /** Checked: true numbers become durable sub-shares; a false one names its dealer. */
-export function checked(work: Work, about: string, result: Extract<JobResult, { kind: 'check' }>): void {
+export function checked(
+  work: Work<'false-sub-share'>,
+  about: string,
+  result: Extract<JobResult, { kind: 'check' }>,
+): void {
   const plan = planOfTag(about);
   for (const { digest, numbers } of result.results) {
     const found = Object.entries(work.volatile.inbox).find(([, { digest: of }]) => of === hex(digest));
@@ -239,7 +243,7 @@ const heldDigests = (state: ReadableState, plan: Hex): Hex[] =>
  * Rule `have`: lists every checked sub-share, once all that can come have come or a short delay has passed.
  * Only a member that holds its share of E and stays sends one (§4.2).
  */
-export function have(work: Work): boolean {
+export function have(work: Work<'have'>): boolean {
   const signer = signingSecret(work);
   if (signer === null || work.durable.own.rounds === null) return false;
   let waiting = false;

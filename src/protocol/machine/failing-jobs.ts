@@ -12,7 +12,7 @@ import type { Hex } from './state.ts';
 import type { Work } from './work.ts';
 
 /** Notes a failure; the same job may start again when its pause is over. */
-export function jobFailed(work: Work, tag: string, cause: string): void {
+export function jobFailed(work: Work<'job-failed'>, tag: string, cause: string): void {
   const failures = (work.volatile.failing[tag]?.failures ?? 0) + 1;
   const pauseMs = Math.min(work.timing.resendMs * 2 ** (failures - 1), work.timing.resendMaxMs);
   const sinceMs = work.volatile.failing[tag]?.sinceMs ?? work.nowMs;

@@ -6,6 +6,7 @@ import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
 import type { Member } from '../records/roster.ts';
 import type { KeyCommitments, KeyRecord } from '../records/value.ts';
+import type { PrintedName } from './rule-names.ts';
 
 /** Every input carries the monotonic and the wall clock in milliseconds, and 32 fresh random bytes. */
 export interface Stamp {
@@ -144,5 +145,5 @@ export type Output =
   /** The roster that may connect changed. */
   | { type: 'roster'; members: Member[] }
   /** A named rule fired: for the log, traces and transcripts; never with a secret. */
-  | { type: 'rule'; rule: string; detail: Record<string, string | number> }
+  | { type: 'rule'; rule: PrintedName; detail: Record<string, string | number> }
   | { type: 'refused'; from: string; code: string; action: RefusalAction; why: string };

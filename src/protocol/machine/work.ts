@@ -7,11 +7,13 @@ import { encode, hex } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
 import type { Value } from '../records/value.ts';
 import type { Output } from './io.ts';
+import type { PrintedName } from './rule-names.ts';
 import type { Blame, CoreState, Durable, Volatile } from './state.ts';
 
 type Section = Exclude<keyof Durable, 'own'>;
 
-export class Work {
+/** `Prints`: the names that may be printed with it (`rule-names.ts`). */
+export class Work<in Prints extends PrintedName = never> {
   readonly before: CoreState;
   readonly durable: Durable;
   readonly volatile: Volatile;
@@ -70,7 +72,7 @@ export class Work {
   emit(output: Output): void {
     this.outputs.push(output);
   }
-  rule(rule: string, detail: Record<string, string | number> = {}): void {
+  rule(rule: Prints, detail: Record<string, string | number> = {}): void {
     this.emit({ type: 'rule', rule, detail });
   }
   blame(blame: Blame): void {

@@ -66,7 +66,9 @@ const freshAsking = (work: Work, failed: Asking['failed']): Asking => ({
 });
 
 /** Rule `recover`: moves the recovery on by one stage, or re-sends what the stage sends. */
-export function recover(work: Work): boolean {
+export function recover(
+  work: Work<'recover-ask' | 'recover-run' | 'recover-choice' | 'recover-again'>,
+): boolean {
   const { asking } = work.volatile.recovery;
   if (!mustRecover(work) || signingSecret(work) === null) {
     if (asking !== null) updateRecovery(work, { asking: null });
@@ -122,7 +124,7 @@ export function receiveGrant(work: Work, message: Of<'recover-grant'>, packet: P
   setAsking(work, asking, { waits, grants: { ...asking.grants, [message.by]: { message, packet } } });
 }
 
-export function receiveWait(work: Work, message: Of<'recover-wait'>): void {
+export function receiveWait(work: Work<'recover-told-to-wait'>, message: Of<'recover-wait'>): void {
   const { asking } = work.volatile.recovery;
   const self = selfIn(work);
   if (asking === null || message.to !== self?.index || !sameBytes(message.nonce, asking.nonce)) return;
@@ -132,7 +134,11 @@ export function receiveWait(work: Work, message: Of<'recover-wait'>): void {
   setAsking(work, asking, { waits: { ...asking.waits, [message.by]: message.until } });
 }
 
-function startRun(work: Work, asking: Asking, granted: Array<Asking['grants'][string]>): boolean {
+function startRun(
+  work: Work<'recover-run'>,
+  asking: Asking,
+  granted: Array<Asking['grants'][string]>,
+): boolean {
   const self = selfIn(work);
   if (self === undefined) return false;
   const sealing = sealingKeyFromSeed(work.draw(32));
@@ -169,7 +175,7 @@ function startRun(work: Work, asking: Asking, granted: Array<Asking['grants'][st
   return true;
 }
 
-function moveRun(work: Work, asking: Asking, run: Run): boolean {
+function moveRun(work: Work<'recover-choice' | 'recover-again'>, asking: Asking, run: Run): boolean {
   if (run.choice === null) {
     const everybody = run.helpers.every(
       (index) => Object.keys(run.held[index] ?? {}).length === run.helpers.length,
@@ -219,7 +225,7 @@ function silentOf(run: Run, chosen: Chosen): number[] {
 }
 
 /** A run has failed: the next one begins with a new asking, without those who failed while k others grant. */
-function giveUp(work: Work, asking: Asking, failed: readonly number[]): boolean {
+function giveUp(work: Work<'recover-again'>, asking: Asking, failed: readonly number[]): boolean {
   work.rule('recover-again', { epoch: asking.epoch, without: failed.length });
   const all = {
     ...asking.failed,
@@ -258,7 +264,7 @@ export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
   setRun(work, asking, run, { held: { ...run.held, [message.by]: held } });
 }
 
-function choose(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
+function choose(work: Work<'recover-choice'>, asking: Asking, run: Run, chosen: Chosen): boolean {
   const packet = signRecoveryMessage(work, (by) => ({
     type: 'recover-choice',
     by,
@@ -317,7 +323,7 @@ function chosenIn(
  * All chosen sums are here: each is checked against v_i and the masks, then f(r) is interpolated and checked
  * (step 3).
  */
-function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean {
+function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: Chosen): boolean {
   const self = selfIn(work);
   const { commitments } = headLink(work);
   if (self === undefined) return false;
@@ -368,7 +374,11 @@ function combine(work: Work, asking: Asking, run: Run, chosen: Chosen): boolean 
 export const isProbe = (tag: string): boolean => tag.startsWith('recover/') && tag.split('/').length > 3;
 
 /** The share is back: durable, and its Ready follows; or false sums are named and another run begins. */
-export function recovered(work: Work, about: string, result: Extract<JobResult, { kind: 'recover' }>): void {
+export function recovered(
+  work: Work<'recovered' | 'recover-again'>,
+  about: string,
+  result: Extract<JobResult, { kind: 'recover' }>,
+): void {
   const { asking } = work.volatile.recovery;
   const [epoch, run, probed] = about.split('/');
   if (

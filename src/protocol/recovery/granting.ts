@@ -18,7 +18,10 @@ export const canHelp = (work: Work): boolean =>
   holdsShare(work) && headOf(work).keys.length > 0 && signingSecret(work) !== null;
 
 /** Step 1: grants with a one-time sealing key and holds the next change, once per peer and epoch; or answers *wait*. */
-export function receiveAsk(work: Work, message: Of<'recover-ask'>): void {
+export function receiveAsk(
+  work: Work<'recover-wait' | 'recover-hold' | 'recover-grant'>,
+  message: Of<'recover-ask'>,
+): void {
   if (!canHelp(work)) return;
   const { by, epoch, nonce } = message;
   if (isSuspended(work, by) || isSleeper(work, by)) return;

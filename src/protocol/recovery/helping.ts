@@ -25,7 +25,11 @@ export const change = (work: Work, helping: Helping, by: Partial<Helping>): Help
 };
 
 /** Step 2: a run names all helpers that granted, with their signed grants; each deals a fresh mask with root r. */
-export function receiveRun(work: Work, message: Of<'recover-run'>, grants: readonly Packet[]): void {
+export function receiveRun(
+  work: Work<'recover-mask'>,
+  message: Of<'recover-run'>,
+  grants: readonly Packet[],
+): void {
   if (!canHelp(work)) return;
   const head = headOf(work);
   const self = selfIn(work);
@@ -203,7 +207,7 @@ export function checkEnvelopes(work: Work, { by, envelopes }: { by: number; enve
 }
 
 /** Rule `recover-check`: checks the masks that came, together. */
-export function checkMasks(work: Work): boolean {
+export function checkMasks(work: Work<'mask-given-up'>): boolean {
   const self = selfIn(work);
   if (self === undefined) return false;
   for (const helping of Object.values(work.volatile.recovery.helping)) {
@@ -229,7 +233,7 @@ export function checkMasks(work: Work): boolean {
 }
 
 /** A mask on which the worker died again and again, also alone: left out here, and its dealer blamed for nothing. */
-function giveUpOn(work: Work, helping: Helping, dealer: number): true {
+function giveUpOn(work: Work<'mask-given-up'>, helping: Helping, dealer: number): true {
   const { [dealer]: _, ...inbox } = helping.inbox;
   change(work, helping, { inbox, refused: { ...helping.refused, [dealer]: true } });
   work.rule('mask-given-up', { dealer });

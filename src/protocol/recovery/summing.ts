@@ -18,7 +18,11 @@ import { change, helpingOf } from './helping.ts';
  * choice. A recovering peer that could give each helper another choice would take the masks out of their sums
  * (protocol §5.2).
  */
-export function receiveChoice(work: Work, message: Of<'recover-choice'>, accepts: readonly Packet[]): void {
+export function receiveChoice(
+  work: Work<'recover-accept'>,
+  message: Of<'recover-choice'>,
+  accepts: readonly Packet[],
+): void {
   const helping = work.volatile.recovery.helping[message.by];
   if (helping === undefined || !sameBytes(helping.run, message.run)) return;
   if (helping.choice === null) {
@@ -106,7 +110,11 @@ export const choiceName = ({ helpers }: Pick<Of<'recover-choice'>, 'helpers'>): 
   hashOfChoice(encode(helpers));
 
 /** The one sum of this run: the same bytes whenever it is asked for again. */
-export function summed(work: Work, about: string, result: Extract<JobResult, { kind: 'sum' }>): void {
+export function summed(
+  work: Work<'recover-sum'>,
+  about: string,
+  result: Extract<JobResult, { kind: 'sum' }>,
+): void {
   const helping = helpingOf(work, about);
   if (helping?.choice == null || helping.sum !== null) return;
   const choice = choiceName(helping.choice);

@@ -20,6 +20,7 @@ import {
 import { durableFromRecords } from '../../protocol/machine/durable-records.ts';
 import type { Job, Output } from '../../protocol/machine/io.ts';
 import { attendsOf, headOf, holdsShare } from '../../protocol/machine/queries.ts';
+import type { PrintedName } from '../../protocol/machine/rule-names.ts';
 import type { CoreState, Timing } from '../../protocol/machine/state.ts';
 import { digestOfDealing, type Frame, frameSchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode, hex, numberBytes } from '../../protocol/records/codec.ts';
@@ -451,8 +452,8 @@ export class Group {
     undo?.();
   }
 
-  /** The names of the rules that a node's core fired, oldest first. */
-  rules(index: number): string[] {
+  /** The names that a node's core printed, oldest first. */
+  printed(index: number): PrintedName[] {
     return this.node(index).outputs.flatMap((output) => (output.type === 'rule' ? [output.rule] : []));
   }
 }
