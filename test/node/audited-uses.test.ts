@@ -36,6 +36,7 @@ const value = {
 } as unknown as Value;
 const given: PartialAnswer = { type: 'partial', partial: bytes(4, 7), proof: null };
 
+let home = '';
 let folder = '';
 let audit: Audit;
 let time: VirtualTime;
@@ -46,7 +47,8 @@ const lines = () =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 beforeEach(async () => {
-  folder = join(mkdtempSync(join(tmpdir(), 'holdfast-audit-')), 'audit');
+  home = mkdtempSync(join(tmpdir(), 'holdfast-audit-'));
+  folder = join(home, 'audit');
   time = new VirtualTime();
   troubles.length = 0;
   audit = await Audit.open({
@@ -62,7 +64,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await audit.close();
-  rmSync(join(folder, '..'), { recursive: true });
+  rmSync(home, { recursive: true });
 });
 
 const use = (run: () => Promise<{ epoch: number; signers: string[] }>) =>

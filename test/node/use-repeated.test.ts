@@ -28,8 +28,9 @@ function watched(promise: Promise<unknown>) {
 describe('a request that is repeated', () => {
   it('costs one combination and one line, whether the first is answered or under way; the rest is counted', async () => {
     const members = new Members();
-    const folder = join(mkdtempSync(join(tmpdir(), 'holdfast-repeats-')), 'audit');
-    onTestFinished(() => rmSync(join(folder, '..'), { recursive: true }));
+    const home = mkdtempSync(join(tmpdir(), 'holdfast-repeats-'));
+    onTestFinished(() => rmSync(home, { recursive: true }));
+    const folder = join(home, 'audit');
     const audit = await Audit.open({
       ...{ folder, fileBytesMax: 1024 * 1024, filesKept: 4, clock: members.time.clock() },
       ...{ remembered: undefined, remember: async () => {}, onTrouble: () => {} },
