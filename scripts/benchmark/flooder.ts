@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { HostilePeer } from '../../test/support/hostile-peer.ts';
 import { ms, quantile, table, times, write } from './measure.ts';
 import { type Bits, primesOf } from './sample.ts';
@@ -23,17 +23,17 @@ export async function benchFlooder(bits: Bits): Promise<void> {
     const { p, q } = primesOf(bits);
     await lab.createKey('ca', { p: p.toString(16), q: q.toString(16) });
     await lab.untilEpoch(1);
-    const client = await Client.of(lab, 'ca');
+    const program = await SigningProgram.of(lab, 'ca');
     hostile = await HostilePeer.replace(lab, 'e');
     hostile.respond = async () => {
       throw new Error('no answer');
     };
-    for (let warmUp = 0; warmUp < warmUps; warmUp += 1) await measure(lab, client, 0);
+    for (let warmUp = 0; warmUp < warmUps; warmUp += 1) await measure(lab, program, 0);
     const found = { silent: [] as Turn[], flooding: [] as Turn[] };
     for (let turn = 0; turn < turns; turn += 1) {
-      found.silent.push(await measure(lab, client, secondsEach));
+      found.silent.push(await measure(lab, program, secondsEach));
       const flood = new Flood(hostile);
-      found.flooding.push(await measure(lab, client, secondsEach));
+      found.flooding.push(await measure(lab, program, secondsEach));
       await flood.end();
     }
     const median = (list: readonly Turn[], of: keyof Turn): number =>
@@ -109,7 +109,7 @@ const workedMs = (lab: Lab): number =>
   }, 0);
 
 /** Signatures asked for at the four honest daemons in turn; one when `seconds` is 0. */
-async function measure(lab: Lab, client: Client, seconds: number): Promise<Turn> {
+async function measure(lab: Lab, program: SigningProgram, seconds: number): Promise<Turn> {
   const names = lab.runningNames();
   const workedBeforeMs = workedMs(lab);
   const startedAtMs = performance.now();
@@ -118,7 +118,7 @@ async function measure(lab: Lab, client: Client, seconds: number): Promise<Turn>
   const askOn = async (): Promise<void> => {
     do {
       signed += 1;
-      await client.sign(names[signed % names.length] ?? 'a', `message ${signed}`);
+      await program.sign(names[signed % names.length] ?? 'a', `message ${signed}`);
     } while (elapsed() < seconds);
   };
   await Promise.all(Array.from({ length: seconds === 0 ? 1 : inFlight }, askOn));

@@ -1,6 +1,7 @@
 /** Five daemons in processes of their own on this machine, asked as a program asks them. */
-import { Client } from '../../src/lab/client.ts';
+
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { quantile, table, write } from './measure.ts';
 import { type Bits, primesOf } from './sample.ts';
 
@@ -33,12 +34,12 @@ export async function benchGroup(bits: Bits): Promise<void> {
 
 /** A function that has one digest signed, by each daemon in turn, and tells how many milliseconds it took. */
 async function signer(lab: Lab): Promise<() => Promise<number>> {
-  const client = await Client.of(lab, 'ca');
+  const program = await SigningProgram.of(lab, 'ca');
   const { names } = lab;
   let asked = 0;
   return async () => {
     asked += 1;
-    const request = client.request(`message ${asked}`);
+    const request = program.request(`message ${asked}`);
     const startedAtMs = performance.now();
     await lab.api(names[asked % names.length] ?? 'a').sign(request, 20_000);
     return performance.now() - startedAtMs;

@@ -1,9 +1,9 @@
 /** The whole story on one machine: `scripts/demo [--keep]`. Every claim that it prints was just checked. */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { check, untilConnected, untilShare } from '../../src/lab/scenario.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { falsifyShares } from '../../src/lab/tampering.ts';
 import type { KeyRecord } from '../../src/protocol/records/value.ts';
 import { sharesSign, stolenShares } from '../../test/support/stolen-shares.ts';
@@ -40,14 +40,14 @@ const signaturesMax = 40;
 const message = 'The quick brown fox jumps over the lazy dog.\n';
 
 /** Knows the key once there is one. */
-let client: Client;
+let program: SigningProgram;
 
 /** Signs the message at a peer and has OpenSSL verify it; the raw signature. */
 async function signAndVerify(name: string, scheme: 'pkcs1' | 'pss'): Promise<Buffer> {
   const signature = await lab.sign(name, 'ca', message, ['--scheme', scheme]);
   const padding = scheme === 'pss' ? ['-sigopt', 'rsa_padding_mode:pss'] : [];
   check(
-    client.opensslVerdict(message, signature, padding) === 'Verified OK',
+    program.opensslVerdict(message, signature, padding) === 'Verified OK',
     'OpenSSL accepts the signature',
   );
   return signature;
@@ -77,7 +77,7 @@ async function story(): Promise<void> {
 
   await step(`an RSA-${bits} key is created (two safe primes are searched)`, async () => {
     await lab.createKey('ca', bits);
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
     return `an RSA-${bits} key exists that no machine holds`;
   });
 
@@ -136,7 +136,7 @@ async function story(): Promise<void> {
   });
 
   await step('the same key signs with the new shares', async () => {
-    check((await publicKey('d')).toString('utf8') === client.pem, 'the public key is the same');
+    check((await publicKey('d')).toString('utf8') === program.pem, 'the public key is the same');
     check((await signAndVerify('d', 'pkcs1')).equals(before), 'the PKCS#1 signature is the same');
     return 'same public key, and the PKCS#1 signature is the same byte for byte';
   });

@@ -1,6 +1,6 @@
 /**
  * Notices what of the API's answers has changed. On the daemon's word, and every second because some things come and go
- * with time alone (a doubt, a cut-off, a visitor of the lobby, what is no problem before it lasts), the answers are
+ * with time alone (a penalty, a cut-off, a visitor of the lobby, what is no problem before it lasts), the answers are
  * derived again and compared with the ones before. Nothing is derived while nobody listens.
  */
 import { type Clock, systemClock } from '../node/clock.ts';

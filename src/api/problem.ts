@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { CodedError } from '../crypto/errors.ts';
 import { DaemonError } from '../node/errors.ts';
-import { useRefusalCodes } from '../node/use/messages.ts';
+import { useRefusalCodes } from '../node/use/partial-messages.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 import { UseRefusal } from '../protocol/records/use-request.ts';
 

@@ -18,11 +18,11 @@ import type { KeyUse, Value } from '../protocol/records/value.ts';
 import { type NewClientOptions, type PlannedClient, planClient, withNewClient } from './clients.ts';
 import { checkName, type GlobalOptions, withDaemon } from './context.ts';
 import { createdSince, type DoneAlready, listedSince } from './done-already.ts';
+import { warnOfWaiting } from './feasibility.ts';
 import { HandingIn } from './handing-in.ts';
 import { knownGroup } from './known-group.ts';
 import { type OperatorOptions, openOperators, wipe } from './operators.ts';
 import { checkEnoughOperators, makeOrder } from './orders.ts';
-import { warnOfWaiting } from './reach.ts';
 import { CommandError, progress, say, sayJson } from './terminal.ts';
 
 export interface GiveOptions extends OperatorOptions, NewClientOptions {

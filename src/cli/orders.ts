@@ -11,6 +11,7 @@ import type { Member } from '../protocol/records/roster.ts';
 import { hashOfValue, type Value } from '../protocol/records/value.ts';
 import { duration, optionsOf, withDaemon } from './context.ts';
 import { DoneAlready } from './done-already.ts';
+import { pendingInWords, warnOfWaiting } from './feasibility.ts';
 import { HandingIn } from './handing-in.ts';
 import { knownGroup } from './known-group.ts';
 import { checkOneChange } from './one-change.ts';
@@ -23,7 +24,6 @@ import {
   withOperator,
 } from './operators.ts';
 import { actionsInWords, factsOf, signaturesInWords } from './order-words.ts';
-import { pendingInWords, warnOfWaiting } from './reach.ts';
 import { CommandError, progress, readInput, say, sayJson } from './terminal.ts';
 
 export interface WaitOptions {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StatusView } from '../node/views/view.ts';
-import { Tally } from '../simulation/world/tally.ts';
+import { Counters } from '../simulation/world/counters.ts';
 import type { Lab } from './lab.ts';
 import { Observer } from './observer.ts';
 import { Remains } from './remains.ts';
@@ -25,7 +25,7 @@ const patienceMs = 240_000;
 export class Killing {
   readonly remains: Remains;
   /** In which phase of an epoch change each kill fell, as the killed daemon last showed it. */
-  readonly phases = new Tally();
+  readonly phases = new Counters();
   /** Kills that left an unfinished write of the store behind. */
   cutWrites = 0;
   readonly #lab: Lab;
@@ -55,16 +55,16 @@ export class Killing {
     });
   }
 
-  /** Peers that a client may ask now. */
+  /** Peers that a program may ask now. */
   available = (): string[] => this.#lab.names.filter((name) => !this.#away.has(name));
 
   /** At a random instant, kills a peer without which the others can sign, and has it started again after a while. */
   async killOne(): Promise<void> {
     const early = this.#random() < earlyKills;
-    await this.#lookUntil(() => this.#kills < killsPerEpochMax * (1 + this.#newestEpoch - this.#firstEpoch));
+    await this.#waitUntil(() => this.#kills < killsPerEpochMax * (1 + this.#newestEpoch - this.#firstEpoch));
     await pause(this.#random() * nextKillMsMax);
     let victims: string[] = [];
-    await this.#lookUntil(() => {
+    await this.#waitUntil(() => {
       victims = this.#dispensable(early);
       return victims.length > 0;
     });
@@ -110,7 +110,7 @@ export class Killing {
     return this.#observer.stop();
   }
 
-  async #lookUntil(holds: () => boolean): Promise<void> {
+  async #waitUntil(holds: () => boolean): Promise<void> {
     const impatience = AbortSignal.timeout(patienceMs);
     while (!holds()) {
       if (this.#failure !== null) throw this.#failure;
@@ -122,7 +122,7 @@ export class Killing {
   /** Waits for the next change at a peer, and a moment more. */
   async #aim(name: string): Promise<void> {
     const before = this.#changes.get(name);
-    await this.#lookUntil(() => this.#changes.get(name) !== before);
+    await this.#waitUntil(() => this.#changes.get(name) !== before);
     await pause(this.#random() * aimMsMax);
   }
 

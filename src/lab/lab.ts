@@ -13,9 +13,9 @@ import { CommandFailure, type CommandResult, runCommand } from './command.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { type LabState, readLabState, writeLabState } from './lab-state.ts';
 import { Lan } from './lan.ts';
-import { lookUntil } from './looks.ts';
 import { loopbackPlaces } from './loopback.ts';
 import type { Place } from './place.ts';
+import { pollUntil } from './polling.ts';
 
 export interface LabOptions {
   /** How many peers; they are called a, b, c, … */
@@ -153,7 +153,7 @@ export class Lab {
     const { api } = this.peer(name);
     const signal = AbortSignal.timeout(timeoutMs);
     try {
-      return await lookUntil(api, () => check(api), signal);
+      return await pollUntil(api, () => check(api), signal);
     } catch (error) {
       if (!signal.aborted) throw error;
       const status = await api.status().catch(() => null);

@@ -7,8 +7,8 @@ import { type Summary, simulateMany } from './many.ts';
 import { manyEpochs } from './many-epochs.ts';
 import { optionsOf } from './options.ts';
 import { type RunReport, reportOf, simulate } from './run.ts';
+import type { Counters } from './world/counters.ts';
 import type { RunOptions } from './world/run-options.ts';
-import type { Tally } from './world/tally.ts';
 
 const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [--keep-going] [--json] [--threads N]
        scripts/simulate --epochs N [--liar]     N epochs of one group of three, and how large a store gets; --liar: a
@@ -157,8 +157,8 @@ const jsonOf = (summary: Summary) => ({
 });
 
 function textOf({ seeds, failures, epochs, virtualMs, seconds, peers, kinds, faults }: Summary): string {
-  const table = (tally: Tally) =>
-    [...tally.counts]
+  const table = (counters: Counters) =>
+    [...counters.counts]
       .sort(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }))
       .map(([what, count]) => `${what.padEnd(40)} ${String(count).padStart(9)}\n`)
       .join('');

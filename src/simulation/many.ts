@@ -1,8 +1,8 @@
 /** Many runs on several threads. What comes of a seed does not depend on the thread or on the order. */
 import { Piscina } from 'piscina';
 import type { RunReport } from './run.ts';
+import { Counters } from './world/counters.ts';
 import type { RunOptions } from './world/run-options.ts';
-import { Tally } from './world/tally.ts';
 
 interface ManyOptions {
   from: number;
@@ -28,10 +28,10 @@ export interface Summary {
   virtualMs: number;
   seconds: number;
   /** Runs by the number of peers. */
-  peers: Tally;
+  peers: Counters;
   /** Runs by fault model, by how many lie, and by who was suspended, slept or was reinstated. */
-  kinds: Tally;
-  faults: Tally;
+  kinds: Counters;
+  faults: Counters;
 }
 
 export async function simulateMany(options: ManyOptions): Promise<Summary> {
@@ -49,9 +49,9 @@ export async function simulateMany(options: ManyOptions): Promise<Summary> {
     epochs: 0,
     virtualMs: 0,
     seconds: 0,
-    peers: new Tally(),
-    kinds: new Tally(),
-    faults: new Tally(),
+    peers: new Counters(),
+    kinds: new Counters(),
+    faults: new Counters(),
   };
   const seconds = (): number => (performance.now() - startedMs) / 1000;
   let next = from;

@@ -19,12 +19,12 @@ import type { Violation } from './oracle/facts.ts';
 import { lookEveryMs, MutualTrust } from './oracle/mutual-trust.ts';
 import { Oracle } from './oracle/oracle.ts';
 import { isUnderWay, unfinished } from './oracle/progress.ts';
+import { Counters } from './world/counters.ts';
 import { fixtureOf, secretConstant } from './world/fixture.ts';
 import type { RunOptions } from './world/run-options.ts';
 import { tooManyLie } from './world/run-options.ts';
 import { samplePrimes } from './world/sample-keys.ts';
 import { seededRandom } from './world/seeded-random.ts';
-import { Tally } from './world/tally.ts';
 import { settled } from './world/virtual-time.ts';
 import { type Peer, World } from './world/world.ts';
 
@@ -37,7 +37,7 @@ export interface RunResult {
   /** Epochs that were decided. */
   epochs: number;
   /** Faults by kind. */
-  faults: Tally;
+  faults: Counters;
   /** What else came of it that runs are counted for. */
   absences: readonly string[];
   /** Hash of everything that any peer did, in order: the same for every run of the same options. */
@@ -96,7 +96,7 @@ const eventsMax = (peers: number): number => 400_000 + 4_000 * peers ** 2;
 
 export async function simulate(options: RunOptions, trace: Trace = () => {}): Promise<RunResult> {
   const fixture = await fixtureOf(options);
-  const faults = new Tally();
+  const faults = new Counters();
   const history = createHash('sha256');
   const liars = new Map<string, Liar>();
 
@@ -218,7 +218,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   if (finished && options.dying && moreDieThanFaults(world, oracle, operator, faults))
     finished = await finishes(oracle.latest + 1);
   const honest = () => honestMembers(world, oracle);
-  const stage: Stage = { world, oracle, operator, tally: faults, honest, until, finishes };
+  const stage: Stage = { world, oracle, operator, counters: faults, honest, until, finishes };
   if (finished && options.sleepers > 0) finished = await someSleep(stage);
   if (finished && options.reinstates && !tooManyLie(options)) finished = await allReinstated(stage);
   if (finished) checkSignatures(world, oracle);
@@ -228,18 +228,18 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
 }
 
 /** As many as the options say, and the newest value bears. */
-function someDie(world: World, oracle: Oracle, tally: Tally): void {
+function someDie(world: World, oracle: Oracle, counters: Counters): void {
   const value = oracle.newest;
   if (value === undefined) return;
   const faults = faultsOf(value.roster.length, value.threshold, world.options.faultModel);
   const members = honestMembers(world, oracle).sort(() => world.random() - 0.5);
-  for (const peer of members.slice(0, Math.min(faults, world.options.dead))) bury(world, peer, tally);
+  for (const peer of members.slice(0, Math.min(faults, world.options.dead))) bury(world, peer, counters);
 }
 
-function bury(world: World, peer: Peer, tally: Tally): void {
+function bury(world: World, peer: Peer, counters: Counters): void {
   peer.faulty = 'dead';
   world.crash(peer);
-  tally.count('dead for good');
+  counters.count('dead for good');
 }
 
 const honestMembers = (world: World, oracle: Oracle) =>
@@ -252,7 +252,7 @@ const honestMembers = (world: World, oracle: Oracle) =>
  * So many that no ordinary change can be decided any more; the operator has those who remain decide alone.
  * False: too few are left.
  */
-function moreDieThanFaults(world: World, oracle: Oracle, operator: Operator, tally: Tally): boolean {
+function moreDieThanFaults(world: World, oracle: Oracle, operator: Operator, counters: Counters): boolean {
   const value = oracle.newest;
   const members = honestMembers(world, oracle);
   if (value === undefined) return false;
@@ -261,7 +261,7 @@ function moreDieThanFaults(world: World, oracle: Oracle, operator: Operator, tal
   const [by] = members;
   if (members.length < value.threshold || members.length + count < value.roster.length || by === undefined)
     return false;
-  for (const peer of dead) bury(world, peer, tally);
+  for (const peer of dead) bury(world, peer, counters);
   operator.forceEviction(
     by,
     members.map(({ index }) => index),
@@ -284,7 +284,7 @@ async function step(world: World, oracle: Oracle): Promise<boolean> {
 }
 
 /** Who lies, with which lies, and whose disk will go back in time. */
-function chooseFaulty(world: World, tally: Tally): Liar[] {
+function chooseFaulty(world: World, counters: Counters): Liar[] {
   const random = seededRandom(world.options.seed + 99);
   const peers = [...world.peers].sort(() => random() - 0.5);
   const liars = peers.splice(0, world.options.liars).map((peer, order) => {
@@ -304,7 +304,7 @@ function chooseFaulty(world: World, tally: Tally): Liar[] {
       order,
       random: seededRandom(world.options.seed * 31 + peer.index),
       lies: [...chosen].map((name) => [name, lieNamed(name)]),
-      told: (name) => tally.count(`lie: ${name}`),
+      told: (name) => counters.count(`lie: ${name}`),
     });
   });
   for (const peer of peers.slice(0, world.options.restores)) peer.faulty = 'went-back';

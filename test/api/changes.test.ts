@@ -5,12 +5,12 @@ import { afterEach, expect, test } from 'vitest';
 import { Changes, looksApartMs, type Resource, tickMs } from '../../src/api/changes.ts';
 import { EventStreams } from '../../src/api/events.ts';
 import type { AuditEntry } from '../../src/node/audit/entry.ts';
-import { lobbyRequest } from '../../src/node/lobby/lobby.ts';
-import { admissionOf, LobbyService } from '../../src/node/lobby/lobby-service.ts';
+import { admissionOf, LobbyAdmissions } from '../../src/node/lobby/lobby-admissions.ts';
+import { lobbyRequest } from '../../src/node/lobby/lobby-transport.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { QuotaEnforcer } from '../../src/node/network/quota-enforcer.ts';
 import { cutOffForgottenMs, cutOffMsMin, quotas } from '../../src/node/network/quotas.ts';
-import { Doubts } from '../../src/node/use/doubts.ts';
+import { PeerPenalties } from '../../src/node/use/peer-penalties.ts';
 import { statusView } from '../../src/node/views/daemon-views.ts';
 import { MachineTroubles } from '../../src/node/views/machine-troubles.ts';
 import { misconductProblems } from '../../src/node/views/misconduct.ts';
@@ -130,10 +130,10 @@ test.each([
   'a member that %s when a key was used is told of, and that it is forgiven',
   async (fault, code, ms) => {
     const time = new VirtualTime();
-    const doubts = new Doubts(time.clock());
-    const problems = () => misconductProblems([], [], doubts.list(), time.clock().wallMs(), () => '.');
+    const penalties = new PeerPenalties(time.clock());
+    const problems = () => misconductProblems([], [], penalties.list(), time.clock().wallMs(), () => '.');
     const { pass } = watched(showing(problems), time);
-    doubts.note('liar', fault);
+    penalties.penalize('liar', fault);
     expect(problems()).toMatchObject([{ code }]);
     expect(await pass(tickMs)).toEqual(['status']);
     expect(await pass(ms - 2 * tickMs)).toEqual([]);
@@ -185,7 +185,7 @@ test('a visitor of the lobby that has gone away is told of', async () => {
   const { genesis } = new Group({ peers: 3, threshold: 2 });
   const cluster = clusterIdOf(genesis);
   const time = new VirtualTime();
-  const lobby = new LobbyService({
+  const lobby = new LobbyAdmissions({
     ...{ genesis, identity: await testIdentity(0), listen: ['/ip4/127.0.0.1/tcp/0'] },
     ...{ clock: time.clock(), log: silentLog, admitted: () => null, onChange: () => {} },
   });

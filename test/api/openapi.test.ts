@@ -8,7 +8,7 @@ import { openApiDocument } from '../../src/api/openapi.ts';
 import { problemCodes } from '../../src/api/problem.ts';
 import { routes } from '../../src/api/routes.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { useRefusalCodes } from '../../src/node/use/messages.ts';
+import { useRefusalCodes } from '../../src/node/use/partial-messages.ts';
 import { asDaemon, fakeDaemon, noEvents } from './fake-daemon.ts';
 
 interface Operation {

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { publicOf } from '../../src/protocol/records/value.ts';
 import { parametersOf } from '../../src/sealing/numbers.ts';
 import { readyPrimes, refresh, stolenShares } from '../system/support.ts';
@@ -19,12 +19,12 @@ const patienceMs = 180_000;
 
 describe('a 2-of-4 group of which one member leaves and comes back', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
 
   beforeAll(async () => {
     lab = await Lab.create({ peers: 4, threshold: 2, settings: { dealingWindowMs: 300 } });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
   }, patienceMs);
   afterAll(() => lab?.close());
 
@@ -62,8 +62,8 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
     ] as const) {
       await evict(before, 'd');
       expect(await admit(home, name)).toBe(index);
-      const { signature, signers } = await client.sign(home, message);
-      expect(client.accepts(message, signature)).toBe(true);
+      const { signature, signers } = await program.sign(home, message);
+      expect(program.accepts(message, signature)).toBe(true);
       expect(signers).toContain(name);
     }
     const members = (await lab.api('a').peers()).filter(({ state }) => state === 'member');

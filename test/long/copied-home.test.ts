@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiClient } from '../../src/client/api-client.ts';
 import { DaemonProcess } from '../../src/lab/daemon-process.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { lookUntil } from '../../src/lab/looks.ts';
+import { pollUntil } from '../../src/lab/polling.ts';
 
 let lab: Lab;
 let copy: DaemonProcess;
@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 const firstProblem = (api: ApiClient) =>
-  lookUntil(
+  pollUntil(
     api,
     async () => {
       const [problem] = (await api.status()).problems;

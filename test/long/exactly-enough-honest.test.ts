@@ -1,7 +1,7 @@
 /** Five real daemons, 3 of 5: one is hostile and one is down, so that each of the three honest ones is needed. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { falseAnswers } from '../support/false-answers.ts';
 import { HostilePeer } from '../support/hostile-peer.ts';
 import { readyPrimes, startAndRecall, untilProblem } from '../system/support.ts';
@@ -13,13 +13,13 @@ const message = 'signed by all who are left';
 
 describe('three honest members of five, one hostile, one down', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
   let hostile: HostilePeer;
 
   beforeAll(async () => {
     lab = await Lab.create({ peers: 5, threshold: 3, settings: { dealingWindowMs: 200, logLevel: 'warn' } });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
     hostile = await HostilePeer.replace(lab, 'e');
   }, patienceMs);
   afterAll(async () => {
@@ -52,9 +52,9 @@ describe('three honest members of five, one hostile, one down', { timeout: patie
       let slowestMs = 0;
       for (let count = 0; count < 8 || hostile.asked.length === askedBefore; count += 1) {
         const startedAtMs = performance.now();
-        const { signature, signers } = await client.sign(at, message);
+        const { signature, signers } = await program.sign(at, message);
         slowestMs = Math.max(slowestMs, performance.now() - startedAtMs);
-        expect(client.accepts(message, signature)).toBe(true);
+        expect(program.accepts(message, signature)).toBe(true);
         expect(signers.toSorted()).toEqual(up);
       }
       expect(slowestMs).toBeLessThan(boundMs);

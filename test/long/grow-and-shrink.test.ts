@@ -1,7 +1,7 @@
 /** Real processes: who holds the key changes entirely, and neither the public key nor a signature ever does. */
 import { expect, test } from 'vitest';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { readyPrimes, refresh } from '../system/support.ts';
 
 const message = 'Signed by whoever is there.\n';
@@ -14,16 +14,16 @@ test('a group grows from 3 to 9 and shrinks to 4 with none of those that it bega
   });
   try {
     await lab.createKey('ca', readyPrimes(2048));
-    const client = await Client.of(lab, 'ca');
-    const { signature: before } = await client.sign('a', message);
+    const program = await SigningProgram.of(lab, 'ca');
+    const { signature: before } = await program.sign('a', message);
     const membersAt = async (name: string): Promise<string[]> =>
       (await lab.api(name).peers()).filter(({ state }) => state === 'member').map((peer) => peer.name);
     /** The members sign the same bytes for the same public key, and OpenSSL says that they are right. */
     const unchanged = async (name: string): Promise<void> => {
-      const { signature } = await client.sign(name, message);
+      const { signature } = await program.sign(name, message);
       expect(Buffer.from(signature).equals(before)).toBe(true);
-      expect((await lab.must(name, ['key', 'public', 'ca'])).toString('utf8')).toBe(client.pem);
-      expect(client.opensslVerdict(message, signature)).toBe('Verified OK');
+      expect((await lab.must(name, ['key', 'public', 'ca'])).toString('utf8')).toBe(program.pem);
+      expect(program.opensslVerdict(message, signature)).toBe('Verified OK');
     };
     const untilShare = (name: string) =>
       lab.until(name, async (api) => {

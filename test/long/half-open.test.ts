@@ -1,7 +1,7 @@
 /** §7.6 before Noise: connections to a real daemon's ports that never say who they are. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
-import { lobbyLimits } from '../../src/node/lobby/lobby.ts';
+import { lobbyLimits } from '../../src/node/lobby/lobby-transport.ts';
 import { networkLimits } from '../../src/node/network/constants.ts';
 import { parseInvitation } from '../../src/protocol/records/admission.ts';
 import { HalfOpen } from '../support/half-open.ts';

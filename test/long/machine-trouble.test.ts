@@ -8,8 +8,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { checkAudit } from '../../src/node/audit/check.ts';
 import { readyPrimes, untilProblem } from '../system/support.ts';
 
@@ -34,13 +34,13 @@ function mountable(): boolean {
 }
 
 /** Asks for a refresh, for which all three are needed; resolves to the function that waits for it. */
-async function refreshAsked(lab: Lab, client: Client): Promise<() => Promise<void>> {
+async function refreshAsked(lab: Lab, program: SigningProgram): Promise<() => Promise<void>> {
   const { epoch } = await lab.api('a').status();
   await lab.api('a').refresh();
   return async () => {
     await lab.untilEpoch((epoch ?? 0) + 1);
     for (const name of lab.names) {
-      const { signers } = await client.sign(name, 'after');
+      const { signers } = await program.sign(name, 'after');
       expect(signers).toHaveLength(2);
     }
   };
@@ -56,14 +56,14 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
   const home = join(dir, 'c');
   const filling = join(home, 'store', 'filling');
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
 
   beforeAll(async () => {
     mkdirSync(home);
     run('mount', '-t', 'tmpfs', '-o', 'size=6m,mode=0700', 'tmpfs', home);
     lab = await Lab.create({ peers: 3, threshold: 2, dir });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
   });
   afterAll(async () => {
     await lab?.close();
@@ -81,7 +81,7 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
     } catch (error) {
       expect((error as NodeJS.ErrnoException).code).toBe('ENOSPC');
     }
-    const refreshed = await refreshAsked(lab, client);
+    const refreshed = await refreshAsked(lab, program);
     expect(await untilProblem(lab, 'c', 'disk-full', /takes no part/)).toMatch(
       /^The disk of the home is full/,
     );
@@ -90,12 +90,12 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
     // (Some lines still fit into the block that the log ends in.)
     let refusal: unknown = null;
     for (let at = 0; at < 40 && refusal === null; at += 1)
-      refusal = await client.sign('c', `meanwhile ${at}`).then(
+      refusal = await program.sign('c', `meanwhile ${at}`).then(
         () => null,
         (error: unknown) => error,
       );
     expect(refusal).toMatchObject({ code: 'unwritable' });
-    expect((await client.sign('a', 'meanwhile')).signers).not.toContain('c');
+    expect((await program.sign('a', 'meanwhile')).signers).not.toContain('c');
     expect(await epochNow()).toBe(before);
 
     rmSync(filling);
@@ -110,9 +110,9 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
     const before = await epochNow();
     run('mount', '--bind', home, home);
     run('mount', '-o', 'remount,bind,ro', home);
-    const refreshed = await refreshAsked(lab, client);
+    const refreshed = await refreshAsked(lab, program);
     expect(await untilProblem(lab, 'c', 'disk-read-only', /takes no part/)).toMatch(/cannot be written/);
-    expect((await client.sign('a', 'meanwhile')).signature).toHaveLength(256);
+    expect((await program.sign('a', 'meanwhile')).signature).toHaveLength(256);
     expect(await epochNow()).toBe(before);
     // The daemon may be reading a file there.
     run('umount', '-l', home);
@@ -123,12 +123,12 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
 
 describe('2-of-3', () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
 
   beforeAll(async () => {
     lab = await Lab.create({ peers: 3, threshold: 2 });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
   });
   afterAll(() => lab?.close());
 
@@ -152,9 +152,9 @@ describe('2-of-3', () => {
       const { epoch } = await lab.api('a').status();
       await lab.api('a').refresh();
       await lab.untilEpoch((epoch ?? 0) + 1);
-      expect((await client.sign('a', 'meanwhile')).signers).toHaveLength(2);
+      expect((await program.sign('a', 'meanwhile')).signers).toHaveLength(2);
     }
-    expect((await client.sign('c', 'afterwards')).signers).toContain('c');
+    expect((await program.sign('c', 'afterwards')).signers).toContain('c');
   });
 
   it('no file descriptor left: named; it goes on when there are some', async () => {
@@ -166,7 +166,7 @@ describe('2-of-3', () => {
     const named = untilProblem(lab, 'c', 'no-descriptors', /takes no part/);
     await lab.api('c').status();
     run('prlimit', '--pid', pid, `--nofile=3:${hard}`);
-    const refreshed = await refreshAsked(lab, client);
+    const refreshed = await refreshAsked(lab, program);
     await named;
     run('prlimit', '--pid', pid, `--nofile=${soft}:${hard}`);
     await refreshed();

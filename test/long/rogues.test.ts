@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '@libp2p/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client, openKey } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { openKey, SigningProgram } from '../../src/lab/signing-program.ts';
 import type { Identity } from '../../src/node/home/identity.ts';
 import { networkLimits, protocolIds } from '../../src/node/network/constants.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
@@ -32,14 +32,14 @@ const kinds = ['attend', 'have', 'precommit', 'prevote', 'proposal', 'ready'];
 
 describe('rogues at a real daemon', { timeout: 300_000 }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
   let stolen: Stolen;
   const captured: Durable[] = [];
 
   beforeAll(async () => {
     lab = await Lab.create({ peers: 5, threshold: 3, settings: { dealingWindowMs: 200, logLevel: 'warn' } });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
     // A message stands in the store for a moment only: after some changes each kind was seen there.
     for (let changes = 0; changes < 100 && kindsIn(captured).size < kinds.length; changes += 1) {
       const epoch = (await lab.api('a').status()).epoch ?? 0;
@@ -62,7 +62,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
   /** Rightly signed, but not for what this group has. */
   const foreignRequests = () => {
     const { seed } = openKey(lab.clientFile('ca'));
-    const { body } = client.request(message);
+    const { body } = program.request(message);
     const other = new Uint8Array(randomBytes(32));
     return {
       otherCluster: signUse(seed, { ...body, cluster: other }),
@@ -115,8 +115,8 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
   }
 
   async function expectUnharmed(at: string, before: Resources): Promise<void> {
-    const { signature, signers } = await client.sign(at, message);
-    expect(client.accepts(message, signature)).toBe(true);
+    const { signature, signers } = await program.sign(at, message);
+    expect(program.accepts(message, signature)).toBe(true);
     expect(signers).not.toContain('e');
     const now = resourcesOf(lab, at);
     expect(now.residentMiB - before.residentMiB).toBeLessThan(growthMiBMax);
@@ -181,8 +181,8 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
         }
       };
       const dialling = Promise.all(Array.from({ length: dialsAtOnce }, worker));
-      const { signature } = await client.sign(target, message);
-      expect(client.accepts(message, signature)).toBe(true);
+      const { signature } = await program.sign(target, message);
+      expect(program.accepts(message, signature)).toBe(true);
       await dialling;
       expect(dialled).toBeGreaterThanOrEqual(dialsMax);
       expect(descriptorsMost - before.descriptors).toBeLessThan(networkLimits.inboundPendingMax + 32);

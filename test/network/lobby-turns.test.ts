@@ -1,7 +1,7 @@
 /** Opening and closing the lobby, several at once: they take turns, and no node is left behind. */
 import { expect, onTestFinished, test } from 'vitest';
-import { LobbyServer } from '../../src/node/lobby/lobby.ts';
-import { LobbyService } from '../../src/node/lobby/lobby-service.ts';
+import { LobbyAdmissions } from '../../src/node/lobby/lobby-admissions.ts';
+import { LobbyServer } from '../../src/node/lobby/lobby-transport.ts';
 import { silentLog } from '../../src/node/log.ts';
 import { HeldPorts } from '../../src/node/network/held-ports.ts';
 import { VirtualTime } from '../../src/simulation/world/virtual-time.ts';
@@ -36,8 +36,8 @@ test('closed while it opens, it is closed', async () => {
   expect(server.addresses()).toHaveLength(1);
 });
 
-const lobbyOf = async (time: VirtualTime, isFounded = (): boolean => true): Promise<LobbyService> =>
-  new LobbyService({
+const lobbyOf = async (time: VirtualTime, isFounded = (): boolean => true): Promise<LobbyAdmissions> =>
+  new LobbyAdmissions({
     genesis: paperCluster().genesis,
     identity: await testIdentity(0),
     listen: ['/ip4/127.0.0.1/tcp/0'],

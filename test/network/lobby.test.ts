@@ -7,7 +7,7 @@ import {
   type LobbyServerOptions,
   lobbyLimits,
   lobbyRequest,
-} from '../../src/node/lobby/lobby.ts';
+} from '../../src/node/lobby/lobby-transport.ts';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import { rounds } from '../support/rounds.ts';
 import { testIdentity } from './loopback.ts';

@@ -10,7 +10,7 @@ import { Audit } from '../../src/node/audit/audit.ts';
 import { auditFiles } from '../../src/node/audit/files.ts';
 import { DaemonError } from '../../src/node/errors.ts';
 import type { StoreError } from '../../src/node/store/store-error.ts';
-import type { PartialAnswer } from '../../src/node/use/messages.ts';
+import type { PartialAnswer } from '../../src/node/use/partial-messages.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { type SignBody, signUse } from '../../src/protocol/records/use-request.ts';
 import type { Value } from '../../src/protocol/records/value.ts';

@@ -14,7 +14,7 @@ import {
   type PartialRequest,
   partialAnswerSchema,
   partialRequestSchema,
-} from '../../src/node/use/messages.ts';
+} from '../../src/node/use/partial-messages.ts';
 import { UseService } from '../../src/node/use/service.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
 import { decode, encode, hex, numberBytes } from '../../src/protocol/records/codec.ts';

@@ -1,7 +1,7 @@
 /** What a member says when it refuses is shown to people and kept in logs: only known codes and plain text pass. */
 import { expect, it } from 'vitest';
 import type { DaemonError } from '../../src/node/errors.ts';
-import type { PartialAnswer } from '../../src/node/use/messages.ts';
+import type { PartialAnswer } from '../../src/node/use/partial-messages.ts';
 import { Members } from './five-members.ts';
 
 /** What the client is told when the four others answer so, each in its own way. */
@@ -14,16 +14,16 @@ async function told(answers: readonly PartialAnswer[]) {
     .sign(members.signing(), 3000)
     .catch((error) => failures.push(error));
   await members.until(() => failures.length > 0);
-  return { failure: failures[0] as DaemonError, doubts: members.service(1).doubts() };
+  return { failure: failures[0] as DaemonError, penalties: members.service(1).penalties() };
 }
 const refused = (code: string, why: string) => ({ type: 'refused', code, why }) as PartialAnswer;
 
 it('a known code and plain text are passed on', async () => {
   const answer = refused('expired', 'the client’s clock is wrong');
-  const { failure, doubts } = await told([answer, answer, answer, answer]);
+  const { failure, penalties } = await told([answer, answer, answer, answer]);
   expect(failure.message).toBe('the client’s clock is wrong');
   expect(failure.details).toEqual({ p2: 'expired', p3: 'expired', p4: 'expired', p5: 'expired' });
-  expect(doubts).toEqual([]);
+  expect(penalties).toEqual([]);
 });
 
 it('of any other code only that it was another one', async () => {
@@ -34,7 +34,7 @@ it('of any other code only that it was another one', async () => {
 
 it('text that would move a terminal or break a line is no answer, and whoever sent it is named', async () => {
   const texts = ['a\nb', '\u001b[31mred', 'a\u2028b', '\u202Ebackwards'];
-  const { failure, doubts } = await told(texts.map((text) => refused('expired', text)));
+  const { failure, penalties } = await told(texts.map((text) => refused('expired', text)));
   for (const text of texts) expect(failure.message).not.toContain(text);
-  expect(doubts.map(({ fault }) => fault)).toEqual(['lied', 'lied', 'lied', 'lied']);
+  expect(penalties.map(({ fault }) => fault)).toEqual(['lied', 'lied', 'lied', 'lied']);
 });

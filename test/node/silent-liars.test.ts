@@ -17,7 +17,7 @@ function withLiar(): Members {
 const named = (members: Members) =>
   members
     .service(1)
-    .doubts()
+    .penalties()
     .filter(({ fault }) => fault === 'lied');
 
 it('who lies and is silent when proofs are asked for is named, and the next signature does without it', async () => {

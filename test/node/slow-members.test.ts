@@ -22,9 +22,9 @@ function withLiar(): Members {
 const blamed = (members: Members) =>
   members
     .service(1)
-    .doubts()
+    .penalties()
     .filter(({ fault }) => fault === 'lied')
-    .map((doubt) => doubt.peer);
+    .map(({ peer }) => peer);
 
 it('an answer without a proof that comes when proofs are asked for already is not taken for a lie', async () => {
   const members = withLiar();

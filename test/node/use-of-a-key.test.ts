@@ -5,7 +5,7 @@ import { Decryption, unpadded } from '../../src/client/decryption.ts';
 import { integerToBytes } from '../../src/crypto/integers.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
 import type { DecryptAnswer } from '../../src/node/use/answers.ts';
-import { type PartialAnswer, partialAnswerSchema } from '../../src/node/use/messages.ts';
+import { type PartialAnswer, partialAnswerSchema } from '../../src/node/use/partial-messages.ts';
 import { decode, encode, numberBytes } from '../../src/protocol/records/codec.ts';
 import {
   type DecryptBody,

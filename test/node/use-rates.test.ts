@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Doubts } from '../../src/node/use/doubts.ts';
+import { PeerPenalties } from '../../src/node/use/peer-penalties.ts';
 import { UseRates } from '../../src/node/use/rates.ts';
 import { signUse, UseRefusal } from '../../src/protocol/records/use-request.ts';
 import type { Client } from '../../src/protocol/records/value.ts';
@@ -47,21 +47,21 @@ test('a client without a rate is not counted', () => {
 
 test('a peer that lied is doubted for long, one that was silent until it answers or a while has passed', async () => {
   const time = new VirtualTime();
-  const doubts = new Doubts(time.clock());
-  doubts.note('liar', 'lied');
-  doubts.note('slow', 'silent');
-  doubts.note('slow, then quick', 'silent');
-  doubts.answered('slow, then quick');
-  doubts.answered('liar');
-  doubts.note('liar', 'silent');
-  expect(doubts.list().map(({ peer, fault }) => [peer, fault])).toEqual([
+  const penalties = new PeerPenalties(time.clock());
+  penalties.penalize('liar', 'lied');
+  penalties.penalize('slow', 'silent');
+  penalties.penalize('slow, then quick', 'silent');
+  penalties.answered('slow, then quick');
+  penalties.answered('liar');
+  penalties.penalize('liar', 'silent');
+  expect(penalties.list().map(({ peer, fault }) => [peer, fault])).toEqual([
     ['liar', 'lied'],
     ['slow', 'silent'],
   ]);
   time.schedule(31_000, () => {});
   await time.next();
-  expect(['liar', 'slow'].map((peer) => doubts.has(peer))).toEqual([true, false]);
+  expect(['liar', 'slow'].map((peer) => penalties.has(peer))).toEqual([true, false]);
   time.schedule(600_000, () => {});
   await time.next();
-  expect(doubts.list()).toEqual([]);
+  expect(penalties.list()).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Audit } from '../../src/node/audit/audit.ts';
 import { auditFiles } from '../../src/node/audit/files.ts';
-import { partialAnswerSchema } from '../../src/node/use/messages.ts';
+import { partialAnswerSchema } from '../../src/node/use/partial-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { encrypted, Members, message, value } from './five-members.ts';
 

@@ -1,6 +1,6 @@
 /** A member that passes on what is refused: how that counts against it, and that none of it fills the log. */
 import { expect, it } from 'vitest';
-import { partialAnswerSchema } from '../../src/node/use/messages.ts';
+import { partialAnswerSchema } from '../../src/node/use/partial-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { type SignBody, signUse } from '../../src/protocol/records/use-request.ts';
 import { clientSeed, Members, random, value, vault } from './five-members.ts';

@@ -1,6 +1,6 @@
 /** How a hostile member answers who asks it for a partial. */
 import { randomBytes } from 'node:crypto';
-import type { PartialAnswer } from '../../src/node/use/messages.ts';
+import type { PartialAnswer } from '../../src/node/use/partial-messages.ts';
 import { encode, numberBytes } from '../../src/protocol/records/codec.ts';
 import type { HostilePeer } from './hostile-peer.ts';
 

@@ -22,7 +22,7 @@ import { newSigningKey } from '../../src/client/signing-key.ts';
 import { emptyHead, nextLine, parseLine } from '../../src/node/audit/entry.ts';
 import { HomeError } from '../../src/node/home/home.ts';
 import { parseSettings, SettingsError, settingsText } from '../../src/node/settings.ts';
-import type { Tally } from './fuzzing.ts';
+import type { FuzzCounts } from './fuzzing.ts';
 import { Mutator } from './mutations.ts';
 
 const passphrase = 'a passphrase of a test';
@@ -104,7 +104,7 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
   ];
 }
 
-export async function fuzzFiles(seed: number, inputs: number, tally: Tally): Promise<void> {
+export async function fuzzFiles(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const dir = mkdtempSync(join(tmpdir(), 'holdfast-fuzz-'));
   try {
@@ -114,8 +114,8 @@ export async function fuzzFiles(seed: number, inputs: number, tally: Tally): Pro
     const texts = all.map(({ text }) => new Uint8Array(Buffer.from(text, 'utf8')));
     const file = join(dir, 'file');
     for (const [at, { where, read, part }] of all.entries()) {
-      const counted = tally.get(where) ?? { inputs: 0, refused: 0 };
-      tally.set(where, counted);
+      const counted = counts.get(where) ?? { inputs: 0, refused: 0 };
+      counts.set(where, counted);
       for (let count = 0; count < (inputs * part) / all.length; count += 1) {
         counted.inputs += 1;
         const { bytes } = mutator.mutate(texts[at] as Uint8Array, texts);

@@ -5,11 +5,11 @@ import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
 import { multiaddr } from '@multiformats/multiaddr';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { peerIdOf } from '../../src/node/home/identity.ts';
-import { LobbyServer } from '../../src/node/lobby/lobby.ts';
-import { admissionOf } from '../../src/node/lobby/lobby-service.ts';
+import { admissionOf } from '../../src/node/lobby/lobby-admissions.ts';
+import { LobbyServer } from '../../src/node/lobby/lobby-transport.ts';
 import { AddressBook } from '../../src/node/network/address-book.ts';
 import { gossipTopic, protocolIds } from '../../src/node/network/constants.ts';
-import { partialAnswerSchema } from '../../src/node/use/messages.ts';
+import { partialAnswerSchema } from '../../src/node/use/partial-messages.ts';
 import {
   admissionSchema,
   invitationText,
@@ -20,7 +20,7 @@ import { decode, encode, numberBytes } from '../../src/protocol/records/codec.ts
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import { Loopback, memberOf, testIdentity } from '../network/loopback.ts';
 import { prefixed, RawMember } from '../network/raw-member.ts';
-import type { Tally } from './fuzzing.ts';
+import type { FuzzCounts } from './fuzzing.ts';
 import { Mutator } from './mutations.ts';
 
 const clusterId = 'c0ffee';
@@ -57,7 +57,7 @@ async function samples(mutator: Mutator) {
 }
 
 /** Everything that turns bytes of others into something: it does so, or refuses in its own words. */
-export async function fuzzReaders(seed: number, inputs: number, tally: Tally): Promise<void> {
+export async function fuzzReaders(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const real = await samples(mutator);
   const book = new AddressBook([]);
@@ -71,8 +71,8 @@ export async function fuzzReaders(seed: number, inputs: number, tally: Tally): P
     ['partials', real.partial, (bytes) => decode(partialAnswerSchema, bytes)],
   ];
   for (const [where, message, read] of readers) {
-    const counted = tally.get(where) ?? { inputs: 0, refused: 0 };
-    tally.set(where, counted);
+    const counted = counts.get(where) ?? { inputs: 0, refused: 0 };
+    counts.set(where, counted);
     for (let at = 0; at < inputs / readers.length; at += 1) {
       counted.inputs += 1;
       const { bytes } = mutator.mutate(message, others);
@@ -92,7 +92,7 @@ export async function fuzzReaders(seed: number, inputs: number, tally: Tally): P
  * Over real streams: members with real identities send damaged frames of every protocol, until each is cut off. An
  * honest member is served throughout.
  */
-export async function fuzzStreams(seed: number, inputs: number, tally: Tally): Promise<void> {
+export async function fuzzStreams(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const loopback = new Loopback();
   const real = await samples(mutator);
@@ -148,8 +148,8 @@ export async function fuzzStreams(seed: number, inputs: number, tally: Tally): P
         const target = protocol === protocolIds.lobby ? lobby.addresses() : honest.transport.addresses();
         const bytes = mutator.mutate(message, others).bytes;
         fed += 1;
-        const counted = tally.get(`streams of ${protocol}`) ?? { inputs: 0, refused: 0 };
-        tally.set(`streams of ${protocol}`, counted);
+        const counted = counts.get(`streams of ${protocol}`) ?? { inputs: 0, refused: 0 };
+        counts.set(`streams of ${protocol}`, counted);
         counted.inputs += 1;
         if (!(await sent(rogue, target, protocol, bytes))) counted.refused += 1;
         if (cutOff && fed < share) fed = share; // the next one

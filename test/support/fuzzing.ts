@@ -12,7 +12,7 @@ import { DaemonError } from '../../src/node/errors.ts';
 import { runUseJob, type UseJob } from '../../src/node/jobs/use-jobs.ts';
 import { silentLog } from '../../src/node/log.ts';
 import type { Transport } from '../../src/node/network/transport.ts';
-import { partialAnswerSchema, partialRequestSchema } from '../../src/node/use/messages.ts';
+import { partialAnswerSchema, partialRequestSchema } from '../../src/node/use/partial-messages.ts';
 import { UseService } from '../../src/node/use/service.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
 import { frameSchema, messageSchema } from '../../src/protocol/records/change-messages.ts';
@@ -26,10 +26,10 @@ import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { Mutator } from './mutations.ts';
 
 /** How many inputs were fed, by where they went, and how many of them were refused by a name. */
-export type Tally = Map<string, { inputs: number; refused: number }>;
-const entryOf = (tally: Tally, where: string) => {
-  const entry = tally.get(where) ?? { inputs: 0, refused: 0 };
-  tally.set(where, entry);
+export type FuzzCounts = Map<string, { inputs: number; refused: number }>;
+const entryOf = (counts: FuzzCounts, where: string) => {
+  const entry = counts.get(where) ?? { inputs: 0, refused: 0 };
+  counts.set(where, entry);
   return entry;
 };
 
@@ -73,7 +73,7 @@ async function refresh(group: Group): Promise<void> {
  * Into live drivers: every frame that p5 sends arrives, and beside it damaged copies of it and of earlier
  * ones, while the group refreshes. Whatever is refused is refused by p5's name.
  */
-export async function fuzzDrivers(seed: number, inputs: number, tally: Tally): Promise<void> {
+export async function fuzzDrivers(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const recorded: Record<'gossip' | 'direct', Uint8Array[]> = { gossip: [], direct: [] };
   let copies = 0;
@@ -91,7 +91,7 @@ export async function fuzzDrivers(seed: number, inputs: number, tally: Tally): P
     const count = Math.min(copies, roundEnds - fed);
     const damaged = Array.from({ length: Math.max(0, count) }, () => {
       fed += 1;
-      entryOf(tally, `${via} frames into a driver`).inputs += 1;
+      entryOf(counts, `${via} frames into a driver`).inputs += 1;
       const victim = mutator.random() < 0.5 ? bytes : mutator.pick(known);
       // Spread out, so that none waits behind so many others that the inbox would drop it unread.
       return { bytes: mutator.mutate(victim, known).bytes, laterMs: mutator.random() * 40 };
@@ -102,7 +102,7 @@ export async function fuzzDrivers(seed: number, inputs: number, tally: Tally): P
     for (const { output } of group.trace) {
       if (output.type !== 'refused' || output.action === 'ignore') continue;
       assert.equal(output.from, liarPeer, 'nobody honest is blamed');
-      entryOf(tally, 'all frames into drivers').refused += 1;
+      entryOf(counts, 'all frames into drivers').refused += 1;
     }
     group.trace.length = 0;
     for (const node of group.nodes) node.outputs.length = 0;
@@ -120,7 +120,7 @@ export async function fuzzDrivers(seed: number, inputs: number, tally: Tally): P
     copies = 0;
     fed = 0;
     while (fed < inputs * 0.2) {
-      fed += feedSigned(group, mutator, recorded, Math.min(200, inputs), tally);
+      fed += feedSigned(group, mutator, recorded, Math.min(200, inputs), counts);
       await group.run(100);
       collect();
     }
@@ -160,7 +160,7 @@ function feedSigned(
   mutator: Mutator,
   recorded: Record<'gossip' | 'direct', Uint8Array[]>,
   count: number,
-  tally: Tally,
+  counts: FuzzCounts,
 ): number {
   const state = group.state(liar);
   const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
@@ -180,7 +180,7 @@ function feedSigned(
     if (message.type !== 'attend') mutator.withAnything(changed, ['type', 'by']);
     const packet = signPacket(state.clusterId, secret, encode(changed));
     const bytes = encode({ type: 'message', message: { ...frame.message, packet } });
-    entryOf(tally, 'rightly signed frames into a driver').inputs += 1;
+    entryOf(counts, 'rightly signed frames into a driver').inputs += 1;
     group.network.inject(group.node(liar).peer, group.node(mutator.pick(honest)).peer, bytes);
   }
   return count;
@@ -240,7 +240,7 @@ async function signs(group: Group): Promise<void> {
  * Requests for partials into a member that answers: a partial leaves for what a client signed, and for
  * nothing else.
  */
-export async function fuzzUseRequests(seed: number, inputs: number, tally: Tally): Promise<void> {
+export async function fuzzUseRequests(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);
   try {
@@ -250,7 +250,7 @@ export async function fuzzUseRequests(seed: number, inputs: number, tally: Tally
     const signed = new Set(requests.map((request) => hex(encode(request))));
     const epoch = group.epochOf(1);
     const recorded = requests.map((request) => encode({ epoch, request, prove: mutator.random() < 0.2 }));
-    const counted = entryOf(tally, 'requests for partials');
+    const counted = entryOf(counts, 'requests for partials');
     for (let at = 0; at < inputs; at += 1) {
       const { bytes } = mutator.mutate(mutator.pick(recorded), recorded);
       counted.inputs += 1;
@@ -267,7 +267,7 @@ export async function fuzzUseRequests(seed: number, inputs: number, tally: Tally
 }
 
 /** Answers of other members into one that coordinates: what it releases verifies, and liars do not stop it. */
-export async function fuzzUseAnswers(seed: number, inputs: number, tally: Tally): Promise<void> {
+export async function fuzzUseAnswers(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);
   try {
@@ -275,7 +275,7 @@ export async function fuzzUseAnswers(seed: number, inputs: number, tally: Tally)
       honest.map((index) => [group.node(index).peer, useOf(group, index, {}, () => {})]),
     );
     const recorded: Uint8Array[] = [];
-    const counted = entryOf(tally, 'answers to a coordinator');
+    const counted = entryOf(counts, 'answers to a coordinator');
     while (counted.inputs < inputs) {
       // A new coordinator each time: one that has learned who lies would ask the others only.
       const coordinator = useOf(
@@ -305,7 +305,7 @@ export async function fuzzUseAnswers(seed: number, inputs: number, tally: Tally)
       });
       await group.until(() => over, 60_000, 'an answer');
       assert(await outcome, 'a signature that was checked, or a plain refusal');
-      counted.refused += coordinator.doubts().length;
+      counted.refused += coordinator.penalties().length;
     }
   } finally {
     await group.stopAll();

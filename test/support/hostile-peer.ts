@@ -9,7 +9,11 @@ import { openHome } from '../../src/node/home/home.ts';
 import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { Libp2pTransport } from '../../src/node/network/libp2p-transport.ts';
 import type { EpochAuthenticator, MemberAddress } from '../../src/node/network/transport.ts';
-import { type PartialAnswer, type PartialRequest, partialAnswerSchema } from '../../src/node/use/messages.ts';
+import {
+  type PartialAnswer,
+  type PartialRequest,
+  partialAnswerSchema,
+} from '../../src/node/use/partial-messages.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import type { Value } from '../../src/protocol/records/value.ts';

@@ -2,7 +2,7 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import { quotas } from '../../src/node/network/quotas.ts';
-import type { PartialRequest } from '../../src/node/use/messages.ts';
+import type { PartialRequest } from '../../src/node/use/partial-messages.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { encode } from '../../src/protocol/records/codec.ts';
 import { pour, prefixed, type RawMember, write } from '../network/raw-member.ts';

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodePkcs1 } from '../../src/keys/rsa/encoding.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
 import { publicOf } from '../../src/protocol/records/value.ts';
 import { parametersOf } from '../../src/sealing/numbers.ts';
@@ -30,14 +30,14 @@ const patienceMs = 180_000;
 
 describe('five daemons in five processes', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
   let before: Uint8Array;
 
   beforeAll(async () => {
     const settings = { dealingWindowMs: 300, roundTimeoutMs: 500 };
     lab = await Lab.create({ peers: 5, threshold: 3, ciphers, settings });
     await lab.createKey('ca', readyPrimes(3072));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
   }, patienceMs);
   afterAll(() => lab?.close());
 
@@ -54,14 +54,14 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
       );
     expect(found.toSorted()).toEqual([...ciphers].toSorted());
     expect(new Set([...lab.peers.values()].map(({ pid }) => pid)).size).toBe(5);
-    expect(client.publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072);
+    expect(program.publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072);
   });
 
   it('sign what OpenSSL accepts, PKCS#1 and PSS', async () => {
     before = await lab.sign('b', 'ca', message);
-    expect(client.opensslVerdict(message, before)).toBe('Verified OK');
+    expect(program.opensslVerdict(message, before)).toBe('Verified OK');
     const pss = await lab.sign('c', 'ca', message, ['--scheme', 'pss']);
-    expect(client.opensslVerdict(message, pss, ['-sigopt', 'rsa_padding_mode:pss'])).toBe('Verified OK');
+    expect(program.opensslVerdict(message, pss, ['-sigopt', 'rsa_padding_mode:pss'])).toBe('Verified OK');
   });
 
   it('sign with any two stopped, and the same bytes whoever signs', async () => {
@@ -70,7 +70,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
       [['d', 'e'], 'b'],
     ] as const) {
       await Promise.all(away.map(lab.stop));
-      const { signature, signers } = await client.sign(asked, message);
+      const { signature, signers } = await program.sign(asked, message);
       expect(signers.toSorted()).toEqual(lab.names.filter((name) => !away.includes(name as never)));
       expect(Buffer.from(signature).equals(before)).toBe(true);
       // The next test goes on with d and e stopped.
@@ -84,7 +84,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     await untilProblem(lab, 'a', 'refresh-waits', /it needs 4 of 5 members to attend; missing: d, e\.$/);
     const shown = (await lab.must('a', ['status'])).toString('utf8');
     expect(shown).toContain(`The change to epoch ${epoch + 1} waits`);
-    expect(Buffer.from((await client.sign('a', message)).signature).equals(before)).toBe(true);
+    expect(Buffer.from((await program.sign('a', message)).signature).equals(before)).toBe(true);
     expect(await newest()).toBe(epoch);
     await startAndRecall(lab, ['d', 'e']);
     await lab.untilEpoch(epoch + 1);
@@ -124,7 +124,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
       await look(epoch);
       expect(epoch.dealt.length).toBeGreaterThanOrEqual(3);
       expect([...epoch.dealt, ...epoch.didNotDeal, ...epoch.missing].toSorted()).toEqual(lab.names);
-      const { signature, epoch: signedIn } = await client.sign(at, message);
+      const { signature, epoch: signedIn } = await program.sign(at, message);
       expect(signedIn).toBeGreaterThanOrEqual(epoch.epoch);
       expect(Buffer.from(signature).equals(before)).toBe(true);
     }
@@ -134,9 +134,9 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     const changes = (epochs as EpochView[]).filter(({ epoch }) => epoch > start);
     expect(changes.length).toBeGreaterThanOrEqual(refreshes);
     for (const { dealt } of changes) expect(dealt.length).toBeGreaterThanOrEqual(3);
-    expect((await lab.must('d', ['key', 'public', 'ca'])).toString('utf8')).toBe(client.pem);
+    expect((await lab.must('d', ['key', 'public', 'ca'])).toString('utf8')).toBe(program.pem);
     const fresh = await lab.sign('d', 'ca', 'another message\n');
-    expect(client.opensslVerdict('another message\n', fresh)).toBe('Verified OK');
+    expect(program.opensslVerdict('another message\n', fresh)).toBe('Verified OK');
   });
 
   it('shares of one epoch sign, any mixture of two epochs does not, and the older ones are gone', async () => {
@@ -217,7 +217,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
       await Promise.all(lab.names.map(lab.kill));
       await Promise.all(lab.names.map(lab.start));
       await lab.untilEpoch(changing);
-      expect(Buffer.from((await client.sign('e', message)).signature).equals(before)).toBe(true);
+      expect(Buffer.from((await program.sign('e', message)).signature).equals(before)).toBe(true);
     },
   );
 });

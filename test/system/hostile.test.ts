@@ -10,8 +10,8 @@ import { SealError } from '../../src/cipher/seal-error.ts';
 import { Decryption, unpadded } from '../../src/client/decryption.ts';
 import type { SigningKey } from '../../src/client/signing-key.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { Client, openKey } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { openKey, SigningProgram } from '../../src/lab/signing-program.ts';
 import { openHome } from '../../src/node/home/home.ts';
 import type { DecryptAnswer } from '../../src/node/use/answers.ts';
 import { fromHex, hex } from '../../src/protocol/records/codec.ts';
@@ -37,7 +37,7 @@ const message = 'signed in spite of a liar';
 
 describe('one of five members is hostile', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
   let operator: SigningKey;
   let slow: SigningKey;
   let hostile: HostilePeer;
@@ -80,7 +80,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     frozen.forEach(lab.resume);
     await lab.untilEpoch(5);
     await thiefs.peer(lab, 'e');
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
     const keyOf = (name: string) => openKey(join(lab.peer('a').home, 'clients', `${name}.key`));
     [operator, slow] = [keyOf('operator'), keyOf('slow')];
     vault = fromHex((await lab.api('a').keys()).find(({ name }) => name === 'vault')?.id ?? '');
@@ -98,7 +98,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
   };
   const signed = (by: SigningKey, change: Partial<SignBody> = {}): UseRequest<SignBody> =>
     signUse(by.seed, {
-      ...client.request('as the client wants it').body,
+      ...program.request('as the client wants it').body,
       client: by.publicKey,
       nonce: random(16),
       ...change,
@@ -236,9 +236,9 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
         // Whom a daemon asks first turns with each request: it is asked soon.
         for (let count = 0; count < 8 || hostile.asked.length === askedBefore; count += 1) {
           const startedAtMs = performance.now();
-          const { signature, signers } = await client.sign(at, message);
+          const { signature, signers } = await program.sign(at, message);
           expect(performance.now() - startedAtMs).toBeLessThan(boundMs);
-          expect(client.accepts(message, signature)).toBe(true);
+          expect(program.accepts(message, signature)).toBe(true);
           expect(signers).not.toContain('e');
         }
       };
@@ -264,8 +264,8 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     try {
       for (const at of ['a', 'b', 'c', 'd']) {
         await untilProblem(lab, at, 'cut-off', /^e sent too .* was cut off/);
-        const { signature, signers } = await client.sign(at, message);
-        expect(client.accepts(message, signature)).toBe(true);
+        const { signature, signers } = await program.sign(at, message);
+        expect(program.accepts(message, signature)).toBe(true);
         expect(signers).not.toContain('e');
       }
     } finally {

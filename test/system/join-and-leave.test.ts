@@ -13,9 +13,9 @@ import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
-import { Client } from '../../src/lab/client.ts';
 import { DaemonProcess } from '../../src/lab/daemon-process.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { openHome } from '../../src/node/home/home.ts';
 import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { protocolIds } from '../../src/node/network/constants.ts';
@@ -56,7 +56,7 @@ const untilShare = (lab: Lab, name: string): Promise<number> =>
 
 describe('a group of five that refreshes every two seconds', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
 
   beforeAll(async () => {
     const settings = {
@@ -67,7 +67,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     };
     lab = await Lab.create({ peers: 5, threshold: 3, settings });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
   }, patienceMs);
   afterAll(() => lab?.close());
 
@@ -81,8 +81,8 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
       for await (const _ of setInterval(signEveryMs)) {
         if (!joining) return;
         const data = `${at}, message ${signed}`;
-        const { signature } = await client.sign(at, data);
-        if (!client.accepts(data, signature)) throw new Error(`the signature of "${data}" does not verify`);
+        const { signature } = await program.sign(at, data);
+        if (!program.accepts(data, signature)) throw new Error(`the signature of "${data}" does not verify`);
         signed += 1;
       }
     };
@@ -129,9 +129,9 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     await lab.untilEpoch((await epochOf('a')) + 1);
     await Promise.all(['e', 'f', 'g'].map((name) => untilShare(lab, name)));
     for (const name of away) lab.pause(name);
-    const { signature, signers } = await client.sign('f', message).finally(() => away.forEach(lab.resume));
+    const { signature, signers } = await program.sign('f', message).finally(() => away.forEach(lab.resume));
     expect(signers.toSorted()).toEqual(['e', 'f', 'g']);
-    expect(client.accepts(message, signature)).toBe(true);
+    expect(program.accepts(message, signature)).toBe(true);
   });
 
   it('tells a member that comes back in mid-change to wait, and serves it after the decision', async () => {
@@ -168,8 +168,8 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     await lab.kill(told);
     await lab.start(told);
     expect((await pausesAt(lab, told, 'waited')).map(({ epoch }) => epoch)).toContain(undecided);
-    const { signature } = await client.sign('g', message);
-    expect(client.accepts(message, signature)).toBe(true);
+    const { signature } = await program.sign('g', message);
+    expect(program.accepts(message, signature)).toBe(true);
   });
 
   it('gives a lost machine its place again: one order, the same index and name, a new home', async () => {
@@ -190,14 +190,14 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     await lab.until('e2', async (api) => ((await api.status()).state === 'member' ? true : null));
     await untilShare(lab, 'e2');
     expect((await lab.api('e2').status()).index).toBe(index);
-    const { signature } = await client.sign('e2', message);
-    expect(client.accepts(message, signature)).toBe(true);
+    const { signature } = await program.sign('e2', message);
+    expect(program.accepts(message, signature)).toBe(true);
   });
 });
 
 describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
   let before: Uint8Array;
 
   beforeAll(async () => {
@@ -207,15 +207,15 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
       settings: { dealingWindowMs: 300, roundTimeoutMs: 500 },
     });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
-    before = (await client.sign('a', message)).signature;
+    program = await SigningProgram.of(lab, 'ca');
+    before = (await program.sign('a', message)).signature;
   }, patienceMs);
   afterAll(() => lab?.close());
 
   const samePublicKey = async (name: string): Promise<void> =>
-    expect((await lab.must(name, ['key', 'public', 'ca'])).toString('utf8')).toBe(client.pem);
+    expect((await lab.must(name, ['key', 'public', 'ca'])).toString('utf8')).toBe(program.pem);
   const sameSignature = async (name: string): Promise<void> =>
-    expect(Buffer.from((await client.sign(name, message)).signature).equals(before)).toBe(true);
+    expect(Buffer.from((await program.sign(name, message)).signature).equals(before)).toBe(true);
   const membersAt = async (name: string): Promise<string[]> =>
     (await lab.api(name).peers()).filter(({ state }) => state === 'member').map((peer) => peer.name);
   const outcome = async (args: readonly string[]): Promise<{ code: number | null; lines: string[] }> => {

@@ -1,7 +1,7 @@
 /** One group of five, 3 of 5, RSA-2048, whose random gates are half closed: signing and refreshing at the same time. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
 import { rounds } from '../support/rounds.ts';
 import { hashesOf, readyPrimes, refresh, startAndRecall } from './support.ts';
@@ -15,13 +15,13 @@ const patienceMs = 180_000;
 
 describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
 
   beforeAll(async () => {
     const settings = { gate: 0.5, dealingWindowMs: 300, roundTimeoutMs: 500 };
     lab = await Lab.create({ peers: 5, threshold: 3, settings });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
   }, patienceMs);
   afterAll(() => lab?.close());
 
@@ -38,8 +38,8 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     const worker = async (): Promise<void> => {
       for (let at = next++; at < count; at = next++) {
         const data = `${label}, message ${at}`;
-        const { signature, epoch } = await client.sign(lab.names[at % 5] ?? 'a', data);
-        if (!client.accepts(data, signature)) throw new Error(`the signature of "${data}" does not verify`);
+        const { signature, epoch } = await program.sign(lab.names[at % 5] ?? 'a', data);
+        if (!program.accepts(data, signature)) throw new Error(`the signature of "${data}" does not verify`);
         epochs.push(epoch);
       }
     };
@@ -92,8 +92,8 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
       return epoch !== null && epoch >= done.epoch && shareEpochs.includes(epoch) ? true : null;
     });
     await Promise.all(['a', 'b'].map(lab.stop));
-    const { signature, signers } = await client.sign('e', 'signed with the recovered share');
+    const { signature, signers } = await program.sign('e', 'signed with the recovered share');
     expect(signers.toSorted()).toEqual(['c', 'd', 'e']);
-    expect(client.accepts('signed with the recovered share', signature)).toBe(true);
+    expect(program.accepts('signed with the recovered share', signature)).toBe(true);
   });
 });

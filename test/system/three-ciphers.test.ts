@@ -1,8 +1,8 @@
 /** Three peers, 2 of 3, with DES, AES and Blowfish: what three can and cannot do, and what strangers get from them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Client } from '../../src/lab/client.ts';
 import { Lab } from '../../src/lab/lab.ts';
+import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { dialAsStrangers } from '../support/strangers.ts';
 import { readyPrimes, refresh, startAndRecall, untilProblem } from './support.ts';
 
@@ -11,13 +11,13 @@ const patienceMs = 120_000;
 
 describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs }, () => {
   let lab: Lab;
-  let client: Client;
+  let program: SigningProgram;
   let before: Buffer;
 
   beforeAll(async () => {
     lab = await Lab.create({ peers: 3, threshold: 2, ciphers: ['des', 'aes', 'blowfish'] });
     await lab.createKey('ca', readyPrimes(2048));
-    client = await Client.of(lab, 'ca');
+    program = await SigningProgram.of(lab, 'ca');
     before = await lab.sign('a', 'ca', message);
   }, patienceMs);
   afterAll(() => lab?.close());
@@ -33,7 +33,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
   it.each(['a', 'b', 'c'])('sign the same bytes with %s stopped', async (away) => {
     await lab.stop(away);
     const [asked = '', other = ''] = lab.names.filter((name) => name !== away);
-    const { signature, signers } = await client.sign(asked, message);
+    const { signature, signers } = await program.sign(asked, message);
     expect(signers.toSorted()).toEqual([asked, other]);
     expect(Buffer.from(signature).equals(before)).toBe(true);
     await startAndRecall(lab, [away]);
@@ -52,7 +52,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     await untilProblem(lab, 'a', 'refresh-waits', /it needs all 3 members to attend; missing: c\.$/);
     const shown = (await lab.must('a', ['status'])).toString('utf8');
     expect(shown).toContain('it needs all 3 members to attend; missing: c.');
-    const { signature } = await client.sign('b', message);
+    const { signature } = await program.sign('b', message);
     expect(Buffer.from(signature).equals(before)).toBe(true);
     await lab.start('c');
     await lab.untilEpoch((epoch ?? 0) + 1);
@@ -89,7 +89,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     const now = await lab.api('a').peers();
     expect(now.map(({ peer }) => peer)).toEqual(members.map(({ peer }) => peer));
     await lab.until('a', async (api) => ((await api.status()).connected.length === 2 ? true : null));
-    expect(Buffer.from((await client.sign('a', message)).signature).equals(before)).toBe(true);
+    expect(Buffer.from((await program.sign('a', message)).signature).equals(before)).toBe(true);
   });
 });
 

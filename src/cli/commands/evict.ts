@@ -3,10 +3,10 @@ import type { Action } from '../../protocol/records/order.ts';
 import { explainChoice } from '../../protocol/records/roster.ts';
 import { optionsOf } from '../context.ts';
 import { evictedSince } from '../done-already.ts';
+import { checkEviction, checkForcedEviction } from '../feasibility.ts';
 import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { forcedRisk } from '../order-words.ts';
 import { type Decided, memberNamed, type OrderOptions, runOrder, withOrder } from '../orders.ts';
-import { checkEvictable, checkForced } from '../reach.ts';
 import { confirmSpareOf } from '../spare.ts';
 import { CommandError, confirmTyped, warn } from '../terminal.ts';
 
@@ -42,7 +42,7 @@ export const evictCommand = (): Command =>
             const actions = leaving.map(({ index }): Action => ({ type: 'evict', index }));
             const draft = checkOneChange(actions, head, home);
             // An order for others to sign is handed in later: `order submit` looks then.
-            if (orderFile === undefined) await checkEvictable(actions, { head, daemon, home });
+            if (orderFile === undefined) await checkEviction(actions, { head, daemon, home });
             sayWhatRemains(draft, head, home);
             const agreed = yes !== undefined && names.every((name) => yes.includes(name));
             await confirmSpareOf(actions, head, { daemon, home }, { yes: agreed, instead });
@@ -53,7 +53,7 @@ export const evictCommand = (): Command =>
           const actions: Action[] = [{ type: 'force-evict', remaining: stay }];
           const draft = checkOneChange(actions, head, home);
           // An order for others to sign is handed in later: `order submit` looks then.
-          if (orderFile === undefined) await checkForced(stay, head, daemon, home.genesis);
+          if (orderFile === undefined) await checkForcedEviction(stay, head, daemon, home.genesis);
           warn(
             `a forced eviction is decided by ${remaining.map(({ name }) => name).join(', ')} alone; ${forcedRisk(names.join(' or '))}`,
           );

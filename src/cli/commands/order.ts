@@ -9,6 +9,7 @@ import { hashOfOrder } from '../../protocol/records/order.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import { optionsOf, withDaemon } from '../context.ts';
 import { carriedOutIn } from '../done-already.ts';
+import { checkEviction, checkForcedEviction, checkThreshold, warnOfWaiting } from '../feasibility.ts';
 import { HandingIn } from '../handing-in.ts';
 import { knownGroup } from '../known-group.ts';
 import { checkOneChange, sayOutlook } from '../one-change.ts';
@@ -22,7 +23,6 @@ import {
 } from '../operators.ts';
 import { actionsInWords, factsOf, orderInWords, signaturesInWords, signersOf } from '../order-words.ts';
 import { handIn, orderLine, readOrderFile, sayDoneAlready, type WaitOptions, withWait } from '../orders.ts';
-import { checkEvictable, checkForced, checkReach, warnOfWaiting } from '../reach.ts';
 import { confirmSpare, confirmSpareOf, spareAfter } from '../spare.ts';
 import { CommandError, confirm, progress, say, sayJson } from '../terminal.ts';
 
@@ -112,11 +112,12 @@ const submitCommand = (): Command =>
         if (sequence === head.lastOrder + 1) checkOneChange(actions, head, home);
         for (const action of actions) {
           if (action.type === 'raise-threshold' && action.threshold > head.threshold)
-            await checkReach(action.threshold, head, daemon, home.genesis);
-          if (action.type === 'force-evict') await checkForced(action.remaining, head, daemon, home.genesis);
+            await checkThreshold(action.threshold, head, daemon, home.genesis);
+          if (action.type === 'force-evict')
+            await checkForcedEviction(action.remaining, head, daemon, home.genesis);
         }
         const group = { head, daemon, home };
-        if (actions.some(({ type }) => type === 'evict')) await checkEvictable(actions, group);
+        if (actions.some(({ type }) => type === 'evict')) await checkEviction(actions, group);
         else await warnOfWaiting(actions, group);
         // Those who signed it were told what it leaves at best; it is told now as the members are.
         await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead: '--yes' });

@@ -3,9 +3,9 @@ import type { Action } from '../../protocol/records/order.ts';
 import { explainChoice } from '../../protocol/records/roster.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
 import { raisedSince } from '../done-already.ts';
+import { checkThreshold } from '../feasibility.ts';
 import { checkOneChange, sayWhatRemains } from '../one-change.ts';
 import { type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
-import { checkReach } from '../reach.ts';
 import { confirmSpareOf } from '../spare.ts';
 import { CommandError, confirm } from '../terminal.ts';
 
@@ -30,7 +30,7 @@ const raiseCommand = (): Command =>
           const actions: Action[] = [{ type: 'raise-threshold', threshold }];
           const draft = checkOneChange(actions, head, home);
           // An order for others to sign is handed in later: `order submit` looks then.
-          if (orderFile === undefined) await checkReach(threshold, head, daemon, home.genesis);
+          if (orderFile === undefined) await checkThreshold(threshold, head, daemon, home.genesis);
           sayWhatRemains(draft, head, home);
           // It is asked for in any case.
           await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead: '--yes' });

@@ -1,6 +1,5 @@
 import { seededRandom } from '../../simulation/world/seeded-random.ts';
 import { certifiedChain } from '../chain.ts';
-import { Client } from '../client.ts';
 import { Killing } from '../killing.ts';
 import type { Lab } from '../lab.ts';
 import { Remains } from '../remains.ts';
@@ -15,7 +14,8 @@ import {
   untilConnected,
   untilShare,
 } from '../scenario.ts';
-import { SteadyClients } from '../steady-clients.ts';
+import { SigningProgram } from '../signing-program.ts';
+import { SteadyPrograms } from '../steady-programs.ts';
 
 const message = 'signed whoever was killed\n';
 const standardTimes = 30;
@@ -60,7 +60,7 @@ function storyOf({ times, seed }: Chance): Step[] {
   const remains = new Remains();
   const pauses = Math.max(2, Math.round(times / 30));
   const blackouts = Math.max(2, Math.round(times / 30));
-  let client: Client;
+  let program: SigningProgram;
   let expected: Uint8Array;
 
   /** Does `work` while clients sign, none of whom may fail. */
@@ -71,12 +71,12 @@ function storyOf({ times, seed }: Chance): Step[] {
   ) {
     const killing = new Killing(lab, random, remains);
     const { available } = killing;
-    const clients = new SteadyClients(lab, client, { message, expected, available });
+    const programs = new SteadyPrograms(lab, program, { message, expected, available });
     try {
       await work(killing);
     } finally {
       await killing.stop();
-      const { signatures, askedAgain, slowestMs } = await clients.stop();
+      const { signatures, askedAgain, slowestMs } = await programs.stop();
       tell(
         `${signatures} signatures, none failed; ${askedAgain} times another daemon had to be asked; the slowest took ${Math.round(slowestMs)} ms`,
       );
@@ -91,8 +91,8 @@ function storyOf({ times, seed }: Chance): Step[] {
       claim: `${times} kills at random instants, one after the other: no signature failed, and everyone is back with its share`,
       run: async (lab, tell) => {
         tell(`seed ${seed}`);
-        client = await Client.of(lab, 'ca');
-        expected = (await client.sign('a', message)).signature;
+        program = await SigningProgram.of(lab, 'ca');
+        expected = (await program.sign('a', message)).signature;
         const before = await newestEpoch(lab, 'a');
         await whileSigning(lab, tell, async (killing) => {
           for (let kill = 0; kill < times; kill += 1) await killing.killOne();
@@ -123,7 +123,7 @@ function storyOf({ times, seed }: Chance): Step[] {
         for (let at = 0; at < blackouts; at += 1) {
           await killing.killAll();
           await untilWhole(lab);
-          const { signature } = await client.sign('c', message);
+          const { signature } = await program.sign('c', message);
           check(Buffer.from(signature).equals(expected), 'the signature is the same');
         }
         await killing.stop();
@@ -136,10 +136,10 @@ function storyOf({ times, seed }: Chance): Step[] {
       run: async (lab, tell) => {
         for (const name of everybody)
           check(
-            (await lab.must(name, ['key', 'public', 'ca'])).toString('utf8') === client.pem,
+            (await lab.must(name, ['key', 'public', 'ca'])).toString('utf8') === program.pem,
             `${name} has the same public key`,
           );
-        check(client.opensslVerdict(message, expected) === 'Verified OK', 'OpenSSL accepts the signature');
+        check(program.opensslVerdict(message, expected) === 'Verified OK', 'OpenSSL accepts the signature');
         const newest = Math.max(...(await Promise.all(everybody.map((name) => newestEpoch(lab, name)))));
         // Epochs go on while chains are read: some are longer.
         const chains = await Promise.all(

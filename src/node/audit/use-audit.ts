@@ -5,7 +5,7 @@ import { hashOfUse, type UseRequest } from '../../protocol/records/use-request.t
 import type { Value } from '../../protocol/records/value.ts';
 import type { Clock } from '../clock.ts';
 import { DaemonError } from '../errors.ts';
-import type { PartialAnswer, PartialRequest } from '../use/messages.ts';
+import type { PartialAnswer, PartialRequest } from '../use/partial-messages.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { AuditEntry, UseAsked } from './entry.ts';
 import type { Kind, Repeats } from './repeats.ts';

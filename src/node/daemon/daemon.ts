@@ -23,7 +23,7 @@ import { DaemonError } from '../errors.ts';
 import type { Home } from '../home/home.ts';
 import { type Identity, identityFromBytes, peerIdOf } from '../home/identity.ts';
 import { startWorkers, type Workers } from '../jobs/workers.ts';
-import { LobbyService } from '../lobby/lobby-service.ts';
+import { LobbyAdmissions } from '../lobby/lobby-admissions.ts';
 import type { Log } from '../log.ts';
 import { HeldPorts } from '../network/held-ports.ts';
 import { ListenError } from '../network/listen-error.ts';
@@ -89,7 +89,7 @@ class HoldfastDaemon implements Daemon {
   readonly #identity: Identity;
   readonly #store: FileStore;
   readonly #workers: Workers;
-  readonly #lobby: LobbyService;
+  readonly #lobby: LobbyAdmissions;
   readonly #newcomer: Newcomer;
   readonly #listeners = new Set<() => void>();
   readonly #stopping = new AbortController();
@@ -125,7 +125,7 @@ class HoldfastDaemon implements Daemon {
       },
     });
     this.#workers = startWorkers({ threads: settings.workers, cipher: settings.cipher });
-    this.#lobby = new LobbyService({
+    this.#lobby = new LobbyAdmissions({
       genesis: home.genesis,
       identity: identityFromBytes(home.readLobbyIdentity()),
       listen: settings.lobbyListen,

@@ -15,7 +15,7 @@ import type { Home } from '../home/home.ts';
 import type { Identity } from '../home/identity.ts';
 import type { RandomBytes } from '../jobs/change-jobs.ts';
 import type { Workers } from '../jobs/workers.ts';
-import type { HandOut } from '../lobby/lobby-service.ts';
+import type { HandOut } from '../lobby/lobby-admissions.ts';
 import type { Log } from '../log.ts';
 import { Libp2pTransport } from '../network/libp2p-transport.ts';
 import type { MemberAddress } from '../network/transport.ts';
@@ -148,7 +148,7 @@ export class Membership {
     return misconductProblems(
       roster,
       this.transport.cutOffs(),
-      this.use.doubts(),
+      this.use.penalties(),
       systemClock.wallMs(),
       (name) => mayEvict(scene(), name),
     );

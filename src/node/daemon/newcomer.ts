@@ -16,7 +16,7 @@ import { pause, systemClock } from '../clock.ts';
 import { DaemonError } from '../errors.ts';
 import { type Home, HomeError, replacePrivateFile } from '../home/home.ts';
 import { type Identity, identityFromBytes, peerIdOf } from '../home/identity.ts';
-import { admissionOf, type HandOut, waitInLobby } from '../lobby/lobby-service.ts';
+import { admissionOf, type HandOut, waitInLobby } from '../lobby/lobby-admissions.ts';
 import type { Log } from '../log.ts';
 import type { MemberAddress } from '../network/transport.ts';
 import type { Settings } from '../settings.ts';

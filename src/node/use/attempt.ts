@@ -14,13 +14,13 @@ import { type Clock, pause } from '../clock.ts';
 import { DaemonError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Transport } from '../network/transport.ts';
-import type { Doubts } from './doubts.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
   partialAnswerBytesMax,
   partialAnswerSchema,
-} from './messages.ts';
+} from './partial-messages.ts';
+import type { PeerPenalties } from './peer-penalties.ts';
 
 /** After this long without enough partials, everyone who has not been asked yet is asked too. */
 const hedgeMs = 400;
@@ -55,7 +55,7 @@ export interface AttemptOptions<Answer> {
   transport: Transport;
   clock: Clock;
   log: Log;
-  doubts: Doubts;
+  penalties: PeerPenalties;
   request: UseRequest;
   /** How this peer answers itself. */
   own: (asked: PartialRequest) => Promise<PartialAnswer>;
@@ -156,7 +156,7 @@ export class Attempt<Answer> {
    * for a lie later.
    */
   async *#partials(until: AbortSignal): AsyncGenerator<Given> {
-    const { transport, clock, doubts } = this.#options;
+    const { transport, clock, penalties } = this.#options;
     const candidates = this.#candidates();
     const open = new Map<Member, Promise<{ by: Member; given: Given | null }>>();
     const ask = (count: number) => {
@@ -173,7 +173,7 @@ export class Attempt<Answer> {
       const next = await Promise.race([timer, ...open.values()]);
       if (until.aborted) return;
       if (next === undefined) {
-        for (const peer of this.#asked) if (peer !== transport.peerId) doubts.note(peer, 'silent');
+        for (const peer of this.#asked) if (peer !== transport.peerId) penalties.penalize(peer, 'silent');
         ask(candidates.length);
         // From here on only the end is waited for.
         timer = new Promise((resolve) => until.addEventListener('abort', () => resolve()));
@@ -186,7 +186,7 @@ export class Attempt<Answer> {
   }
 
   async #ask(member: Member): Promise<Given | null> {
-    const { transport, log, doubts, request, own, signal } = this.#options;
+    const { transport, log, penalties, request, own, signal } = this.#options;
     const asked: PartialRequest = { epoch: this.#value.epoch, request, prove: this.#prove };
     let answer: PartialAnswer;
     this.#asked.add(member.peer);
@@ -206,7 +206,7 @@ export class Attempt<Answer> {
     } finally {
       this.#asked.delete(member.peer);
     }
-    doubts.answered(member.peer);
+    penalties.answered(member.peer);
     switch (answer.type) {
       case 'partial':
       case 'sealed-partial':
@@ -237,7 +237,7 @@ export class Attempt<Answer> {
     for (const suspect of suspects)
       if (!culprits.includes(suspect)) {
         const given = this.#given.get(suspect);
-        if (given !== undefined) this.#options.doubts.note(given.by.peer, 'suspected');
+        if (given !== undefined) this.#options.penalties.penalize(given.by.peer, 'suspected');
       }
     for (const culprit of culprits) {
       const liar = this.#given.get(culprit) ?? this.#failed.get(culprit);
@@ -252,8 +252,8 @@ export class Attempt<Answer> {
   }
 
   #lied(member: Member, what: string): void {
-    const { log, doubts } = this.#options;
-    doubts.note(member.peer, 'lied');
+    const { log, penalties } = this.#options;
+    penalties.penalize(member.peer, 'lied');
     log.warn({ peer: member.name, index: member.index, epoch: this.#value.epoch }, what);
   }
 
@@ -262,14 +262,15 @@ export class Attempt<Answer> {
    * spreads; those that spoiled or held up others last.
    */
   #candidates(): Member[] {
-    const { transport, doubts, request } = this.#options;
+    const { transport, penalties, request } = this.#options;
     const reachable = new Set([transport.peerId, ...transport.authenticated()]);
     const members = this.#value.roster.filter(
       ({ peer, index }) => reachable.has(peer) && !this.#liars.has(index),
     );
     const turn = (request.body.nonce[0] ?? 0) % Math.max(1, members.length);
     const turned = [...members.slice(turn), ...members.slice(0, turn)];
-    const placeOf = ({ peer }: Member): number => (peer === transport.peerId ? 0 : doubts.has(peer) ? 2 : 1);
+    const placeOf = ({ peer }: Member): number =>
+      peer === transport.peerId ? 0 : penalties.has(peer) ? 2 : 1;
     return turned.toSorted((one, other) => placeOf(one) - placeOf(other));
   }
 

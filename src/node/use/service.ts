@@ -29,14 +29,14 @@ import type { ReproachQuota } from '../network/quotas.ts';
 import type { Transport } from '../network/transport.ts';
 import type { DecryptAnswer, SignAnswer } from './answers.ts';
 import { Attempt, type AttemptOptions, type Collected, type Given } from './attempt.ts';
-import { type Doubt, Doubts } from './doubts.ts';
 import { FairQueue } from './fair-queue.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
   partialRequestBytesMax,
   partialRequestSchema,
-} from './messages.ts';
+} from './partial-messages.ts';
+import { PeerPenalties, type PeerPenalty } from './peer-penalties.ts';
 import { UseRates } from './rates.ts';
 
 interface UseServiceOptions {
@@ -79,7 +79,7 @@ function quotaOf(code: UseRefusalCode, { body }: UseRequest, wallMs: number): Re
 export class UseService {
   readonly #options: UseServiceOptions;
   readonly #rates = new UseRates();
-  readonly #doubts: Doubts;
+  readonly #penalties: PeerPenalties;
   readonly #queue: FairQueue;
   /** By everything that was asked: who repeats a request is given the same bytes, and costs no arithmetic. */
   readonly #answers = new BoundedCache<string, Promise<PartialAnswer>>(answersMax);
@@ -90,13 +90,13 @@ export class UseService {
 
   constructor(options: UseServiceOptions) {
     this.#options = options;
-    this.#doubts = new Doubts(options.clock);
+    this.#penalties = new PeerPenalties(options.clock);
     this.#queue = new FairQueue(options.partialsAtOnce);
   }
 
   /** Members that spoiled or held up the use of a key lately. */
-  doubts(): Doubt[] {
-    return this.#doubts.list();
+  penalties(): PeerPenalty[] {
+    return this.#penalties.list();
   }
 
   /** Ends every use that this peer coordinates, as if its time were over, and each that begins later. */
@@ -303,7 +303,7 @@ export class UseService {
           transport,
           clock,
           log,
-          doubts: this.#doubts,
+          penalties: this.#penalties,
           own,
           signal,
           ...goal,

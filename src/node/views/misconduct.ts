@@ -4,13 +4,13 @@
  */
 import type { Member } from '../../protocol/records/roster.ts';
 import type { CutOff } from '../network/transport.ts';
-import type { Doubt } from '../use/doubts.ts';
+import type { PeerPenalty } from '../use/peer-penalties.ts';
 import type { Problem } from './view.ts';
 
 export function misconductProblems(
   roster: readonly Member[],
   cutOffs: readonly CutOff[],
-  doubts: readonly Doubt[],
+  penalties: readonly PeerPenalty[],
   wallMs: number,
   /** What follows "Look at its machine", for a name. */
   then: (name: string) => string,
@@ -30,7 +30,7 @@ export function misconductProblems(
         remedy: `Look at ${name}'s machine${then(name)} The others are not affected.`,
       };
     }),
-    ...doubts.map(({ peer, fault, times }): Problem => {
+    ...penalties.map(({ peer, fault, times }): Problem => {
       const name = nameOf(peer);
       if (fault === 'suspected')
         return {

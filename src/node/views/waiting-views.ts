@@ -6,7 +6,7 @@ import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { fingerprintOf } from '../../protocol/records/admission.ts';
 import { hex } from '../../protocol/records/codec.ts';
 import type { Home } from '../home/home.ts';
-import type { Waiting } from '../lobby/lobby-service.ts';
+import type { Waiting } from '../lobby/lobby-admissions.ts';
 import type { Settings } from '../settings.ts';
 import type { PeerView, Problem, StatusView } from './view.ts';
 

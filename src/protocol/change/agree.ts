@@ -353,14 +353,14 @@ function forcedOrder(work: Work): { forced?: Order } {
 /** Rule `decide` (lines 49–54): a quorum of precommits of any round for a proposed value certifies it. */
 export function decisionOf(work: Work): Link | null {
   const quorum = changeQuorum(work);
-  const tally = new Map<string, Array<Entry<Vote>>>();
+  const votesByHash = new Map<string, Array<Entry<Vote>>>();
   for (const entry of Object.values(work.durable.votes)) {
     const { type, round, value } = entry.message;
     if (type !== 'precommit' || value === null) continue;
     const key = `${round}/${hex(value)}`;
-    tally.set(key, [...(tally.get(key) ?? []), entry]);
+    votesByHash.set(key, [...(votesByHash.get(key) ?? []), entry]);
   }
-  for (const [key, entries] of tally) {
+  for (const [key, entries] of votesByHash) {
     if (entries.length < quorum) continue;
     const hash = key.slice(key.indexOf('/') + 1);
     const proposal = validProposalOf(work, hash);

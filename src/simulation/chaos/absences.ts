@@ -6,7 +6,7 @@ import { faultsOf, sleeps } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Oracle } from '../oracle/oracle.ts';
 import { unfinished } from '../oracle/progress.ts';
-import type { Tally } from '../world/tally.ts';
+import type { Counters } from '../world/counters.ts';
 import type { Peer, World } from '../world/world.ts';
 import type { Operator } from './operator.ts';
 
@@ -15,7 +15,7 @@ export interface Stage {
   world: World;
   oracle: Oracle;
   operator: Operator;
-  tally: Tally;
+  counters: Counters;
   honest: () => Peer[];
   /** Runs until the condition holds; false after so much virtual time, or a violation. */
   until: (condition: () => boolean, atMs: number) => Promise<boolean>;
@@ -32,7 +32,7 @@ const isAsleep = ({ world }: Stage, value: Value, peer: string): boolean =>
 
 /** Some members are switched off until they sleep; false when the others do not go on. */
 export async function someSleep(stage: Stage): Promise<boolean> {
-  const { world, oracle, tally } = stage;
+  const { world, oracle, counters } = stage;
   const { roster, threshold, lastOrder } = newestOf(stage);
   // An order under way may leave a smaller group, which bears fewer that are away.
   if (world.peers.some(({ driver }) => driver?.state.durable.orders[lastOrder + 1] !== undefined))
@@ -46,7 +46,7 @@ export async function someSleep(stage: Stage): Promise<boolean> {
   for (const peer of away) {
     peer.faulty = 'away';
     world.crash(peer);
-    tally.count('away for long');
+    counters.count('away for long');
   }
   while (away.some(({ peer }) => !isAsleep(stage, newestOf(stage), peer))) {
     stage.honest()[0]?.driver?.refresh();

@@ -1,22 +1,22 @@
 /** The faults of the safety phase, drawn from the seed: what network, disks and machines do to honest peers. */
 
-import type { Tally } from '../world/tally.ts';
+import type { Counters } from '../world/counters.ts';
 import type { Peer, World } from '../world/world.ts';
 import type { Operator } from './operator.ts';
 
 export class Chaos {
   readonly #world: World;
   readonly #operator: Operator;
-  readonly #tally: Tally;
+  readonly #counters: Counters;
   readonly #onWentBack: (peer: Peer) => void;
   /** `from to`: frames in this direction are lost, and the connection stays. */
   readonly #oneWay = new Set<string>();
   #quiet = false;
 
-  constructor(world: World, operator: Operator, tally: Tally, onWentBack: (peer: Peer) => void) {
+  constructor(world: World, operator: Operator, counters: Counters, onWentBack: (peer: Peer) => void) {
     this.#world = world;
     this.#operator = operator;
-    this.#tally = tally;
+    this.#counters = counters;
     this.#onWentBack = onWentBack;
   }
 
@@ -51,11 +51,11 @@ export class Chaos {
     const { lossRate, reorderRate, delayMsMax } = this.#world.options;
     if (this.#quiet) return { laterMs: 0 };
     if (this.#oneWay.has(`${from} ${to}`) || this.#world.random() < lossRate) {
-      this.#tally.count('frame lost');
+      this.#counters.count('frame lost');
       return 'lost';
     }
     if (this.#world.random() >= reorderRate) return { laterMs: 0 };
-    this.#tally.count('frame out of order');
+    this.#counters.count('frame out of order');
     return { laterMs: 1 + this.#world.random() * 10 * delayMsMax };
   }
 
@@ -63,14 +63,14 @@ export class Chaos {
     const { workerDeaths } = this.#world.options;
     if (this.#quiet || workerDeaths === 0 || faulty === 'lies' || this.#world.random() >= workerDeaths)
       return false;
-    this.#tally.count('worker died');
+    this.#counters.count('worker died');
     return true;
   }
 
   /** How many copies of a frame arrive. */
   copies(): number {
     if (this.#quiet || this.#world.random() >= this.#world.options.duplicateRate) return 1;
-    this.#tally.count('frame twice');
+    this.#counters.count('frame twice');
     return 2;
   }
 
@@ -89,7 +89,7 @@ export class Chaos {
     const peer = this.#honest();
     if (!peer?.driver) return;
     const how = (['before', 'inside', 'after', 'now'] as const)[Math.floor(this.#world.random() * 4)];
-    this.#tally.count(how === 'now' || how === undefined ? 'crash' : `crash ${how} a write`);
+    this.#counters.count(how === 'now' || how === undefined ? 'crash' : `crash ${how} a write`);
     if (how === 'now' || how === undefined) this.#world.crash(peer);
     else peer.store?.crashAtNextWrite(how);
   }
@@ -104,14 +104,14 @@ export class Chaos {
     const cut = peers.filter(() => random() < 0.4);
     const lastsMs = 100 + random() ** 2 * 5_000;
     if (random() < 0.5) {
-      this.#tally.count('partition');
+      this.#counters.count('partition');
       network.partition(
         [cut, peers.filter((peer) => !cut.includes(peer))].map((side) => side.map(({ peer }) => peer)),
       );
       time.schedule(lastsMs, () => network.heal());
       return;
     }
-    this.#tally.count('one-way partition');
+    this.#counters.count('one-way partition');
     const pairs = cut.flatMap((a) => peers.filter((b) => !cut.includes(b)).map((b) => `${a.peer} ${b.peer}`));
     for (const pair of pairs) this.#oneWay.add(pair);
     time.schedule(lastsMs, () => {
@@ -129,7 +129,7 @@ export class Chaos {
         if (this.#quiet) return;
         this.#world.crash(peer);
         if (!peer.home.restoreImage()) return;
-        this.#tally.count('old image restored');
+        this.#counters.count('old image restored');
         this.#onWentBack(peer);
       });
     });
@@ -137,6 +137,6 @@ export class Chaos {
 
   #order(): void {
     const peer = this.#anyone();
-    for (const what of (peer && this.#operator.order(peer)) ?? []) this.#tally.count(`order: ${what}`);
+    for (const what of (peer && this.#operator.order(peer)) ?? []) this.#counters.count(`order: ${what}`);
   }
 }

@@ -15,7 +15,7 @@ import { CommandError, warn } from './terminal.ts';
  * The change that raises the threshold needs the new `k + m` members (protocol §4.3). Throws
  * `CommandError('not-enough-peers')` with the names of those who are missing when fewer are connected.
  */
-export async function checkReach(
+export async function checkThreshold(
   threshold: number,
   head: Value,
   daemon: ApiClient,
@@ -35,7 +35,7 @@ export async function checkReach(
  * A forced eviction is for members that are gone, and a quorum of those who remain must carry it out. Throws
  * `CommandError`: `refused` for a member that is up, `not-enough-peers` with the names of those who are missing.
  */
-export async function checkForced(
+export async function checkForcedEviction(
   remaining: readonly number[],
   head: Value,
   daemon: ApiClient,
@@ -85,7 +85,7 @@ interface Group {
  * An eviction that cannot be carried out now would block every other order for as long. Throws
  * `CommandError('not-enough-peers')` with what helps.
  */
-export async function checkEvictable(actions: readonly Action[], group: Group): Promise<void> {
+export async function checkEviction(actions: readonly Action[], group: Group): Promise<void> {
   const short = await shortageOf(actions, group);
   if (short !== null) throw new CommandError('not-enough-peers', short);
 }

@@ -1,5 +1,5 @@
 /** Counts of things by name: what was injected, and what came of it. */
-export class Tally {
+export class Counters {
   readonly counts = new Map<string, number>();
 
   count(what: string, by = 1): void {

@@ -1,7 +1,7 @@
 /** How the lab waits: for changes that a daemon tells of, and without any. */
 import { expect, it } from 'vitest';
 import type { ApiClient } from '../../src/client/api-client.ts';
-import { lookUntil } from '../../src/lab/looks.ts';
+import { pollUntil } from '../../src/lab/polling.ts';
 
 /** A daemon that tells that it listens and of so many changes; then it ends, or is silent until nobody listens. */
 function daemon(changes: number, end: 'ends' | 'is silent'): ApiClient {
@@ -25,17 +25,17 @@ function at(look: number): () => Promise<number | null> {
 }
 
 it('looks after every change', async () => {
-  expect(await lookUntil(daemon(2, 'ends'), at(3), never())).toBe(3);
+  expect(await pollUntil(daemon(2, 'ends'), at(3), never())).toBe(3);
 });
 
 it('looks again when a daemon tells of nothing', async () => {
-  expect(await lookUntil(daemon(0, 'is silent'), at(2), never())).toBe(2);
+  expect(await pollUntil(daemon(0, 'is silent'), at(2), never())).toBe(2);
 });
 
 it('gives up when the daemon ends, or when its time is over', async () => {
-  await expect(lookUntil(daemon(1, 'ends'), at(9), never())).rejects.toThrow('the daemon has stopped');
+  await expect(pollUntil(daemon(1, 'ends'), at(9), never())).rejects.toThrow('the daemon has stopped');
   const over = new AbortController();
-  const looking = lookUntil(
+  const looking = pollUntil(
     daemon(0, 'is silent'),
     async () => {
       over.abort(new Error('enough'));

@@ -19,7 +19,7 @@ import type { Member } from '../../protocol/records/roster.ts';
 import { type Clock, pause } from '../clock.ts';
 import { type Identity, peerIdOf, signAsIdentity, verifyIdentity } from '../home/identity.ts';
 import type { Log } from '../log.ts';
-import { LobbyServer, lobbyLimits, lobbyRequest } from './lobby.ts';
+import { LobbyServer, lobbyLimits, lobbyRequest } from './lobby-transport.ts';
 
 const waitingMax = 64;
 /** A newcomer that has not asked for this long is no longer there. */
@@ -36,7 +36,7 @@ export interface Waiting {
 /** What a newcomer starts from: see `LobbyAnswer`. */
 export type HandOut = Omit<Extract<LobbyAnswer, { status: 'admitted' }>, 'status' | 'genesis'>;
 
-interface LobbyServiceOptions {
+interface LobbyAdmissionsOptions {
   genesis: Genesis;
   identity: Identity;
   listen: readonly string[];
@@ -54,8 +54,8 @@ interface LobbyServiceOptions {
 }
 
 /** A member's open lobby. */
-export class LobbyService {
-  readonly #options: LobbyServiceOptions;
+export class LobbyAdmissions {
+  readonly #options: LobbyAdmissionsOptions;
   readonly #server: LobbyServer;
   readonly #clusterId: Uint8Array;
   readonly #waiting = new Map<string, Waiting>();
@@ -64,7 +64,7 @@ export class LobbyService {
   #endsAtMs = 0;
   #openUntilFounded = false;
 
-  constructor(options: LobbyServiceOptions) {
+  constructor(options: LobbyAdmissionsOptions) {
     this.#options = options;
     this.#clusterId = clusterIdOf(options.genesis);
     this.#server = new LobbyServer({

@@ -1,15 +1,15 @@
-/** When to look at a daemon again: after every change that it tells of, and a second after the last look. */
+/** When to ask a daemon again: after every change that it tells of, and a second after the last time. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ApiClient } from '../client/api-client.ts';
 
 /** For what no event of a daemon announces, such as how many descriptors it has. */
-const lookAgainMs = 1_000;
+const pollEveryMs = 1_000;
 
 /**
- * Asks `check` once the daemon tells of its changes, and again at each look, until its answer is not null; never twice
+ * Asks `check` once the daemon tells of its changes, and again each time, until its answer is not null; never twice
  * at once. Rejects when `signal` aborts or the daemon ends.
  */
-export async function lookUntil<T>(
+export async function pollUntil<T>(
   api: ApiClient,
   check: () => Promise<T | null>,
   signal: AbortSignal,
@@ -18,7 +18,7 @@ export async function lookUntil<T>(
   const changes = api.changes(AbortSignal.any([signal, done.signal]));
   const nextChange = (): Promise<unknown> => {
     const next = changes.next();
-    // Whoever looks hears of a failure later, or no longer wants to.
+    // The caller hears of a failure later, or no longer wants to.
     next.catch(() => {});
     return next;
   };
@@ -27,7 +27,7 @@ export async function lookUntil<T>(
     for (let change = nextChange(); ; ) {
       const found = await check();
       if (found !== null) return found;
-      if (await changedWithin(change, lookAgainMs)) change = nextChange();
+      if (await changedWithin(change, pollEveryMs)) change = nextChange();
     }
   } finally {
     done.abort();

@@ -10,11 +10,11 @@ import type { Clock } from '../clock.ts';
  */
 type Fault = 'lied' | 'suspected' | 'silent';
 
-const doubtedMs: Record<Fault, number> = { lied: 10 * 60_000, suspected: 10 * 60_000, silent: 30_000 };
+const penaltyMs: Record<Fault, number> = { lied: 10 * 60_000, suspected: 10 * 60_000, silent: 30_000 };
 
 const worst: readonly Fault[] = ['lied', 'suspected', 'silent'];
 
-export interface Doubt {
+export interface PeerPenalty {
   /** libp2p peer id */
   peer: string;
   fault: Fault;
@@ -23,39 +23,39 @@ export interface Doubt {
 }
 
 /** Bounded by the members that were asked. */
-export class Doubts {
+export class PeerPenalties {
   readonly #clock: Clock;
-  readonly #doubts = new Map<string, Doubt & { untilMs: number }>();
+  readonly #penalties = new Map<string, PeerPenalty & { untilMs: number }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  note(peer: string, fault: Fault): void {
+  penalize(peer: string, fault: Fault): void {
     const before = this.#find(peer);
     // A liar that is silent is a liar still.
     const worse = worst.find((each) => each === fault || each === before?.fault) ?? fault;
     const times = before?.fault === worse ? before.times + 1 : 1;
-    this.#doubts.set(peer, { peer, fault: worse, times, untilMs: this.#clock.nowMs() + doubtedMs[worse] });
+    this.#penalties.set(peer, { peer, fault: worse, times, untilMs: this.#clock.nowMs() + penaltyMs[worse] });
   }
 
   /** It answered: being slow is forgiven. */
   answered(peer: string): void {
-    if (this.#doubts.get(peer)?.fault === 'silent') this.#doubts.delete(peer);
+    if (this.#penalties.get(peer)?.fault === 'silent') this.#penalties.delete(peer);
   }
 
   has(peer: string): boolean {
     return this.#find(peer) !== undefined;
   }
 
-  list(): Doubt[] {
-    return [...this.#doubts.keys()].flatMap((peer) => this.#find(peer) ?? []);
+  list(): PeerPenalty[] {
+    return [...this.#penalties.keys()].flatMap((peer) => this.#find(peer) ?? []);
   }
 
-  #find(peer: string): (Doubt & { untilMs: number }) | undefined {
-    const doubt = this.#doubts.get(peer);
-    if (doubt === undefined || doubt.untilMs > this.#clock.nowMs()) return doubt;
-    this.#doubts.delete(peer);
+  #find(peer: string): (PeerPenalty & { untilMs: number }) | undefined {
+    const penalty = this.#penalties.get(peer);
+    if (penalty === undefined || penalty.untilMs > this.#clock.nowMs()) return penalty;
+    this.#penalties.delete(peer);
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** A client of a lab's group, as a program that talks to daemons over their sockets: it has messages signed. */
+/** A program of a lab that has messages signed: it talks to daemons over their sockets, with the key of one client. */
 import { execFileSync } from 'node:child_process';
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ interface KeyIds {
   cluster: Uint8Array;
 }
 
-export class Client {
+export class SigningProgram {
   readonly publicKey: KeyObject;
   readonly pem: string;
   readonly #lab: Lab;
@@ -40,13 +40,13 @@ export class Client {
   }
 
   /** The client that was made with the key of this name. */
-  static async of(lab: Lab, keyName: string): Promise<Client> {
+  static async of(lab: Lab, keyName: string): Promise<SigningProgram> {
     const [first = ''] = lab.names;
     const pem = (await lab.must(first, ['key', 'public', keyName])).toString('utf8');
     const id = (await lab.api(first).keys()).find(({ name }) => name === keyName)?.id ?? '';
     const { cluster } = await lab.api(first).status();
     const key = openKey(lab.clientFile(keyName));
-    return new Client(lab, pem, key, { key: fromHex(id), cluster: fromHex(cluster) });
+    return new SigningProgram(lab, pem, key, { key: fromHex(id), cluster: fromHex(cluster) });
   }
 
   /** A request for a PKCS#1 signature, good for any daemon and for asking again. */

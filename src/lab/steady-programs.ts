@@ -1,7 +1,7 @@
 /**
- * Clients that have one message signed over and over, whatever happens to the daemons.
+ * Signing programs that have one message signed over and over, whatever happens to the daemons.
  *
- * What such a client does, and so what "a signature failed" means: it asks one daemon, for at most `askMs`;
+ * What such a program does, and so what "a signature failed" means: it asks one daemon, for at most `askMs`;
  * when that one is gone, silent, or cannot find enough peers, it asks another with the same request, and so
  * on. A refusal, another signature than the expected one, or no signature within `giveUpMs` is a failure, and
  * ends all.
@@ -9,20 +9,20 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiError } from '../client/api-client.ts';
 import type { SignAnswer } from '../node/use/answers.ts';
-import type { Client } from './client.ts';
 import type { Lab } from './lab.ts';
+import type { SigningProgram } from './signing-program.ts';
 
 const askMs = 10_000;
 const giveUpMs = 60_000;
 /** So that a daemon that is just being killed is not asked a thousand times. */
 const betweenAsksMs = 50;
-/** Each client rests between its signatures: the group shall have time for its own work. */
+/** Each program rests between its signatures: the group shall have time for its own work. */
 const restMs = 40;
-const clients = 2;
+const programs = 2;
 
 interface Signed {
   signatures: number;
-  /** How often a client had to ask another daemon. */
+  /** How often a program had to ask another daemon. */
   askedAgain: number;
   slowestMs: number;
 }
@@ -30,13 +30,13 @@ interface Signed {
 interface SteadyOptions {
   message: string;
   expected: Uint8Array;
-  /** The peers that a client may ask now. */
+  /** The peers that a program may ask now. */
   available: () => readonly string[];
 }
 
-export class SteadyClients {
+export class SteadyPrograms {
   readonly #lab: Lab;
-  readonly #client: Client;
+  readonly #program: SigningProgram;
   readonly #options: SteadyOptions;
   readonly #signed: Signed = { signatures: 0, askedAgain: 0, slowestMs: 0 };
   #stopping = false;
@@ -44,11 +44,11 @@ export class SteadyClients {
   #turn = 0;
 
   /** Begins. */
-  constructor(lab: Lab, client: Client, options: SteadyOptions) {
+  constructor(lab: Lab, program: SigningProgram, options: SteadyOptions) {
     this.#lab = lab;
-    this.#client = client;
+    this.#program = program;
     this.#options = options;
-    this.#ended = Promise.allSettled(Array.from({ length: clients }, () => this.#run()));
+    this.#ended = Promise.allSettled(Array.from({ length: programs }, () => this.#run()));
   }
 
   /** Ends after the signatures that are under way; rejects when one failed. */
@@ -76,7 +76,7 @@ export class SteadyClients {
 
   async #signOnce(): Promise<void> {
     const { message, expected } = this.#options;
-    const request = this.#client.request(message);
+    const request = this.#program.request(message);
     const startedAtMs = performance.now();
     const elapsedMs = (): number => performance.now() - startedAtMs;
     let last = 'nobody could be asked';
