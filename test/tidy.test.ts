@@ -83,6 +83,26 @@ describe('the house', () => {
   test('has nothing else at its top level', () => expect(strangers(readdirSync(root))).toEqual([]));
 });
 
+/** Folders of tests that test several rooms together, and what tests share. */
+const besideRooms = new Set(['scenarios', 'system', 'lan', 'long', 'support']);
+const foldersOf = (names: readonly string[]): string[] => names.filter((name) => !name.includes('.'));
+/** Folders of `test/` that mirror no room, and folders below `test/node/` that mirror no floor of it. */
+const mirrorsNothing = (tests: readonly string[], ofNode: readonly string[]): string[] => {
+  const floors = rooms.find(({ name }) => name === 'node')?.floors ?? [];
+  return [
+    ...tests.filter((name) => !besideRooms.has(name) && !rooms.some((room) => room.name === name)),
+    ...ofNode.filter((name) => !floors.includes(`${name}/`)).map((name) => `node/${name}`),
+  ];
+};
+
+test('the folders of test/ mirror the rooms', () =>
+  expect(
+    mirrorsNothing(
+      foldersOf(readdirSync(join(root, 'test'))),
+      foldersOf(readdirSync(join(root, 'test/node'))),
+    ),
+  ).toEqual([]));
+
 /** Source files that a README names (`room/file.ts`, `room/{one,two}.ts`) and that are nowhere it can mean. */
 function namedInVain(readme: string, text: string, exists: (path: string) => boolean): string[] {
   const named = [...text.matchAll(/`([\w./-]*)(?:\{([\w,-]+)\})?([\w./-]*\.ts)`/g)].flatMap(
@@ -185,6 +205,10 @@ describe('each check can fail', () => {
     expect(hiddenTimeAndChance(tree('crypto/a.ts', '/** Never Date.now. */\nexport const a = 1;'))).toEqual(
       [],
     );
+  });
+
+  test('a folder of tests that mirrors no room is found', () => {
+    expect(mirrorsNothing(['api', 'long', 'network'], ['store', 'attic'])).toEqual(['network', 'node/attic']);
   });
 
   test('a stranger at the top level is found', () => {

@@ -21,7 +21,7 @@ import { encode } from '../../src/protocol/records/codec.ts';
 import { clusterIdOf } from '../../src/protocol/records/genesis.ts';
 import { Group } from '../../src/simulation/world/group.ts';
 import { VirtualTime } from '../../src/simulation/world/virtual-time.ts';
-import { testIdentity } from '../network/loopback.ts';
+import { testIdentity } from '../node/network/loopback.ts';
 import { asDaemon, type FakeDaemon, fakeDaemon } from './fake-daemon.ts';
 
 const undo: Array<() => unknown> = [];

@@ -12,8 +12,8 @@ import { networkLimits, protocolIds } from '../../src/node/network/constants.ts'
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { signUse } from '../../src/protocol/records/use-request.ts';
-import { testIdentity } from '../network/loopback.ts';
-import { closed, RawMember } from '../network/raw-member.ts';
+import { testIdentity } from '../node/network/loopback.ts';
+import { closed, RawMember } from '../node/network/raw-member.ts';
 import { type Stolen, stealHome, stolenAuthenticator } from '../support/hostile-peer.ts';
 import { type Resources, resourcesOf } from '../support/resources.ts';
 import { type Flood, kindsIn, rogueFloods } from '../support/rogue-floods.ts';

@@ -18,8 +18,8 @@ import {
 } from '../../src/protocol/records/admission.ts';
 import { decode, encode, numberBytes } from '../../src/protocol/records/codec.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
-import { Loopback, memberOf, testIdentity } from '../network/loopback.ts';
-import { prefixed, RawMember } from '../network/raw-member.ts';
+import { Loopback, memberOf, testIdentity } from '../node/network/loopback.ts';
+import { prefixed, RawMember } from '../node/network/raw-member.ts';
 import type { FuzzCounts } from './fuzzing.ts';
 import { Mutator } from './mutations.ts';
 

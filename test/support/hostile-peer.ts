@@ -17,7 +17,7 @@ import {
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import type { Value } from '../../src/protocol/records/value.ts';
-import { Watch } from '../network/loopback.ts';
+import { Watch } from '../node/network/loopback.ts';
 import { stolenDurable } from './stolen-shares.ts';
 
 /** What its home tells a thief. */

@@ -5,7 +5,7 @@ import { quotas } from '../../src/node/network/quotas.ts';
 import type { PartialRequest } from '../../src/node/use/partial-messages.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { encode } from '../../src/protocol/records/codec.ts';
-import { pour, prefixed, type RawMember, write } from '../network/raw-member.ts';
+import { pour, prefixed, type RawMember, write } from '../node/network/raw-member.ts';
 
 export interface FloodTools {
   connection: Connection;

@@ -19,7 +19,7 @@ import { limits } from '../../src/protocol/records/limits.ts';
 import { type SignBody, signUse, type UseRequest } from '../../src/protocol/records/use-request.ts';
 import { publicOf } from '../../src/protocol/records/value.ts';
 import { openPartial } from '../../src/sealing/partials.ts';
-import { RawMember } from '../network/raw-member.ts';
+import { RawMember } from '../node/network/raw-member.ts';
 import { falseAnswers } from '../support/false-answers.ts';
 import { HostilePeer, type Stolen, stealHome, stolenAuthenticator } from '../support/hostile-peer.ts';
 import { resourcesOf } from '../support/resources.ts';

@@ -1,6 +1,6 @@
 /**
  * What the driver sees of the network: authenticated members, frames and requests. Two implementations keep this
- * contract (test/network/transport-contract.ts): libp2p, and the simulated network of the tests.
+ * contract (test/node/network/transport-contract.ts): libp2p, and the simulated network of the tests.
  */
 import { CodedError } from '../../crypto/errors.ts';
 import type { ReproachQuota } from './quotas.ts';
