@@ -20,6 +20,7 @@ import { durableDelta } from './machine/durable-records.ts';
 import { jobDone, jobFailed } from './machine/failing-jobs.ts';
 import { type FramePath, isAcceptedBy } from './machine/frame-paths.ts';
 import type { Input, JobResult, Output } from './machine/io.ts';
+import { type JobAbout, type JobTag, readJobTag } from './machine/job-tags.ts';
 import { endPauses } from './machine/pauses.ts';
 import { draftOfPlan, headOf, isOfOtherInstance, type ReadableState } from './machine/queries.ts';
 import { emitRefusal } from './machine/refusal.ts';
@@ -344,36 +345,48 @@ function replayEarly(work: Work<PrintedName>): void {
  * A job has ended. Its tag says what it was for; one that no longer matters is dropped by the function that
  * takes it.
  */
-function takeResult(work: Work<PrintedByInput<'computed'>>, tag: string, result: JobResult): void {
-  const about = tag.slice(tag.indexOf('/') + 1);
+function takeResult(work: Work<PrintedByInput<'computed'>>, tag: JobTag, result: JobResult): void {
+  const about = readJobTag(tag);
   const { [tag]: _, ...others } = work.volatile.jobs;
-  work.volatile.jobs = isVain(tag, result) ? { ...others, [tag]: 'vain' } : others;
+  work.volatile.jobs = isVain(about, result) ? { ...others, [tag]: 'vain' } : others;
   if (result.kind !== 'failed') jobDone(work, tag);
   switch (result.kind) {
     case 'deal':
-      return tag.startsWith('mask/') ? masked(work, about, result) : dealt(work, about, result);
+      if (about.job === 'deal') return dealt(work, about.plan, result);
+      if (about.job === 'mask') return masked(work, about, result);
+      break;
     case 'seal':
-      return tag.startsWith('mask-seal/') ? maskSealed(work, about, result) : sealed(work, about, result);
+      if (about.job === 'seal') return sealed(work, about.plan, result);
+      if (about.job === 'mask-seal') return maskSealed(work, about, result);
+      break;
     case 'check':
-      return tag.startsWith('mask-check/') ? masksChecked(work, about, result) : checked(work, about, result);
+      if (about.job === 'check') return checked(work, about.plan, result);
+      if (about.job === 'mask-check') return masksChecked(work, about, result);
+      break;
     case 'apply':
-      return applied(work, Number(about), result);
+      if (about.job === 'apply') return applied(work, about.epoch, result);
+      break;
     case 'trial':
-      return tried(work, Number(about), result.trials);
+      if (about.job === 'trial') return tried(work, about.epoch, result.trials);
+      break;
     case 'combine-trial':
-      return combined(work, Number(about.split('/')[0]), result);
+      if (about.job === 'combine-trial') return combined(work, about.epoch, result);
+      break;
     case 'sum':
-      return summed(work, about, result);
+      if (about.job === 'sum') return summed(work, about, result);
+      break;
     case 'recover':
-      return recovered(work, about, result);
+      if (about.job === 'recover') return recovered(work, about, result);
+      break;
     case 'failed':
       return jobFailed(work, tag, result.cause);
   }
+  assert.fail(`a job with the tag ${tag} has a result of its own kind, not ${result.kind}`);
 }
 
 /** Results that the same job would give again: its tag stays taken, so that no rule asks in a circle. */
-const isVain = (tag: string, result: JobResult): boolean =>
-  (result.kind === 'recover' && isProbe(tag)) ||
+const isVain = (about: JobAbout, result: JobResult): boolean =>
+  (result.kind === 'recover' && isProbe(about)) ||
   (result.kind === 'apply' && result.shares === null) ||
   (result.kind === 'combine-trial' && result.signatures === null && result.culprits.length === 0);
 

@@ -8,6 +8,7 @@ import { sign, verify } from '../../crypto/signature.ts';
 import { checkFits } from '../../protocol/change/attend.ts';
 import { durableDelta } from '../../protocol/machine/durable-records.ts';
 import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/machine/io.ts';
+import type { JobTag } from '../../protocol/machine/job-tags.ts';
 import { headOf, listedSecret } from '../../protocol/machine/queries.ts';
 import { type CoreState, emptyDurable } from '../../protocol/machine/state.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
@@ -232,7 +233,7 @@ export class Driver {
       this.#options.transport.send(to, encode({ type: 'links', links }));
   }
 
-  #compute(tag: string, job: Job): void {
+  #compute(tag: JobTag, job: Job): void {
     const { compute, log } = this.#options;
     compute(job)
       .catch(() => compute(job)) // a worker that died takes its job along; the job itself is a pure function

@@ -1,4 +1,5 @@
 /** Computations that fail again and again on this machine, as `status` and `doctor` say it. */
+import { readJobTag } from '../../protocol/machine/job-tags.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Problem } from './view.ts';
 
@@ -15,7 +16,7 @@ export function failingJobProblems({ volatile }: Pick<CoreState, 'volatile'>): P
   return [
     {
       code: 'computations-fail',
-      what: `A computation (${tag.slice(0, tag.indexOf('/'))}) has failed ${failures} times on this machine: ${cause}. Until it succeeds this peer may be without its part in the change.`,
+      what: `A computation (${readJobTag(tag).job}) has failed ${failures} times on this machine: ${cause}. Until it succeeds this peer may be without its part in the change.`,
       remedy:
         'It is tried again by itself. See whether the machine has memory left, and whether its log names a reason.',
     },

@@ -22,9 +22,8 @@ import {
   headOf,
   type ReadableState,
 } from '../machine/queries.ts';
-import type { Hex } from '../machine/state.ts';
 import type { Evidence } from '../records/change-messages.ts';
-import { fromHex, hex } from '../records/codec.ts';
+import { fromHex, type Hex, hex } from '../records/codec.ts';
 import { memberAt } from '../records/roster.ts';
 import type { Accepted } from '../records/value.ts';
 import { quickCover, smallestCover } from './smallest-cover.ts';

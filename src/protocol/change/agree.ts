@@ -12,7 +12,7 @@ import {
   signingSecret,
   votesOf,
 } from '../machine/queries.ts';
-import type { Entry, Hex, RoundStep, Rounds } from '../machine/state.ts';
+import type { Entry, RoundStep, Rounds } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Carried,
@@ -21,7 +21,7 @@ import {
   prevoteSchema,
   type Vote,
 } from '../records/change-messages.ts';
-import { decode, hex, sameBytes } from '../records/codec.ts';
+import { decode, type Hex, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';

@@ -1,8 +1,10 @@
 /** §4.4 Apply and §4.5 Retire: the new share, the Ready that proves it signs, and the erasure of everything older. */
+
 import { trialBlock } from '../../keys/rsa/encoding.ts';
 import { modPow } from '../../keys/rsa/engine.ts';
 import { isGivenUp } from '../machine/failing-jobs.ts';
 import type { Job, JobResult, KeySetting } from '../machine/io.ts';
+import { type JobTag, jobTag } from '../machine/job-tags.ts';
 import { endPauses } from '../machine/pauses.ts';
 import {
   headHash,
@@ -64,7 +66,8 @@ export function apply(work: Work<'apply'>): boolean {
     };
   });
   if (keys.some((key) => key.before === null && key.created === null)) return false;
-  if (!work.compute(`apply/${value.epoch}`, { kind: 'apply', index: self.index, keys })) return false;
+  if (!work.compute(jobTag({ job: 'apply', epoch: value.epoch }), { kind: 'apply', index: self.index, keys }))
+    return false;
   work.rule('apply', { epoch: value.epoch });
   return true;
 }
@@ -110,7 +113,7 @@ export function ready(work: Work): boolean {
     share: shares[hex(key.id)] as Uint8Array,
   }));
   const job: Job = { kind: 'trial', index: signer.index, epoch: value.epoch, value: headHash(work), keys };
-  return work.compute(`trial/${value.epoch}`, job);
+  return work.compute(jobTag({ job: 'trial', epoch: value.epoch }), job);
 }
 
 export function tried(work: Work<'ready'>, epoch: number, trials: Trials): void {
@@ -158,7 +161,8 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
 export function combineTrial(work: Work): boolean {
   const { value, commitments } = headLink(work);
   if (value.epoch === 0 || work.durable.retires[value.epoch] !== undefined) return false;
-  const aloneTag = (by: number): string => `combine-trial/${value.epoch}/alone/${by}`;
+  const { epoch } = value;
+  const aloneTag = (by: number): JobTag => jobTag({ job: 'combine-trial', epoch, members: [by], item: by });
   const readys = Object.values(work.durable.readys).filter(
     ({ message }) => !isGivenUp(work, aloneTag(message.by)),
   );
@@ -174,7 +178,7 @@ export function combineTrial(work: Work): boolean {
     })),
     trials: some.map(({ message, carried }) => ({ by: message.by, trials: carried.trials as Trials })),
   });
-  const tag = `combine-trial/${value.epoch}/${readys.map(({ message }) => message.by).join('.')}`;
+  const tag = jobTag({ job: 'combine-trial', epoch, members: readys.map(({ message }) => message.by) });
   if (work.volatile.failing[tag] === undefined) return work.compute(tag, job(readys));
   // The worker died: each trial is looked at alone, and then all are combined again without those on which it dies.
   const untried = readys.filter(({ message }) => work.volatile.jobs[aloneTag(message.by)] !== 'vain');

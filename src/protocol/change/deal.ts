@@ -1,7 +1,8 @@
 /** §4.2 Deal, the dealer's part: fresh sub-shares with root 0 from every attending member that holds its share. */
 
-import { computeBatch, planOfTag } from '../machine/failing-jobs.ts';
+import { computeBatch } from '../machine/failing-jobs.ts';
 import type { Job, JobResult } from '../machine/io.ts';
+import { jobTag } from '../machine/job-tags.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -14,10 +15,9 @@ import {
   selfIn,
   signingSecret,
 } from '../machine/queries.ts';
-import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import { type Dealing, digestOfDealing } from '../records/change-messages.ts';
-import { encode, fromHex, hex } from '../records/codec.ts';
+import { encode, fromHex, type Hex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { signPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
@@ -48,7 +48,7 @@ export function deal(work: Work<'gate-closed' | 'deal'>): boolean {
     if (!gateOpen(work)) continue;
     const draft = draftOfPlan(work, plan) as Draft;
     const job: Job = { kind: 'deal', keys: settingsOf(work, draft), dealer: signer.index };
-    if (work.compute(`deal/${plan}`, job)) {
+    if (work.compute(jobTag({ job: 'deal', plan }), job)) {
       work.rule('deal', { epoch: headOf(work).epoch + 1 });
       return true;
     }
@@ -118,7 +118,7 @@ export function seal(work: Work): boolean {
       sender: self.index,
     };
     const batch = {
-      tag: `seal/${plan}`,
+      about: { job: 'seal' as const, plan },
       items: receivers.map(({ index, sealingKey }) => ({ index, sealingKey })),
       nameOf: ({ index }: { index: number }) => index,
       job: (some: Array<{ index: number; sealingKey: Uint8Array }>): Job => ({
@@ -135,8 +135,7 @@ export function seal(work: Work): boolean {
 }
 
 /** Envelopes are made: one signed message per receiver, durable before it leaves, the same bytes at every re-send. */
-export function sealed(work: Work, about: string, result: Extract<JobResult, { kind: 'seal' }>): void {
-  const plan = planOfTag(about);
+export function sealed(work: Work, plan: Hex, result: Extract<JobResult, { kind: 'seal' }>): void {
   const own = work.durable.dealt[plan];
   const signer = signingSecret(work);
   if (own === undefined || signer === null || draftOfPlan(work, plan) === null) return;

@@ -7,7 +7,7 @@ import type { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
 import { electors, headOf, type ReadableState } from '../machine/queries.ts';
 import { emitRefusal } from '../machine/refusal.ts';
-import type { Hex, RefutedProposal } from '../machine/state.ts';
+import type { RefutedProposal } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import {
   attendSchema,
@@ -18,7 +18,7 @@ import {
   type Proposal,
   prevoteSchema,
 } from '../records/change-messages.ts';
-import { decode, hex, sameBytes } from '../records/codec.ts';
+import { decode, type Hex, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import type { Packet } from '../records/packet.ts';

@@ -10,11 +10,10 @@ import {
   type ReadableState,
   signingSecret,
 } from '../machine/queries.ts';
-import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
 import { type Evidence, hashOfEvidence } from '../records/change-messages.ts';
-import { fromHex, hex } from '../records/codec.ts';
+import { fromHex, type Hex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { limits } from '../records/limits.ts';
 import { leaderOf, memberAt } from '../records/roster.ts';

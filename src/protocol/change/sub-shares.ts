@@ -1,7 +1,9 @@
 /** §4.2 Deal, the receiver's part: dealings are taken in and checked, and Haves say who holds what. */
+
 import { hashOf } from '../../crypto/hash.ts';
-import { computeBatch, isGivenUp, jobDone, planOfTag } from '../machine/failing-jobs.ts';
+import { computeBatch, isGivenUp, jobDone } from '../machine/failing-jobs.ts';
 import type { CheckItem, Job, JobResult } from '../machine/io.ts';
+import { type JobTag, jobTag } from '../machine/job-tags.ts';
 import {
   attendsOf,
   draftOfPlan,
@@ -12,7 +14,6 @@ import {
   selfIn,
   signingSecret,
 } from '../machine/queries.ts';
-import type { Hex } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Dealing,
@@ -20,7 +21,7 @@ import {
   dealingSchema,
   digestOfDealing,
 } from '../records/change-messages.ts';
-import { decode, fromHex, hex, sameBytes } from '../records/codec.ts';
+import { decode, fromHex, type Hex, hex, sameBytes } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
@@ -132,15 +133,16 @@ export function check(work: Work<'dealing-given-up'>): boolean {
   for (const plan of new Set(Object.values(work.volatile.inbox).map((held) => held.plan))) {
     const keys = work.durable.attended[plan];
     const self = selfIn(work);
-    const tag = `check/${plan}`;
-    if (keys === undefined || self === undefined || work.volatile.jobs[tag]) continue;
+    const about = { job: 'check' as const, plan };
+    if (keys === undefined || self === undefined || work.volatile.jobs[jobTag(about)]) continue;
     const items: CheckItem[] = [];
     let epoch = 0;
     for (const [name, held] of Object.entries(work.volatile.inbox)) {
       const { digest } = held;
       // Of two packets of one dealing the second waits for what is found of the first.
       if (held.plan !== plan || items.some((item) => hex(item.digest) === digest)) continue;
-      if (isGivenUp(work, `${tag}/${digest}`)) return giveUpOn(work, name, `${tag}/${digest}`);
+      const tag = jobTag({ ...about, item: digest });
+      if (isGivenUp(work, tag)) return giveUpOn(work, name, tag);
       const half = decodePublic((work.durable.publics[digest] as { bytes: Uint8Array }).bytes);
       epoch = half.epoch;
       const draft = draftAt(work, plan, half.epoch);
@@ -167,7 +169,7 @@ export function check(work: Work<'dealing-given-up'>): boolean {
     const tie = { cluster: work.clusterId, epoch, plan: fromHex(plan), receiver: self.index };
     const { sealingSecret } = keys;
     const job = (some: CheckItem[]): Job => ({ kind: 'check', tie, sealingSecret, items: some });
-    if (computeBatch(work, { tag, items, nameOf: ({ digest }) => hex(digest), job })) return true;
+    if (computeBatch(work, { about, items, nameOf: ({ digest }) => hex(digest), job })) return true;
   }
   return false;
 }
@@ -177,7 +179,7 @@ export function check(work: Work<'dealing-given-up'>): boolean {
  * the log and blamed for nothing, because no arithmetic has found it false. If it counts, this member
  * recovers its share (§5).
  */
-function giveUpOn(work: Work<'dealing-given-up'>, name: Hex, tag: string): true {
+function giveUpOn(work: Work<'dealing-given-up'>, name: Hex, tag: JobTag): true {
   const { [name]: held, ...inbox } = work.volatile.inbox;
   work.volatile.inbox = inbox;
   if (held !== undefined) {
@@ -205,10 +207,9 @@ const draftAt = (
 /** Checked: true numbers become durable sub-shares; a false one names its dealer. */
 export function checked(
   work: Work<'false-sub-share'>,
-  about: string,
+  plan: Hex,
   result: Extract<JobResult, { kind: 'check' }>,
 ): void {
-  const plan = planOfTag(about);
   for (const { digest, numbers } of result.results) {
     const found = Object.entries(work.volatile.inbox).find(([, { digest: of }]) => of === hex(digest));
     if (found === undefined) continue;

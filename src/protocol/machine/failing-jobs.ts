@@ -7,12 +7,12 @@
 
 import { limits } from '../records/limits.ts';
 import type { Job } from './io.ts';
+import { type JobAbout, type JobTag, jobTag, readJobTag } from './job-tags.ts';
 import type { ReadableState } from './queries.ts';
-import type { Hex } from './state.ts';
 import type { Work } from './work.ts';
 
 /** Notes a failure; the same job may start again when its pause is over. */
-export function jobFailed(work: Work<'job-failed'>, tag: string, cause: string): void {
+export function jobFailed(work: Work<'job-failed'>, tag: JobTag, cause: string): void {
   const failures = (work.volatile.failing[tag]?.failures ?? 0) + 1;
   const pauseMs = Math.min(work.timing.resendMs * 2 ** (failures - 1), work.timing.resendMaxMs);
   const sinceMs = work.volatile.failing[tag]?.sinceMs ?? work.nowMs;
@@ -21,23 +21,21 @@ export function jobFailed(work: Work<'job-failed'>, tag: string, cause: string):
     ...Object.fromEntries(Object.entries(others).slice(1 - limits.failingJobsKept)),
     [tag]: { failures, sinceMs, retryAtMs: work.nowMs + pauseMs, cause },
   };
-  work.rule('job-failed', { job: kindOf(tag), failures, cause });
+  work.rule('job-failed', { job: readJobTag(tag).job, failures, cause });
 }
 
-export function jobDone(work: Work, tag: string): void {
+export function jobDone(work: Work, tag: JobTag): void {
   if (work.volatile.failing[tag] === undefined) return;
   const { [tag]: _, ...failing } = work.volatile.failing;
   work.volatile.failing = failing;
 }
 
-const kindOf = (tag: string): string => tag.slice(0, tag.indexOf('/'));
-
 /** Whether a job failed so often that it is given up where something else can take its place. */
-export const isGivenUp = (state: ReadableState, tag: string): boolean =>
+export const isGivenUp = (state: ReadableState, tag: JobTag): boolean =>
   (state.volatile.failing[tag]?.failures ?? 0) >= limits.jobAttemptsMax;
 
 interface Batch<Item> {
-  tag: string;
+  about: JobAbout;
   items: readonly Item[];
   nameOf(item: Item): string | number;
   job(items: Item[]): Job;
@@ -47,12 +45,11 @@ interface Batch<Item> {
  * Starts a job over all items, or, once it failed, one for each item that may be tried now.
  * @returns whether a job was started
  */
-export function computeBatch<Item>(work: Work, { tag, items, nameOf, job }: Batch<Item>): boolean {
-  const left = items.filter((item) => !isGivenUp(work, `${tag}/${nameOf(item)}`));
+export function computeBatch<Item>(work: Work, { about, items, nameOf, job }: Batch<Item>): boolean {
+  const tag = jobTag(about);
+  const tagOf = (item: Item): JobTag => jobTag({ ...about, item: nameOf(item) });
+  const left = items.filter((item) => !isGivenUp(work, tagOf(item)));
   if (left.length === 0 || work.volatile.jobs[tag]) return false;
   if (work.volatile.failing[tag] === undefined) return work.compute(tag, job([...left]));
-  return left.map((item) => work.compute(`${tag}/${nameOf(item)}`, job([item]))).includes(true);
+  return left.map((item) => work.compute(tagOf(item), job([item]))).includes(true);
 }
-
-/** Of a tag's rest, `plan`, or `plan/item` where a batch that failed is tried item by item. */
-export const planOfTag = (about: string): Hex => about.split('/')[0] as Hex;

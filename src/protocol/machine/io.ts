@@ -6,6 +6,7 @@ import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
 import type { Member } from '../records/roster.ts';
 import type { KeyCommitments, KeyRecord } from '../records/value.ts';
+import type { JobTag } from './job-tags.ts';
 import type { PrintedName } from './rule-names.ts';
 
 /** Every input carries the monotonic and the wall clock in milliseconds, and 32 fresh random bytes. */
@@ -25,7 +26,7 @@ export type Input = Stamp &
     | { type: 'order'; order: Order }
     | { type: 'dealings'; packets: Packet[] }
     | { type: 'refresh' }
-    | { type: 'computed'; tag: string; result: JobResult }
+    | { type: 'computed'; tag: JobTag; result: JobResult }
   );
 
 /** A key with what arithmetic on it needs. */
@@ -141,7 +142,7 @@ export type Output =
   | { type: 'publish'; frame: Frame }
   /** Links from this epoch on for a peer that is behind, as many as one frame holds: the archive has them. */
   | { type: 'send-links'; to: string; first: number }
-  | { type: 'compute'; tag: string; job: Job }
+  | { type: 'compute'; tag: JobTag; job: Job }
   /** The roster that may connect changed. */
   | { type: 'roster'; members: Member[] }
   /** A named rule fired: for the log, traces and transcripts; never with a secret. */

@@ -1,7 +1,7 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
 import type { Attend, Have, Vote } from '../records/change-messages.ts';
-import { fromHex, hex } from '../records/codec.ts';
+import { fromHex, type Hex, hex } from '../records/codec.ts';
 import { type Draft, draftOf, planOf } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
@@ -11,7 +11,7 @@ import { faultsOf, type Member, memberAt, quorumOf, sleeps } from '../records/ro
 import { hashOfValue, type KeyRecord, type Value } from '../records/value.ts';
 import type { KeySetting } from './io.ts';
 import { instanceIn, type Said } from './slots.ts';
-import type { CoreState, Entry, Hex } from './state.ts';
+import type { CoreState, Entry } from './state.ts';
 
 /** What questions need of a state: a whole one has it, and so has a step's `Work`. */
 export type ReadableState = Pick<

@@ -1,8 +1,7 @@
 /** One slot a message: what a member says twice in different words, in one slot, is evidence against it (§4). */
 
 import type { Message } from '../records/change-messages.ts';
-import { hex } from '../records/codec.ts';
-import type { Hex } from './state.ts';
+import { type Hex, hex } from '../records/codec.ts';
 
 /** What is said to all; dealings live in the inbox until they are checked. */
 export type Said = Exclude<Message, { type: 'dealing' }>;

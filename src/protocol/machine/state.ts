@@ -4,6 +4,7 @@
  * are immutable: a step replaces them (see `work.ts`), so that a step that fails half-way leaves nothing
  * behind.
  */
+
 import { z } from 'zod';
 import type {
   Attend,
@@ -15,16 +16,14 @@ import type {
   RetireProof,
   Vote,
 } from '../records/change-messages.ts';
-import { shape } from '../records/codec.ts';
+import { type Hex, shape } from '../records/codec.ts';
 import type { Genesis } from '../records/genesis.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
 import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
+import type { JobTag } from './job-tags.ts';
 import { noRecovery, type RecoveryState } from './recovery-state.ts';
-
-/** Hex of a hash, key or digest. */
-export type Hex = string;
 
 export interface Timing {
   refreshPeriodMs: number;
@@ -248,9 +247,9 @@ export interface Volatile {
   /** `plan/dealer`, of a new key `plan/0/key` → hashes of packets that failed their check. */
   refusedDealings: Record<string, Hex[]>;
   /** Jobs that failed, by tag: since when, how often, why, and when each may start again. */
-  failing: Record<string, { failures: number; sinceMs: number; retryAtMs: number; cause: string }>;
+  failing: Record<JobTag, { failures: number; sinceMs: number; retryAtMs: number; cause: string }>;
   /** Heavy arithmetic by tag: under way, or `vain`: the same job would give the same again in this epoch. */
-  jobs: Record<string, 'under way' | 'vain'>;
+  jobs: Record<JobTag, 'under way' | 'vain'>;
   /** Messages of the next epoch that came before its decision. */
   early: Array<{ from: string; carried: Carried; bytes: number }>;
   /** By round: a proposal that its own evidence refutes. It is kept nowhere else, and nobody is sent it. */

@@ -6,7 +6,8 @@ import { hkdfSync } from 'node:crypto';
 import { encode, hex } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
 import type { Value } from '../records/value.ts';
-import type { Output } from './io.ts';
+import type { Job, Output } from './io.ts';
+import type { JobTag } from './job-tags.ts';
 import type { PrintedName } from './rule-names.ts';
 import type { Blame, CoreState, Durable, Volatile } from './state.ts';
 
@@ -115,7 +116,7 @@ export class Work<in Prints extends PrintedName = never> {
   }
 
   /** Starts a job unless one with this tag is under way, or failed a moment ago. */
-  compute(tag: string, job: Extract<Output, { type: 'compute' }>['job']): boolean {
+  compute(tag: JobTag, job: Job): boolean {
     if (this.volatile.jobs[tag] || this.nowMs < (this.volatile.failing[tag]?.retryAtMs ?? 0)) return false;
     this.volatile.jobs = { ...this.volatile.jobs, [tag]: 'under way' };
     this.emit({ type: 'compute', tag, job });

@@ -74,8 +74,10 @@ export const shape = {
   peer: z.string().min(8).max(128),
 } as const;
 
-export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-export const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+/** Bytes as hexadecimal text, as keys of records hold them. */
+export type Hex = string;
+export const hex = (bytes: Uint8Array): Hex => Buffer.from(bytes).toString('hex');
+export const fromHex = (text: Hex): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);
 

@@ -10,6 +10,7 @@ import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/rec
 import { decodePublic } from '../change/validity.ts';
 import { isGivenUp } from '../machine/failing-jobs.ts';
 import type { Job, JobResult } from '../machine/io.ts';
+import { type JobAbout, type JobTag, jobTag } from '../machine/job-tags.ts';
 import { beginPause, endPauses } from '../machine/pauses.ts';
 import {
   headLink,
@@ -351,16 +352,18 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
     },
     sums: some.map(({ index }) => ({ by: index, envelopes: run.sums[index] as Uint8Array[] })),
   });
-  const tag = `recover/${asking.epoch}/${hex(run.run)}`;
+  const about = { job: 'recover' as const, epoch: asking.epoch, run: hex(run.run) };
+  const tag = jobTag(about);
+  const tagOf = (index: number): JobTag => jobTag({ ...about, item: index });
   if (work.volatile.failing[tag] === undefined) return work.compute(tag, jobOver(chosen));
   // The worker died: what each helper sent is looked at alone, and a run that cannot be computed makes room
   // for another.
-  const spoilt = chosen.filter(({ index }) => isGivenUp(work, `${tag}/${index}`));
+  const spoilt = chosen.filter(({ index }) => isGivenUp(work, tagOf(index)));
   const untried = chosen.filter(
-    (one) => !spoilt.includes(one) && work.volatile.jobs[`${tag}/${one.index}`] !== 'vain',
+    (one) => !spoilt.includes(one) && work.volatile.jobs[tagOf(one.index)] !== 'vain',
   );
   if (untried.length > 0)
-    return untried.map((one) => work.compute(`${tag}/${one.index}`, jobOver([one]))).includes(true);
+    return untried.map((one) => work.compute(tagOf(one.index), jobOver([one]))).includes(true);
   if (spoilt.length > 0 || isGivenUp(work, tag))
     return giveUp(
       work,
@@ -371,21 +374,20 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
 }
 
 /** A job over what one helper sent, only to see whether a worker survives it: what it finds means nothing. */
-export const isProbe = (tag: string): boolean => tag.startsWith('recover/') && tag.split('/').length > 3;
+export const isProbe = ({ job, item }: JobAbout): boolean => job === 'recover' && item !== undefined;
 
 /** The share is back: durable, and its Ready follows; or false sums are named and another run begins. */
 export function recovered(
   work: Work<'recovered' | 'recover-again'>,
-  about: string,
+  about: Extract<JobAbout, { job: 'recover' }>,
   result: Extract<JobResult, { kind: 'recover' }>,
 ): void {
   const { asking } = work.volatile.recovery;
-  const [epoch, run, probed] = about.split('/');
   if (
-    probed !== undefined ||
+    isProbe(about) ||
     asking?.run == null ||
-    String(asking.epoch) !== epoch ||
-    hex(asking.run.run) !== run ||
+    asking.epoch !== about.epoch ||
+    hex(asking.run.run) !== about.run ||
     asking.epoch !== headOf(work).epoch
   )
     return;

@@ -2,11 +2,13 @@
  * §5 step 2 at the helpers: deal a fresh mask for the run, and say whose masks are held. The recovering peer is not
  * trusted: it learns f(r), which is its own, and nothing of a helper's share.
  */
+
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/recovery-sending.ts';
 import { decodePublic, longerThanKey } from '../change/validity.ts';
 import { computeBatch, isGivenUp } from '../machine/failing-jobs.ts';
 import type { CheckItem, Job, JobResult, KeySetting } from '../machine/io.ts';
+import { jobTag, type OfRun } from '../machine/job-tags.ts';
 import { headOf, headSettings, selfIn } from '../machine/queries.ts';
 import type { Helping } from '../machine/recovery-state.ts';
 import type { Work } from '../machine/work.ts';
@@ -81,10 +83,14 @@ export function receiveRun(
 }
 
 const dealMask = (work: Work, { recoverer, run }: Helping, dealer: number): boolean =>
-  work.compute(`mask/${recoverer}/${hex(run)}`, { kind: 'deal', keys: headSettings(work), dealer });
+  work.compute(jobTag({ job: 'mask', recoverer, run: hex(run) }), {
+    kind: 'deal',
+    keys: headSettings(work),
+    dealer,
+  });
 
 /** The mask's polynomial is dealt: its public half goes to r, and sealed numbers to the other helpers. */
-export function masked(work: Work, about: string, result: Extract<JobResult, { kind: 'deal' }>): void {
+export function masked(work: Work, about: OfRun, result: Extract<JobResult, { kind: 'deal' }>): void {
   const helping = helpingOf(work, about);
   const self = selfIn(work);
   if (helping === null || self === undefined) return;
@@ -110,7 +116,7 @@ function sealMask(work: Work, { own, epoch, run, recoverer, helpers, outbox }: H
   const { digest, coefficients } = own;
   const tie = { cluster: work.clusterId, epoch, plan: run, digest, sender: self.index };
   return computeBatch(work, {
-    tag: `mask-seal/${recoverer}/${hex(run)}`,
+    about: { job: 'mask-seal', recoverer, run: hex(run) },
     items: helpers.filter(({ index }) => outbox[index] === undefined),
     nameOf: ({ index }) => index,
     job: (receivers) => ({ kind: 'seal', keys: headSettings(work), coefficients, tie, receivers }),
@@ -132,7 +138,7 @@ function sendPublic(work: Work, helping: Helping): void {
   if (packet !== null) sendRecovery(work, recoverer, packet);
 }
 
-export function maskSealed(work: Work, about: string, result: Extract<JobResult, { kind: 'seal' }>): void {
+export function maskSealed(work: Work, about: OfRun, result: Extract<JobResult, { kind: 'seal' }>): void {
   const helping = helpingOf(work, about);
   if (helping?.own == null) return;
   const { own, run, epoch } = helping;
@@ -222,12 +228,13 @@ export function checkMasks(work: Work<'mask-given-up'>): boolean {
     });
     if (items.length === 0) continue;
     const tie = { cluster: work.clusterId, epoch: helping.epoch, plan: helping.run, receiver: self.index };
-    const tag = `mask-check/${helping.recoverer}/${hex(helping.run)}`;
+    const { recoverer, run } = helping;
+    const about = { job: 'mask-check' as const, recoverer, run: hex(run) };
     const { sealingSecret } = helping;
-    const spoilt = items.find(({ dealer }) => isGivenUp(work, `${tag}/${dealer}`));
+    const spoilt = items.find(({ dealer }) => isGivenUp(work, jobTag({ ...about, item: dealer })));
     if (spoilt !== undefined) return giveUpOn(work, helping, spoilt.dealer);
     const job = (some: CheckItem[]): Job => ({ kind: 'check', tie, sealingSecret, items: some });
-    if (computeBatch(work, { tag, items, nameOf: ({ dealer }) => dealer, job })) return true;
+    if (computeBatch(work, { about, items, nameOf: ({ dealer }) => dealer, job })) return true;
   }
   return false;
 }
@@ -241,7 +248,7 @@ function giveUpOn(work: Work<'mask-given-up'>, helping: Helping, dealer: number)
 }
 
 /** Masks are checked: r is told whose this member holds; a false one is left out, and its dealer named. */
-export function masksChecked(work: Work, about: string, result: Extract<JobResult, { kind: 'check' }>): void {
+export function masksChecked(work: Work, about: OfRun, result: Extract<JobResult, { kind: 'check' }>): void {
   const helping = helpingOf(work, about);
   if (helping === null) return;
   const inbox = { ...helping.inbox };
@@ -285,10 +292,9 @@ function repeat(work: Work, helping: Helping): void {
   if (Object.keys(helping.masks).length > 0) sendHeld(work, helping);
 }
 
-/** `recoverer/run` of a job's tag → the run, if it is still the current one. */
-export function helpingOf(work: Work, about: string): Helping | null {
-  const [recoverer, run] = about.split('/');
-  const helping = work.volatile.recovery.helping[recoverer as string];
+/** The run that a job is for, if it is still the current one. */
+export function helpingOf(work: Work, { recoverer, run }: OfRun): Helping | null {
+  const helping = work.volatile.recovery.helping[recoverer];
   return helping !== undefined && hex(helping.run) === run && helping.epoch === headOf(work).epoch
     ? helping
     : null;

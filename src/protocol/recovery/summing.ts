@@ -2,6 +2,7 @@
 
 import { sendRecovery, signRecoveryMessage } from '../change/recovery-sending.ts';
 import type { JobResult } from '../machine/io.ts';
+import { jobTag, type OfRun } from '../machine/job-tags.ts';
 import { headOf, headSettings, selfIn } from '../machine/queries.ts';
 import type { Helping } from '../machine/recovery-state.ts';
 import type { Work } from '../machine/work.ts';
@@ -86,7 +87,7 @@ function sum(work: Work, message: Of<'recover-choice'>): void {
   if (helping === undefined || self === undefined) return;
   const head = headOf(work);
   const shares = work.durable.shares[head.epoch] as Record<string, Uint8Array>;
-  work.compute(`sum/${message.by}/${hex(message.run)}`, {
+  work.compute(jobTag({ job: 'sum', recoverer: message.by, run: hex(message.run) }), {
     kind: 'sum',
     keys: headSettings(work),
     shares: head.keys.map((key) => shares[hex(key.id)] as Uint8Array),
@@ -112,7 +113,7 @@ export const choiceName = ({ helpers }: Pick<Of<'recover-choice'>, 'helpers'>): 
 /** The one sum of this run: the same bytes whenever it is asked for again. */
 export function summed(
   work: Work<'recover-sum'>,
-  about: string,
+  about: OfRun,
   result: Extract<JobResult, { kind: 'sum' }>,
 ): void {
   const helping = helpingOf(work, about);
