@@ -116,10 +116,62 @@ const readmes = filesBelow(src)
   .filter((path) => path.endsWith('.md'))
   .map((path) => relative(root, path));
 
+/** Lines of a README that are wider than a screen. */
+const wide = (text: string): string[] => text.split('\n').filter((line) => [...line].length > 120);
+
+/** The name by which a link finds a heading, as GitHub makes it. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+const proseOf = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm, '');
+const anchorsIn = (text: string): string[] =>
+  [...proseOf(text).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
+
+/** Links of a README that lead to no file, or to no heading of it. `read` gives null for what is not there. */
+function brokenLinks(readme: string, text: string, read: (path: string) => string | null): string[] {
+  const links = [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
+  return links.filter((link) => {
+    if (/^https?:/.test(link)) return false;
+    const [path = '', anchor] = link.split('#');
+    const target = read(path === '' ? readme : join(dirname(readme), path));
+    return target === null || (anchor !== undefined && !anchorsIn(target).includes(anchor));
+  });
+}
+
+/** Functions that a path through the code names (`like this`) and that none of its files has. */
+function missingOnPath(section: string, read: (path: string) => string): string[] {
+  const files = [...section.matchAll(/`([\w./-]+\.ts)`/g)].map(([, file = '']) => read(file));
+  const names = [...section.matchAll(/`([a-z][A-Za-z]{2,})`/g)].map(([, name = '']) => name);
+  return names.filter((name) => !files.some((text) => new RegExp(`\\b${name}\\b`).test(text)));
+}
+
 describe('its READMEs', () => {
+  const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
+
   test.each(readmes)('%s names files that are there', (readme) => {
-    const text = readFileSync(join(root, readme), 'utf8');
-    expect(namedInVain(readme, text, (path) => existsSync(join(root, path)))).toEqual([]);
+    expect(namedInVain(readme, textOf(readme), (path) => existsSync(join(root, path)))).toEqual([]);
+  });
+  test.each(readmes)('%s has links that lead somewhere, and no line over 120 columns', (readme) => {
+    const read = (path: string): string | null => {
+      if (!existsSync(join(root, path))) return null;
+      return statSync(join(root, path)).isDirectory() ? '' : textOf(path);
+    };
+    expect(brokenLinks(readme, textOf(readme), read)).toEqual([]);
+    expect(wide(textOf(readme))).toEqual([]);
+  });
+  test('the root README has 250 lines at most', () =>
+    expect(textOf('README.md').split('\n').length).toBeLessThanOrEqual(251));
+  test('the paths of a signature and of a dealing name eight files in order, with functions that are there', () => {
+    const sections = textOf('src/README.md')
+      .split(/^## /m)
+      .filter((section) => section.startsWith('The path of '));
+    expect(sections).toHaveLength(2);
+    for (const section of sections) {
+      expect(section.match(/^\d+\. `/gm)?.length).toBeLessThanOrEqual(8);
+      expect(missingOnPath(section, (file) => textOf(join('src', file)))).toEqual([]);
+    }
   });
 });
 
@@ -176,6 +228,20 @@ describe('each check can fail', () => {
     const named = (text: string) => namedInVain('src/node/README.md', text, there);
     expect(named('`a.ts`, `node/use/b.ts`, `{a,use/b}.ts`, `c.test.ts`, d.ts')).toEqual([]);
     expect(named('`b.ts` and `use/{b,d}.ts`')).toEqual(['b.ts', 'use/d.ts']);
+  });
+
+  test('a link that leads nowhere is found, a line too wide, and a function of yesterday on a path', () => {
+    const read = (path: string): string | null =>
+      ({ 'src/README.md': '# Top\n```\n# code\n```\n## `k`, and more\n', 'src/a.ts': 'function now() {}' })[
+        path
+      ] ?? null;
+    const broken = (text: string) => brokenLinks('src/README.md', text, read);
+    expect(
+      broken('[a](a.ts) [k](#k-and-more) [up](../src/README.md#top) [web](https://a.example/b)'),
+    ).toEqual([]);
+    expect(broken('[a](b.ts), [code](#code), [k](../src/README.md#more)')).toHaveLength(3);
+    expect(wide(`${'–'.repeat(120)}\n${'–'.repeat(121)}`)).toHaveLength(1);
+    expect(missingOnPath('1. `a.ts`: `now`, `then`, with `k`', () => 'function now() {}')).toEqual(['then']);
   });
 
   test('an import without its ending is found', () => {
