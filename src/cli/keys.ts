@@ -9,7 +9,8 @@ import { type KeyView, publicKeyOf } from '../node/views/view.ts';
 import { fromHex, hex } from '../protocol/records/codec.ts';
 import { keyIdOf } from '../protocol/records/draft.ts';
 import { limits } from '../protocol/records/limits.ts';
-import type { KeyUse } from '../protocol/records/value.ts';
+import { hashNameSchema } from '../protocol/records/use-request.ts';
+import { type KeyUse, schemeSchema } from '../protocol/records/value.ts';
 import { durationText, durationWithin, optionsOf } from './context.ts';
 import { CommandError, readInput } from './terminal.ts';
 
@@ -24,10 +25,12 @@ export interface SchemeOptions {
 export const withScheme = (command: Command): Command =>
   command
     .requiredOption('--key <name>', 'which key')
-    .addOption(new Option('--scheme <scheme>', 'how it is padded').choices(['pkcs1', 'pss']).default('pkcs1'))
+    .addOption(
+      new Option('--scheme <scheme>', 'how it is padded').choices(schemeSchema.options).default('pkcs1'),
+    )
     .addOption(
       new Option('--hash <hash>', 'what is made of the message')
-        .choices(['sha256', 'sha384', 'sha512'])
+        .choices(hashNameSchema.options)
         .default('sha256'),
     );
 

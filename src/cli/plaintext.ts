@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { unpadded } from '../client/decryption.ts';
 import type { HashName } from '../keys/rsa/encoding.ts';
 import { fromHex } from '../protocol/records/codec.ts';
+import { hashNameSchema } from '../protocol/records/use-request.ts';
 import { CommandError, sayBytes, sayJson } from './terminal.ts';
 
 export interface PaddingOptions {
@@ -24,7 +25,7 @@ export const withPadding = (command: Command): Command =>
   command
     .addOption(
       new Option('--hash <hash>', 'of the padding, as it was encrypted')
-        .choices(['sha256', 'sha384', 'sha512'])
+        .choices(hashNameSchema.options)
         .default('sha256'),
     )
     .option('--label <label>', 'as it was encrypted: text, or hex:… as OpenSSL takes it', labelBytes);

@@ -61,8 +61,8 @@ const changesGroup: ReadonlySet<Action['type']> = new Set([
   'raise-threshold',
 ]);
 
-type Goal = 'sign' | 'refresh';
-const goals: readonly Goal[] = ['sign', 'refresh'];
+const goals = ['sign', 'refresh'] as const satisfies ReadonlyArray<keyof Prospects>;
+type Goal = (typeof goals)[number];
 
 /** What a founding roster of `n` leaves to spare when all are up. */
 export function spareOfFounding(n: number, { threshold, faultModel }: Genesis): Spare {

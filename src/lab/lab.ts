@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { ApiClient } from '../client/api-client.ts';
 import { makeFolder } from '../node/home/home.ts';
 import type { Settings } from '../node/settings.ts';
+import type { FaultModel } from '../protocol/records/genesis.ts';
 import { CommandFailure, type CommandResult, runCommand } from './command.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { type LabState, readLabState, writeLabState } from './lab-state.ts';
@@ -26,7 +27,7 @@ export interface LabOptions {
   /** Settings of every peer, over the lab's own (quick timers, no multicast). */
   settings?: Partial<Settings>;
   membersMax?: number;
-  faults?: 'byzantine' | 'crash';
+  faults?: FaultModel;
   /** How long the lab waits for anything before it fails with the logs; two minutes when left out. */
   patienceMs?: number;
   /** Where the homes go; a fresh folder under /tmp, removed at the end, when left out. */

@@ -13,10 +13,11 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+type LogLevel = (typeof logLevels)[number];
 
 interface LogOptions {
-  level: LogLevel;
+  level: LogLevel | 'silent';
   /** Where lines go; standard error by default, because standard output belongs to the commands. */
   destination?: { write(line: string): unknown };
   /** Short lines for people instead of JSON. */
@@ -106,7 +107,7 @@ export function createLog(options: LogOptions): Log {
   );
   // Cleaned before pino sees it: pino's own serializers are chosen by field name and would miss unknown fields.
   const write =
-    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (level: LogLevel) =>
     (fields: object, message: string): void => {
       if (logger.isLevelEnabled(level))
         logger[level](fields instanceof Error ? { err: safeError(fields) } : safeObject(fields, 0), message);

@@ -11,6 +11,7 @@ import { cipherNames } from '../cipher/local-cipher.ts';
 import { shape } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { hostAndPort, isLoopback } from './addresses.ts';
+import { logLevels } from './log.ts';
 
 export class SettingsError extends Error {
   constructor(message: string) {
@@ -104,7 +105,6 @@ const setting = <Type>(explained: string, check: z.ZodType<Type>, standard?: Typ
 export const nameRule = 'lower-case letters, digits, dots and dashes, 63 at most';
 
 const flag = z.boolean({ error: 'must be true or false' });
-const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 const table = {
   name: setting(

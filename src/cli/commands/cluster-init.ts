@@ -6,7 +6,13 @@ import { checkFree, writePrivateFile } from '../../node/home/home.ts';
 import { nameRule } from '../../node/settings.ts';
 import { invitationText } from '../../protocol/records/admission.ts';
 import { hex } from '../../protocol/records/codec.ts';
-import { clusterIdOf, type FaultModel, type Genesis, genesisSchema } from '../../protocol/records/genesis.ts';
+import {
+  clusterIdOf,
+  type FaultModel,
+  faultModelSchema,
+  type Genesis,
+  genesisSchema,
+} from '../../protocol/records/genesis.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import { collect, optionsOf, wholeNumber } from '../context.ts';
 import { warnOfFaultModel } from '../fault-model.ts';
@@ -46,7 +52,7 @@ export const clusterInitCommand = (): Command =>
     .option('--yes', 'go on with a choice that never leaves a member to spare, without being asked', false)
     .addOption(
       new Option('--faults <model>', 'what a bad peer may do: lie, or only fall silent')
-        .choices(['byzantine', 'crash'])
+        .choices(faultModelSchema.options)
         .default('byzantine'),
     )
     .addOption(

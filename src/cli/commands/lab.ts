@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { cipherNames } from '../../cipher/local-cipher.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { optionsOf, wholeNumber } from '../context.ts';
 import { type DirOption, dirOption, openLab, primesOption, sourceOf, statusOf, withLab } from '../labs.ts';
@@ -69,9 +70,8 @@ const upCommand = (): Command =>
         process.exit(130);
       });
       progress(`starting ${peers} daemons in ${dir}…`);
-      const ciphers = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
       const lab = await Lab.create({
-        ...{ peers, threshold, dir: place, outlives: true, ciphers },
+        ...{ peers, threshold, dir: place, outlives: true, ciphers: cipherNames },
         ...(lan ? { lan: await networkFor(peers) } : {}),
       }).catch((error: unknown) => {
         rmSync(place, { recursive: true, force: true });

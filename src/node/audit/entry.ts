@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { KeyUse } from '../../protocol/records/value.ts';
 
 /** Which use of a key was asked for, and by whom. Names are null where this peer knows no such client or key. */
 export interface UseAsked {
@@ -13,7 +14,7 @@ export interface UseAsked {
   /** The key's id, hex. */
   key: string;
   keyName: string | null;
-  operation: 'sign' | 'decrypt';
+  operation: KeyUse;
   scheme: string | null;
   hash: string | null;
   /** Hex: the digest that is signed, or the SHA-256 of the ciphertext. */

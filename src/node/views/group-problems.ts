@@ -140,7 +140,7 @@ export function spareWarnings(scene: Scene, { sign, refresh }: Prospects): Probl
 }
 
 /** What gives one to spare, in the order of what it costs: starting, giving a place again, admitting. */
-function spareRemedy(scene: Scene, goal: 'sign' | 'refresh'): string {
+function spareRemedy(scene: Scene, goal: keyof Prospects): string {
   const { members } = scene;
   const away = startable(members);
   if (prospectsIn(scene, whenStarted(members))[goal].spare > 0) return `Start ${namesOf(away)}.`;

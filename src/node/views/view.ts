@@ -4,10 +4,13 @@
  */
 import { z } from 'zod';
 import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
+import { blameKindSchema, pauseKindSchema } from '../../protocol/machine/state.ts';
+import { faultModelSchema } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';
 import type { Packet } from '../../protocol/records/packet.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../../protocol/records/use-request.ts';
+import { keyUseSchema } from '../../protocol/records/value.ts';
 import type { AuditExtent } from '../audit/entry.ts';
 import type { DecryptAnswer, SignAnswer } from '../use/answers.ts';
 
@@ -39,9 +42,9 @@ export type ChangeView = z.infer<typeof changeViewSchema>;
 
 /** A recovery that met the change to `epoch` (protocol §5), as this peer saw it. */
 const pauseViewSchema = z.object({
-  kind: z
-    .enum(['held', 'waited'])
-    .describe('`held`: this peer held the change back for the member; `waited`: the member was told to wait'),
+  kind: pauseKindSchema.describe(
+    '`held`: this peer held the change back for the member; `waited`: the member was told to wait',
+  ),
   epoch,
   member: z.string(),
   ms: count.describe('how long, so far while `lasts`'),
@@ -112,7 +115,7 @@ export const statusViewSchema = z.object({
   members: count,
   faults: count,
   quorum: count,
-  faultModel: z.enum(['byzantine', 'crash']),
+  faultModel: faultModelSchema,
   choice: z.string().nullable().describe('the sentence that says what n and k mean'),
   keys: count,
   shareEpochs: z.array(epoch).describe('epochs of which this peer holds its share'),
@@ -169,7 +172,7 @@ export const epochViewSchema = z.object({
     .array(
       z.object({
         member: z.string(),
-        kind: z.enum(['contradiction', 'false-sub-share', 'false-trial', 'false-sum', 'false-mask']),
+        kind: blameKindSchema,
         evidence: z
           .enum(['own-signatures', 'own-check', 'accusations'])
           .describe(
@@ -215,7 +218,7 @@ export type EpochView = z.infer<typeof epochViewSchema>;
 export const keyViewSchema = z.object({
   name: z.string(),
   id: z.string().describe('hex; what a request to use the key names'),
-  use: z.enum(['sign', 'decrypt']),
+  use: keyUseSchema,
   bits: count,
   modulus: z.string().describe('lower-case hex, big-endian'),
   exponent: z.string().describe('lower-case hex, big-endian'),

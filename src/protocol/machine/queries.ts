@@ -1,6 +1,6 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 import { strict as assert } from 'node:assert';
-import type { Attend, Have, Vote } from '../records/change-messages.ts';
+import type { Attend, Have, Signs, Vote } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
 import { type Draft, draftOf, planOf } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
@@ -89,7 +89,7 @@ export function listedSecret(state: ReadableState): Uint8Array | null {
  * Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once
  * its store went back.
  */
-export function signsIn(state: ReadableState): 'yes' | 'asking' | 'no' {
+export function signsIn(state: ReadableState): Signs {
   if (listedSecret(state) === null || state.durable.own.muted !== null) return 'no';
   return state.volatile.recall === null ? 'yes' : 'asking';
 }

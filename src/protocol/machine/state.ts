@@ -14,6 +14,7 @@ import type {
   Proposal,
   Ready,
   RetireProof,
+  Signs,
   Vote,
 } from '../records/change-messages.ts';
 import { type Hex, shape } from '../records/codec.ts';
@@ -96,10 +97,18 @@ export const noteSchema = z.strictObject({
 });
 export type Note = z.infer<typeof noteSchema>;
 
+export const blameKindSchema = z.enum([
+  'contradiction',
+  'false-sub-share',
+  'false-trial',
+  'false-sum',
+  'false-mask',
+]);
+
 export interface Blame {
   epoch: number;
   by: number;
-  kind: 'contradiction' | 'false-sub-share' | 'false-trial' | 'false-sum' | 'false-mask';
+  kind: z.infer<typeof blameKindSchema>;
   /**
    * Two signed messages that contradict each other (`isProof`): anyone can check them. Without, it is what
    * this member saw.
@@ -107,12 +116,14 @@ export interface Blame {
   proof?: readonly [Packet, Packet];
 }
 
+export const pauseKindSchema = z.enum(['held', 'waited']);
+
 /**
  * A recovery that met the next change (§5), as this member saw it: it held the change to `epoch` back for the
  * member with this index, or that member was told to wait for it.
  */
 export interface Pause {
-  kind: 'held' | 'waited';
+  kind: z.infer<typeof pauseKindSchema>;
   epoch: number;
   index: number;
   /** Wall clock, Unix milliseconds; `untilMs` is the bound at first, and the true end once it ended earlier. */
@@ -198,7 +209,7 @@ export interface Durable {
 interface SaidOfSelf {
   epoch: number;
   holds: number | null;
-  signs: 'yes' | 'asking' | 'no';
+  signs: Signs;
 }
 
 export interface Volatile {

@@ -191,6 +191,10 @@ export type Memory = z.infer<typeof memorySchema>;
 export const hashOfRecalled = (packets: readonly Packet[]): Uint8Array =>
   hashOf('holdfast/recalled/1', encode(packets));
 
+/** Whether a member signs in the undecided change; `asking` until a restart is over. */
+const signsSchema = z.enum(['yes', 'asking', 'no']);
+export type Signs = z.infer<typeof signsSchema>;
+
 /** Frames between two peers. By which path each is taken: `frame-paths.ts`. */
 export const frameSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('message'), message: carriedSchema }),
@@ -216,7 +220,7 @@ export const frameSchema = z.discriminatedUnion('type', [
      * Likewise whether it signs in the undecided change: `asking` until a restart is over, `no` when its
      * store went back.
      */
-    signs: z.enum(['yes', 'asking', 'no']),
+    signs: signsSchema,
     reply: z.boolean(),
   }),
   z.strictObject({ type: z.literal('links'), links: z.array(linkSchema).max(limits.linksPerFrameMax) }),

@@ -9,7 +9,8 @@ import { encode, hex, shape } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
 
-export type FaultModel = 'byzantine' | 'crash';
+export const faultModelSchema = z.enum(['byzantine', 'crash']);
+export type FaultModel = z.infer<typeof faultModelSchema>;
 
 export const genesisSchema = z.strictObject({
   name: shape.name,
@@ -17,7 +18,7 @@ export const genesisSchema = z.strictObject({
   operatorsNeeded: z.number().int().min(1).max(limits.operatorsMax),
   threshold: z.number().int().min(2).max(limits.membersMax),
   membersMax: z.number().int().min(2).max(limits.membersMax),
-  faultModel: z.enum(['byzantine', 'crash']),
+  faultModel: faultModelSchema,
   absentEpochsMax: z.number().int().min(1).max(limits.absentEpochsMax),
   nonce: shape.exactly(16),
 });
