@@ -83,6 +83,19 @@ describe('the house', () => {
   test('has nothing else at its top level', () => expect(strangers(readdirSync(root))).toEqual([]));
 });
 
+/** What scripts import of the tests: nothing, for what both need is in a room of `src/`. */
+const importsOfTests = (scripts: Tree): string[] =>
+  Object.entries(scripts).flatMap(([file, text]) =>
+    importsOf(text)
+      .filter((imported) => imported.startsWith('.'))
+      .map((imported) => join('scripts', dirname(file), imported))
+      .filter((path) => path.startsWith('test/'))
+      .map((path) => `scripts/${file} imports ${path}`),
+  );
+
+test('scripts import nothing of the tests', () =>
+  expect(importsOfTests(readTree(join(root, 'scripts')))).toEqual([]));
+
 /** Folders of tests that test several rooms together, and what tests share. */
 const besideRooms = new Set(['scenarios', 'system', 'lan', 'long', 'support']);
 const foldersOf = (names: readonly string[]): string[] => names.filter((name) => !name.includes('.'));
@@ -271,6 +284,14 @@ describe('each check can fail', () => {
     expect(hiddenTimeAndChance(tree('crypto/a.ts', '/** Never Date.now. */\nexport const a = 1;'))).toEqual(
       [],
     );
+  });
+
+  test('a script that imports a test is found', () => {
+    const found = importsOfTests({
+      'a/b.ts': "import { c } from '../../test/c.ts';\nimport { d } from '../../src/d.ts';",
+      'a.ts': "import { testTiming } from './test/timing.ts';",
+    });
+    expect(found).toEqual(['scripts/a/b.ts imports test/c.ts']);
   });
 
   test('a folder of tests that mirrors no room is found', () => {

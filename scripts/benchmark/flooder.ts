@@ -5,9 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { HostilePeer } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
-import { HostilePeer } from '../../test/support/hostile-peer.ts';
 import { ms, quantile, table, times, write } from './measure.ts';
 import { type Bits, primesOf } from './sample.ts';
 

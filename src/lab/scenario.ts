@@ -3,6 +3,8 @@ import { Lab, type LabOptions, type SafePrimes } from './lab.ts';
 import { Lan } from './lan.ts';
 
 export interface Step {
+  /** What is done in it, for those who watch. */
+  title?: string;
   /** What is true when the step has run. */
   claim: string;
   /** @param tell takes a line about what was seen on the way */

@@ -9,6 +9,7 @@ import { kills } from './scenarios/kills.ts';
 import { liar } from './scenarios/liar.ts';
 import { partition } from './scenarios/partition.ts';
 import { powerCut } from './scenarios/power-cut.ts';
+import { wholeStory } from './scenarios/whole-story.ts';
 
 export const scenarios: readonly Scenario[] = [
   joinDuringRefresh,
@@ -20,4 +21,5 @@ export const scenarios: readonly Scenario[] = [
   powerCut,
   crashAtEveryWrite,
   kills,
+  wholeStory,
 ];

@@ -1,9 +1,9 @@
 /** Five real daemons, 3 of 5: one is hostile and one is down, so that each of the three honest ones is needed. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HostilePeer } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { falseAnswers } from '../support/false-answers.ts';
-import { HostilePeer } from '../support/hostile-peer.ts';
 import { readyPrimes, startAndRecall, untilProblem } from '../system/support.ts';
 
 const patienceMs = 120_000;

@@ -5,8 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '@libp2p/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Stolen, stealHome, stolenAuthenticator } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { openKey, SigningProgram } from '../../src/lab/signing-program.ts';
+import { stolenDurable } from '../../src/lab/stolen-shares.ts';
 import type { Identity } from '../../src/node/home/identity.ts';
 import { networkLimits, protocolIds } from '../../src/node/network/constants.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
@@ -14,10 +16,8 @@ import { hex } from '../../src/protocol/records/codec.ts';
 import { signUse } from '../../src/protocol/records/use-request.ts';
 import { testIdentity } from '../node/network/loopback.ts';
 import { closed, RawMember } from '../node/network/raw-member.ts';
-import { type Stolen, stealHome, stolenAuthenticator } from '../support/hostile-peer.ts';
 import { type Resources, resourcesOf } from '../support/resources.ts';
 import { type Flood, kindsIn, rogueFloods } from '../support/rogue-floods.ts';
-import { stolenDurable } from '../support/stolen-shares.ts';
 import { readyPrimes, startAndRecall, untilProblem } from '../system/support.ts';
 
 const message = 'signed while rogues rage';

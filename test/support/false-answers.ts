@@ -1,8 +1,8 @@
 /** How a hostile member answers who asks it for a partial. */
 import { randomBytes } from 'node:crypto';
+import type { HostilePeer } from '../../src/lab/hostile-peer.ts';
 import type { PartialAnswer } from '../../src/node/use/partial-messages.ts';
 import { encode, numberBytes } from '../../src/protocol/records/codec.ts';
-import type { HostilePeer } from './hostile-peer.ts';
 
 const garbage: PartialAnswer = { type: 'partial', partial: numberBytes(12_345n), proof: null };
 

@@ -4,6 +4,7 @@
  */
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { sharesSign } from '../../src/lab/stolen-shares.ts';
 import type { Driver } from '../../src/node/driver/driver.ts';
 import { statusView } from '../../src/node/views/daemon-views.ts';
 import type { StatusView } from '../../src/node/views/view.ts';
@@ -15,7 +16,6 @@ import type { Action } from '../../src/protocol/records/order.ts';
 import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import { faultsOf } from '../../src/protocol/records/roster.ts';
 import { Group } from '../../src/simulation/world/group.ts';
-import { sharesSign } from './stolen-shares.ts';
 
 export type Records = ReadonlyMap<string, Uint8Array>;
 

@@ -7,12 +7,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesToInteger, decodeSigned } from '../../src/crypto/integers.ts';
 import type { Lab } from '../../src/lab/lab.ts';
+import { openStolen, withStolenStore } from '../../src/lab/stolen-shares.ts';
 import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { readSlot, slotNames } from '../../src/node/store/key-slot.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { type Needle, needlesOfBytes, needlesOfNumber } from './needles.ts';
-import { openStolen, withStolenStore } from './stolen-shares.ts';
 
 /** What stands in a peer's store at some instant; some of it only while an epoch changes. */
 export const kindsInStores = [

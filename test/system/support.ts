@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab, SafePrimes } from '../../src/lab/lab.ts';
+import { stolenShares as sharesInHome } from '../../src/lab/stolen-shares.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
-import { stolenShares as sharesInHome } from '../support/stolen-shares.ts';
 
 const fixture: Record<string, string[]> = JSON.parse(
   readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),

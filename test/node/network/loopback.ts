@@ -1,5 +1,6 @@
 /** libp2p transports on 127.0.0.1 for tests, and waiting for what happens to them. */
 import { createHash } from 'node:crypto';
+import { ConditionWatch } from '../../../src/lab/condition-watch.ts';
 import { type Identity, identityFromSeed } from '../../../src/node/home/identity.ts';
 import { Libp2pTransport, type Libp2pTransportOptions } from '../../../src/node/network/libp2p-transport.ts';
 import type { MemberAddress } from '../../../src/node/network/transport.ts';
@@ -26,34 +27,13 @@ export async function loopbackTransport(
   });
 }
 
-/** `until` resolves when its condition holds; conditions are looked at again after every `changed`. */
-export class Watch {
-  readonly #checks = new Set<() => void>();
-
-  readonly changed = (): void => {
-    for (const check of [...this.#checks]) check();
-  };
-
-  until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (!condition()) return;
-        this.#checks.delete(check);
-        resolve();
-      };
-      this.#checks.add(check);
-      check();
-    });
-  }
-}
-
 export interface TestPeer {
   transport: Libp2pTransport;
   recorder: Recorder;
 }
 
 /** Transports that are stopped together. */
-export class Loopback extends Watch {
+export class Loopback extends ConditionWatch {
   readonly #peers: TestPeer[] = [];
 
   async start(

@@ -1,16 +1,16 @@
-/** What a thief of peers' folders finds, and whether it signs: for the demo and the tests. */
+/** What a thief of peers' folders finds, and whether it signs: for a story and for tests. */
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { bitLength, decodeSigned } from '../../src/crypto/integers.ts';
-import { trialBlock } from '../../src/keys/rsa/encoding.ts';
-import { combine, partial } from '../../src/keys/rsa/signing.ts';
-import { FileStore } from '../../src/node/store/file-store.ts';
-import { durableFromRecords } from '../../src/protocol/machine/durable-records.ts';
-import type { Durable } from '../../src/protocol/machine/state.ts';
-import { hex } from '../../src/protocol/records/codec.ts';
-import { type KeyRecord, publicOf } from '../../src/protocol/records/value.ts';
+import { bitLength, decodeSigned } from '../crypto/integers.ts';
+import { trialBlock } from '../keys/rsa/encoding.ts';
+import { combine, partial } from '../keys/rsa/signing.ts';
+import { FileStore } from '../node/store/file-store.ts';
+import { durableFromRecords } from '../protocol/machine/durable-records.ts';
+import type { Durable } from '../protocol/machine/state.ts';
+import { hex } from '../protocol/records/codec.ts';
+import { type KeyRecord, publicOf } from '../protocol/records/value.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);

@@ -1,23 +1,23 @@
 /**
  * A hostile program in a member's place: it has the member's real identity, epoch keys and shares from its home, speaks
- * through the real network modules, and says whatever the test wants.
+ * through the real network modules, and says whatever it is told to.
  */
-import { hashOf } from '../../src/crypto/hash.ts';
-import { sign } from '../../src/crypto/signature.ts';
-import type { Lab } from '../../src/lab/lab.ts';
-import { openHome } from '../../src/node/home/home.ts';
-import { identityFromBytes } from '../../src/node/home/identity.ts';
-import { Libp2pTransport } from '../../src/node/network/libp2p-transport.ts';
-import type { EpochAuthenticator, MemberAddress } from '../../src/node/network/transport.ts';
+import { hashOf } from '../crypto/hash.ts';
+import { sign } from '../crypto/signature.ts';
+import { openHome } from '../node/home/home.ts';
+import { identityFromBytes } from '../node/home/identity.ts';
+import { Libp2pTransport } from '../node/network/libp2p-transport.ts';
+import type { EpochAuthenticator, MemberAddress } from '../node/network/transport.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
   partialAnswerSchema,
-} from '../../src/node/use/partial-messages.ts';
-import type { Durable } from '../../src/protocol/machine/state.ts';
-import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
-import type { Value } from '../../src/protocol/records/value.ts';
-import { Watch } from '../node/network/loopback.ts';
+} from '../node/use/partial-messages.ts';
+import type { Durable } from '../protocol/machine/state.ts';
+import { decode, encode, hex } from '../protocol/records/codec.ts';
+import type { Value } from '../protocol/records/value.ts';
+import { ConditionWatch } from './condition-watch.ts';
+import type { Lab } from './lab.ts';
 import { stolenDurable } from './stolen-shares.ts';
 
 /** What its home tells a thief. */
@@ -52,7 +52,7 @@ export function stolenAuthenticator({ name, clusterId, durable, value }: Stolen)
   };
 }
 
-export class HostilePeer extends Watch {
+export class HostilePeer extends ConditionWatch {
   readonly stolen: Stolen;
   readonly transport: Libp2pTransport;
   readonly #members: MemberAddress[];
