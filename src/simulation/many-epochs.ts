@@ -3,6 +3,7 @@
  * adds to it at will.
  */
 
+import { readRecordName } from '../protocol/machine/durable-records.ts';
 import { selfIn } from '../protocol/machine/queries.ts';
 import { type Frame, messageSchema } from '../protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../protocol/records/codec.ts';
@@ -52,7 +53,7 @@ function reportOf(epoch: number, nodes: readonly Node[]): Report {
   const sizes = nodes.map(({ home }) => {
     const byKind: Record<string, number> = {};
     for (const [key, value] of home.records) {
-      const kind = key.split('/')[0] as string;
+      const { section: kind } = readRecordName(key);
       if (kind !== 'chain') byKind[kind] = (byKind[kind] ?? 0) + key.length + value.length;
     }
     return { byKind, sealedBytes: Object.values(byKind).reduce((sum, bytes) => sum + bytes, 0) };

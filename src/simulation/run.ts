@@ -4,7 +4,6 @@ import { decodeSigned } from '../crypto/integers.ts';
 import { trialBlock } from '../keys/rsa/encoding.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
 import type { PrintedName } from '../protocol/machine/rule-names.ts';
-import type { CoreState } from '../protocol/machine/state.ts';
 import { hex, numberOf } from '../protocol/records/codec.ts';
 import { clusterIdOf } from '../protocol/records/genesis.ts';
 import { faultsOf } from '../protocol/records/roster.ts';
@@ -332,9 +331,7 @@ function checkSignatures(world: World, oracle: Oracle): void {
   const value = oracle.newest;
   if (value === undefined) return;
   const holders = world.peers.flatMap(({ index, faulty, driver }) => {
-    const shares = driver?.state.durable.shares[value.epoch] as
-      | CoreState['durable']['shares'][string]
-      | undefined;
+    const shares = driver?.state.durable.shares[value.epoch];
     return faulty !== null || shares === undefined ? [] : [{ index, shares }];
   });
   const chosen = holders.sort(() => world.random() - 0.5).slice(0, value.threshold);

@@ -68,7 +68,7 @@ test('of one accuser the newest accusations stay, and all that it can make of tw
   for (const epoch of [8, 9, 10])
     for (let dealer = 1; dealer < limits.membersMax; dealer += 1) {
       work.put('accusations', `${epoch}/${dealer}/64`, { packet: packet(80) });
-      retainNewestOfMember(work, 'accusations', '64');
+      retainNewestOfMember(work, 'accusations', 64);
     }
   const kept = keysOf(work.durable.accusations);
   expect(kept).toHaveLength(limits.accusationsPerMemberMax);
@@ -77,7 +77,7 @@ test('of one accuser the newest accusations stay, and all that it can make of tw
 
 test('links and proofs leave the core, but for the newest and those of shares that are held', () => {
   const work = workAt(0);
-  const link = work.durable.links[0] as Durable['links'][string];
+  const link = work.durable.links[0] as Durable['links'][number];
   for (let epoch = 0; epoch <= 50; epoch += 1) work.put('links', epoch, link);
   work.own({ head: 50, retired: 20 });
   work.put('shares', 20, {});

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
-import { blameKindSchema, pauseKindSchema } from '../../protocol/machine/state.ts';
+import { blameKindSchema, pauseKindSchema } from '../../protocol/machine/record-keys.ts';
 import { faultModelSchema } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';

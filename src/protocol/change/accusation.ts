@@ -3,8 +3,10 @@
  * receiver could open the envelope; but accusations by more than `faults` members hold at least one honest
  * one, and are certain.
  */
+
 import { z } from 'zod';
 import { headOf, type ReadableState, signingSecret, valueFaults } from '../machine/queries.ts';
+import { accusationKey, epochOfKey, readAccusationKey } from '../machine/record-keys.ts';
 import { retainNewestOfMember } from '../machine/retention.ts';
 import type { Work } from '../machine/work.ts';
 import { decode, encode, shape } from '../records/codec.ts';
@@ -22,8 +24,6 @@ const accusationSchema = z.strictObject({
   digest: shape.hash,
 });
 type Accusation = z.infer<typeof accusationSchema>;
-
-const keyOf = ({ epoch, dealer, by }: Accusation): string => `${epoch}/${dealer}/${by}`;
 
 /** Says that a dealing of the undecided change is false for this member. */
 export function accuse(work: Work, accused: Pick<Accusation, 'epoch' | 'dealer' | 'digest'>): void {
@@ -45,7 +45,7 @@ export function receiveAccusation(work: Work, packet: Packet): void {
   const member = memberAt(parent.roster, by);
   if (member === undefined || memberAt(parent.roster, dealer) === undefined || by === dealer)
     throw new ProtocolError('not-a-member', `${by} cannot accuse ${dealer}: they are not two members`);
-  if (work.durable.accusations[keyOf(accusation)] !== undefined) return;
+  if (work.durable.accusations[accusationKey(accusation)] !== undefined) return;
   if (!verifyPacket(work.clusterId, member.epochKey, packet))
     throw new ProtocolError('bad-signature', `an accusation is not signed by member ${by}`);
   record(work, accusation, packet);
@@ -54,9 +54,9 @@ export function receiveAccusation(work: Work, packet: Packet): void {
 /** Keeps one accusation by each member of each dealer and change; enough of them blame the dealer here too. */
 function record(work: Work, accusation: Accusation, packet: Packet): boolean {
   const { epoch, dealer } = accusation;
-  if (work.durable.accusations[keyOf(accusation)] !== undefined) return false;
-  work.put('accusations', keyOf(accusation), { packet });
-  retainNewestOfMember(work, 'accusations', String(accusation.by));
+  if (work.durable.accusations[accusationKey(accusation)] !== undefined) return false;
+  work.put('accusations', accusationKey(accusation), { packet });
+  retainNewestOfMember(work, 'accusations', accusation.by);
   if (isCertain(work, epoch, dealer)) work.blame({ epoch, by: dealer, kind: 'false-sub-share' });
   return true;
 }
@@ -64,8 +64,9 @@ function record(work: Work, accusation: Accusation, packet: Packet): boolean {
 /** Indices of the members that accuse a dealer of the change to `epoch`. */
 export const accusersOf = (state: ReadableState, epoch: number, dealer: number): number[] =>
   Object.keys(state.durable.accusations)
-    .filter((key) => key.startsWith(`${epoch}/${dealer}/`))
-    .map((key) => Number(key.split('/')[2]));
+    .map(readAccusationKey)
+    .filter((accused) => accused.epoch === epoch && accused.dealer === dealer)
+    .map(({ by }) => by);
 
 /** More than `faults` members say so: one of them at least is honest. */
 export function isCertain(
@@ -78,9 +79,9 @@ export function isCertain(
 }
 
 /** Those of the undecided change: they are sent again like its messages. */
-export const openAccusations = (state: ReadableState): Packet[] => {
-  const prefix = `${headOf(state).epoch + 1}/`;
+export function openAccusations(state: ReadableState): Packet[] {
+  const undecided = headOf(state).epoch + 1;
   return Object.entries(state.durable.accusations)
-    .filter(([key]) => key.startsWith(prefix))
+    .filter(([key]) => epochOfKey(key) === undecided)
     .map(([, { packet }]) => packet);
-};
+}

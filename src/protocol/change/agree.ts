@@ -10,8 +10,10 @@ import {
   instanceOf,
   type ReadableState,
   signingSecret,
+  voteEntriesOf,
   votesOf,
 } from '../machine/queries.ts';
+import { invalidKey } from '../machine/record-keys.ts';
 import type { Entry, RoundStep, Rounds } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import {
@@ -89,12 +91,11 @@ export function receiveVote(work: Work, message: Vote, carried: Carried): void {
  */
 function makeRoomAhead(work: Work, { by, round }: Vote): void {
   const isFar = (vote: Vote): boolean => vote.by === by && vote.round > aheadMax(work);
-  const known = Object.entries(work.durable.votes).filter(([, { message }]) => isFar(message));
+  const known = Object.values(work.durable.votes).filter(({ message }) => isFar(message));
   // Where nobody may be faulty, one vote would be enough to jump, and one member could drag everybody away.
-  if (changeFaults(work) === 0 || known.some(([, { message }]) => message.round >= round))
+  if (changeFaults(work) === 0 || known.some(({ message }) => message.round >= round))
     throw new ProtocolError('early', 'the round is too far ahead', { action: 'ignore' });
-  const gone = new Set(known.map(([key]) => key));
-  work.retain('votes', (key) => !gone.has(key));
+  work.retain('votes', (_, { message }) => !isFar(message));
 }
 
 // ── everybody
@@ -123,12 +124,9 @@ const votesFor = (state: ReadableState, type: Vote['type'], round: number, hash:
 
 /** Signed votes for a value: what a re-proposal shows. */
 export const votesPackets = (state: ReadableState, type: Vote['type'], round: number, hash: Hex) =>
-  Object.entries(state.durable.votes)
-    .filter(
-      ([key, { message }]) =>
-        key.startsWith(`${type}/${round}/`) && message.value !== null && hex(message.value) === hash,
-    )
-    .map(([, entry]) => entry.carried.packet);
+  voteEntriesOf(state, type, round)
+    .filter(({ message: { value } }) => value !== null && hex(value) === hash)
+    .map(({ carried }) => carried.packet);
 
 /**
  * Members that prevoted for a value in the round that its proposal names (line 28): those seen here and those
@@ -179,7 +177,7 @@ function verdictOn(
   const hash = hex(hashOfValue(entry.message.value));
   if (work.volatile.verdicts[hash] === 'valid') return 'valid';
   // An invalid verdict is about this evidence; the same value may come again with better evidence in another round.
-  const key = `${hash}/${entry.message.round}`;
+  const key = invalidKey(hash, entry.message.round);
   if (work.volatile.verdicts[key] === 'invalid') return 'invalid';
   const verdict = judge(work, entry.message.value, entry.carried.evidence as Evidence);
   if (verdict.verdict === 'valid') work.volatile.verdicts = { ...work.volatile.verdicts, [hash]: 'valid' };
@@ -307,7 +305,7 @@ export function precommit(work: Work<'precommit' | 'invalid-proposal'>): boolean
 function enterRound(work: Work<'enter-round'>, round: number, why: string): void {
   const rounds = roundsOf(work) as Rounds;
   setRounds(work, { round, step: 'propose' });
-  work.retain('votes', (key) => !isPast(work, Number(key.split('/')[1]), limits.roundsKept));
+  work.retain('votes', (_, { message }) => !isPast(work, message.round, limits.roundsKept));
   work.retain('proposals', (key) => !isPast(work, Number(key), limits.proposalRoundsKept));
   work.volatile.refutedProposals = Object.fromEntries(
     Object.entries(work.volatile.refutedProposals).filter(
@@ -353,23 +351,22 @@ function forcedOrder(work: Work): { forced?: Order } {
 /** Rule `decide` (lines 49–54): a quorum of precommits of any round for a proposed value certifies it. */
 export function decisionOf(work: Work): Link | null {
   const quorum = changeQuorum(work);
-  const votesByHash = new Map<string, Array<Entry<Vote>>>();
+  const found = new Map<string, { round: number; hash: Hex; entries: Array<Entry<Vote>> }>();
   for (const entry of Object.values(work.durable.votes)) {
     const { type, round, value } = entry.message;
     if (type !== 'precommit' || value === null) continue;
-    const key = `${round}/${hex(value)}`;
-    votesByHash.set(key, [...(votesByHash.get(key) ?? []), entry]);
+    const hash = hex(value);
+    const { entries } = found.get(`${round}/${hash}`) ?? { entries: [] };
+    found.set(`${round}/${hash}`, { round, hash, entries: [...entries, entry] });
   }
-  for (const [key, entries] of votesByHash) {
+  for (const { round, hash, entries } of found.values()) {
     if (entries.length < quorum) continue;
-    const hash = key.slice(key.indexOf('/') + 1);
     const proposal = validProposalOf(work, hash);
     if (proposal === null) continue; // a re-send brings it, its commitments, or better evidence
     const { value } = proposal.entry.message;
     const votes = entries
       .map(({ message, carried }) => ({ by: message.by, signature: carried.packet.signature }))
       .sort((a, b) => a.by - b.by);
-    const round = (entries[0] as Entry<Vote>).message.round;
     return {
       value,
       certificate: { type: 'precommits', round, ...forcedOrder(work), votes },

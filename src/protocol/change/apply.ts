@@ -16,6 +16,7 @@ import {
   signingSecret,
   valueQuorum,
 } from '../machine/queries.ts';
+import { blameKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Carried,
@@ -148,7 +149,7 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
     carried.trials.length !== value.keys.length
   )
     throw new ProtocolError('bad-ready', 'a Ready came without its trials');
-  const liar = work.durable.blames[`${value.epoch}/${message.by}/false-trial`];
+  const liar = work.durable.blames[blameKey({ epoch: value.epoch, by: message.by, kind: 'false-trial' })];
   if (liar !== undefined) return;
   keepMessage(work, message, carried);
   saysByReady(work, message);

@@ -5,6 +5,7 @@
  */
 
 import { headOf, holdsShare, type ReadableState, retiredHead, selfIn, signsIn } from '../machine/queries.ts';
+import { readOutboxKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import { type Carried, dealingSchema, digestOfDealing, type Frame } from '../records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../records/codec.ts';
@@ -150,7 +151,7 @@ function dealingsFor(state: ReadableState, peer: string): Packet[] {
   const index = head.roster.find((member) => member.peer === peer)?.index;
   if (index === undefined) return [];
   return Object.entries(state.durable.outbox)
-    .filter(([key]) => key.split('/')[1] === String(index))
+    .filter(([key]) => readOutboxKey(key).receiver === index)
     .map(([, { packet }]) => packet);
 }
 

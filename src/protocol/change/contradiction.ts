@@ -6,6 +6,7 @@
  */
 
 import { electors, headOf } from '../machine/queries.ts';
+import { authorKey, readAuthorKey } from '../machine/record-keys.ts';
 import { includesAll, instanceIn, type Said, slotOf } from '../machine/slots.ts';
 import type { Work } from '../machine/work.ts';
 import { type Attend, attendSchema, messageSchema } from '../records/change-messages.ts';
@@ -70,12 +71,10 @@ function saidIn(packet: Packet): Said | null {
   }
 }
 
-const keyOf = ({ plan, by }: Attend): string => `${hex(plan)}/${by}`;
-
 /** Whether two Attends of a member for one change are kept already: no further ones of it are looked at. */
 const isRecorded = (work: Work, epoch: number, by: number): boolean =>
   Object.entries(work.durable.contradictions).some(
-    ([key, pair]) => key.endsWith(`/${by}`) && decode(attendSchema, pair.first.body).epoch === epoch,
+    ([key, pair]) => readAuthorKey(key).by === by && decode(attendSchema, pair.first.body).epoch === epoch,
   );
 
 /** Keeps both, once for each member and change, and blames it. Returns whether that was news. */
@@ -88,7 +87,7 @@ function record(
   const known = isRecorded(work, epoch, by);
   blameBoth(work, { epoch, by }, first, second);
   if (known) return false;
-  work.put('contradictions', keyOf({ epoch, by, ...attend }), { first, second });
+  work.put('contradictions', authorKey({ by, ...attend }), { first, second });
   work.rule('contradiction', { epoch, by });
   return true;
 }
@@ -148,7 +147,7 @@ export function compareShown(work: Work<'contradiction'>, shown: readonly Packet
     const attend = attendIn(packet);
     // One of another epoch is no Attend of this change: nobody would take the pair for a proof.
     if (attend === null || attend.epoch !== headOf(work).epoch + 1) continue;
-    const other = work.durable.attends[keyOf(attend)]?.carried.packet;
+    const other = work.durable.attends[authorKey(attend)]?.carried.packet;
     if (other === undefined || sameBytes(other.body, packet.body)) continue;
     if (isRecorded(work, attend.epoch, attend.by)) continue;
     const member = memberAt(electors(work), attend.by);
@@ -178,10 +177,8 @@ const isOpen = (before: Value, value: Value, index: number): boolean =>
 
 /** At the decision: what the new value does not record yet stays for the next one, and nothing older. */
 export function keepOpenContradictions(work: Work, before: Value, value: Value): void {
-  const { contradictions } = work.durable;
-  work.retain('contradictions', (key) => {
-    const pair = contradictions[key];
-    const attend = pair && decode(attendSchema, pair.first.body);
-    return attend?.epoch === value.epoch && isOpen(before, value, attend.by);
+  work.retain('contradictions', (_, { first }) => {
+    const attend = decode(attendSchema, first.body);
+    return attend.epoch === value.epoch && isOpen(before, value, attend.by);
   });
 }

@@ -15,6 +15,7 @@ import {
   selfIn,
   signingSecret,
 } from '../machine/queries.ts';
+import { outboxKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import { type Dealing, digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, type Hex, hex } from '../records/codec.ts';
@@ -107,7 +108,7 @@ export function seal(work: Work): boolean {
     const self = selfIn(work);
     if (draft === null || self === undefined || attendsOf(work, plan).length === 0) continue;
     const receivers = receiversOf(work, plan, draft).filter(
-      ({ index }) => work.durable.outbox[`${plan}/${index}`] === undefined,
+      ({ index }) => work.durable.outbox[outboxKey(plan, index)] === undefined,
     );
     if (receivers.length === 0) continue;
     const tie = {
@@ -144,7 +145,7 @@ export function sealed(work: Work, plan: Hex, result: Extract<JobResult, { kind:
     if (member === undefined) continue;
     const body: Dealing = { type: 'dealing', by: signer.index, receiver, public: own.public, envelopes };
     const packet = signPacket(work.clusterId, signer.secret, encode(body));
-    work.put('outbox', `${plan}/${receiver}`, { packet });
+    work.put('outbox', outboxKey(plan, receiver), { packet });
     work.emit({ type: 'send', to: member.peer, frame: { type: 'message', message: { packet } } });
   }
 }

@@ -1,10 +1,10 @@
 /** The slot of each message: signing and keeping those of this member, and keeping those of others; two for one slot are evidence. */
 
 import { signingSecret } from '../machine/queries.ts';
-import { includesAll, type Said, slotOf } from '../machine/slots.ts';
-import type { Durable, Entry } from '../machine/state.ts';
+import { authorKey, voteKey } from '../machine/record-keys.ts';
+import { includesAll, keptInSlotOf, type Said } from '../machine/slots.ts';
 import type { Work } from '../machine/work.ts';
-import type { Attend, Carried, Message } from '../records/change-messages.ts';
+import type { Attend, Carried } from '../records/change-messages.ts';
 import { encode, sameBytes } from '../records/codec.ts';
 import type { Order } from '../records/order.ts';
 import { type Packet, signPacket } from '../records/packet.ts';
@@ -34,8 +34,7 @@ function keepInSlot(
   carried: Carried,
   onContradiction: (first: Packet) => void,
 ): boolean {
-  const { section, key } = slotOf(message);
-  const held = (work.durable[section] as Record<string, Entry<Message>>)[key];
+  const held = keptInSlotOf(work, message);
   if (held !== undefined) {
     if (sameBytes(held.carried.packet.body, carried.packet.body)) return false;
     const [before, now] = [held.message, message].map((one) => (one.type === 'have' ? one.digests : null));
@@ -45,11 +44,24 @@ function keepInSlot(
       return false;
     }
   }
-  (work.put as (section: keyof Durable, key: string, entry: unknown) => void).call(work, section, key, {
-    message,
-    carried,
-  });
+  putInSlot(work, message, carried);
   return true;
+}
+
+function putInSlot(work: Work, message: Said, carried: Carried): void {
+  switch (message.type) {
+    case 'attend':
+      return work.put('attends', authorKey(message), { message, carried });
+    case 'have':
+      return work.put('haves', authorKey(message), { message, carried });
+    case 'proposal':
+      return work.put('proposals', message.round, { message, carried });
+    case 'prevote':
+    case 'precommit':
+      return work.put('votes', voteKey(message), { message, carried });
+    case 'ready':
+      return work.put('readys', message.by, { message, carried });
+  }
 }
 
 /** Signs, keeps and publishes a message of this member. Callers have checked `signingSecret`. */

@@ -179,6 +179,5 @@ const isAheadOfItsOthers = (state: ReadableState, { by, round }: Proposal): bool
 
 function makeRoom(work: Work, { by, round }: Proposal): void {
   if (!isAhead(work, round)) return;
-  const { proposals } = work.durable;
-  work.retain('proposals', (key) => proposals[key]?.message.by !== by || !isAhead(work, Number(key)));
+  work.retain('proposals', (_, { message }) => message.by !== by || !isAhead(work, message.round));
 }

@@ -10,6 +10,7 @@ import {
   type ReadableState,
   signingSecret,
 } from '../machine/queries.ts';
+import { readAuthorKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
 import { type Evidence, hashOfEvidence } from '../records/change-messages.ts';
@@ -28,7 +29,7 @@ function suspensionsOf(state: ReadableState, draft: Draft): Suspension[] {
   const { roster } = headOf(state);
   const byIndex = new Map(lastingSuspensions(headOf(state), draft.roster).map((one) => [one.index, one]));
   for (const [key, { first, second }] of Object.entries(state.durable.contradictions)) {
-    const index = Number(key.slice(key.indexOf('/') + 1));
+    const { by: index } = readAuthorKey(key);
     const member = memberAt(roster, index);
     const stays = member !== undefined && memberAt(draft.roster, index)?.peer === member.peer;
     if (stays && !byIndex.has(index)) byIndex.set(index, { index, first, second });

@@ -13,16 +13,10 @@ import {
   type ReadableState,
   selfIn,
 } from '../machine/queries.ts';
-import { includesAll, type Said, slotOf } from '../machine/slots.ts';
+import { includesAll, keptInSlotOf, type Said } from '../machine/slots.ts';
 import type { Entry } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
-import {
-  hashOfRecalled,
-  type Memory,
-  type Message,
-  memorySchema,
-  messageSchema,
-} from '../records/change-messages.ts';
+import { hashOfRecalled, type Memory, memorySchema, messageSchema } from '../records/change-messages.ts';
 import { decode, encode, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
@@ -73,8 +67,9 @@ export function answerRecall(work: Work, from: string, epoch: number, nonce: Uin
   const secret = listedSecret(work);
   // With another head, one of us is behind: catch-up comes first, and then it asks again.
   if (asker === undefined || self === undefined || secret === null || epoch !== head.epoch + 1) return;
-  const said = (['attends', 'haves', 'votes', 'proposals'] as const).flatMap((section) =>
-    Object.values(work.durable[section] as Record<string, Entry<Message>>)
+  const { attends, haves, votes, proposals } = work.durable;
+  const said = [attends, haves, votes, proposals].flatMap((section) =>
+    Object.values<Entry<Said>>(section)
       .filter(({ message }) => message.by === asker.index)
       .map(({ carried }) => carried.packet),
   );
@@ -135,8 +130,7 @@ export function receiveOwn(work: Work<'muted'>, message: Said, packet: Packet): 
 function holds(state: ReadableState, message: Said, packet: Packet): boolean {
   const roundsKept = message.type === 'proposal' ? limits.proposalRoundsKept : limits.roundsKept;
   if ('round' in message && isPast(state, message.round, roundsKept)) return true; // long held, and gone with its round
-  const { section, key } = slotOf(message);
-  const held = (state.durable[section] as Record<string, Entry<Message>>)[key];
+  const held = keptInSlotOf(state, message);
   if (held === undefined) return false;
   if (held.message.type === 'have' && message.type === 'have') {
     return includesAll(held.message.digests, message.digests);

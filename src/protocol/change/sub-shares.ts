@@ -14,6 +14,7 @@ import {
   selfIn,
   signingSecret,
 } from '../machine/queries.ts';
+import { outboxKey, type SourceKey, sourceKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Dealing,
@@ -51,9 +52,8 @@ function checkSigned(
 }
 
 /** Whose dealing it is: each member makes one for a plan, and the dealer of each new key one. */
-function sourceOf({ plan, dealer, parts }: DealingPublic): string {
-  const key = dealer === 0 ? `/${hex(parts[0]?.key ?? new Uint8Array())}` : '';
-  return `${hex(plan)}/${dealer}${key}`;
+function sourceOf({ plan, dealer, parts }: DealingPublic): SourceKey {
+  return sourceKey(plan, dealer, dealer === 0 ? (parts[0]?.key ?? new Uint8Array()) : undefined);
 }
 
 const nameOfPacket = ({ body }: Packet): Hex => hex(hashOf('holdfast/packet/1', body));
@@ -190,7 +190,7 @@ function giveUpOn(work: Work<'dealing-given-up'>, name: Hex, tag: JobTag): true 
   return true;
 }
 
-function refuse(work: Work, source: string, name: Hex): void {
+function refuse(work: Work, source: SourceKey, name: Hex): void {
   const refused = work.volatile.refusedDealings;
   work.volatile.refusedDealings = { ...refused, [source]: [...(refused[source] ?? []), name] };
 }
@@ -305,7 +305,7 @@ export function takeCreationDealings(work: Work, packets: readonly Packet[]): vo
     const receiver = memberAt(roster, message.receiver);
     if (receiver === undefined) continue;
     work.put('publics', hex(digestOfDealing(message.public)), { bytes: message.public });
-    work.put('outbox', `${plan}/${message.receiver}/${sourceOf(half).slice(-16)}`, { packet });
+    work.put('outbox', outboxKey(plan, message.receiver, half.parts[0]?.key), { packet });
     if (receiver.peer === work.peer) receiveDealing(work, message, packet);
     else work.emit({ type: 'send', to: receiver.peer, frame: { type: 'message', message: { packet } } });
   }

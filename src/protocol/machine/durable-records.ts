@@ -2,14 +2,19 @@
 import { decode, encode } from 'cborg';
 import { type Carried, type Message, messageSchema } from '../records/change-messages.ts';
 import { decode as decodeStrict } from '../records/codec.ts';
-import { type Durable, type Entry, emptyDurable } from './state.ts';
+import { type Durable, type Entry, emptyDurable, type Section } from './state.ts';
 
-type Section = Exclude<keyof Durable, 'own'>;
 const entrySections = ['attends', 'haves', 'proposals', 'votes', 'readys'] as const;
 const isEntrySection = (section: string): section is (typeof entrySections)[number] =>
   (entrySections as readonly string[]).includes(section);
 
-const recordKey = (section: Section, key: string): string => `${section}/${key}`;
+/** The name of a record in the store. */
+export const recordName = (section: Section, key: string | number): string => `${section}/${key}`;
+/** The section of a record's name, as it is written, and the key there. */
+export function readRecordName(name: string): { section: string; key: string } {
+  const at = name.indexOf('/');
+  return at < 0 ? { section: name, key: '' } : { section: name.slice(0, at), key: name.slice(at + 1) };
+}
 
 /** What the archive keeps of an epoch: public records in plain files outside the sealed store. */
 const archiveSections = { links: '', retires: '-retire', notes: '-note' } as const;
@@ -51,10 +56,10 @@ export function durableDelta(
     for (const [key, record] of Object.entries(now)) {
       if (old[key] === record) continue;
       const value = recordValue(section, record);
-      puts.push([recordKey(section, key), value]);
+      puts.push([recordName(section, key), value]);
       if (isArchived(section)) puts.push([archiveKey(section, Number(key)), value]);
     }
-    for (const key of Object.keys(old)) if (!(key in now)) deletes.push(recordKey(section, key));
+    for (const key of Object.keys(old)) if (!(key in now)) deletes.push(recordName(section, key));
   }
   const hadLinks = Object.keys(before.links).length > 0;
   for (let epoch = before.own.oldest; hadLinks && epoch < after.own.oldest; epoch += 1)

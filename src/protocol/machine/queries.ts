@@ -1,4 +1,5 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
+
 import { strict as assert } from 'node:assert';
 import type { Attend, Have, Signs, Vote } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
@@ -10,6 +11,7 @@ import type { Order } from '../records/order.ts';
 import { faultsOf, type Member, memberAt, quorumOf, sleeps } from '../records/roster.ts';
 import { hashOfValue, type KeyRecord, type Value } from '../records/value.ts';
 import type { KeySetting } from './io.ts';
+import { isOfPlan, isOfRound } from './record-keys.ts';
 import { instanceIn, type Said } from './slots.ts';
 import type { CoreState, Entry } from './state.ts';
 
@@ -98,20 +100,20 @@ export function signsIn(state: ReadableState): Signs {
 export const retiredHead = (state: ReadableState): boolean =>
   state.durable.own.retired >= state.durable.own.head;
 
-/** Asked at almost every step, so without a list of all entries in between. */
-function startingWith<T>(section: Record<string, T>, prefix: string): T[] {
+/** The records whose keys pass: asked at almost every step, so without a list of all entries in between. */
+function recordsWhere<T>(section: Record<string, T>, passes: (key: string) => boolean): T[] {
   const found: T[] = [];
-  for (const key in section) if (key.startsWith(prefix)) found.push(section[key] as T);
+  for (const key in section) {
+    const record = section[key];
+    if (record !== undefined && passes(key)) found.push(record);
+  }
   return found;
 }
 
-const entriesOf = <T extends Attend | Have>(section: Record<string, Entry<T>>, plan: Hex): Array<Entry<T>> =>
-  startingWith(section, `${plan}/`);
-
 export const attendsOf = (state: ReadableState, plan: Hex): Array<Entry<Attend>> =>
-  entriesOf(state.durable.attends, plan);
+  recordsWhere(state.durable.attends, (key) => isOfPlan(key, plan));
 export const havesOf = (state: ReadableState, plan: Hex): Array<Entry<Have>> =>
-  entriesOf(state.durable.haves, plan);
+  recordsWhere(state.durable.haves, (key) => isOfPlan(key, plan));
 
 /** Members that contradicted themselves in the undecided change: leaders and dealers leave them out. */
 export function contradicting(state: ReadableState): Set<number> {
@@ -193,8 +195,10 @@ export function barePlan(state: ReadableState): Plan {
   return { plan: planOf(parent, draft, []), orders: [], draft };
 }
 
+export const voteEntriesOf = (state: ReadableState, type: Vote['type'], round: number): Array<Entry<Vote>> =>
+  recordsWhere(state.durable.votes, (key) => isOfRound(key, type, round));
 export function votesOf(state: ReadableState, type: Vote['type'], round: number): Vote[] {
-  return startingWith(state.durable.votes, `${type}/${round}/`).map((entry) => entry.message);
+  return voteEntriesOf(state, type, round).map((entry) => entry.message);
 }
 
 export const keySettings = (

@@ -5,6 +5,7 @@
  */
 import type { Packet } from '../records/packet.ts';
 import type { Chosen, Of } from '../records/recovery-messages.ts';
+import type { AskedKey } from './record-keys.ts';
 
 /** The peer that recovers. */
 export interface Asking {
@@ -73,7 +74,7 @@ export interface RecoveryState {
   /** By recoverer: its run that this member helps; a newer one replaces it. */
   helping: Record<string, Helping>;
   /** `epoch/recoverer` → when it first asked, and whether it had its hold. */
-  askedAtMs: Record<string, number>;
+  askedAtMs: Record<AskedKey, number>;
   /** No own new Attend before this (§5.1); ends early when the peer it is for is ready. */
   hold: { epoch: number; recoverer: number; untilMs: number } | null;
 }

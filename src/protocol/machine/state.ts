@@ -24,6 +24,19 @@ import type { Link } from '../records/link.ts';
 import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
 import type { JobTag } from './job-tags.ts';
+import type {
+  AccusationKey,
+  AuthorKey,
+  BlameKey,
+  BlameKind,
+  DestroyedKeyKey,
+  OutboxKey,
+  PauseKey,
+  PauseKind,
+  SourceKey,
+  VerdictKey,
+  VoteKey,
+} from './record-keys.ts';
 import { noRecovery, type RecoveryState } from './recovery-state.ts';
 
 export interface Timing {
@@ -97,18 +110,10 @@ export const noteSchema = z.strictObject({
 });
 export type Note = z.infer<typeof noteSchema>;
 
-export const blameKindSchema = z.enum([
-  'contradiction',
-  'false-sub-share',
-  'false-trial',
-  'false-sum',
-  'false-mask',
-]);
-
 export interface Blame {
   epoch: number;
   by: number;
-  kind: z.infer<typeof blameKindSchema>;
+  kind: BlameKind;
   /**
    * Two signed messages that contradict each other (`isProof`): anyone can check them. Without, it is what
    * this member saw.
@@ -116,14 +121,12 @@ export interface Blame {
   proof?: readonly [Packet, Packet];
 }
 
-export const pauseKindSchema = z.enum(['held', 'waited']);
-
 /**
  * A recovery that met the next change (§5), as this member saw it: it held the change to `epoch` back for the
  * member with this index, or that member was told to wait for it.
  */
 export interface Pause {
-  kind: z.infer<typeof pauseKindSchema>;
+  kind: PauseKind;
   epoch: number;
   index: number;
   /** Wall clock, Unix milliseconds; `untilMs` is the bound at first, and the true end once it ended earlier. */
@@ -142,49 +145,45 @@ interface DestroyedKey {
 
 export interface Durable {
   /** The newest ones, with a copy of each in the archive, which holds all (`retention.ts`). */
-  links: Record<string, Link>;
-  retires: Record<string, RetireProof>;
-  notes: Record<string, Note>;
-  /** `epoch/key id`. */
-  destroyed: Record<string, DestroyedKey>;
-  blames: Record<string, Blame>;
-  /** Signed accusations of false sub-shares, by `epoch/dealer/accuser`. */
-  accusations: Record<string, { packet: Packet }>;
-  /** `epoch/kind/index` of the held or awaited change. */
-  pauses: Record<string, Pause>;
+  links: Record<number, Link>;
+  retires: Record<number, RetireProof>;
+  notes: Record<number, Note>;
+  destroyed: Record<DestroyedKeyKey, DestroyedKey>;
+  blames: Record<BlameKey, Blame>;
+  /** Signed accusations of false sub-shares. */
+  accusations: Record<AccusationKey, { packet: Packet }>;
+  pauses: Record<PauseKey, Pause>;
   /** Epoch → key id → share. */
-  shares: Record<string, Record<Hex, Uint8Array>>;
+  shares: Record<number, Record<Hex, Uint8Array>>;
   /** Public epoch key → its secret seed. */
   epochSecrets: Record<Hex, Uint8Array>;
   /** Pending orders by sequence number. */
-  orders: Record<string, Order>;
+  orders: Record<number, Order>;
   /** Orders of every plan of the undecided change that some Attend taught, in sequence. */
   plans: Record<Hex, { orders: Order[] }>;
   /** Plans that this member attended; kept until Retire, for their sealing secrets. */
   attended: Record<Hex, AttendedPlan>;
   dealt: Record<Hex, OwnDealing>;
-  /** Own sealed dealings as they leave, by plan and receiver. */
-  outbox: Record<string, { packet: Packet }>;
+  /** Own sealed dealings as they leave. */
+  outbox: Record<OutboxKey, { packet: Packet }>;
   /** Checked sub-shares by dealing digest. */
   subShares: Record<Hex, SubShare>;
   /** Public halves of dealings by digest. */
   publics: Record<Hex, { bytes: Uint8Array }>;
-  /** `plan/by` → two different Attends that a member signed, in this change or, not recorded yet, in the one before. */
-  contradictions: Record<string, { first: Packet; second: Packet }>;
-  /** `plan/by`. */
-  attends: Record<string, Entry<Attend>>;
-  haves: Record<string, Entry<Have>>;
-  /** `round`. */
-  proposals: Record<string, Entry<Proposal>>;
-  /** `type/round/by`. */
-  votes: Record<string, Entry<Vote>>;
+  /** Two different Attends that a member signed, in this change or, not recorded yet, in the one before. */
+  contradictions: Record<AuthorKey, { first: Packet; second: Packet }>;
+  attends: Record<AuthorKey, Entry<Attend>>;
+  haves: Record<AuthorKey, Entry<Have>>;
+  /** By round. */
+  proposals: Record<number, Entry<Proposal>>;
+  votes: Record<VoteKey, Entry<Vote>>;
   /**
    * The order that admitted or reinstated a member, by peer id: its lobby hands it out, because the newcomer
    * starts from what it names.
    */
   admissions: Record<string, Order>;
   /** Readys of the newest epoch, by index. */
-  readys: Record<string, Entry<Ready>>;
+  readys: Record<number, Entry<Ready>>;
   /** Single records. */
   own: {
     /** Epoch of the newest certified value that this member knows. */
@@ -211,6 +210,11 @@ interface SaidOfSelf {
   holds: number | null;
   signs: Signs;
 }
+
+/** What is kept as many records; each record is one of the store. */
+export type Section = Exclude<keyof Durable, 'own'>;
+export type KeyIn<S extends Section> = keyof Durable[S];
+export type RecordIn<S extends Section> = Durable[S][KeyIn<S>];
 
 export interface Volatile {
   nowMs: number;
@@ -249,14 +253,14 @@ export interface Volatile {
   resendAtMs: number | null;
   resendIntervalMs: number;
   /**
-   * Final verdicts: a valid value by its hash, one found invalid by `hash/round`, because its evidence may
+   * Final verdicts: a valid value by its hash, one found invalid also by its round, because its evidence may
    * come again.
    */
-  verdicts: Record<string, 'valid' | 'invalid'>;
+  verdicts: Record<VerdictKey, 'valid' | 'invalid'>;
   /** Packets of dealings that are not checked yet, by the hash of each. `source` as below. */
-  inbox: Record<Hex, { digest: Hex; dealer: number; plan: Hex; source: string; envelopes: Uint8Array[] }>;
-  /** `plan/dealer`, of a new key `plan/0/key` → hashes of packets that failed their check. */
-  refusedDealings: Record<string, Hex[]>;
+  inbox: Record<Hex, { digest: Hex; dealer: number; plan: Hex; source: SourceKey; envelopes: Uint8Array[] }>;
+  /** Hashes of packets that failed their check. */
+  refusedDealings: Record<SourceKey, Hex[]>;
   /** Jobs that failed, by tag: since when, how often, why, and when each may start again. */
   failing: Record<JobTag, { failures: number; sinceMs: number; retryAtMs: number; cause: string }>;
   /** Heavy arithmetic by tag: under way, or `vain`: the same job would give the same again in this epoch. */

@@ -8,10 +8,15 @@ import { limits } from '../records/limits.ts';
 import type { Value } from '../records/value.ts';
 import type { Job, Output } from './io.ts';
 import type { JobTag } from './job-tags.ts';
+import { blameKey, epochOfKey } from './record-keys.ts';
 import type { PrintedName } from './rule-names.ts';
-import type { Blame, CoreState, Durable, Volatile } from './state.ts';
+import type { Blame, CoreState, Durable, KeyIn, RecordIn, Section, Volatile } from './state.ts';
 
-type Section = Exclude<keyof Durable, 'own'>;
+/** Of all blames of one member only so many are kept, the newest. */
+export const blamesOfMember = {
+  countMax: limits.blamesPerMemberMax,
+  bytesMax: limits.blameBytesPerMemberMax,
+};
 
 /** `Prints`: the names that may be printed with it (`rule-names.ts`). */
 export class Work<in Prints extends PrintedName = never> {
@@ -47,14 +52,19 @@ export class Work<in Prints extends PrintedName = never> {
     return this.volatile.nowMs;
   }
 
-  put<S extends Section>(section: S, key: string | number, record: Durable[S][string]): void {
+  put<S extends Section>(section: S, key: KeyIn<S>, record: RecordIn<S>): void {
     this.durable[section] = { ...this.durable[section], [key]: record };
   }
-  /** Keeps the records of a section whose keys pass, and drops the others. */
-  retain(section: Section, passes: (key: string) => boolean): void {
-    const kept = Object.entries(this.durable[section]).filter(([key]) => passes(key));
-    if (kept.length !== Object.keys(this.durable[section]).length)
-      (this.durable as unknown as Record<string, unknown>)[section] = Object.fromEntries(kept);
+  /** Keeps the records of a section that pass, and drops the others. */
+  retain<S extends Section>(section: S, passes: (key: string, record: RecordIn<S>) => boolean): void {
+    const kept = { ...this.durable[section] };
+    let isWhole = true;
+    for (const key in kept) {
+      if (passes(key, kept[key])) continue;
+      delete kept[key];
+      isWhole = false;
+    }
+    if (!isWhole) this.durable[section] = kept;
   }
   clear(section: Section): void {
     this.retain(section, () => false);
@@ -77,26 +87,24 @@ export class Work<in Prints extends PrintedName = never> {
     this.emit({ type: 'rule', rule, detail });
   }
   blame(blame: Blame): void {
-    const key = `${blame.epoch}/${blame.by}/${blame.kind}`;
+    const key = blameKey(blame);
     if (key in this.durable.blames) return;
     this.put('blames', key, blame);
-    this.keepNewest('blames', (other) => other.split('/')[1] === String(blame.by), {
-      countMax: limits.blamesPerMemberMax,
-      bytesMax: limits.blameBytesPerMemberMax,
-    });
+    this.keepNewest('blames', (_, { by }) => by === blame.by, blamesOfMember);
   }
   /**
-   * Of the records whose keys pass and begin with an epoch, drops the oldest until the others are within the
+   * Of the records that pass and whose keys begin with an epoch, drops the oldest until the others are within the
    * bounds.
    */
-  keepNewest(
-    section: Section,
-    passes: (key: string) => boolean,
+  keepNewest<S extends 'blames' | 'accusations' | 'pauses' | 'destroyed'>(
+    section: S,
+    passes: (key: string, record: RecordIn<S>) => boolean,
     { countMax, bytesMax = Number.POSITIVE_INFINITY }: { countMax: number; bytesMax?: number },
   ): void {
-    const newestFirst = Object.entries(this.durable[section])
-      .filter(([key]) => passes(key))
-      .sort(([a], [b]) => Number(b.split('/')[0]) - Number(a.split('/')[0]));
+    const records = this.durable[section];
+    const newestFirst: Array<[key: string, record: RecordIn<S>]> = [];
+    for (const key in records) if (passes(key, records[key])) newestFirst.push([key, records[key]]);
+    newestFirst.sort(([a], [b]) => epochOfKey(b) - epochOfKey(a));
     let bytes = 0;
     const dropped = newestFirst.filter(([, record], at) => {
       if (bytesMax !== Number.POSITIVE_INFINITY) bytes += encode(record).length;

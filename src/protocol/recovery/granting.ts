@@ -2,10 +2,12 @@
  * §5 step 1 at the helpers: whoever holds the newest share grants and holds the next change, or answers
  * *wait*; and what the grants that a run names must be.
  */
+
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/recovery-sending.ts';
 import { beginPause, endPauses } from '../machine/pauses.ts';
 import { headOf, holdsShare, isSleeper, isSuspended, signingSecret } from '../machine/queries.ts';
+import { askedKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import { decode, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
@@ -26,7 +28,7 @@ export function receiveAsk(
   const { by, epoch, nonce } = message;
   if (isSuspended(work, by) || isSleeper(work, by)) return;
   const { recovery } = work.volatile;
-  const key = `${epoch}/${by}`;
+  const key = askedKey(epoch, by);
   const firstMs = recovery.askedAtMs[key];
   if (firstMs === undefined)
     updateRecovery(work, { askedAtMs: { ...recovery.askedAtMs, [key]: work.nowMs } });

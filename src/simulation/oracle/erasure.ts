@@ -1,10 +1,12 @@
 /**
  * Statements 3 and 4 at the disks: what may be erased when, and what must be gone after Retire.
  */
+
 import { decode as decodeRecord } from 'cborg';
 import { trialBlock } from '../../keys/rsa/encoding.ts';
 import { modPow } from '../../keys/rsa/engine.ts';
 import type { StoreTransaction } from '../../node/store/store.ts';
+import { archiveKey, readRecordName } from '../../protocol/machine/durable-records.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import { type RetireProof, readySchema } from '../../protocol/records/change-messages.ts';
 import { decode, fromHex, hex, numberOf } from '../../protocol/records/codec.ts';
@@ -49,11 +51,11 @@ export class Erasure {
   #checkErasure(peer: Peer, epoch: number): void {
     const { records } = peer.home;
     for (let later = this.#facts.latest; later > epoch; later -= 1) {
-      const bytes = records.get(`chain/${String(later).padStart(9, '0')}-retire`);
+      const bytes = records.get(archiveKey('retires', later));
       if (bytes !== undefined) return this.#checkRetireProof(peer, decodeRecord(bytes) as RetireProof);
     }
     // The value that evicts it may be known to nobody else yet.
-    const own = records.get(`chain/${String(this.#facts.latest + 1).padStart(9, '0')}`);
+    const own = records.get(archiveKey('links', this.#facts.latest + 1));
     const newest = own ? (decodeRecord(own) as Link).value : this.#facts.newest;
     if (newest?.roster.some((member) => member.peer === peer.peer))
       this.#facts.fail('4', `${peer.name} erased its share of epoch ${epoch} without a retire proof`);
@@ -98,7 +100,7 @@ export class Erasure {
     const roster = this.#facts.valueAt(own.head)?.roster ?? [];
     const self = roster.find((member) => member.peer === peer.peer);
     for (const key of peer.home.records.keys()) {
-      const [section = '', rest = ''] = key.split('/');
+      const { section, key: rest } = readRecordName(key);
       const old =
         section === 'shares'
           ? Number(rest) < own.retired

@@ -1,4 +1,5 @@
 /** Statement 4, the key is not lost: who could compute shares of the newest epoch from what their disks hold. */
+import { recordName } from '../../protocol/machine/durable-records.ts';
 import { hex } from '../../protocol/records/codec.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
@@ -22,9 +23,9 @@ export function checkEnoughHolders(facts: Facts, when: string): void {
 }
 
 function canCompute({ home: { records } }: Peer, value: Value): boolean {
-  if (records.has(`shares/${value.epoch}`)) return true;
+  if (records.has(recordName('shares', value.epoch))) return true;
   return (
-    records.has(`shares/${value.epoch - 1}`) &&
-    value.accepted.every(({ digest }) => records.has(`subShares/${hex(digest)}`))
+    records.has(recordName('shares', value.epoch - 1)) &&
+    value.accepted.every(({ digest }) => records.has(recordName('subShares', hex(digest))))
   );
 }

@@ -2,8 +2,10 @@
  * Nobody honest is accused for certain, blamed or reproached by an honest member, whatever crashes, is lost or comes
  * late (statements 4 and 5).
  */
+
 import { isCertain } from '../../protocol/change/accusation.ts';
 import type { Output } from '../../protocol/machine/io.ts';
+import { readAccusationKey } from '../../protocol/machine/record-keys.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
@@ -11,7 +13,7 @@ import type { Facts } from './facts.ts';
 /** While at most `faults` are faulty, what is certain is true: no honest dealer is accused by more than `faults`. */
 export function checkAccusations(facts: Facts, peer: Peer, state: CoreState): void {
   for (const name of Object.keys(state.durable.accusations)) {
-    const [epoch, dealer] = name.split('/').map(Number) as [number, number];
+    const { epoch, dealer } = readAccusationKey(name);
     const accused = facts.valueAt(epoch - 1)?.roster.find(({ index }) => index === dealer)?.peer;
     const honest = facts.world.peers.some((each) => each.peer === accused && each.faulty === null);
     if (honest && isCertain(state, epoch, dealer))

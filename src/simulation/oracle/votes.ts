@@ -2,8 +2,11 @@
  * Statement 1 as agreement proves it: a lock is kept until a later quorum, and a value that is proposed again had a
  * quorum of prevotes. Buchman, Kwon, Milosevic 2018.
  */
+
 import { decode as decodeRecord } from 'cborg';
 import type { Driver } from '../../node/driver/driver.ts';
+import { recordName } from '../../protocol/machine/durable-records.ts';
+import { voteKey } from '../../protocol/machine/record-keys.ts';
 import { type Carried, prevoteSchema, type Vote } from '../../protocol/records/change-messages.ts';
 import { decode, hex } from '../../protocol/records/codec.ts';
 import type { Peer } from '../world/world.ts';
@@ -71,7 +74,7 @@ export class Votes {
   #prevotersOf(epoch: number, round: number, value: string): Set<number> {
     const voters = new Set(this.#prevoters.get(`${epoch}/${round}/${value}`));
     for (const { index, faulty, home } of this.#facts.world.peers) {
-      const bytes = home.records.get(`votes/prevote/${round}/${index}`);
+      const bytes = home.records.get(recordName('votes', voteKey({ type: 'prevote', round, by: index })));
       if (faulty !== null) voters.add(index);
       if (faulty !== null || bytes === undefined) continue;
       const vote = decode(prevoteSchema, (decodeRecord(bytes) as Carried).packet.body);

@@ -2,26 +2,23 @@
  * The rules of §4 about a peer's own words: each is durable before it leaves, and never contradicted later
  * (statements 1 and 4).
  */
+
 import { decode as decodeRecord } from 'cborg';
+import { archiveKey, recordName } from '../../protocol/machine/durable-records.ts';
+import { type Said, slotOf } from '../../protocol/machine/slots.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
-import type { Carried, Message } from '../../protocol/records/change-messages.ts';
+import type { Carried } from '../../protocol/records/change-messages.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 
-export type Said = Exclude<Message, { type: 'dealing' }>;
-
 /** The record in which a message that may be said only once is kept; null for what may be said again. */
-const recordOf = (message: Said): string | null =>
-  message.type === 'attend'
-    ? `attends/${hex(message.plan)}/${message.by}`
-    : message.type === 'proposal'
-      ? `proposals/${message.round}`
-      : message.type === 'have'
-        ? null
-        : message.type === 'ready'
-          ? `readys/${message.by}`
-          : `votes/${message.type}/${message.round}/${message.by}`;
+const recordOf = (message: Said): string | null => (message.type === 'have' ? null : slotName(message));
+
+function slotName(message: Said): string {
+  const { section, key } = slotOf(message);
+  return recordName(section, key);
+}
 
 /** Agreement runs anew in a forced eviction (§5): what was said in the ordinary instance binds nobody there. */
 export const instanceOf = (message: Said): string =>
@@ -79,8 +76,7 @@ export class Words {
   #isDurable(peer: Peer, message: Said): boolean {
     const { records } = peer.home;
     // What one step says and the next one decides is durable as the decision.
-    const decided =
-      message.type !== 'ready' && records.has(`chain/${String(message.epoch).padStart(9, '0')}`);
+    const decided = message.type !== 'ready' && records.has(archiveKey('links', message.epoch));
     if (decided) return true;
     switch (message.type) {
       case 'attend': {
@@ -91,22 +87,21 @@ export class Words {
             `${peer.name} attends epoch ${message.epoch} before it retired ${message.epoch - 2}`,
           );
         return (
-          records.has(`attended/${hex(message.plan)}`) &&
-          records.has(`epochSecrets/${hex(message.epochKey)}`) &&
-          records.has(`attends/${hex(message.plan)}/${message.by}`)
+          records.has(recordName('attended', hex(message.plan))) &&
+          records.has(recordName('epochSecrets', hex(message.epochKey))) &&
+          records.has(slotName(message))
         );
       }
       case 'have':
-        if (!records.has(`shares/${message.epoch - 1}`))
+        if (!records.has(recordName('shares', message.epoch - 1)))
           this.#facts.fail('4', `${peer.name} sent a Have without a share of epoch ${message.epoch - 1}`);
-        return message.digests.every((digest) => records.has(`subShares/${hex(digest)}`));
+        return message.digests.every((digest) => records.has(recordName('subShares', hex(digest))));
       case 'proposal':
-        return records.has(`proposals/${message.round}`);
       case 'prevote':
       case 'precommit':
-        return records.has(`votes/${message.type}/${message.round}/${message.by}`);
+        return records.has(slotName(message));
       case 'ready':
-        return records.has(`shares/${message.epoch}`);
+        return records.has(recordName('shares', message.epoch));
       default:
         return true;
     }

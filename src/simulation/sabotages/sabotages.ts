@@ -14,7 +14,7 @@ import { recoverySabotages } from './sabotages-of-recovery.ts';
 
 /** As seen from `protocol/change/`. */
 const [here, records] = ['../../simulation/sabotages', '../records'];
-const codecImport = `import { fromHex, hex } from '${records}/codec.ts';`;
+const codecImport = `import { fromHex, type Hex, hex } from '${records}/codec.ts';`;
 
 export const sabotages: readonly Sabotage[] = [
   {
