@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ApiClient, ApiError, connectApi } from '../client/api-client.ts';
+import { ClientError } from '../client/client-error.ts';
 import { checkSocketPath, type Home, openHome } from '../node/home/home.ts';
 import { nameRule } from '../node/settings.ts';
 import { shape } from '../protocol/records/codec.ts';
@@ -76,7 +77,10 @@ async function orHowToStart<T>(command: Command, result: Promise<T>): Promise<T>
   try {
     return await result;
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== 'not-running') throw error;
+    const isGone =
+      (error instanceof ApiError && error.code === 'not-running') ||
+      (error instanceof ClientError && error.code === 'unreachable');
+    if (!isGone) throw error;
     throw new CommandError('not-running', `${error.message}; start it with: ${howToStart(command)}`);
   }
 }

@@ -1,20 +1,17 @@
-/** What commands that use a key share: keys by name, how something is signed, and who is missing when nothing is. */
+/** What commands that use a key share: the daemon as a client asks it, how something is signed, which key is meant. */
 import { type Command, Option } from 'commander';
-import type { ApiClient, ApiError } from '../client/api-client.ts';
+import type { ApiClient } from '../client/api-client.ts';
+import { Daemons, type GroupKey, type Notice } from '../client/daemons.ts';
+import { standardTimeoutMs } from '../client/group-signer.ts';
 import { EncodingError } from '../crypto/errors.ts';
 import type { HashName } from '../keys/rsa/encoding.ts';
 import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../keys/rsa/public-forms.ts';
 import { openHome } from '../node/home/home.ts';
-import { type KeyView, publicKeyOf } from '../node/views/view.ts';
-import { fromHex, hex } from '../protocol/records/codec.ts';
-import { keyIdOf } from '../protocol/records/draft.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { hashNameSchema } from '../protocol/records/use-request.ts';
-import { type KeyUse, schemeSchema } from '../protocol/records/value.ts';
+import { schemeSchema } from '../protocol/records/value.ts';
 import { durationText, durationWithin, optionsOf } from './context.ts';
-import { CommandError, readInput } from './terminal.ts';
-
-const standardTimeoutMs = 8000;
+import { CommandError, progress, readInput, warn } from './terminal.ts';
 
 export interface SchemeOptions {
   key: string;
@@ -35,44 +32,25 @@ export const withScheme = (command: Command): Command =>
     );
 
 /**
- * Throws `CommandError('refused')` when there is no such key, and when the daemon lists another one under its
- * name: what is signed names a key by its id alone, which binds the name.
+ * The daemon that a command asks, as a client's only one. A key's id exists in one cluster only: the one that the home
+ * pins, or of a daemon at `--api` the one that it names.
  */
-export async function findKey(daemon: ApiClient, cluster: Uint8Array, name: string): Promise<KeyView> {
-  const found = (await daemon.keys()).find((key) => key.name === name);
-  if (found === undefined)
-    throw new CommandError('refused', `there is no key named ${name}; see holdfast key list`);
-  if (idOf(cluster, found) !== found.id)
-    throw new CommandError(
-      'refused',
-      `what the daemon says of key ${name} does not fit its id; ask another peer`,
-    );
-  return found;
+export function asClientOf(command: Command, daemon: ApiClient): Daemons {
+  const { api, home } = optionsOf(command);
+  const cluster = api === undefined ? openHome(home).cluster : null;
+  return new Daemons({ daemons: [daemon], cluster, onNotice: sayNotice });
 }
 
-/** The same, of a key that is for this operation. */
-export async function findKeyFor(
-  daemon: ApiClient,
-  cluster: Uint8Array,
-  name: string,
-  operation: KeyUse,
-): Promise<KeyView> {
-  const found = await findKey(daemon, cluster, name);
-  if (found.use !== operation) throw new CommandError('refused', `key ${name} is for ${found.use} only`);
-  return found;
+function sayNotice(notice: Notice): void {
+  switch (notice.type) {
+    case 'next-daemon':
+      return warn(`${notice.daemon}: ${notice.why.message}; asking the next one`);
+    case 'asking-for-proofs':
+      return progress('the partials do not combine: asking everybody again, with proofs');
+    case 'false-partials':
+      return warn(`${notice.members.join(', ')} gave a false partial; look at that machine`);
+  }
 }
-
-const idOf = (cluster: Uint8Array, { name, use, modulus, exponent, base, constant }: KeyView): string =>
-  hex(
-    keyIdOf(cluster, {
-      name,
-      use,
-      modulus: fromHex(modulus),
-      exponent: fromHex(exponent),
-      base: fromHex(base),
-      constant: fromHex(constant),
-    }),
-  );
 
 export const publicKeyOption = (): Option =>
   new Option('--public-key <file>', 'refuse any other key than this one (PEM), whatever the daemon says');
@@ -87,17 +65,15 @@ export async function readPublicKey(file: string): Promise<RsaPublicKey> {
   }
 }
 
-/** What the daemon says that the key is, compared with the file when there is one. */
-export async function pinnedKey(key: KeyView, file: string | undefined): Promise<RsaPublicKey> {
-  const said = publicKeyOf(key);
-  if (file === undefined) return said;
+/** Throws `CommandError('refused')` when the key is another than the one in the file, where there is one. */
+export async function checkPinned({ name, publicKey }: GroupKey, file: string | undefined): Promise<void> {
+  if (file === undefined) return;
   const { modulus, exponent } = await readPublicKey(file);
-  if (said.modulus !== modulus || said.exponent !== exponent)
+  if (publicKey.modulus !== modulus || publicKey.exponent !== exponent)
     throw new CommandError(
       'refused',
-      `the daemon’s key ${key.name} is not the one in ${file}; nothing was asked`,
+      `the daemon’s key ${name} is not the one in ${file}; nothing was asked`,
     );
-  return said;
 }
 
 /** How long a request to use a key is waited for. */
@@ -105,19 +81,3 @@ export const timeoutOption = (): Option =>
   new Option('--timeout <time>', 'how long to wait for enough peers')
     .argParser(durationWithin(1, limits.useRequestLifetimeMs))
     .default(standardTimeoutMs, durationText(standardTimeoutMs));
-
-/** The cluster that the home pins; of a daemon at `--api`, the one that it names: a key's id exists in one only. */
-export async function clusterOf(command: Command, daemon: ApiClient): Promise<Uint8Array> {
-  const { api, home } = optionsOf(command);
-  return api === undefined ? openHome(home).cluster : fromHex((await daemon.status()).cluster);
-}
-
-/** Who did not answer, and what to do: start them and do it `again`. */
-export function missingPeers(error: ApiError, again: string): CommandError {
-  const [what] = error.message.split(';');
-  const missing = Object.entries(error.details).map(([name, why]) =>
-    why === '' ? name : `${name} (${why})`,
-  );
-  const who = missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`;
-  return new CommandError('not-enough-peers', `${what}${who}; start them and ${again}`);
-}

@@ -1,10 +1,9 @@
 /** The padding under which something was encrypted (RSAES-OAEP), and the plaintext that comes out of it. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { unpadded } from '../client/decryption.ts';
 import type { HashName } from '../keys/rsa/encoding.ts';
 import { fromHex } from '../protocol/records/codec.ts';
 import { hashNameSchema } from '../protocol/records/use-request.ts';
-import { CommandError, sayBytes, sayJson } from './terminal.ts';
+import { sayBytes, sayJson } from './terminal.ts';
 
 export interface PaddingOptions {
   json: boolean;
@@ -30,21 +29,13 @@ export const withPadding = (command: Command): Command =>
     )
     .option('--label <label>', 'as it was encrypted: text, or hex:… as OpenSSL takes it', labelBytes);
 
-/**
- * Writes the plaintext to standard output, with --json in base64. Throws `CommandError('refused')` when there
- * is none, whatever the defect.
- */
-export function sayPlaintext(
-  block: bigint,
-  key: { name: string; modulus: bigint },
-  { hash, label, json }: PaddingOptions,
-): void {
-  const plain = unpadded(block, key.modulus, { hash, label: label ?? new Uint8Array() });
-  if (plain === null)
-    throw new CommandError(
-      'refused',
-      `this was not encrypted to ${key.name} with OAEP, ${hash} and this label; nothing was written`,
-    );
-  if (json) sayJson({ key: key.name, plaintext: Buffer.from(plain).toString('base64') });
-  else sayBytes(plain);
+export const paddingOf = ({ hash, label }: PaddingOptions): { hash: HashName; label: Uint8Array } => ({
+  hash,
+  label: label ?? new Uint8Array(),
+});
+
+/** Writes the plaintext to standard output, with --json in base64. */
+export function sayPlaintext(plaintext: Uint8Array, key: string, { json }: PaddingOptions): void {
+  if (json) sayJson({ key, plaintext: Buffer.from(plaintext).toString('base64') });
+  else sayBytes(plaintext);
 }

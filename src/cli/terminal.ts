@@ -226,22 +226,38 @@ const apiOutcomes: Partial<Record<ApiError['code'], Outcome>> = {
 
 const clientOutcomes: Record<ClientError['code'], Outcome> = {
   'not-to-be-trusted': 'refused',
+  'false-signature': 'failed',
   'not-founded': 'failed',
+  unreachable: 'not-running',
+  'not-a-member': 'refused',
+  'not-enough-peers': 'not-enough-peers',
+  unavailable: 'failed',
+  refused: 'refused',
+  'over-rate': 'refused',
+  'no-such-key': 'refused',
+  'wrong-input': 'refused',
+  'not-decryptable': 'refused',
   'bad-file': 'failed',
   'wrong-passphrase': 'refused',
 };
 
+const howToStart = '; start it with: holdfast start';
+
 /** The next step at a terminal, where a program's is another one. */
 const nextSteps: Partial<Record<ClientError['code'], string>> = {
   'not-founded': '; admit its first members with: holdfast admit',
+  unreachable: howToStart,
+  'no-such-key': '; see holdfast key list',
+  'false-signature': '; nothing was written',
+  'not-decryptable': '; nothing was written',
 };
 
 /** What a person is told about an error, and the exit code; null for a bug. */
 export function explain(error: unknown): { line: string; outcome: Outcome } | null {
   if (error instanceof CommandError) return { line: error.message, outcome: error.outcome };
   if (error instanceof ApiError) {
-    const next = error.code === 'not-running' ? '; start it with: holdfast start' : named(error.details);
-    return { line: error.message + next, outcome: apiOutcomes[error.code] ?? 'failed' };
+    const next = error.code === 'not-running' ? howToStart : '';
+    return { line: error.inFull + next, outcome: apiOutcomes[error.code] ?? 'failed' };
   }
   if (error instanceof ClientError)
     return { line: error.message + (nextSteps[error.code] ?? ''), outcome: clientOutcomes[error.code] };
@@ -267,15 +283,6 @@ export function explain(error: unknown): { line: string; outcome: Outcome } | nu
   if (error instanceof Error && 'syscall' in error) return { line: error.message, outcome: 'failed' };
   return null;
 }
-
-/** Which rule was broken, programs are told by name; for people the message says it. */
-const forPrograms: ReadonlySet<string> = new Set(['code', 'rule']);
-
-const named = (details: Record<string, string>): string => {
-  const shown = Object.entries(details).filter(([name]) => !forPrograms.has(name));
-  const entries = shown.map(([name, why]) => (why === '' ? name : `${name} (${why})`));
-  return entries.length === 0 ? '' : `: ${entries.join(', ')}`;
-};
 
 const sayError = (line: string): void => void stderr.write(`${styled('red', 'holdfast:', stderr)} ${line}\n`);
 

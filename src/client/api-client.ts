@@ -1,7 +1,4 @@
-/**
- * A typed client of the daemon's API, over the socket in its home or over TCP: for the command line, the lab
- * and tests.
- */
+/** A typed client of the daemon's API, over its socket or over TCP, without and with TLS. */
 
 import { Agent, type Dispatcher, request } from 'undici';
 import { z } from 'zod';
@@ -17,6 +14,9 @@ import type { Packet } from '../protocol/records/packet.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../protocol/records/use-request.ts';
 
 type ApiErrorCode = ProblemCode | 'not-running' | 'untrusted';
+
+/** Details that say the rule by name. */
+const forPrograms: ReadonlySet<string> = new Set(['code', 'rule']);
 
 /** What the daemon answered instead of a result, or that none is there to answer (`not-running`). */
 export class ApiError extends CodedError<ApiErrorCode> {
@@ -38,9 +38,25 @@ export class ApiError extends CodedError<ApiErrorCode> {
   get rule(): string | undefined {
     return this.details.code ?? this.details.rule;
   }
+
+  /** Who did not answer, and why, each in a few words. Which rule was broken, the message says to people. */
+  get entries(): string[] {
+    return Object.entries(this.details)
+      .filter(([name]) => !forPrograms.has(name))
+      .map(([name, why]) => (why === '' ? name : `${name} (${why})`));
+  }
+
+  /** The message with its details, in one line. */
+  get inFull(): string {
+    return this.entries.length === 0 ? this.message : `${this.message}: ${this.entries.join(', ')}`;
+  }
 }
 
 export interface ApiClient {
+  /** The path or URL that it was given. */
+  readonly target: string;
+  /** The same connection, whose calls wait so long for an answer beyond what the daemon itself waits. */
+  within(patienceMs: number): ApiClient;
   status(): Promise<Answer<'status'>>;
   peers(): Promise<Answer<'peers'>['peers']>;
   epochs(limit?: number): Promise<Answer<'epochs'>['epochs']>;
@@ -71,15 +87,22 @@ export interface ApiClient {
 
 const onTcp = (target: string): boolean => /^https?:\/\//.test(target);
 
-/** How long an answer may take beyond what the daemon itself waits for. */
-const patienceMs = 60_000;
+/** How long an answer may take beyond what the daemon itself waits for, unless the caller says otherwise. */
+const standardPatienceMs = 60_000;
 
 /**
  * Nothing is opened before the first call; every call rejects with `ApiError`.
  * @param target the path of the socket, or the URL of an API on TCP (`https://192.0.2.1:4180`)
  */
 export function connectApi(target: string): ApiClient {
-  const dispatcher = new Agent(onTcp(target) ? {} : { connect: { socketPath: target } });
+  return apiOver(
+    new Agent(onTcp(target) ? {} : { connect: { socketPath: target } }),
+    target,
+    standardPatienceMs,
+  );
+}
+
+function apiOver(dispatcher: Agent, target: string, patienceMs: number): ApiClient {
   const base = onTcp(target) ? target.replace(/\/+$/, '') : 'http://daemon';
 
   const call = async <Id extends Exclude<RouteId, 'events'>>(
@@ -122,6 +145,8 @@ export function connectApi(target: string): ApiClient {
   };
 
   return {
+    target,
+    within: (ms) => apiOver(dispatcher, target, ms),
     status: () => call('status'),
     peers: async () => (await call('peers')).peers,
     epochs: async (limit = 20) => (await call('epochs', { query: { limit } })).epochs,
@@ -180,7 +205,7 @@ function errorOf(text: string): ApiError {
 }
 
 const notUnderstood = (): ApiError =>
-  new ApiError('internal', 'the daemon gave an answer that this command does not understand', {
+  new ApiError('internal', 'the daemon gave an answer that is not understood here', {
     unanswered: true,
   });
 

@@ -3,7 +3,7 @@
  * §2 "Use"). The daemon that collected them is not trusted: what it changes does not combine, and it cannot
  * answer with a key of its own, whose plaintexts it could choose, in place of the one that was pinned when
  * the request was made. A daemon that lied about the key from the start is found out only by a public key
- * from elsewhere (`--public-key`).
+ * from elsewhere.
  */
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';

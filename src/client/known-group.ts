@@ -13,8 +13,8 @@ export interface KnownGroup {
   /** Keeps what `seen` returns from now on, in another process too. */
   keep(newest: Link): void;
   /**
-   * The order by which the peer of this home came to a group that was there already, and where it lies; null for a
-   * founder's. Its daemon's chain begins with the value that the order names.
+   * The order by which the client's own peer came to a group that was there already, and where it lies; null
+   * for a founder's. Its daemon's chain begins with the value that the order names.
    */
   admission(): { order: Order; source: string } | null;
 }

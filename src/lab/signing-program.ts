@@ -4,13 +4,16 @@ import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseClientFile } from '../client/client-file.ts';
+import { Daemons, type Notice } from '../client/daemons.ts';
+import { GroupSigner } from '../client/group-signer.ts';
 import { newSignRequest, requestLifetimeMs } from '../client/signed-request.ts';
+import type { Signed, SignerKey } from '../client/signer.ts';
 import type { SigningKey } from '../client/signing-key.ts';
 import { readPrivateFile } from '../node/home/home.ts';
-import type { SignAnswer } from '../node/use/answers.ts';
-import { fromHex } from '../protocol/records/codec.ts';
 import type { SignBody, UseRequest } from '../protocol/records/use-request.ts';
 import type { Lab } from './lab.ts';
+
+const sha256 = (data: string): Uint8Array => new Uint8Array(createHash('sha256').update(data).digest());
 
 /** The key of a client that was made without a passphrase. */
 export function openKey(file: string): SigningKey {
@@ -19,48 +22,54 @@ export function openKey(file: string): SigningKey {
   return { publicKey, seed: secret.seed };
 }
 
-interface KeyIds {
-  key: Uint8Array;
+interface ProgramKeys {
+  /** Of the client as which it asks. */
+  client: SigningKey;
   cluster: Uint8Array;
+  key: SignerKey;
 }
 
 export class SigningProgram {
   readonly publicKey: KeyObject;
   readonly pem: string;
   readonly #lab: Lab;
-  readonly #key: SigningKey;
-  readonly #ids: KeyIds;
+  readonly #keys: ProgramKeys;
 
-  private constructor(lab: Lab, pem: string, key: SigningKey, ids: KeyIds) {
+  private constructor(lab: Lab, pem: string, keys: ProgramKeys) {
     this.#lab = lab;
     this.pem = pem;
     this.publicKey = createPublicKey(pem);
-    this.#key = key;
-    this.#ids = ids;
+    this.#keys = keys;
   }
 
-  /** The client that was made with the key of this name. */
+  /** With the key of this name, as the client that was made with it. */
   static async of(lab: Lab, keyName: string): Promise<SigningProgram> {
     const [first = ''] = lab.names;
     const pem = (await lab.must(first, ['key', 'public', keyName])).toString('utf8');
-    const id = (await lab.api(first).keys()).find(({ name }) => name === keyName)?.id ?? '';
-    const { cluster } = await lab.api(first).status();
-    const key = openKey(lab.clientFile(keyName));
-    return new SigningProgram(lab, pem, key, { key: fromHex(id), cluster: fromHex(cluster) });
+    const daemons = new Daemons({ daemons: [lab.api(first)], cluster: null });
+    const key = await daemons.key(keyName, 'sign');
+    const client = openKey(lab.clientFile(keyName));
+    return new SigningProgram(lab, pem, { client, cluster: await daemons.cluster(), key });
   }
 
   /** A request for a PKCS#1 signature, good for any daemon and for asking again. */
   request(data: string): UseRequest<SignBody> {
-    return newSignRequest({
-      ...{ ...this.#ids, client: this.#key, scheme: 'pkcs1', hash: 'sha256' },
-      digest: new Uint8Array(createHash('sha256').update(data).digest()),
-      expiresAtMs: Date.now() + requestLifetimeMs,
-    });
+    const { client, cluster, key } = this.#keys;
+    const asked = { client, cluster, key: key.id, scheme: 'pkcs1', hash: 'sha256' } as const;
+    return newSignRequest({ ...asked, digest: sha256(data), expiresAtMs: Date.now() + requestLifetimeMs });
   }
 
-  /** A PKCS#1 signature, asked for at `name`; rejects with `ApiError`. */
-  sign(name: string, data: string, timeoutMs = 60_000): Promise<SignAnswer> {
-    return this.#lab.api(name).sign(this.request(data), timeoutMs);
+  /** A PKCS#1 signature, asked for at these peers, one after the other; rejects with `ClientError`. */
+  sign(
+    names: string | readonly string[],
+    data: string,
+    { timeoutMs = 60_000, onNotice }: { timeoutMs?: number; onNotice?: (notice: Notice) => void } = {},
+  ): Promise<Signed> {
+    const { client, cluster, key } = this.#keys;
+    const connections = [names].flat().map((name) => this.#lab.api(name));
+    const daemons = new Daemons({ daemons: connections, cluster, onNotice });
+    const signer = new GroupSigner({ daemons, client, timeoutMs });
+    return signer.sign({ key, scheme: 'pkcs1', hash: 'sha256', digest: sha256(data) });
   }
 
   accepts(data: string, signature: Uint8Array): boolean {

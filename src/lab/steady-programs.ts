@@ -2,14 +2,13 @@
  * Signing programs that have one message signed over and over, whatever happens to the daemons.
  *
  * What such a program does, and so what "a signature failed" means: it asks one daemon, for at most `askMs`;
- * when that one is gone, silent, or cannot find enough peers, it asks another with the same request, and so
- * on. A refusal, another signature than the expected one, or no signature within `giveUpMs` is a failure, and
- * ends all.
+ * when that one is gone, silent, or cannot find enough peers, it asks another with a fresh request, and so
+ * on. A refusal, a false answer, another signature than the expected one, or no signature within `giveUpMs` is
+ * a failure, and ends all.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ApiError } from '../client/api-client.ts';
-import type { SignAnswer } from '../node/use/answers.ts';
-import type { Lab } from './lab.ts';
+import { ClientError } from '../client/client-error.ts';
+import type { Notice } from '../client/daemons.ts';
 import type { SigningProgram } from './signing-program.ts';
 
 const askMs = 10_000;
@@ -35,17 +34,17 @@ interface SteadyOptions {
 }
 
 export class SteadyPrograms {
-  readonly #lab: Lab;
   readonly #program: SigningProgram;
   readonly #options: SteadyOptions;
   readonly #signed: Signed = { signatures: 0, askedAgain: 0, slowestMs: 0 };
   #stopping = false;
   readonly #ended: Promise<PromiseSettledResult<void>[]>;
   #turn = 0;
+  /** A false answer of some daemon: a failure, although another daemon gave a true one. */
+  #lie: ClientError | null = null;
 
   /** Begins. */
-  constructor(lab: Lab, program: SigningProgram, options: SteadyOptions) {
-    this.#lab = lab;
+  constructor(program: SigningProgram, options: SteadyOptions) {
     this.#program = program;
     this.#options = options;
     this.#ended = Promise.allSettled(Array.from({ length: programs }, () => this.#run()));
@@ -76,51 +75,43 @@ export class SteadyPrograms {
 
   async #signOnce(): Promise<void> {
     const { message, expected } = this.#options;
-    const request = this.#program.request(message);
     const startedAtMs = performance.now();
     const elapsedMs = (): number => performance.now() - startedAtMs;
     let last = 'nobody could be asked';
+    const onNotice = (notice: Notice): void => {
+      if (notice.type !== 'next-daemon') return;
+      this.#signed.askedAgain += 1;
+      this.#lie ??= isLie(notice.why) ? notice.why : null;
+    };
     while (elapsedMs() < giveUpMs) {
-      const name = this.#next();
-      const answer =
-        name === null
-          ? null
-          : await this.#ask(this.#lab.api(name).sign(request, askMs)).catch((error: Error) => {
-              if (error instanceof ApiError && error.code === 'refused') throw error;
-              last = `${name}: ${error.message}`;
-              return null;
-            });
-      if (answer === null) {
-        this.#signed.askedAgain += 1;
-        await pause(betweenAsksMs);
-        continue;
+      const names = this.#inTurn();
+      try {
+        if (names.length === 0) throw new ClientError('unreachable', last);
+        const { signature } = await this.#program.sign(names, message, { timeoutMs: askMs, onNotice });
+        if (this.#lie !== null) throw this.#lie;
+        if (elapsedMs() > giveUpMs + askMs) break;
+        if (!Buffer.from(signature).equals(expected)) throw new Error(`${names} gave another signature`);
+        this.#signed.signatures += 1;
+        this.#signed.slowestMs = Math.max(this.#signed.slowestMs, elapsedMs());
+        return;
+      } catch (error) {
+        if (!(error instanceof ClientError) || error.code === 'refused' || isLie(error)) throw error;
+        last = error.message;
       }
-      if (!Buffer.from(answer.signature).equals(expected)) throw new Error(`${name} gave another signature`);
-      this.#signed.signatures += 1;
-      this.#signed.slowestMs = Math.max(this.#signed.slowestMs, elapsedMs());
-      return;
+      this.#signed.askedAgain += 1;
+      await pause(betweenAsksMs);
     }
     throw new Error(`no signature within ${giveUpMs} ms; last, ${last}`);
   }
 
-  #next(): string | null {
+  /** The peers that may be asked now, each time from another one on. */
+  #inTurn(): string[] {
     const names = this.#options.available();
     this.#turn += 1;
-    return names[this.#turn % names.length] ?? null;
-  }
-
-  /** A daemon whose clock is stopped keeps the connection and says nothing. */
-  async #ask(answer: Promise<SignAnswer>): Promise<SignAnswer> {
-    const silence = new AbortController();
-    const silent = pause(askMs, null, { signal: silence.signal }).then(() => {
-      throw new ApiError('not-running', 'the daemon is silent');
-    });
-    try {
-      return await Promise.race([answer, silent]);
-    } finally {
-      silence.abort();
-      silent.catch(() => {});
-      answer.catch(() => {});
-    }
+    const first = this.#turn % Math.max(1, names.length);
+    return [...names.slice(first), ...names.slice(0, first)];
   }
 }
+
+/** What no daemon of the lab may say, even where the next one makes up for it. */
+const isLie = ({ code }: ClientError): boolean => code === 'false-signature' || code === 'not-to-be-trusted';

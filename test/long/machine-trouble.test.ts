@@ -94,7 +94,7 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
         () => null,
         (error: unknown) => error,
       );
-    expect(refusal).toMatchObject({ code: 'unwritable' });
+    expect(refusal).toMatchObject({ code: 'unavailable', cause: { code: 'unwritable' } });
     expect((await program.sign('a', 'meanwhile')).signers).not.toContain('c');
     expect(await epochNow()).toBe(before);
 

@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import { routes } from '../../api/routes.ts';
 import { Decryption } from '../../client/decryption.ts';
+import { plaintextIn } from '../../client/group-signer.ts';
 import { readPrivateFile } from '../../node/home/home.ts';
 import type { DecryptAnswer } from '../../node/use/answers.ts';
 import { publicOf } from '../../protocol/records/value.ts';
 import { optionsOf } from '../context.ts';
 import { publicKeyOption, readPublicKey } from '../keys.ts';
-import { type PaddingOptions, sayPlaintext, withPadding } from '../plaintext.ts';
+import { type PaddingOptions, paddingOf, sayPlaintext, withPadding } from '../plaintext.ts';
 import { CommandError, readInput, refuseBytesOnTerminal } from '../terminal.ts';
 
 export const clientOpenCommand = (): Command =>
@@ -37,7 +38,9 @@ export const clientOpenCommand = (): Command =>
           `the partials do not combine${who}; post the request again with "prove": true`,
         );
       }
-      sayPlaintext(block, { name: answer.key.name, modulus: publicOf(answer.key).modulus }, padding);
+      const { name } = answer.key;
+      const plaintext = plaintextIn(block, { name, publicKey: publicOf(answer.key) }, paddingOf(padding));
+      sayPlaintext(plaintext, name, padding);
     });
 
 async function answerIn(file: string): Promise<DecryptAnswer> {

@@ -12,9 +12,8 @@ import { limits } from '../../protocol/records/limits.ts';
 import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { duration, optionsOf, withApi } from '../context.ts';
 import {
-  clusterOf,
-  findKeyFor,
-  pinnedKey,
+  asClientOf,
+  checkPinned,
   publicKeyOption,
   readPublicKey,
   type SchemeOptions,
@@ -114,10 +113,10 @@ async function keyToUse(
     return { cluster: fromHex(cluster), key: fromHex(key), publicKey, client };
   }
   return withApi(command, async (daemon) => {
-    const id = await clusterOf(command, daemon);
-    const found = await findKeyFor(daemon, id, key, operation);
-    const publicKey = await pinnedKey(found, file);
+    const daemons = asClientOf(command, daemon);
+    const found = await daemons.key(key, operation);
+    await checkPinned(found, file);
     const client = await openClient(command, wanted, daemon);
-    return { cluster: id, key: fromHex(found.id), publicKey, client };
+    return { cluster: await daemons.cluster(), key: found.id, publicKey: found.publicKey, client };
   });
 }

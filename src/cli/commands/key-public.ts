@@ -1,8 +1,7 @@
 import { Command, Option } from 'commander';
 import { publicKeyJwk, publicKeyPem, publicKeySsh } from '../../keys/rsa/public-forms.ts';
-import { publicKeyOf } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
-import { clusterOf, findKey } from '../keys.ts';
+import { asClientOf } from '../keys.ts';
 import { say, sayJson } from '../terminal.ts';
 
 export const keyPublicCommand = (): Command =>
@@ -12,13 +11,11 @@ export const keyPublicCommand = (): Command =>
     .addOption(new Option('--format <format>').choices(['pem', 'jwk', 'ssh']).default('pem'))
     .action(async (name: string, _, command: Command) => {
       const { format, json } = optionsOf<{ format: 'pem' | 'jwk' | 'ssh' }>(command);
-      const found = await withApi(command, async (daemon) =>
-        findKey(daemon, await clusterOf(command, daemon), name),
-      );
-      const key = publicKeyOf(found);
+      const found = await withApi(command, (daemon) => asClientOf(command, daemon).key(name));
+      const key = found.publicKey;
       const pem = publicKeyPem(key);
       const jwk = { ...publicKeyJwk(key), kid: name };
       const ssh = publicKeySsh(key, name);
-      if (json) sayJson({ ...found, pem, jwk, ssh });
+      if (json) sayJson({ ...found.listed, pem, jwk, ssh });
       else say({ pem: pem.trimEnd(), jwk: JSON.stringify(jwk), ssh }[format]);
     });

@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import { verifySignature } from '../../keys/rsa/public-forms.ts';
-import { publicKeyOf } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
-import { clusterOf, findKey, type SchemeOptions, withScheme } from '../keys.ts';
+import { asClientOf, type SchemeOptions, withScheme } from '../keys.ts';
 import { CommandError, readInput, say, sayJson } from '../terminal.ts';
 
 export const verifyCommand = (): Command =>
@@ -15,10 +14,8 @@ export const verifyCommand = (): Command =>
       const { scheme, hash } = options;
       const signature = new Uint8Array(await readInput(options.signature));
       const data = new Uint8Array(await readInput(file));
-      const key = await withApi(command, async (daemon) =>
-        findKey(daemon, await clusterOf(command, daemon), options.key),
-      );
-      const valid = verifySignature({ key: publicKeyOf(key), scheme, hash, signed: { data }, signature });
+      const { publicKey } = await withApi(command, (daemon) => asClientOf(command, daemon).key(options.key));
+      const valid = verifySignature({ key: publicKey, scheme, hash, signed: { data }, signature });
       if (options.json) sayJson({ key: options.key, scheme, hash, valid });
       if (!valid)
         throw new CommandError(

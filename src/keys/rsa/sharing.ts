@@ -63,7 +63,7 @@ export const subShareBound = (p: SharingParameters, receiver: number): bigint =>
 };
 
 /** Tests use short keys; the commands refuse to make or to import any under 2048 bits. */
-const modulusBitsRange = { min: 512, max: 4096 };
+export const modulusBitsRange = { min: 512, max: 4096 };
 const exponentBitsMax = 64;
 
 /** Whether e is an odd prime above M, as gcd(4Δ³, e) = 1 needs, and not too large to be checked often. */

@@ -71,7 +71,7 @@ function storyOf({ times, seed }: Chance): Step[] {
   ) {
     const killing = new Killing(lab, random, remains);
     const { available } = killing;
-    const programs = new SteadyPrograms(lab, program, { message, expected, available });
+    const programs = new SteadyPrograms(program, { message, expected, available });
     try {
       await work(killing);
     } finally {
