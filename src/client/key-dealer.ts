@@ -26,7 +26,7 @@ import type { Genesis } from '../protocol/records/genesis.ts';
 import { type CreateKey, hashOfOrder, type Order } from '../protocol/records/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../protocol/records/packet.ts';
 import { memberAt, quorumOf } from '../protocol/records/roster.ts';
-import type { KeyUse, Value } from '../protocol/records/value.ts';
+import { type KeyUse, operatorDealer, type Value } from '../protocol/records/value.ts';
 import { envelopeContext, packNumber } from '../sealing/numbers.ts';
 
 /** System randomness XOR the local cipher's keystream under a fresh key (§3 "The local cipher"). */
@@ -186,7 +186,7 @@ export class KeyDealer {
     const half: DealingPublic = {
       epoch,
       plan,
-      dealer: 0,
+      dealer: operatorDealer,
       dealingKey: action.dealingKey,
       parts: [{ key, commitments: action.commitments }],
     };
@@ -206,7 +206,13 @@ export class KeyDealer {
     const envelope = seal({ cipher: this.#cipher, receiverKey: sealingKey, entropy, context, plaintext });
     plaintext.fill(0);
     entropy.fill(0);
-    const dealing: Dealing = { type: 'dealing', by: 0, receiver, public: publicBytes, envelopes: [envelope] };
+    const dealing: Dealing = {
+      type: 'dealing',
+      by: operatorDealer,
+      receiver,
+      public: publicBytes,
+      envelopes: [envelope],
+    };
     return signPacket(this.#cluster, dealingSeed, encode(dealing));
   }
 }

@@ -2,11 +2,13 @@
  * Which dealings to accept: no choice of gaps by at most `faults` liars hides the set that honest members
  * hold whole.
  */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Choice, type HeldSet, largestHeldSet } from '../../src/protocol/change/acceptable-set.ts';
 import { type Edges, quickCover, smallestCover } from '../../src/protocol/change/smallest-cover.ts';
 import { faultsOf } from '../../src/protocol/records/roster.ts';
+import { operatorDealer } from '../../src/protocol/records/value.ts';
 import { subsetsOf } from '../../src/simulation/world/sample-keys.ts';
 
 const digestOf = (dealer: number, variant = 0): string => `${dealer}/${variant}`;
@@ -175,7 +177,7 @@ describe('what honest members hold whole', () => {
 
   test('has every required dealing, held by fewer or not', () => {
     const choice = choiceOf({ n: 5, k: 3, gaps: () => false });
-    const created = [0, 1].map((variant) => ({ dealer: 0, digest: digestOf(0, variant) }));
+    const created = [0, 1].map((variant) => ({ dealer: operatorDealer, digest: digestOf(0, variant) }));
     const holders = choice.holders.map(({ by, listed }) => ({
       by,
       listed: by === 5 ? listed : new Set([...listed, ...created.map(({ digest }) => digest)]),
@@ -183,7 +185,7 @@ describe('what honest members hold whole', () => {
     const found = largestHeldSet({ ...choice, dealings: [...choice.dealings, ...created], holders });
     expect(found?.dealings).toEqual([...choice.dealings, ...created]);
     expect(found?.holders.map(({ by }) => by)).toEqual([1, 2, 3, 4]);
-    const missing = [...created, { dealer: 0, digest: digestOf(0, 2) }];
+    const missing = [...created, { dealer: operatorDealer, digest: digestOf(0, 2) }];
     expect(largestHeldSet({ ...choice, dealings: [...choice.dealings, ...missing], holders })).toBeNull();
   });
 });

@@ -1,4 +1,5 @@
 /** §4 "Creation": only the dealer whom the order names deals a new key, and no other words keep its dealing away. */
+
 import { expect, test } from 'vitest';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
@@ -10,6 +11,7 @@ import {
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
+import { operatorDealer } from '../../src/protocol/records/value.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { fivePeers, messageIn } from './support.ts';
 
@@ -21,7 +23,7 @@ function garbageFirst(group: Group, seed: () => Uint8Array, times = 1): { told: 
   const counted = { told: 0 };
   group.intercept = (_, frame) => {
     const message = messageIn(frame);
-    if (message?.type !== 'dealing' || message.by !== 0) return [frame];
+    if (message?.type !== 'dealing' || message.by !== operatorDealer) return [frame];
     const garbage = Array.from({ length: times }, () => {
       const envelopes = message.envelopes.map((bytes) => group.random(bytes.length));
       const body: Dealing = { ...message, envelopes };
@@ -70,7 +72,7 @@ test('a dealing under another dealing key than the order’s leaves nothing behi
   const garbage: string[] = [];
   group.intercept = (_, frame) => {
     const message = messageIn(frame);
-    if (message?.type !== 'dealing' || message.by !== 0) return [frame];
+    if (message?.type !== 'dealing' || message.by !== operatorDealer) return [frame];
     const half = decode(dealingPublicSchema, message.public);
     const { publicKey: dealingKey } = ed25519FromSeed(seed);
     const bent = [

@@ -1,4 +1,5 @@
 /** §7.6: nothing that a peer sends can crash another, nor keep it from what honest peers say. */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { headOf, selfIn } from '../../src/protocol/machine/queries.ts';
@@ -13,6 +14,7 @@ import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import type { Order } from '../../src/protocol/records/order.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
+import { operatorDealer } from '../../src/protocol/records/value.ts';
 import { step } from '../../src/protocol/step.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { dealersOf, fired, fivePeers, forge, linkOf, messageIn, roundOf } from './support.ts';
@@ -48,7 +50,7 @@ test('the hash of garbage in a Have and in a proposal is asked for by nobody, an
 
 test('dealings of nothing, and proposals that name more dealings than there can be, neither stop leaders nor catching up', async () => {
   const group = await fivePeers();
-  const nothingFor = (plan: Uint8Array) => encode({ epoch: 2, plan, dealer: 0, parts: [] });
+  const nothingFor = (plan: Uint8Array) => encode({ epoch: 2, plan, dealer: operatorDealer, parts: [] });
   const sorted = (list: Uint8Array[]) => list.sort((a, b) => Buffer.compare(a, b));
   const anything = (seed: number) =>
     sorted(Array.from({ length: 90 }, (_, at) => digestOfDealing(encode([seed, at])))).map((digest, at) => ({
@@ -70,7 +72,7 @@ test('dealings of nothing, and proposals that name more dealings than there can 
     if (evidence === undefined) return [];
     const { value } = message;
     const digest = digestOfDealing(nothingFor(value.plan));
-    const listed = { ...value, accepted: [{ dealer: 0, digest }, ...value.accepted] };
+    const listed = { ...value, accepted: [{ dealer: operatorDealer, digest }, ...value.accepted] };
     flooded += 1;
     return [
       forge(group.state(2), { ...message, value: listed }, { evidence }),

@@ -12,7 +12,7 @@ import {
 } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
-import type { Accepted, Value } from '../../src/protocol/records/value.ts';
+import { type Accepted, operatorDealer, type Value } from '../../src/protocol/records/value.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { flipped } from '../protocol/support.ts';
 import { fired, fivePeers, forge, messageIn } from './support.ts';
@@ -98,7 +98,9 @@ test('every member judges a proposal, and every change of it, alike: nothing but
     'a dealing twice': { accepted: [dealing, ...value.accepted] },
     'dealings unsorted': { accepted: [...value.accepted].reverse() },
     'another dealer': { accepted: [{ ...dealing, dealer: 2 }, ...value.accepted.slice(1)] },
-    'an operator’s dealing': { accepted: [{ ...dealing, dealer: 0 }, ...value.accepted.slice(1)] },
+    'an operator’s dealing': {
+      accepted: [{ ...dealing, dealer: operatorDealer }, ...value.accepted.slice(1)],
+    },
     'an unknown dealing': {
       accepted: [{ dealer: 1, digest: flipped(dealing.digest) }, ...value.accepted.slice(1)],
     },

@@ -3,7 +3,7 @@ import { accusersOf, isCertain } from '../../protocol/change/accusation.ts';
 import type { Blame, CoreState } from '../../protocol/machine/state.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
 import { memberAt } from '../../protocol/records/roster.ts';
-import type { Value } from '../../protocol/records/value.ts';
+import { operatorDealer, type Value } from '../../protocol/records/value.ts';
 import type { EpochView } from './view.ts';
 
 export type BlameView = EpochView['blamed'][number];
@@ -17,7 +17,9 @@ export function blameViews(
   const roster = parent?.roster ?? [];
   const own = roster.find(({ peer }) => peer === state.peer)?.index;
   const nameOf = (index: number): string =>
-    index === 0 ? 'the dealer of a new key' : (memberAt(roster, index)?.name ?? `member ${index}`);
+    index === operatorDealer
+      ? 'the dealer of a new key'
+      : (memberAt(roster, index)?.name ?? `member ${index}`);
   const blames = Object.values(state.durable.blames).filter((blame) => blame.epoch === epoch);
   const blamed = new Set(blames.filter(({ kind }) => kind === 'false-sub-share').map(({ by }) => by));
   // One accusation alone blames nobody, but it is shown: either the one or the other lies.

@@ -22,7 +22,7 @@ import { fromHex, hex, numberOf, sameBytes } from '../../protocol/records/codec.
 import { limits } from '../../protocol/records/limits.ts';
 import { hashOfOrder } from '../../protocol/records/order.ts';
 import { explainChoice, type Member, memberAt } from '../../protocol/records/roster.ts';
-import { hashOfValue, type Value } from '../../protocol/records/value.ts';
+import { hashOfValue, operatorDealer, type Value } from '../../protocol/records/value.ts';
 import type { EpochRecords } from '../store/archive.ts';
 import { readyIn } from './ability.ts';
 import { blameViews } from './blame-views.ts';
@@ -213,7 +213,7 @@ export function epochView(
     members: names(value.roster),
     threshold: value.threshold,
     keys: value.keys.map(({ name }) => name),
-    dealt: [...dealers].map((dealer) => (dealer === 0 ? 'operator' : nameOf(dealer))),
+    dealt: [...dealers].map((dealer) => (dealer === operatorDealer ? 'operator' : nameOf(dealer))),
     didNotDeal: [...attended].filter((index) => !dealers.has(index)).map(nameOf),
     missing: (parent?.roster ?? [])
       .filter(({ index, peer }) => !attended.has(index) && memberAt(value.roster, index)?.peer === peer)

@@ -25,7 +25,7 @@ import {
 import type { Evidence } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
 import { memberAt } from '../records/roster.ts';
-import type { Accepted } from '../records/value.ts';
+import { type Accepted, operatorDealer } from '../records/value.ts';
 import { quickCover, smallestCover } from './smallest-cover.ts';
 import { decodePublic, holdersNeededFor, isPublicOf, sortAccepted } from './validity.ts';
 
@@ -57,11 +57,11 @@ export interface HeldSet {
 const holdsAll = ({ listed }: Holder, dealings: readonly HeldDealing[]): boolean =>
   dealings.every(({ digest }) => listed.has(digest));
 const dealersOf = (dealings: readonly HeldDealing[]): number =>
-  dealings.filter(({ dealer }) => dealer !== 0).length;
+  dealings.filter(({ dealer }) => dealer !== operatorDealer).length;
 
 /** The most dealings that enough holders list, as far as either way finds them; null when neither finds enough. */
 export function largestHeldSet(choice: Choice): HeldSet | null {
-  const required = choice.dealings.filter(({ dealer }) => dealer === 0);
+  const required = choice.dealings.filter(({ dealer }) => dealer === operatorDealer);
   const able = { ...choice, holders: choice.holders.filter((holder) => holdsAll(holder, required)) };
   const found = [agreeing(able), withFewestGaps(able)].flatMap((one) => extended(able, one) ?? []);
   return found.reduce<HeldSet | null>(
@@ -107,7 +107,7 @@ function withFewestGaps({ dealings, holders, needed }: Choice): HeldSet | null {
     const gone = taken.filter(isHolder).length;
     return isHolder(vertex)
       ? gone < spare.holders
-      : dealingAt(vertex).dealer !== 0 && taken.length - gone < spare.dealings;
+      : dealingAt(vertex).dealer !== operatorDealer && taken.length - gone < spare.dealings;
   });
   return (
     left && {
@@ -169,8 +169,8 @@ export function acceptable(
     // held by nobody.
     if (!isPublicOf(head.epoch + 1, fromHex(plan), draft, decoded)) continue;
     const { dealer, parts } = decoded;
-    if (dealer !== 0 && !attending.has(dealer)) continue;
-    const key = dealer === 0 ? hex(parts[0]?.key ?? new Uint8Array()) : String(dealer);
+    if (dealer !== operatorDealer && !attending.has(dealer)) continue;
+    const key = dealer === operatorDealer ? hex(parts[0]?.key ?? new Uint8Array()) : String(dealer);
     candidates.push({ dealer, digest, held, key });
   }
   candidates.sort((a, b) => b.held - a.held || (a.digest < b.digest ? -1 : 1));

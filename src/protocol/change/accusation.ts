@@ -13,7 +13,7 @@ import { decode, encode, shape } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { type Packet, signPacket, verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
-import type { Value } from '../records/value.ts';
+import { operatorDealer, type Value } from '../records/value.ts';
 
 /** The dealing with this digest, made by `dealer` for the change to `epoch`, holds a false number for `by`. */
 const accusationSchema = z.strictObject({
@@ -28,7 +28,8 @@ type Accusation = z.infer<typeof accusationSchema>;
 /** Says that a dealing of the undecided change is false for this member. */
 export function accuse(work: Work, accused: Pick<Accusation, 'epoch' | 'dealer' | 'digest'>): void {
   const signer = signingSecret(work);
-  if (signer === null || accused.dealer === 0 || accused.epoch !== headOf(work).epoch + 1) return;
+  if (signer === null || accused.dealer === operatorDealer || accused.epoch !== headOf(work).epoch + 1)
+    return;
   const accusation: Accusation = { type: 'accuse', by: signer.index, ...accused };
   const packet = signPacket(work.clusterId, signer.secret, encode(accusation));
   if (record(work, accusation, packet)) work.emit({ type: 'publish', frame: { type: 'accusation', packet } });

@@ -30,6 +30,7 @@ import { decode, hex, numberOf, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
+import { operatorDealer } from '../records/value.ts';
 import { keepMessage, signAndPublish } from './message-slots.ts';
 import { updateRecovery } from './recovery-sending.ts';
 import { decodePublic } from './validity.ts';
@@ -52,7 +53,7 @@ export function apply(work: Work<'apply'>): boolean {
     const staying = parent.keys.filter((listed) => value.keys.some((kept) => sameBytes(kept.id, listed.id)));
     const part = staying.findIndex((listed) => sameBytes(listed.id, key.id));
     const created = value.accepted.findIndex(
-      ({ digest, dealer }) => dealer === 0 && createsKey(work, digest, key.id),
+      ({ digest, dealer }) => dealer === operatorDealer && createsKey(work, digest, key.id),
     );
     return {
       setting: settings[at] as KeySetting,
@@ -61,7 +62,9 @@ export function apply(work: Work<'apply'>): boolean {
       created: old ? null : (held[created]?.numbers[0] ?? null),
       numbers: old
         ? held.flatMap((subShare) =>
-            subShare !== undefined && subShare.dealer !== 0 ? [subShare.numbers[part] as Uint8Array] : [],
+            subShare !== undefined && subShare.dealer !== operatorDealer
+              ? [subShare.numbers[part] as Uint8Array]
+              : [],
           )
         : [],
     };

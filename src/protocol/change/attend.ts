@@ -211,7 +211,7 @@ export function checkFits(state: ReadableState, order: Order): void {
     before.push(pending);
   }
   const held = state.durable.orders[sequence];
-  const fitting = held !== undefined && bestPlan(state).orders.includes(held);
+  const fitting = held !== undefined && isIn(bestPlan(state).orders, held);
   if (
     held !== undefined &&
     fitting &&
@@ -224,6 +224,9 @@ export function checkFits(state: ReadableState, order: Order): void {
     );
   checkFollows(state, before, order);
 }
+
+const isIn = (orders: readonly Order[], order: Order): boolean =>
+  orders.some((other) => orderId(other) === orderId(order));
 
 /** What does not fit into one change with the orders before it must fit into the change after them (§4.1). */
 function checkFollows(state: ReadableState, before: readonly Order[], order: Order): void {
@@ -251,7 +254,7 @@ function learnOrder(work: Work, order: Order): boolean {
   const { sequence } = order.body;
   const held = work.durable.orders[sequence];
   if (held !== undefined) {
-    const known = bestPlan(work).orders.includes(held) || sequence > headOf(work).lastOrder + 1;
+    const known = isIn(bestPlan(work).orders, held) || sequence > headOf(work).lastOrder + 1;
     if (known && !outranks(order, held)) return false;
   }
   if (Object.keys(work.durable.orders).length >= limits.ordersPendingMax && held === undefined) return false;

@@ -87,9 +87,8 @@ export function propose(work: Work<'propose' | 'propose-again'>): boolean {
     if (windowOpen && !found.complete) return false;
     const draft = draftOfPlan(work, plan);
     if (draft === null) continue;
-    const attends = attendsOf(work, plan).filter(({ carried }) =>
-      found.evidence.attends.includes(carried.packet),
-    );
+    const shown = new Set(found.evidence.attends.map(({ signature }) => hex(signature)));
+    const attends = attendsOf(work, plan).filter(({ carried }) => shown.has(hex(carried.packet.signature)));
     const halves = found.accepted.map(({ digest }) =>
       decodePublic((work.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
     );

@@ -28,6 +28,7 @@ import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
+import { operatorDealer } from '../records/value.ts';
 import { accuse } from './accusation.ts';
 import { signAndPublish } from './message-slots.ts';
 import { checkPublic, decodePublic } from './validity.ts';
@@ -43,17 +44,17 @@ function checkSigned(
   { dealer, dealingKey }: DealingPublic,
   packet: Packet,
 ): void {
-  const signer = dealer === 0 ? dealingKey : epochKey;
+  const signer = dealer === operatorDealer ? dealingKey : epochKey;
   if (signer === undefined || !verifyPacket(work.clusterId, signer, packet))
     throw new ProtocolError(
       'bad-signature',
-      `a dealing is not signed by ${dealer === 0 ? 'the dealer of its key' : `member ${dealer}`}`,
+      `a dealing is not signed by ${dealer === operatorDealer ? 'the dealer of its key' : `member ${dealer}`}`,
     );
 }
 
 /** Whose dealing it is: each member makes one for a plan, and the dealer of each new key one. */
 function sourceOf({ plan, dealer, parts }: DealingPublic): SourceKey {
-  return sourceKey(plan, dealer, dealer === 0 ? (parts[0]?.key ?? new Uint8Array()) : undefined);
+  return sourceKey(plan, dealer, dealer === operatorDealer ? (parts[0]?.key ?? new Uint8Array()) : undefined);
 }
 
 const nameOfPacket = ({ body }: Packet): Hex => hex(hashOf('holdfast/packet/1', body));
@@ -62,7 +63,8 @@ const nameOfPacket = ({ body }: Packet): Hex => hex(hashOf('holdfast/packet/1', 
  * How many packets of one source are opened while those before were false. A member signs one for each
  * receiver, and can be left out. The dealer of a new key cannot: its half may come again with true numbers.
  */
-const packetsMax = ({ dealer }: DealingPublic): number => (dealer === 0 ? limits.falseCreationsMax : 1);
+const packetsMax = ({ dealer }: DealingPublic): number =>
+  dealer === operatorDealer ? limits.falseCreationsMax : 1;
 
 /**
  * Takes a dealing in: signature, plan, shape; its numbers are checked by a job. Also taken after the decision
@@ -109,9 +111,9 @@ export function receiveDealing(work: Work, message: Dealing, packet: Packet): vo
         culprit: half.dealer,
       });
     checkPublic(head.epoch + 1, half.plan, draft, half);
-    const other = half.dealer !== 0 && waiting.some((held) => held.digest !== digest);
+    const other = half.dealer !== operatorDealer && waiting.some((held) => held.digest !== digest);
     const stored = Object.entries(work.durable.subShares).some(
-      ([, held]) => held.dealer === half.dealer && half.dealer !== 0 && hex(held.plan) === plan,
+      ([, held]) => held.dealer === half.dealer && half.dealer !== operatorDealer && hex(held.plan) === plan,
     );
     if (other || stored) {
       work.blame({ epoch: half.epoch, by: half.dealer, kind: 'contradiction' });
@@ -159,7 +161,7 @@ export function check(work: Work<'dealing-given-up'>): boolean {
                 {
                   setting: { key, threshold: draft.threshold, membersMax: work.genesis.membersMax },
                   commitments: part.commitments,
-                  creation: half.dealer === 0,
+                  creation: half.dealer === operatorDealer,
                 },
               ];
         }),
@@ -295,7 +297,7 @@ export function takeCreationDealings(work: Work, packets: readonly Packet[]): vo
     const message = decode(dealingSchema, packet.body);
     const half = decodePublic(message.public);
     const plan = hex(half.plan);
-    if (message.by !== 0 || half.dealer !== 0)
+    if (message.by !== operatorDealer || half.dealer !== operatorDealer)
       throw new ProtocolError('bad-dealing', 'only the dealing of a new key is handed in');
     const draft = draftOfPlan(work, plan);
     if (draft === null)

@@ -38,6 +38,7 @@ import {
   hashOfValue,
   type KeyCommitments,
   type KeyRecord,
+  operatorDealer,
   publicOf,
   type Suspension,
   type Value,
@@ -46,7 +47,7 @@ import { contradicts } from './contradiction.ts';
 
 /** The keys that a member's dealing covers: those of the value before that stay. */
 export const dealtKeys = (draft: Draft) =>
-  draft.keys.filter((key) => !draft.created.some((made) => made.key === key));
+  draft.keys.filter(({ id }) => !draft.created.some((made) => sameBytes(made.key.id, id)));
 
 /**
  * Checks that a dealing's public half is one for this plan: parts, order and number of commitments (a higher
@@ -54,12 +55,16 @@ export const dealtKeys = (draft: Draft) =>
  */
 export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): void {
   const bad = (why: string): never => {
-    throw new ProtocolError('bad-dealing', `dealing of ${half.dealer || 'the new key'}: ${why}`, {
-      culprit: half.dealer,
-    });
+    throw new ProtocolError(
+      'bad-dealing',
+      `dealing of ${half.dealer === operatorDealer ? 'the new key' : half.dealer}: ${why}`,
+      {
+        culprit: half.dealer,
+      },
+    );
   };
   if (half.epoch !== epoch || !sameBytes(half.plan, plan)) bad('it was made for another plan');
-  if (half.dealer === 0) {
+  if (half.dealer === operatorDealer) {
     const part = half.parts[0];
     const made = draft.created.find(({ key }) => part !== undefined && sameBytes(key.id, part.key));
     if (half.parts.length !== 1 || part === undefined || made === undefined)
@@ -109,7 +114,7 @@ function nextCommitments(
 ): KeyCommitments {
   const { value, commitments } = headLink(state);
   return draft.keys.map((key) => {
-    const made = draft.created.find((creation) => creation.key === key);
+    const made = draft.created.find((creation) => sameBytes(creation.key.id, key.id));
     if (made !== undefined) return made.action.commitments;
     const at = value.keys.findIndex((old) => sameBytes(old.id, key.id));
     const lists = [
@@ -127,6 +132,9 @@ function nextCommitments(
 
 export const sortAccepted = (accepted: readonly Accepted[]): Accepted[] =>
   [...accepted].sort((a, b) => a.dealer - b.dealer || compareBytes(a.digest, b.digest));
+
+const isSortedAlike = (some: readonly Accepted[], others: readonly Accepted[]): boolean =>
+  some.map(({ digest }) => hex(digest)).join() === others.map(({ digest }) => hex(digest)).join();
 
 /** The one value that follows from a plan's orders, its Attends and a set of accepted dealings. */
 export function assembleValue(
@@ -215,15 +223,10 @@ export function checkShown(
   if (attending.size !== attends.length || attends.length < changeQuorum(state))
     bad('it shows no quorum of Attends');
 
-  const sorted = sortAccepted(value.accepted);
-  if (
-    sorted.some(
-      (entry, at) =>
-        entry !== value.accepted[at] && !sameBytes(entry.digest, (value.accepted[at] as Accepted).digest),
-    )
-  )
-    bad('its dealings are not sorted');
-  const dealers = value.accepted.filter(({ dealer }) => dealer !== 0).map(({ dealer }) => dealer);
+  if (!isSortedAlike(value.accepted, sortAccepted(value.accepted))) bad('its dealings are not sorted');
+  const dealers = value.accepted
+    .filter(({ dealer }) => dealer !== operatorDealer)
+    .map(({ dealer }) => dealer);
   if (new Set(dealers).size !== dealers.length || dealers.some((dealer) => !attending.has(dealer)))
     bad('its dealers are not members that attend, each once');
   if (dealers.length < draft.threshold || dealers.length < parent.threshold)
@@ -265,7 +268,7 @@ function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): V
     return half;
   });
   const created = halves
-    .filter((half) => half.dealer === 0)
+    .filter((half) => half.dealer === operatorDealer)
     .map((half) => hex((half.parts[0] as { key: Uint8Array }).key));
   if (created.length !== draft.created.length || new Set(created).size !== created.length)
     bad('a created key has no accepted dealing');

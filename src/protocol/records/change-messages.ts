@@ -6,7 +6,7 @@ import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
 import { type Packet, packetUpTo, shortPacketSchema } from './packet.ts';
-import { valueSchema } from './value.ts';
+import { dealerSchema, valueSchema } from './value.ts';
 
 const digests = z.array(shape.hash).max(limits.dealingsMax);
 
@@ -25,7 +25,7 @@ export type Attend = z.infer<typeof attendSchema>;
 export const dealingPublicSchema = z.strictObject({
   epoch: shape.epoch,
   plan: shape.hash,
-  dealer: z.number().int().min(0).max(limits.membersMax),
+  dealer: dealerSchema,
   /**
    * Of a key creation: what signs its packets, as the order says. Here, so that the digest binds it after the
    * decision too.
@@ -39,10 +39,10 @@ export type DealingPublic = z.infer<typeof dealingPublicSchema>;
 export const digestOfDealing = (publicBytes: Uint8Array): Uint8Array =>
   hashOf('holdfast/dealing/1', publicBytes);
 
-/** §4.2: one signed message per receiver: public part and one envelope per key. `by` 0 is the dealer of a new key. */
+/** §4.2: one signed message per receiver: public part and one envelope per key. */
 export const dealingSchema = z.strictObject({
   type: z.literal('dealing'),
-  by: z.number().int().min(0).max(limits.membersMax),
+  by: dealerSchema,
   receiver: shape.index,
   public: shape.bytes(limits.dealingPublicBytesMax),
   envelopes: z.array(shape.bytes(limits.envelopeBytesMax)).max(limits.keysMax),

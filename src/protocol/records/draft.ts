@@ -106,131 +106,165 @@ function draftOfBodies(
   return draft;
 }
 
+const isSame = (one: Member, other: Member): boolean => one.index === other.index && one.peer === other.peer;
+
 /** The value that a draft makes if everybody attends who may, for judging what is to come after it. */
 export function valueAtBest(genesis: Genesis, parent: Value, draft: Draft): Value {
   const { threshold, keys, clients, lastOrder } = draft;
   const epoch = parent.epoch + 1;
   const { able } = attendanceOf(genesis, parent);
-  const roster = draft.roster.map((one) => (able.includes(one) ? { ...one, keyEpoch: epoch } : one));
+  const roster = draft.roster.map((one) =>
+    able.some((member) => isSame(member, one)) ? { ...one, keyEpoch: epoch } : one,
+  );
   const suspended = lastingSuspensions(parent, roster);
   const ancestors = ancestorsAfter(parent);
   return { ...parent, epoch, ancestors, roster, threshold, keys, clients, suspended, lastOrder };
 }
 
-function applyAction(
-  { genesis, clusterId, parent }: { genesis: Genesis; clusterId: Uint8Array; parent: Value },
-  draft: Draft,
-  action: Action,
-): void {
-  const refuse = (why: string): never => {
-    throw new ProtocolError('bad-order', why);
-  };
+/** The value that is drafted from, in its cluster. */
+interface Setting {
+  genesis: Genesis;
+  clusterId: Uint8Array;
+  parent: Value;
+}
+
+type ActionOf<Type extends Action['type']> = Extract<Action, { type: Type }>;
+
+function refuse(why: string): never {
+  throw new ProtocolError('bad-order', why);
+}
+
+function applyAction(setting: Setting, draft: Draft, action: Action): void {
   switch (action.type) {
-    case 'create-key': {
-      if (draft.keys.some((key) => key.name === action.name))
-        refuse(`a key named ${action.name} exists already`);
-      // Of one modulus a decryption can be a signature; and a key that leaves in this very plan has its old shares.
-      const twin = [...parent.keys, ...draft.keys].find((key) => sameBytes(key.modulus, action.modulus));
-      if (twin !== undefined) refuse(`key ${twin.name} has this modulus: one RSA key cannot be two`);
-      if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
-      if (action.commitments.length !== draft.threshold - 1)
-        refuse(`the key was shared for another threshold than ${draft.threshold}`);
-      try {
-        if (soundUnder.get(action) !== genesis)
-          checkKeyPublic(
-            {
-              modulus: numberOf(action.modulus),
-              exponent: numberOf(action.exponent),
-              base: numberOf(action.base),
-              constant: numberOf(action.constant),
-            },
-            genesis.membersMax,
-          );
-        soundUnder.set(action, genesis);
-      } catch (error) {
-        refuse(`the key's public values are wrong: ${(error as Error).message}`);
-      }
-      const { commitments: _, type: __, dealingKey: ___, ...rest } = action;
-      const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest };
-      draft.keys.push(key);
-      draft.created.push({ key, action });
-      return;
-    }
+    case 'create-key':
+      return createKey(draft, action, setting);
     case 'destroy-key':
-      if (!draft.keys.some((key) => key.name === action.name)) refuse(`there is no key named ${action.name}`);
-      draft.keys = draft.keys.filter((key) => key.name !== action.name);
-      draft.created = draft.created.filter(({ key }) => key.name !== action.name);
-      return;
-    case 'admit': {
-      if (draft.roster.some((member) => member.name === action.name))
-        refuse(`a member named ${action.name} exists already`);
-      if (draft.roster.some((member) => member.peer === action.peer)) refuse('this peer is a member already');
-      const used = new Set(draft.roster.map((member) => member.index));
-      let index = 1;
-      while (used.has(index)) index += 1;
-      if (index > genesis.membersMax) refuse(`all ${genesis.membersMax} indices are in use`);
-      const { type: _, ...member } = action;
-      draft.roster = [...draft.roster, { index, ...member, keyEpoch: parent.epoch + 1 }].sort(
-        (a, b) => a.index - b.index,
-      );
-      return;
-    }
+      return destroyKey(draft, action);
+    case 'admit':
+      return admit(draft, action, setting);
     case 'evict':
-      if (!draft.roster.some((member) => member.index === action.index))
-        refuse(`there is no member with index ${action.index}`);
-      draft.roster = draft.roster.filter((member) => member.index !== action.index);
-      if (draft.roster.length < draft.threshold) refuse(`fewer than ${draft.threshold} members would remain`);
-      return;
-    case 'reinstate': {
-      const member = memberAt(draft.roster, action.index);
-      if (member === undefined) return refuse(`there is no member with index ${action.index}`);
-      if (draft.roster.some(({ peer }) => peer === action.peer))
-        refuse('this peer is a member already: it comes back with a new home');
-      const { peer, epochKey } = action;
-      const next = { ...member, peer, epochKey, keyEpoch: parent.epoch + 1 };
-      draft.roster = draft.roster.map((one) => (one === member ? next : one));
-      draft.reinstated.push(action.index);
-      return;
-    }
-    case 'force-evict': {
-      const stays = (index: number) => action.remaining.includes(index);
-      const known = action.remaining.every((index) => draft.roster.some((member) => member.index === index));
-      if (!known || new Set(action.remaining).size !== action.remaining.length)
-        refuse('those who remain must be members, each named once');
-      if (action.remaining.length === draft.roster.length)
-        refuse('a forced eviction must leave somebody out');
-      if (action.remaining.length < draft.threshold)
-        refuse(`fewer than ${draft.threshold} members would remain: the key could not be used any more`);
-      draft.roster = draft.roster.filter(({ index }) => stays(index));
-      draft.forced = [...action.remaining];
-      return;
-    }
+      return evict(draft, action);
+    case 'reinstate':
+      return reinstate(draft, action, setting);
+    case 'force-evict':
+      return forceEvict(draft, action);
     case 'raise-threshold':
-      if (action.threshold <= draft.threshold)
-        refuse(`the threshold is ${draft.threshold} and can only be raised`);
-      if (action.threshold > draft.roster.length)
-        refuse(`${draft.roster.length} members cannot carry a threshold of ${action.threshold}`);
-      if (draft.created.length > 0)
-        refuse('a key cannot be created in the same plan that raises the threshold');
-      draft.threshold = action.threshold;
-      return;
+      return raiseThreshold(draft, action);
     case 'add-client':
-      if (draft.clients.some((client) => client.name === action.client.name))
-        refuse(`a client named ${action.client.name} exists already`);
-      if (draft.clients.some((client) => sameBytes(client.publicKey, action.client.publicKey)))
-        refuse('this client key is listed already');
-      if (draft.clients.length >= limits.clientsMax)
-        refuse(`a cluster keeps at most ${limits.clientsMax} clients`);
-      draft.clients.push(action.client);
-      if (encode(draft.clients).length > limits.clientsBytesMax)
-        refuse(`all clients with their rights take at most ${limits.clientsBytesMax} bytes`);
-      return;
+      return addClient(draft, action);
     case 'remove-client':
-      if (!draft.clients.some((client) => client.name === action.name))
-        refuse(`there is no client named ${action.name}`);
-      draft.clients = draft.clients.filter((client) => client.name !== action.name);
-      return;
+      return removeClient(draft, action);
   }
+}
+
+function createKey(
+  draft: Draft,
+  action: ActionOf<'create-key'>,
+  { genesis, clusterId, parent }: Setting,
+): void {
+  if (draft.keys.some((key) => key.name === action.name)) refuse(`a key named ${action.name} exists already`);
+  // Of one modulus a decryption can be a signature; and a key that leaves in this very plan has its old shares.
+  const twin = [...parent.keys, ...draft.keys].find((key) => sameBytes(key.modulus, action.modulus));
+  if (twin !== undefined) refuse(`key ${twin.name} has this modulus: one RSA key cannot be two`);
+  if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
+  if (action.commitments.length !== draft.threshold - 1)
+    refuse(`the key was shared for another threshold than ${draft.threshold}`);
+  try {
+    if (soundUnder.get(action) !== genesis)
+      checkKeyPublic(
+        {
+          modulus: numberOf(action.modulus),
+          exponent: numberOf(action.exponent),
+          base: numberOf(action.base),
+          constant: numberOf(action.constant),
+        },
+        genesis.membersMax,
+      );
+    soundUnder.set(action, genesis);
+  } catch (error) {
+    refuse(`the key's public values are wrong: ${(error as Error).message}`);
+  }
+  const { commitments: _, type: __, dealingKey: ___, ...rest } = action;
+  const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest };
+  draft.keys.push(key);
+  draft.created.push({ key, action });
+}
+
+function destroyKey(draft: Draft, action: ActionOf<'destroy-key'>): void {
+  if (!draft.keys.some((key) => key.name === action.name)) refuse(`there is no key named ${action.name}`);
+  draft.keys = draft.keys.filter((key) => key.name !== action.name);
+  draft.created = draft.created.filter(({ key }) => key.name !== action.name);
+}
+
+function admit(draft: Draft, action: ActionOf<'admit'>, { genesis, parent }: Setting): void {
+  if (draft.roster.some((member) => member.name === action.name))
+    refuse(`a member named ${action.name} exists already`);
+  if (draft.roster.some((member) => member.peer === action.peer)) refuse('this peer is a member already');
+  const used = new Set(draft.roster.map((member) => member.index));
+  let index = 1;
+  while (used.has(index)) index += 1;
+  if (index > genesis.membersMax) refuse(`all ${genesis.membersMax} indices are in use`);
+  const { type: _, ...member } = action;
+  draft.roster = [...draft.roster, { index, ...member, keyEpoch: parent.epoch + 1 }].sort(
+    (a, b) => a.index - b.index,
+  );
+}
+
+function evict(draft: Draft, action: ActionOf<'evict'>): void {
+  if (!draft.roster.some((member) => member.index === action.index))
+    refuse(`there is no member with index ${action.index}`);
+  draft.roster = draft.roster.filter((member) => member.index !== action.index);
+  if (draft.roster.length < draft.threshold) refuse(`fewer than ${draft.threshold} members would remain`);
+}
+
+function reinstate(draft: Draft, action: ActionOf<'reinstate'>, { parent }: Setting): void {
+  const member = memberAt(draft.roster, action.index);
+  if (member === undefined) return refuse(`there is no member with index ${action.index}`);
+  if (draft.roster.some(({ peer }) => peer === action.peer))
+    refuse('this peer is a member already: it comes back with a new home');
+  const { peer, epochKey } = action;
+  const next = { ...member, peer, epochKey, keyEpoch: parent.epoch + 1 };
+  draft.roster = draft.roster.map((one) => (one.index === member.index ? next : one));
+  draft.reinstated.push(action.index);
+}
+
+function forceEvict(draft: Draft, action: ActionOf<'force-evict'>): void {
+  const stays = (index: number) => action.remaining.includes(index);
+  const known = action.remaining.every((index) => draft.roster.some((member) => member.index === index));
+  if (!known || new Set(action.remaining).size !== action.remaining.length)
+    refuse('those who remain must be members, each named once');
+  if (action.remaining.length === draft.roster.length) refuse('a forced eviction must leave somebody out');
+  if (action.remaining.length < draft.threshold)
+    refuse(`fewer than ${draft.threshold} members would remain: the key could not be used any more`);
+  draft.roster = draft.roster.filter(({ index }) => stays(index));
+  draft.forced = [...action.remaining];
+}
+
+function raiseThreshold(draft: Draft, action: ActionOf<'raise-threshold'>): void {
+  if (action.threshold <= draft.threshold)
+    refuse(`the threshold is ${draft.threshold} and can only be raised`);
+  if (action.threshold > draft.roster.length)
+    refuse(`${draft.roster.length} members cannot carry a threshold of ${action.threshold}`);
+  if (draft.created.length > 0) refuse('a key cannot be created in the same plan that raises the threshold');
+  draft.threshold = action.threshold;
+}
+
+function addClient(draft: Draft, action: ActionOf<'add-client'>): void {
+  if (draft.clients.some((client) => client.name === action.client.name))
+    refuse(`a client named ${action.client.name} exists already`);
+  if (draft.clients.some((client) => sameBytes(client.publicKey, action.client.publicKey)))
+    refuse('this client key is listed already');
+  if (draft.clients.length >= limits.clientsMax)
+    refuse(`a cluster keeps at most ${limits.clientsMax} clients`);
+  draft.clients.push(action.client);
+  if (encode(draft.clients).length > limits.clientsBytesMax)
+    refuse(`all clients with their rights take at most ${limits.clientsBytesMax} bytes`);
+}
+
+function removeClient(draft: Draft, action: ActionOf<'remove-client'>): void {
+  if (!draft.clients.some((client) => client.name === action.name))
+    refuse(`there is no client named ${action.name}`);
+  draft.clients = draft.clients.filter((client) => client.name !== action.name);
 }
 
 /**

@@ -43,9 +43,13 @@ export const clientSchema = z.strictObject({
 });
 export type Client = z.infer<typeof clientSchema>;
 
+/** Who deals the shares of a new key (§4 "Creation"): the operator's command, which has no index. Members count from 1. */
+export const operatorDealer = 0;
+/** A member's index, or the operator's command. */
+export const dealerSchema = z.number().int().min(operatorDealer).max(limits.membersMax);
+
 const acceptedSchema = z.strictObject({
-  /** A member's index, or 0 for the dealing of a key creation, which the operator's command makes. */
-  dealer: z.number().int().min(0).max(limits.membersMax),
+  dealer: dealerSchema,
   digest: shape.hash,
 });
 export type Accepted = z.infer<typeof acceptedSchema>;

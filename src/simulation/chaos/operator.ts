@@ -15,7 +15,7 @@ import { clusterIdOf } from '../../protocol/records/genesis.ts';
 import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';
-import { hashOfValue, type KeyUse, type Value } from '../../protocol/records/value.ts';
+import { hashOfValue, type KeyUse, operatorDealer, type Value } from '../../protocol/records/value.ts';
 import { envelopeContext, packNumber } from '../../sealing/numbers.ts';
 import { chainFrom } from '../world/group.ts';
 import { samplePrimes } from '../world/sample-keys.ts';
@@ -276,7 +276,7 @@ export class Operator {
   ): Packet {
     const { epoch, plan, receiver, sealingKey } = tie;
     const half = encode({
-      ...{ epoch, plan, dealer: 0, dealingKey: ed25519FromSeed(dealingSeed).publicKey },
+      ...{ epoch, plan, dealer: operatorDealer, dealingKey: ed25519FromSeed(dealingSeed).publicKey },
       parts: [{ key, commitments }],
     });
     const cluster = clusterIdOf(this.#world.genesis);
@@ -288,7 +288,13 @@ export class Operator {
       context: envelopeContext({ cluster, epoch, plan, digest, sender: 0, receiver, key }),
       plaintext: packNumber(creationShare(creation, receiver), this.#parameters(commitments.length + 1)),
     });
-    const body = encode({ type: 'dealing', by: 0, receiver, public: half, envelopes: [envelope] });
+    const body = encode({
+      type: 'dealing',
+      by: operatorDealer,
+      receiver,
+      public: half,
+      envelopes: [envelope],
+    });
     return signPacket(cluster, dealingSeed, body);
   }
 }

@@ -33,7 +33,7 @@ import {
 import { precommitBody } from '../../protocol/records/link.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import { leaderOf } from '../../protocol/records/roster.ts';
-import { type Accepted, ancestorsAfter, hashOfValue } from '../../protocol/records/value.ts';
+import { type Accepted, ancestorsAfter, hashOfValue, operatorDealer } from '../../protocol/records/value.ts';
 import type { Liar, Lie } from './liar.ts';
 
 /** The same proposal with another set of accepted dealings, in everything else what its evidence makes. */
@@ -105,7 +105,7 @@ const unsigned = (frame: Extract<Frame, { type: 'retire' }>): Frame => ({
 
 /** The public half of a dealing that creates no key: as a required one that few hold it would stop every leader. */
 const dealingOfNothing = (epoch: number, plan: Uint8Array): Uint8Array =>
-  encode({ epoch, plan, dealer: 0, parts: [] });
+  encode({ epoch, plan, dealer: operatorDealer, parts: [] });
 
 /**
  * A value that accepts dealings that there are not, proposed for every round that the liar leads in the near
@@ -252,7 +252,8 @@ export const agreementLies = {
   'dealings-that-nobody-holds': { message: proposing(everyDealing, true) },
   'too-few-dealings': {
     message: proposing(
-      (liar, { value }) => value.accepted.filter(({ dealer }) => dealer === 0 || dealer === liar.peer.index),
+      (liar, { value }) =>
+        value.accepted.filter(({ dealer }) => dealer === operatorDealer || dealer === liar.peer.index),
       true,
     ),
   },
@@ -299,7 +300,7 @@ export const agreementLies = {
       }
       if (message.type !== 'proposal' || evidence === undefined) return null;
       const digest = digestOfDealing(dealingOfNothing(message.epoch, message.value.plan));
-      const accepted = sortAccepted([...message.value.accepted, { dealer: 0, digest }]);
+      const accepted = sortAccepted([...message.value.accepted, { dealer: operatorDealer, digest }]);
       return liar.forge({ ...message, value: { ...message.value, accepted } }, { evidence });
     },
     act: (liar) => {

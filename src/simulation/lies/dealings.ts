@@ -5,6 +5,7 @@ import { coefficientBound } from '../../keys/rsa/sharing.ts';
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode, hex, numberBytes, numberOf } from '../../protocol/records/codec.ts';
+import { operatorDealer } from '../../protocol/records/value.ts';
 import { parametersOf } from '../../sealing/numbers.ts';
 import { honestVictim, type Liar, type Lie } from './liar.ts';
 
@@ -119,7 +120,7 @@ export const dealingLies = {
   },
   'dealing-for-another-plan': {
     message: (liar, to, message, carried) => {
-      if (message.type !== 'dealing' || message.by === 0) return null;
+      if (message.type !== 'dealing' || message.by === operatorDealer) return null;
       const half = decode(dealingPublicSchema, message.public);
       const changed = liar.tells(to)
         ? { ...half, plan: new Uint8Array(half.plan).reverse() }
@@ -132,7 +133,7 @@ export const dealingLies = {
   },
   'dealings-in-others-names': {
     message: (liar, to, message, carried) => {
-      if (message.type !== 'dealing' || message.by === 0) return null;
+      if (message.type !== 'dealing' || message.by === operatorDealer) return null;
       const half = decode(dealingPublicSchema, message.public);
       const forged = liar.others
         .filter(({ index }) => index !== to.index)
@@ -143,7 +144,7 @@ export const dealingLies = {
   /** Its own old dealing again, under the plan of today. */
   'old-dealing-under-a-new-plan': {
     message: (liar, _to, message) => {
-      if (message.type !== 'dealing' || message.by === 0) return null;
+      if (message.type !== 'dealing' || message.by === operatorDealer) return null;
       const half = decode(dealingPublicSchema, message.public);
       const old = oldDealings.get(liar) ?? half;
       oldDealings.set(liar, old);

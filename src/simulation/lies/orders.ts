@@ -6,7 +6,7 @@ import { encode, fromHex } from '../../protocol/records/codec.ts';
 import { draftOf, planOf } from '../../protocol/records/draft.ts';
 import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
 import { signPacket } from '../../protocol/records/packet.ts';
-import { hashAt, hashOfValue } from '../../protocol/records/value.ts';
+import { hashAt, hashOfValue, operatorDealer } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import type { Liar, Lie } from './liar.ts';
 
@@ -44,11 +44,17 @@ function strangersDealings(liar: Liar, to: Peer): Frame[] {
     (draftOfPlan(state, plan)?.created ?? []).map(({ key, action }): Frame => {
       const dealingKey = liar.chance(0.3) ? action.dealingKey : ed25519FromSeed(seed).publicKey;
       const half = encode({
-        ...{ epoch: headOf(state).epoch + 1, plan: fromHex(plan), dealer: 0, dealingKey },
+        ...{ epoch: headOf(state).epoch + 1, plan: fromHex(plan), dealer: operatorDealer, dealingKey },
         parts: [{ key: key.id, commitments: action.commitments }],
       });
       const envelopes = [liar.randomBytes(400)];
-      const body = encode({ type: 'dealing', by: 0, receiver: to.index, public: half, envelopes });
+      const body = encode({
+        type: 'dealing',
+        by: operatorDealer,
+        receiver: to.index,
+        public: half,
+        envelopes,
+      });
       return { type: 'message', message: { packet: signPacket(state.clusterId, seed, body) } };
     }),
   );

@@ -8,7 +8,7 @@ import { decode, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { type Link, precommitBody } from '../../protocol/records/link.ts';
 import { forcedEvictionIn } from '../../protocol/records/order.ts';
 import { verifyPacket } from '../../protocol/records/packet.ts';
-import { hashOfValue, type Value } from '../../protocol/records/value.ts';
+import { hashOfValue, operatorDealer, type Value } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 import { checkEnoughHolders } from './holders.ts';
@@ -60,7 +60,9 @@ export class Decisions {
       this.#facts.fail('1', `${peer.name} took up epoch ${value.epoch} on ${voted.size} votes`);
     this.#checkAncestry(value, parent);
     this.#checkOrders(value, parent);
-    const dealers = new Set(value.accepted.map(({ dealer }) => dealer).filter((dealer) => dealer !== 0));
+    const dealers = new Set(
+      value.accepted.map(({ dealer }) => dealer).filter((dealer) => dealer !== operatorDealer),
+    );
     if (dealers.size < value.threshold)
       this.#facts.fail(
         '3',

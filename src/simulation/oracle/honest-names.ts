@@ -7,6 +7,7 @@ import { isCertain } from '../../protocol/change/accusation.ts';
 import type { Output } from '../../protocol/machine/io.ts';
 import { readAccusationKey } from '../../protocol/machine/record-keys.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
+import { operatorDealer } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 
@@ -28,7 +29,8 @@ export function checkBlames(facts: Facts, peer: Peer, state: CoreState): void {
     const blamed = roster.find(({ index }) => index === by)?.peer;
     if (facts.world.peers.some((each) => each.peer === blamed && each.faulty === null))
       facts.fail('4', `${peer.name} blames honest member ${by} for a ${kind} in epoch ${epoch}`);
-    if (by === 0) facts.fail('4', `${peer.name} blames the honest dealer of a new key in epoch ${epoch}`);
+    if (by === operatorDealer)
+      facts.fail('4', `${peer.name} blames the honest dealer of a new key in epoch ${epoch}`);
   }
 }
 

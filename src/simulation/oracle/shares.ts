@@ -9,7 +9,7 @@ import { selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState, Durable } from '../../protocol/machine/state.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
-import { publicOf } from '../../protocol/records/value.ts';
+import { operatorDealer, publicOf } from '../../protocol/records/value.ts';
 import { parametersOf } from '../../sealing/numbers.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
@@ -64,7 +64,7 @@ export class Shares {
       if (before?.[digest] === held) continue;
       if (held.epoch <= state.durable.own.retired)
         this.#facts.fail('3', `${peer.name} holds a sub-share of epoch ${held.epoch}, which it has retired`);
-      if (held.dealer === 0) continue;
+      if (held.dealer === operatorDealer) continue;
       const half = state.durable.publics[digest];
       const parent = this.#facts.valueAt(held.epoch - 1);
       const dealer = parent?.roster.find((member) => member.index === held.dealer)?.peer;

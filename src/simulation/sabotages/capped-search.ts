@@ -2,7 +2,9 @@
  * A search for the dealings to accept that gives up after 500 cases. One sabotage puts it in the place of the
  * search that has no cap: liars with a few gaps each use the cases up.
  */
+
 import type { Choice, HeldDealing, HeldSet, Holder } from '../../protocol/change/acceptable-set.ts';
+import { operatorDealer } from '../../protocol/records/value.ts';
 
 const casesMax = 500;
 
@@ -46,7 +48,7 @@ function withoutGaps(
   }
   if (worst === null) return kept;
   for (const leave of [[worst.candidate], worst.gaps]) {
-    if (leave.some(({ side, one }) => side === 'dealings' && one.dealer === 0)) continue;
+    if (leave.some(({ side, one }) => side === 'dealings' && one.dealer === operatorDealer)) continue;
     const { side } = leave[0] as Candidate;
     const rest = new Set([...kept].filter((candidate) => !leave.includes(candidate)));
     const found = withoutGaps(rest, { ...spare, [side]: spare[side] - leave.length }, cases);

@@ -29,7 +29,7 @@ import { clusterIdOf, type FaultModel, type Genesis } from '../../protocol/recor
 import type { Link } from '../../protocol/records/link.ts';
 import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
 import { signPacket } from '../../protocol/records/packet.ts';
-import { type Client, hashOfValue } from '../../protocol/records/value.ts';
+import { type Client, hashOfValue, operatorDealer } from '../../protocol/records/value.ts';
 import { envelopeContext, packNumber } from '../../sealing/numbers.ts';
 import { MemoryHome, MemoryStore } from './memory-store.ts';
 import { samplePrimes } from './sample-keys.ts';
@@ -410,7 +410,7 @@ export class Group {
         const half = encode({
           epoch: next,
           plan: Buffer.from(plan, 'hex'),
-          dealer: 0,
+          dealer: operatorDealer,
           dealingKey: action.dealingKey,
           parts: [{ key: id, commitments: action.commitments }],
         });
@@ -436,7 +436,7 @@ export class Group {
             });
             const body = encode({
               type: 'dealing',
-              by: 0,
+              by: operatorDealer,
               receiver: message.by,
               public: half,
               envelopes: [envelope],
