@@ -5,11 +5,11 @@ import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { creationShare } from '../../src/keys/rsa/creation.ts';
 import { combineCommitments } from '../../src/keys/rsa/dealing.ts';
 import { modPow } from '../../src/keys/rsa/engine.ts';
+import { elementBytes, elementOf, encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { coefficientBound, delta, subShareBound } from '../../src/keys/rsa/sharing.ts';
 import { nonceBytes } from '../../src/keys/rsa/signing.ts';
 import { runJob } from '../../src/node/jobs/change-jobs.ts';
 import type { CheckItem, Job, JobResult, KeySetting } from '../../src/protocol/machine/io.ts';
-import { numberBytes, numberOf } from '../../src/protocol/records/codec.ts';
 import { ms, race, table } from './measure.ts';
 import { type Bits, parametersOf, random, sharedKey } from './sample.ts';
 
@@ -37,16 +37,14 @@ const run = <Kind extends JobResult['kind']>(job: Job): Result<Kind> =>
 function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   const parameters = parametersOf(bits, threshold);
   const creation = sharedKey(bits, threshold);
-  const { modulus, exponent, base, constant } = creation.public;
+  const { modulus, base } = creation.public;
   const setting: KeySetting = {
     key: {
       id: random(32),
       name: 'ca',
+      kind: 'rsa',
       use: 'sign',
-      modulus: numberBytes(modulus),
-      exponent: numberBytes(exponent),
-      base: numberBytes(base),
-      constant: numberBytes(constant),
+      public: encodePublic(creation.public),
     },
     threshold,
     membersMax: parameters.membersMax,
@@ -87,9 +85,9 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   });
   const lists = [own, ...received.map(({ dealt }) => dealt)].map((dealt) => dealt.commitments[0] ?? []);
   const commitments = combineCommitments(
-    [creation.commitments, ...lists.map((list) => list.map(numberOf))],
+    [creation.commitments, ...lists.map((list) => list.map(elementOf))],
     creation.public,
-  ).map(numberBytes);
+  ).map(elementBytes);
   const before = encodeSigned(creationShare(creation, self.index));
   const applyJob: Job = {
     kind: 'apply',
@@ -100,12 +98,13 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   if (share === undefined) throw new Error('the sample share was refused');
   const trialJob: Job = {
     kind: 'trial',
+    cluster: tie.cluster,
     index: self.index,
     epoch: tie.epoch,
     value: digest,
     keys: [{ setting, share }],
   };
-  const block = numberOf(numberBytes(base));
+  const block = elementOf(elementBytes(base));
   const found = race(n > 10 ? 8 : 15, {
     exponentiation: () => modPow(block, modulus - 2n, modulus),
     deal: () => deal(self.index),

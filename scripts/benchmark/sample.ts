@@ -1,9 +1,10 @@
 /** Keys to measure with, of ready-made safe primes: no measurement depends on which key it is. */
+
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import { modInverse } from '../../src/crypto/integers.ts';
 import { createKeyFromPrimes, type KeyCreation } from '../../src/keys/rsa/creation.ts';
+import { elementBytes } from '../../src/keys/rsa/numbers.ts';
 import type { SharingParameters } from '../../src/keys/rsa/sharing.ts';
-import { numberBytes } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import primes from '../../src/simulation/world/safe-primes.json' with { type: 'json' };
 
@@ -35,7 +36,7 @@ export const sharedKey = (bits: Bits, threshold: number): KeyCreation =>
 export function wholeKey(bits: Bits): KeyObject {
   const { p, q } = primesOf(bits);
   const d = modInverse(e, (p - 1n) * (q - 1n));
-  const field = (n: bigint): string => Buffer.from(numberBytes(n)).toString('base64url');
+  const field = (n: bigint): string => Buffer.from(elementBytes(n)).toString('base64url');
   const basic = { kty: 'RSA', n: field(p * q), e: field(e), d: field(d), p: field(p), q: field(q) };
   const chinese = { dp: field(d % (p - 1n)), dq: field(d % (q - 1n)), qi: field(modInverse(q, p)) };
   return createPrivateKey({ key: { ...basic, ...chinese }, format: 'jwk' });

@@ -3,14 +3,15 @@
  * without an answer. Each is recognised by all that it names, so that nothing else of the same name is taken
  * for it.
  */
+
 import type { ApiClient } from '../client/api-client.ts';
 import { History } from '../client/history.ts';
 import type { Home } from '../node/home/home.ts';
 import { fingerprintOf } from '../protocol/records/admission.ts';
-import { sameBytes } from '../protocol/records/codec.ts';
+import { isSameKey } from '../protocol/records/draft.ts';
 import type { Order } from '../protocol/records/order.ts';
 import { explainChoice } from '../protocol/records/roster.ts';
-import type { Value } from '../protocol/records/value.ts';
+import type { KeyRecord, Value } from '../protocol/records/value.ts';
 import { tookEffect } from './handing-in.ts';
 import type { Newcomer } from './newcomers.ts';
 
@@ -99,14 +100,14 @@ export async function enteredAs(
   return { since: new DoneAlready(since.value), newcomer: { name, peer, epochKey }, fingerprint, cameBack };
 }
 
-/** Since when a key of this modulus has this name; null when none has. */
+/** Since when this very key has this name; null when none has. */
 export async function createdSince(
   head: Value,
   daemon: ApiClient,
   name: string,
-  modulus: Uint8Array,
+  key: KeyRecord,
 ): Promise<DoneAlready | null> {
-  const has = ({ keys }: Value) => keys.some((key) => key.name === name && sameBytes(key.modulus, modulus));
+  const has = ({ keys }: Value) => keys.some((one) => one.name === name && isSameKey(one, key));
   const since = await new History(head, daemon).since(has);
   return since === null ? null : new DoneAlready(since.value);
 }

@@ -3,11 +3,13 @@
  * order is handed in to it again; every ending short of an answer says that the order may still take effect,
  * and what shows it.
  */
+
 import type { Command } from 'commander';
 import { type ApiClient, ApiError } from '../client/api-client.ts';
 import { History } from '../client/history.ts';
 import type { VerifiedChain } from '../client/verified-chain.ts';
 import { sameBytes } from '../protocol/records/codec.ts';
+import { isSameKey } from '../protocol/records/draft.ts';
 import type { Action, Order } from '../protocol/records/order.ts';
 import type { Value } from '../protocol/records/value.ts';
 import { howToStart } from './context.ts';
@@ -18,7 +20,7 @@ import { untilDone, type Wait } from './waiting.ts';
 export function tookEffect(action: Action, value: Value): boolean {
   switch (action.type) {
     case 'create-key':
-      return value.keys.some((key) => key.name === action.name && sameBytes(key.modulus, action.modulus));
+      return value.keys.some((key) => key.name === action.name && isSameKey(key, action));
     case 'destroy-key':
       return !value.keys.some((key) => key.name === action.name);
     case 'admit':

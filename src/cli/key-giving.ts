@@ -2,19 +2,22 @@
  * Giving a group a key, made here or imported, and its first client with it: this command is the key's dealer, from the
  * order to the decision, and forgets it then (protocol §4 "Creation").
  */
+
 import type { Command } from 'commander';
 import { type ApiClient, ApiError } from '../client/api-client.ts';
 import { KeyDealer } from '../client/key-dealer.ts';
 import type { SigningKey } from '../client/signing-key.ts';
 import { VerifiedChain } from '../client/verified-chain.ts';
 import { bitLength } from '../crypto/integers.ts';
+import { kindNamed } from '../keys/kinds.ts';
 import type { Primes } from '../keys/rsa/creation.ts';
+import { publicOf } from '../keys/rsa/kind.ts';
 import type { Home } from '../node/home/home.ts';
-import { hex, numberOf } from '../protocol/records/codec.ts';
+import { hex } from '../protocol/records/codec.ts';
 import { keyIdOf } from '../protocol/records/draft.ts';
 import type { Action, Order } from '../protocol/records/order.ts';
 import type { Packet } from '../protocol/records/packet.ts';
-import type { KeyUse, Value } from '../protocol/records/value.ts';
+import type { KeyRecord, KeyUse, Value } from '../protocol/records/value.ts';
 import { type NewClientOptions, type PlannedClient, planClient, withNewClient } from './clients.ts';
 import { checkName, type GlobalOptions, withDaemon } from './context.ts';
 import { createdSince, type DoneAlready, listedSince } from './done-already.ts';
@@ -110,19 +113,21 @@ async function givenSince(
 ): Promise<DoneAlready | null> {
   const found = head.keys.find((one) => one.name === name);
   if (found === undefined) return null;
-  const since = await createdSince(head, daemon, name, found.modulus);
+  const since = await createdSince(head, daemon, name, found);
   if (since === null) return null;
   const { epoch } = since.value;
   const meant = typeof secret === 'function' ? null : secret.primes.p * secret.primes.q;
   const withClient =
     client?.listed === true && (await listedSince(head, daemon, client.name)).value.epoch === epoch;
-  const sameKey = meant === null ? withClient : meant === numberOf(found.modulus);
+  const sameKey = meant === null ? withClient : meant === publicOf(found.public).modulus;
   if (found.use === use && sameKey && (client === null || withClient)) return since;
   throw new CommandError(
     'refused',
-    `a key named ${name} exists already: to ${found.use} with, ${bitLength(numberOf(found.modulus))} bits, id ${hex(found.id).slice(0, 16)}…, made in epoch ${epoch}; choose another name, unless it is the one that an earlier try named by this id`,
+    `a key named ${name} exists already: to ${found.use} with, ${bitsOf(found)} bits, id ${hex(found.id).slice(0, 16)}…, made in epoch ${epoch}; choose another name, unless it is the one that an earlier try named by this id`,
   );
 }
+
+const bitsOf = (key: KeyRecord): number => kindNamed(key.kind).publicForms(key.public).bits;
 
 function sayGiven(
   { epoch, threshold, roster, keys, clients }: Value,
@@ -131,7 +136,7 @@ function sayGiven(
   { json, already }: { json: boolean; already: boolean },
 ): void {
   const key = keys.find((one) => one.name === name);
-  const bits = key === undefined ? 0 : bitLength(numberOf(key.modulus));
+  const bits = key === undefined ? 0 : bitsOf(key);
   if (json) {
     const made = client === null ? null : { name: client.name, file: client.file };
     return sayJson({ name, bits, epoch, client: made, already, ...report?.facts });

@@ -1,9 +1,10 @@
 /** Orders in words: what operators are shown before they sign, and told when it was done. */
-import { bitLength } from '../crypto/integers.ts';
+
 import { verify } from '../crypto/signature.ts';
+import { kindNamed } from '../keys/kinds.ts';
 import type { Home } from '../node/home/home.ts';
 import { fingerprintOf } from '../protocol/records/admission.ts';
-import { hex, numberOf } from '../protocol/records/codec.ts';
+import { hex } from '../protocol/records/codec.ts';
 import { type Action, hashOfOrder, type Order } from '../protocol/records/order.ts';
 import { explainChoice, memberAt } from '../protocol/records/roster.ts';
 import type { Client, Value } from '../protocol/records/value.ts';
@@ -24,9 +25,9 @@ function actionInWords(action: Action, { genesis, cluster }: Cluster, head: Valu
   };
   switch (action.type) {
     case 'create-key': {
-      const bits = bitLength(numberOf(action.modulus));
+      const { bits } = kindNamed(action.kind).publicForms(action.public);
       const k = action.commitments.length + 1;
-      return `create key ${action.name}, RSA of ${bits} bits, to ${action.use} with; ${k} peers must work together to use it`;
+      return `create key ${action.name}, ${action.kind.toUpperCase()} of ${bits} bits, to ${action.use} with; ${k} peers must work together to use it`;
     }
     case 'destroy-key':
       return `destroy key ${action.name} for ever: every share of it is erased`;

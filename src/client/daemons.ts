@@ -3,10 +3,12 @@
  * serve or says what is not true, the next one is asked. None of them is trusted.
  */
 import type { Answer } from '../api/routes.ts';
+import { KeyError } from '../crypto/errors.ts';
 import { bitLength } from '../crypto/integers.ts';
+import { publicOf } from '../keys/rsa/kind.ts';
 import type { RsaPublicKey } from '../keys/rsa/public-forms.ts';
 import { modulusBitsRange } from '../keys/rsa/sharing.ts';
-import { fromHex, hex, numberOf } from '../protocol/records/codec.ts';
+import { fromHex, hex } from '../protocol/records/codec.ts';
 import { keyIdOf } from '../protocol/records/draft.ts';
 import type { KeyUse } from '../protocol/records/value.ts';
 import { type ApiClient, ApiError } from './api-client.ts';
@@ -125,25 +127,31 @@ export function checkUse({ name, use }: SignerKey, wanted: KeyUse): void {
 
 /** A request names a key by its id alone, so a daemon could show another key under a name that people know. */
 function checkedKey(cluster: Uint8Array, listed: Answer<'key'>): GroupKey {
-  const { name, id, use } = listed;
-  const values = {
-    modulus: fromHex(listed.modulus),
-    exponent: fromHex(listed.exponent),
-    base: fromHex(listed.base),
-    constant: fromHex(listed.constant),
-  };
-  const publicKey = { modulus: numberOf(values.modulus), exponent: numberOf(values.exponent) };
-  const bits = bitLength(publicKey.modulus);
+  const { name, id, kind, use } = listed;
+  const publicKey = rsaKeyIn(listed);
+  const publicBytes = fromHex(listed.public);
   const fits =
-    hex(keyIdOf(cluster, { name, use, ...values })) === id &&
-    hex(values.modulus) === listed.modulus &&
-    bits === listed.bits;
+    publicKey !== null &&
+    hex(publicBytes) === listed.public &&
+    hex(keyIdOf(cluster, { name, kind, use, public: publicBytes })) === id &&
+    bitLength(publicKey.modulus) === listed.bits;
   if (!fits || !isPossible(publicKey))
     throw new ClientError(
       'not-to-be-trusted',
       `what the daemon says of key ${name} does not fit its id; ask another peer`,
     );
-  return { name, id: fromHex(id), use, bits, publicKey, listed };
+  return { name, id: fromHex(id), use, bits: listed.bits, publicKey, listed };
+}
+
+/** Null for bytes that are no public values. */
+function rsaKeyIn({ public: listed }: Answer<'key'>): RsaPublicKey | null {
+  try {
+    const { modulus, exponent } = publicOf(fromHex(listed));
+    return { modulus, exponent };
+  } catch (error) {
+    if (error instanceof KeyError) return null;
+    throw error;
+  }
 }
 
 /** What no group would have taken is not to be reckoned with: the id binds it, and says nothing of its sense. */

@@ -15,16 +15,16 @@ import { ArithmeticError, EncodingError, KeyError } from '../crypto/errors.ts';
 import { bitLength, bytesToInteger } from '../crypto/integers.ts';
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import { decodeOaep, type HashName } from '../keys/rsa/encoding.ts';
-import { proofContext } from '../keys/rsa/kind.ts';
+import { proofContext, publicOf } from '../keys/rsa/kind.ts';
+import { elementOf } from '../keys/rsa/numbers.ts';
 import { publicKeyFromPem, publicKeyPem, type RsaPublicKey } from '../keys/rsa/public-forms.ts';
 import { checkKeyPublic, type KeyPublic } from '../keys/rsa/sharing.ts';
 import { combineRobust, decodeProof, type Proof } from '../keys/rsa/signing.ts';
 import { spoilersOf } from '../keys/rsa/spoilers.ts';
-import { numberOf, sameBytes } from '../protocol/records/codec.ts';
+import { sameBytes } from '../protocol/records/codec.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type DecryptBody, signUse, type UseRequest } from '../protocol/records/use-request.ts';
-import { publicOf } from '../protocol/records/value.ts';
 import { openPartial } from '../sealing/partials.ts';
 import { ClientError } from './client-error.ts';
 import type { SigningKey } from './signing-key.ts';
@@ -124,7 +124,7 @@ export class Decryption {
       parameters: { membersMax, threshold, modulusBits },
       block: bytesToInteger(this.request.body.ciphertext),
       partials,
-      commitments: answer.commitments.map(numberOf),
+      commitments: answer.commitments.map(elementOf),
       context: proofContext(answer.key.id, epoch),
     };
     try {
@@ -153,23 +153,23 @@ export class Decryption {
   }
 
   #keyIn({ key, membersMax, threshold }: DecryptAnswer): KeyPublic {
-    const given = publicOf(key);
-    const pinned = this.#publicKey ?? given;
-    const isAsked =
-      sameBytes(key.id, this.request.body.key) &&
-      given.modulus === pinned.modulus &&
-      given.exponent === pinned.exponent;
-    if (!isAsked)
-      throw new ClientError(
-        'not-to-be-trusted',
-        'the daemon answered with another key than was asked; ask another peer',
-      );
     if (threshold < 1 || threshold > membersMax || membersMax > limits.membersMax)
       throw new ClientError(
         'not-to-be-trusted',
         'the daemon answered for a group that cannot be; ask another peer',
       );
     try {
+      const given = publicOf(key.public);
+      const pinned = this.#publicKey ?? given;
+      const isAsked =
+        sameBytes(key.id, this.request.body.key) &&
+        given.modulus === pinned.modulus &&
+        given.exponent === pinned.exponent;
+      if (!isAsked)
+        throw new ClientError(
+          'not-to-be-trusted',
+          'the daemon answered with another key than was asked; ask another peer',
+        );
       checkKeyPublic(given, membersMax);
       return given;
     } catch (error) {

@@ -4,14 +4,16 @@
  * the roster of the verified chain, the plan is derived here, and numbers are sealed only to one-time keys of
  * members that attend it and stay.
  */
+
 import { randomBytes } from 'node:crypto';
 import type { Answer } from '../api/routes.ts';
-import { seal } from '../cipher/envelope.ts';
 import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
 import { mixKeystream } from '../cipher/mixing.ts';
 import { isSealingKey } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
-import { createKeyFromPrimes, creationShare, type KeyCreation, type Primes } from '../keys/rsa/creation.ts';
+import { kindNamed } from '../keys/kinds.ts';
+import { createKeyFromPrimes, type KeyCreation, type Primes } from '../keys/rsa/creation.ts';
+import { dealtKeyOf, firstShareOf } from '../keys/rsa/kind.ts';
 import type { SharingParameters } from '../keys/rsa/sharing.ts';
 import {
   type Attend,
@@ -20,14 +22,14 @@ import {
   type DealingPublic,
   digestOfDealing,
 } from '../protocol/records/change-messages.ts';
-import { decode, encode, hex, numberBytes, sameBytes } from '../protocol/records/codec.ts';
+import { decode, encode, hex, sameBytes } from '../protocol/records/codec.ts';
 import { draftOf, keyIdOf, planOf } from '../protocol/records/draft.ts';
 import type { Genesis } from '../protocol/records/genesis.ts';
 import { type CreateKey, hashOfOrder, type Order } from '../protocol/records/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../protocol/records/packet.ts';
 import { memberAt, quorumOf } from '../protocol/records/roster.ts';
 import { type KeyUse, operatorDealer, type Value } from '../protocol/records/value.ts';
-import { envelopeContext, packNumber } from '../sealing/numbers.ts';
+import { sealNumber } from '../sealing/numbers.ts';
 
 /** System randomness XOR the local cipher's keystream under a fresh key (§3 "The local cipher"). */
 const mixedRandom =
@@ -112,11 +114,7 @@ export class KeyDealer {
       type: 'create-key',
       name,
       use,
-      modulus: numberBytes(creation.public.modulus),
-      exponent: numberBytes(creation.public.exponent),
-      base: numberBytes(creation.public.base),
-      constant: numberBytes(creation.public.constant),
-      commitments: creation.commitments.map(numberBytes),
+      ...dealtKeyOf(creation),
       dealingKey: ed25519FromSeed(dealingSeed).publicKey,
     };
     return { action, parameters, creation, dealingSeed, epoch: null, served: new Set() };
@@ -192,19 +190,18 @@ export class KeyDealer {
     };
     const publicBytes = encode(half);
     const digest = digestOfDealing(publicBytes);
-    const plaintext = packNumber(creationShare(creation, receiver), parameters);
     const entropy = new Uint8Array(randomBytes(32));
-    const context = envelopeContext({
-      cluster: this.#cluster,
-      epoch,
-      plan,
-      key,
-      digest,
-      sender: 0,
-      receiver,
+    const number = firstShareOf(creation, receiver);
+    const { threshold, membersMax } = parameters;
+    const envelope = sealNumber({
+      shared: kindNamed(action.kind).shared({ public: action.public, threshold, membersMax }),
+      tie: { cluster: this.#cluster, epoch, plan, key, digest, sender: 0, receiver },
+      cipher: this.#cipher,
+      receiverKey: sealingKey,
+      entropy,
+      number,
     });
-    const envelope = seal({ cipher: this.#cipher, receiverKey: sealingKey, entropy, context, plaintext });
-    plaintext.fill(0);
+    number.fill(0);
     entropy.fill(0);
     const dealing: Dealing = {
       type: 'dealing',

@@ -30,8 +30,20 @@ export interface Kind {
    */
   checkPublic(publicBytes: Uint8Array, membersMax: number): void;
 
+  /** How other programs and people see the key. `bits`: its size, as people name it. */
+  publicForms(publicBytes: Uint8Array): { bits: number; pem: string };
+
   /** Of two keys of a group these bytes differ: else a use of one could be a use of the other. */
   identityOf(publicBytes: Uint8Array): Uint8Array;
+
+  /** Whether all these bytes have the length and form of elements of the key's group. Costs next to nothing. */
+  areWellFormed(publicBytes: Uint8Array, elements: readonly Uint8Array[]): boolean;
+
+  /**
+   * The commitments of a sum of polynomials, of well-formed elements. A shorter list, from before k was raised,
+   * counts as filled up.
+   */
+  combineCommitments(publicBytes: Uint8Array, lists: ReadonlyArray<readonly Uint8Array[]>): Uint8Array[];
 
   /** @throws KeyError for public values that are none */
   shared(setting: KeySetting): SharedKey;
@@ -74,8 +86,6 @@ export interface SharedKey {
   subShare(coefficients: readonly Uint8Array[], receiver: number): Uint8Array;
   /** Whether these are the commitments of a dealing: as many as there must be, each an element of the group. */
   isDealing(commitments: readonly Uint8Array[]): boolean;
-  /** Whether these bytes have the length and form of an element of this group. Costs nothing. */
-  isWellFormed(element: Uint8Array): boolean;
   /**
    * For each dealing whether its number fits its commitments. Several are checked by one equation with fresh
    * secret weights, and one by one only when that fails.
@@ -93,11 +103,6 @@ export interface SharedKey {
     root: number;
     subShares: readonly Uint8Array[];
   }): Uint8Array;
-  /**
-   * The commitments of a sum of polynomials, of well-formed elements. A shorter list, from before k was raised,
-   * counts as filled up.
-   */
-  combineCommitments(lists: ReadonlyArray<readonly Uint8Array[]>): Uint8Array[];
 
   // ── shares ──
 

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { bitLength, decodeSigned } from '../crypto/integers.ts';
 import { trialBlock } from '../keys/rsa/encoding.ts';
+import { publicOf } from '../keys/rsa/kind.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
 import { FileStore } from '../node/store/file-store.ts';
 import { durableFromRecords } from '../protocol/machine/durable-records.ts';
 import type { Durable } from '../protocol/machine/state.ts';
 import { hex } from '../protocol/records/codec.ts';
-import { type KeyRecord, publicOf } from '../protocol/records/value.ts';
+import type { KeyRecord } from '../protocol/records/value.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);
@@ -79,7 +80,7 @@ export async function stolenShares(home: string, keyId: Uint8Array): Promise<Map
 
 /** Whether exactly `k` shares, by member index, sign for the key. */
 export function sharesSign(key: KeyRecord, membersMax: number, shares: ReadonlyMap<number, bigint>): boolean {
-  const shared = publicOf(key);
+  const shared = publicOf(key.public);
   const parameters = { membersMax, threshold: shares.size, modulusBits: bitLength(shared.modulus) };
   const block = trialBlock(new Uint8Array(32), key.id, shared.modulus);
   const partials = new Map(

@@ -388,7 +388,7 @@ function takeResult(work: Work<PrintedByInput<'computed'>>, tag: JobTag, result:
 const isVain = (about: JobAbout, result: JobResult): boolean =>
   (result.kind === 'recover' && isProbe(about)) ||
   (result.kind === 'apply' && result.shares === null) ||
-  (result.kind === 'combine-trial' && result.signatures === null && result.culprits.length === 0);
+  (result.kind === 'combine-trial' && result.proofs === null && result.culprits.length === 0);
 
 /** When the driver must send the next `tick`; null while nothing waits for time. */
 export function nextTickAtMs(state: ReadableState): number | null {

@@ -1,48 +1,53 @@
-/** Numbers in envelopes (protocol §3): plaintexts of one length a key setting, tied to where they belong. */
-
+/** Numbers in envelopes (protocol §3): plaintexts of one length a key, tied to where they belong. */
+import { open, seal } from '../cipher/envelope.ts';
+import type { CipherName } from '../cipher/local-cipher.ts';
+import { SealError } from '../cipher/seal-error.ts';
 import { EncodingError } from '../crypto/errors.ts';
-import { bitLength, decodeSigned, encodeSigned } from '../crypto/integers.ts';
-import { type SharingParameters, shareBits } from '../keys/rsa/sharing.ts';
-import type { EnvelopeTie, KeySetting } from '../protocol/machine/io.ts';
-import { encode, numberOf } from '../protocol/records/codec.ts';
+import type { SharedKey } from '../keys/kind.ts';
+import type { EnvelopeTie } from '../protocol/machine/io.ts';
+import { encode } from '../protocol/records/codec.ts';
 
-const lengthBytes = 2;
-
-export const parametersOf = ({ key, threshold, membersMax }: KeySetting): SharingParameters => ({
-  membersMax,
-  threshold,
-  modulusBits: bitLength(numberOf(key.modulus)),
-});
-
-/**
- * How long every plaintext under these parameters is: no number, not even a recovery sum, is longer than a
- * share may be.
- */
-const sealedNumberBytes = (parameters: SharingParameters): number =>
-  lengthBytes + 1 + Math.ceil(shareBits(parameters) / 8);
-
-/** length (2 bytes) ‖ sign and magnitude ‖ zeros. Throws RangeError for a number over the share bound. */
-export function packNumber(n: bigint, parameters: SharingParameters): Uint8Array {
-  const number = encodeSigned(n);
-  const packed = new Uint8Array(sealedNumberBytes(parameters));
-  if (number.length + lengthBytes > packed.length)
-    throw new RangeError('the number is over the bound of shares');
-  new DataView(packed.buffer).setUint16(0, number.length);
-  packed.set(number, lengthBytes);
-  return packed;
-}
-
-/** The number in an opened envelope; throws EncodingError for anything that `packNumber` would not have made. */
-export function unpackNumber(packed: Uint8Array, parameters: SharingParameters): bigint {
-  if (packed.length !== sealedNumberBytes(parameters))
-    throw new EncodingError('a sealed number has another length');
-  const length = new DataView(packed.buffer, packed.byteOffset).getUint16(0);
-  const end = lengthBytes + length;
-  if (length === 0 || end > packed.length || packed.subarray(end).some((byte) => byte !== 0))
-    throw new EncodingError('a sealed number is not padded with zeros');
-  return decodeSigned(packed.subarray(lengthBytes, end));
-}
+/** What an envelope of one key is tied to. */
+export type NumberTie = EnvelopeTie & { key: Uint8Array };
 
 /** The associated data of an envelope: canonical bytes of everything that it belongs to. */
-export const envelopeContext = (tie: EnvelopeTie & { key: Uint8Array }): Uint8Array =>
+const contextOf = (tie: NumberTie): Uint8Array =>
   encode([tie.cluster, tie.epoch, tie.plan, tie.key, tie.digest, tie.sender, tie.receiver]);
+
+/**
+ * @param sealed.number in the encoding of its kind
+ * @param sealed.entropy 32 uniformly random bytes for this one envelope
+ * Throws RangeError for a number over the bound of shares.
+ */
+export function sealNumber(sealed: {
+  shared: SharedKey;
+  tie: NumberTie;
+  cipher: CipherName;
+  receiverKey: Uint8Array;
+  entropy: Uint8Array;
+  number: Uint8Array;
+}): Uint8Array {
+  const { shared, tie, cipher, receiverKey, entropy, number } = sealed;
+  const plaintext = shared.pack(number);
+  try {
+    return seal({ cipher, receiverKey, entropy, context: contextOf(tie), plaintext });
+  } finally {
+    plaintext.fill(0);
+  }
+}
+
+/** The number in an envelope; null for anything that `sealNumber` would not have made for this place. */
+export function openNumber(opened: {
+  shared: SharedKey;
+  tie: NumberTie;
+  secretKey: Uint8Array;
+  envelope: Uint8Array;
+}): Uint8Array | null {
+  const { shared, tie, secretKey, envelope } = opened;
+  try {
+    return shared.unpack(open({ secretKey, context: contextOf(tie), envelope }));
+  } catch (error) {
+    if (error instanceof SealError || error instanceof EncodingError) return null;
+    throw error;
+  }
+}

@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { open, seal } from '../cipher/envelope.ts';
 import type { CipherName } from '../cipher/local-cipher.ts';
-import { integerToBytes } from '../crypto/integers.ts';
-import { decode, encode, numberOf, shape } from '../protocol/records/codec.ts';
+import { bytesToInteger, integerToBytes } from '../crypto/integers.ts';
+import { decode, encode, shape } from '../protocol/records/codec.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type DecryptBody, hashOfUse } from '../protocol/records/use-request.ts';
@@ -53,5 +53,5 @@ export function openPartial(request: { tie: PartialTie; secretKey: Uint8Array; e
   const { partial, proof } = decode(contentSchema, open({ secretKey, context: contextOf(tie), envelope }));
   if (partial.length !== tie.body.ciphertext.length)
     throw new ProtocolError('malformed', 'a sealed partial is as long as the ciphertext');
-  return { partial: numberOf(partial), proof };
+  return { partial: bytesToInteger(partial), proof };
 }

@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import { decodeSigned } from '../crypto/integers.ts';
 import { trialBlock } from '../keys/rsa/encoding.ts';
+import { parametersOf, publicOf } from '../keys/rsa/kind.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
 import type { PrintedName } from '../protocol/machine/rule-names.ts';
-import { hex, numberOf } from '../protocol/records/codec.ts';
+import { hex } from '../protocol/records/codec.ts';
 import { clusterIdOf } from '../protocol/records/genesis.ts';
 import { faultsOf } from '../protocol/records/roster.ts';
-import { hashOfValue, publicOf } from '../protocol/records/value.ts';
-import { parametersOf } from '../sealing/numbers.ts';
+import { hashOfValue } from '../protocol/records/value.ts';
 import { absencesIn, allReinstated, type Stage, someSleep } from './chaos/absences.ts';
 import { Chaos } from './chaos/chaos.ts';
 import { Operator } from './chaos/operator.ts';
@@ -20,8 +20,7 @@ import { Oracle } from './oracle/oracle.ts';
 import { isUnderWay, unfinished } from './oracle/progress.ts';
 import { Counters } from './world/counters.ts';
 import { fixtureOf, secretConstant } from './world/fixture.ts';
-import type { RunOptions } from './world/run-options.ts';
-import { tooManyLie } from './world/run-options.ts';
+import { type RunOptions, tooManyLie } from './world/run-options.ts';
 import { samplePrimes } from './world/sample-keys.ts';
 import { seededRandom } from './world/seeded-random.ts';
 import { settled } from './world/virtual-time.ts';
@@ -146,7 +145,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   const oracle: Oracle = new Oracle(
     world,
     clusterIdOf(world.genesis),
-    (modulus) => secrets.get(numberOf(modulus)) as bigint,
+    (key) => secrets.get(publicOf(key.public).modulus) as bigint,
   );
   const operator = new Operator(world);
   const chaos = new Chaos(world, operator, faults, (peer) => oracle.onWentBack(peer));
@@ -336,12 +335,9 @@ function checkSignatures(world: World, oracle: Oracle): void {
   });
   const chosen = holders.sort(() => world.random() - 0.5).slice(0, value.threshold);
   for (const record of value.keys) {
-    const key = publicOf(record);
-    const parameters = parametersOf({
-      key: record,
-      threshold: value.threshold,
-      membersMax: world.genesis.membersMax,
-    });
+    const key = publicOf(record.public);
+    const { membersMax } = world.genesis;
+    const parameters = parametersOf({ public: record.public, threshold: value.threshold, membersMax });
     const block = trialBlock(hashOfValue(value), record.id, key.modulus);
     const partials = new Map(
       chosen.map(({ index, shares }) => {

@@ -14,7 +14,7 @@ import { emptyExtent } from '../../src/node/audit/entry.ts';
 import { DaemonError } from '../../src/node/errors.ts';
 import type { Log } from '../../src/node/log.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { asDaemon, fakeDaemon } from './fake-daemon.ts';
+import { asDaemon, fakeDaemon, sampleKey } from './fake-daemon.ts';
 
 const runs = 1000;
 const zeros = (length: number): Uint8Array => new Uint8Array(length);
@@ -74,18 +74,8 @@ describe('whatever a program sends', () => {
   const bugs: unknown[] = [];
   beforeAll(async () => {
     const daemon = fakeDaemon();
-    const modulus = `c${'3'.repeat(511)}`;
     daemon.keys = () => [
-      {
-        name: 'ca',
-        id: '00'.repeat(32),
-        use: 'sign',
-        bits: 2048,
-        modulus,
-        exponent: '03',
-        base: '04',
-        constant: '09',
-      },
+      { name: 'ca', id: '00'.repeat(32), kind: 'rsa', use: 'sign', bits: 2048, public: sampleKey, pem: '' },
     ];
     const refuse = async () => {
       throw new DaemonError('refused', 'no');

@@ -108,11 +108,9 @@ describe('the API over a Unix socket', () => {
       key: {
         id: key,
         name: 'vault',
+        kind: 'rsa',
         use: 'decrypt',
-        modulus: number,
-        exponent: number,
-        base: number,
-        constant: number,
+        public: number,
       },
       commitments: [number, bytes(2, 9)],
       partials: [{ index: 1, name: 'a', envelope: bytes(300, 1) }],

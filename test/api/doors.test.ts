@@ -10,7 +10,7 @@ import { loopbackNames } from '../../src/api/tcp-door.ts';
 import { DaemonError } from '../../src/node/errors.ts';
 import { silentLog } from '../../src/node/log.ts';
 import type { KeyView } from '../../src/node/views/view.ts';
-import { asDaemon, type FakeDaemon, fakeDaemon, noEvents, prospectsWith } from './fake-daemon.ts';
+import { asDaemon, type FakeDaemon, fakeDaemon, noEvents, prospectsWith, sampleKey } from './fake-daemon.ts';
 
 /** What is open to whoever reaches the TCP address, and what is the home's owner's only: decided route by route. */
 const onTcp = [
@@ -41,12 +41,11 @@ const ofOne = doorLimits.tcp.ofOneRemote as NonNullable<(typeof doorLimits)['tcp
 const key: KeyView = {
   name: 'ca',
   id: 'ab'.repeat(32),
+  kind: 'rsa',
   use: 'sign',
   bits: 2048,
-  modulus: `c${'3'.repeat(511)}`,
-  exponent: '010001',
-  base: '04',
-  constant: '09',
+  public: sampleKey,
+  pem: '',
 };
 
 describe('the two doors of the API', () => {

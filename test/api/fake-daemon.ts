@@ -1,6 +1,8 @@
 /** A daemon that knows nothing but what a test gives it. */
+
 import { Changes } from '../../src/api/changes.ts';
 import { EventStreams } from '../../src/api/events.ts';
+import { encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { prospectsOf } from '../../src/node/views/prospects.ts';
 import type { Ability, DaemonApi, StatusView } from '../../src/node/views/view.ts';
 
@@ -76,3 +78,8 @@ export const asDaemon = (fake: FakeDaemon): DaemonApi => fake as unknown as Daem
 
 /** For doors at which nobody waits for events. */
 export const noEvents = (): EventStreams => new EventStreams(1, new Changes(asDaemon(fakeDaemon())));
+
+/** Public values of a key of which nobody knows the private half, as a view shows them. */
+export const sampleKey = Buffer.from(
+  encodePublic({ modulus: BigInt(`0xc${'3'.repeat(511)}`), exponent: 65537n, base: 4n, constant: 9n }),
+).toString('hex');

@@ -1,11 +1,13 @@
 /** A group in memory behind `DaemonApi`: certifies, deals and signs for real, but decides at once. */
+
 import { randomBytes } from 'node:crypto';
-import { open } from '../../src/cipher/envelope.ts';
-import { bitLength, bytesToInteger, integerToBytes } from '../../src/crypto/integers.ts';
+import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../../src/crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { checkCreationShare } from '../../src/keys/rsa/creation.ts';
 import { encodePkcs1, encodePss } from '../../src/keys/rsa/encoding.ts';
+import { publicOf, rsa } from '../../src/keys/rsa/kind.ts';
+import { elementBytes, elementOf } from '../../src/keys/rsa/numbers.ts';
 import type { SharingParameters } from '../../src/keys/rsa/sharing.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { type AuditExtent, emptyExtent } from '../../src/node/audit/entry.ts';
@@ -30,7 +32,7 @@ import {
   dealingSchema,
   digestOfDealing,
 } from '../../src/protocol/records/change-messages.ts';
-import { decode, encode, hex, numberOf, sameBytes } from '../../src/protocol/records/codec.ts';
+import { decode, encode, hex, sameBytes } from '../../src/protocol/records/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
 import { checkFounding, type Link, precommitBody } from '../../src/protocol/records/link.ts';
 import { hashOfOrder, type Order } from '../../src/protocol/records/order.ts';
@@ -54,10 +56,9 @@ import {
   digestOfCommitments,
   hashOfValue,
   type KeyCommitments,
-  publicOf,
   type Value,
 } from '../../src/protocol/records/value.ts';
-import { envelopeContext, unpackNumber } from '../../src/sealing/numbers.ts';
+import { openNumber } from '../../src/sealing/numbers.ts';
 import { sealPartial } from '../../src/sealing/partials.ts';
 
 /** Any will do where nobody measures. */
@@ -265,12 +266,10 @@ export class FakeGroup implements DaemonApi {
     return (this.chain.at(-1)?.value.keys ?? []).map((key) => ({
       name: key.name,
       id: hex(key.id),
+      kind: key.kind,
       use: key.use,
-      bits: bitLength(numberOf(key.modulus)),
-      modulus: hex(key.modulus),
-      exponent: hex(key.exponent),
-      base: hex(key.base),
-      constant: hex(key.constant),
+      public: hex(key.public),
+      ...rsa.publicForms(key.public),
     }));
   }
 
@@ -364,7 +363,7 @@ export class FakeGroup implements DaemonApi {
 
   async sign(request: UseRequest<SignBody>): Promise<SignAnswer> {
     const { key, block, parameters, signers, partials } = this.#use(request);
-    const y = combine({ key: publicOf(key), parameters, block, partials });
+    const y = combine({ key: publicOf(key.public), parameters, block, partials });
     if (y === null) throw new Error('the shares do not sign');
     const signature = integerToBytes(y, parameters.modulusBits / 8);
     return { signature, epoch: this.head.epoch, signers: signers.map(({ name }) => name) };
@@ -394,7 +393,7 @@ export class FakeGroup implements DaemonApi {
       const details = Object.fromEntries([...this.silent].map((name) => [name, 'not connected']));
       throw new DaemonError('not-enough-peers', `${up.length} of ${threshold} peers answered`, details);
     }
-    const publicKey = publicOf(key);
+    const publicKey = publicOf(key.public);
     const parameters = this.#parameters(publicKey.modulus);
     const block = this.#block(request.body, parameters.modulusBits);
     const signers = up.slice(0, threshold);
@@ -442,7 +441,7 @@ export class FakeGroup implements DaemonApi {
       throw new DaemonError('refused', 'another plan');
     if (!verifyPacket(cluster, created.action.dealingKey, packet))
       throw new DaemonError('refused', 'the dealing is not of the dealer that the order names');
-    const key = publicOf(created.key);
+    const key = publicOf(created.key.public);
     const parameters = this.#parameters(key.modulus);
     const tie = {
       cluster,
@@ -454,13 +453,20 @@ export class FakeGroup implements DaemonApi {
       receiver,
     };
     const { secretKey } = (this.members[receiver - 1] as FakePeer).sealing;
-    const plaintext = open({
+    const setting = {
+      public: created.key.public,
+      threshold: parameters.threshold,
+      membersMax: parameters.membersMax,
+    };
+    const number = openNumber({
+      shared: rsa.shared(setting),
+      tie,
       secretKey,
-      context: envelopeContext(tie),
       envelope: envelopes[0] as Uint8Array,
     });
-    const share = unpackNumber(plaintext, parameters);
-    const commitments = part.commitments.map(numberOf);
+    if (number === null) throw new DaemonError('refused', 'an envelope that is none');
+    const share = decodeSigned(number);
+    const commitments = part.commitments.map(elementOf);
     if (!checkCreationShare({ key, parameters, commitments, receiver, share }))
       throw new DaemonError('refused', 'a false share');
     const held = this.#shares.get(hex(part.key)) ?? new Map<number, bigint>();
@@ -477,7 +483,7 @@ export class FakeGroup implements DaemonApi {
 
   #decide(): void {
     const draft = this.#draft();
-    const commitments: KeyCommitments = draft.keys.map((key) => [key.base]);
+    const commitments: KeyCommitments = draft.keys.map((key) => [elementBytes(publicOf(key.public).base)]);
     const value: Value = {
       epoch: this.head.epoch + 1,
       ancestors: ancestorsAfter(this.head),

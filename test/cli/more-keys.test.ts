@@ -1,4 +1,5 @@
 /** Decryption keys, imported keys and destroyed keys, from the command line; OpenSSL is the other side. */
+
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
@@ -6,8 +7,8 @@ import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
+import { elementBytes } from '../../src/keys/rsa/numbers.ts';
 import type { KeyView } from '../../src/node/views/view.ts';
-import { numberBytes } from '../../src/protocol/records/codec.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 
@@ -413,7 +414,7 @@ function pemOfPrimes(p: bigint, q: bigint): string {
   const members = { n: p * q, e, d, p, q, dp: d % (p - 1n), dq: d % (q - 1n), qi: modInverse(q, p) };
   const texts = Object.entries(members).map(([name, n]) => [
     name,
-    Buffer.from(numberBytes(n)).toString('base64url'),
+    Buffer.from(elementBytes(n)).toString('base64url'),
   ]);
   const key = createPrivateKey({ key: { kty: 'RSA', ...Object.fromEntries(texts) }, format: 'jwk' });
   return key.export({ type: 'pkcs1', format: 'pem' }) as string;

@@ -1,9 +1,11 @@
 /** What an operator reads before it signs: all that an order binds, in words. */
+
 import { describe, expect, it } from 'vitest';
 import { factsOf, orderInWords } from '../../src/cli/order-words.ts';
 import { createKeyFromPrimes } from '../../src/keys/rsa/creation.ts';
+import { elementBytes, encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { fingerprintOf } from '../../src/protocol/records/admission.ts';
-import { hex, numberBytes } from '../../src/protocol/records/codec.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import { type Action, hashOfOrder, operatorSign } from '../../src/protocol/records/order.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
@@ -68,11 +70,9 @@ describe('an order in words', () => {
         type: 'create-key',
         name: 'ca',
         use: 'sign',
-        modulus: numberBytes(created.public.modulus),
-        exponent: numberBytes(created.public.exponent),
-        base: numberBytes(created.public.base),
-        constant: numberBytes(created.public.constant),
-        commitments: created.commitments.map(numberBytes),
+        kind: 'rsa',
+        public: encodePublic(created.public),
+        commitments: created.commitments.map(elementBytes),
         dealingKey: key32,
       },
       'create key ca, RSA of 512 bits, to sign with; 3 peers must work together to use it',

@@ -198,7 +198,7 @@ describe('a signer', () => {
   it('takes no key that does not fit its id, under whichever name', async () => {
     const keys = () => {
       const [one, other] = group.keys();
-      return one === undefined || other === undefined ? [] : [{ ...one, modulus: other.modulus }, other];
+      return one === undefined || other === undefined ? [] : [{ ...one, public: other.public }, other];
     };
     const liar = await doors.open({ keys });
     expect(await signerAt([liar, await doors.open()]).keys()).toHaveLength(2);
@@ -208,7 +208,7 @@ describe('a signer', () => {
       message: 'what the daemon says of key ca does not fit its id; ask another peer',
     });
     const unreadable = await doors.open({
-      keys: () => group.keys().map((key) => ({ ...key, modulus: `${key.modulus}zz` })),
+      keys: () => group.keys().map((key) => ({ ...key, public: `${key.public}zz` })),
     });
     await expect(signerAt([unreadable]).keys()).rejects.toMatchObject({ code: 'not-to-be-trusted' });
   });

@@ -2,13 +2,13 @@
  * A member that was evicted comes back in a new home, under its old name and then another: it is as new, and
  * its old home is nobody.
  */
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
-import { parametersOf } from '../../src/sealing/numbers.ts';
 import { readyPrimes, refresh, stolenShares } from '../system/support.ts';
 
 /** Any will do where nobody measures. */
@@ -90,8 +90,8 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
   it('its new share with another’s signs; a share that it had under the same index before does not', async () => {
     const [key] = (await lab.api('a').links((await lab.api('a').status()).epoch ?? 0))[0]?.value.keys ?? [];
     if (key === undefined) throw new Error('the newest value has the key');
-    const shared = publicOf(key);
-    const parameters = parametersOf({ key, threshold: 2, membersMax: 20 });
+    const shared = publicOf(key.public);
+    const parameters = parametersOf({ public: key.public, threshold: 2, membersMax: 20 });
     const block = trialBlock(new Uint8Array(32), key.id, shared.modulus);
     const partialOf = async (home: string): Promise<[number, bigint]> => {
       const epoch = await shareNow(home);

@@ -1,9 +1,10 @@
 /** Every peer decides for itself whether a request to use a key may be served; each rule has its own refusal. */
+
 import { describe, expect, test } from 'vitest';
 import { integerToBytes } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
-import { numberBytes } from '../../src/protocol/records/codec.ts';
+import { encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import {
   checkUse,
@@ -26,15 +27,12 @@ import { flipped, paperCluster, refusalOf } from './support.ts';
 const random = seededBytes('use requests');
 const seed = random(32);
 const nowMs = 1_800_000_000_000;
-const number = new Uint8Array([5]);
 const keyNamed = (name: string, use: 'sign' | 'decrypt' = 'sign'): KeyRecord => ({
   id: random(32),
   name,
+  kind: 'rsa',
   use,
-  modulus: number,
-  exponent: number,
-  base: number,
-  constant: number,
+  public: encodePublic({ modulus: 5n, exponent: 5n, base: 5n, constant: 5n }),
 });
 const keys = [keyNamed('ca'), keyNamed('other'), keyNamed('vault', 'decrypt')] as [
   KeyRecord,
@@ -161,7 +159,10 @@ describe('a decryption', () => {
   const { p, q } = samplePrimes(512);
   const modulus = p * q;
   const bytes = (n: bigint): Uint8Array => integerToBytes(n, 64);
-  const vault: KeyRecord = { ...keys[2], modulus: numberBytes(modulus) };
+  const vault: KeyRecord = {
+    ...keys[2],
+    public: encodePublic({ modulus, exponent: 5n, base: 5n, constant: 5n }),
+  };
   const rights: Client['rights'] = [{ key: '*', operations: ['decrypt'] }];
   const value: Value = { ...valueWith([client({ rights })]), keys: [keys[0], vault] };
   const { cluster, client: publicKey, nonce, expiresAtMs } = body;

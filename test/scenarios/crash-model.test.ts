@@ -1,11 +1,12 @@
 /** §1, the crash model: 2-of-3 refreshes with one peer down, and signs; the same group that may meet liars waits. */
+
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
+import { elementOf } from '../../src/keys/rsa/numbers.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
-import { hex, numberOf } from '../../src/protocol/records/codec.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
-import { parametersOf } from '../../src/sealing/numbers.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { dealersOf, fired, fivePeers, linkOf } from './support.ts';
 
@@ -13,14 +14,18 @@ import { dealersOf, fired, fivePeers, linkOf } from './support.ts';
 const blinding = new Uint8Array(16);
 
 const three = { peers: 3, threshold: 2 };
-const block = numberOf(new Uint8Array(60).fill(7));
+const block = elementOf(new Uint8Array(60).fill(7));
 
 /** What these members make of their newest shares; null when it is no signature under the group's key. */
 function signatureOf(group: Group, members: readonly number[]): bigint | null {
   const [record] = headOf(group.state(1)).keys;
   if (record === undefined) throw new Error('the group has a key');
-  const key = publicOf(record);
-  const parameters = parametersOf({ key: record, threshold: 2, membersMax: group.genesis.membersMax });
+  const key = publicOf(record.public);
+  const parameters = parametersOf({
+    public: record.public,
+    threshold: 2,
+    membersMax: group.genesis.membersMax,
+  });
   const partials = members.map((index): [number, bigint] => {
     const { shares, own } = group.state(index).durable;
     const share = decodeSigned(shares[own.head]?.[hex(record.id)] as Uint8Array);

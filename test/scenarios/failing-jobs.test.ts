@@ -1,5 +1,8 @@
 /** §9, jobs that fail: a stage that timed out, tried again for as long as it is wanted, and no word about anybody. */
+
 import { afterEach, expect, test } from 'vitest';
+import { publicOf } from '../../src/keys/rsa/kind.ts';
+import { elementBytes } from '../../src/keys/rsa/numbers.ts';
 import { runJob } from '../../src/node/jobs/change-jobs.ts';
 import { failingJobProblems } from '../../src/node/views/failing-jobs.ts';
 import type { Job } from '../../src/protocol/machine/io.ts';
@@ -16,6 +19,7 @@ import {
   type RecoveryMessage,
   recoveryMessageSchema,
 } from '../../src/protocol/records/recovery-messages.ts';
+import type { KeyRecord } from '../../src/protocol/records/value.ts';
 import { choiceName } from '../../src/protocol/recovery/summing.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { dealersOf, fired, linkOf, messageIn } from './support.ts';
@@ -129,7 +133,8 @@ class MaskLiars {
     if (by > 2) return null;
     if (message.type === 'recover-mask' && message.receiver === 7) {
       const half = decode(dealingPublicSchema, message.public);
-      const modulus = headOf(group.state(7)).keys[0]?.modulus as Uint8Array;
+      const key = headOf(group.state(7)).keys[0] as KeyRecord;
+      const modulus = elementBytes(publicOf(key.public).modulus);
       const parts = half.parts.map((part) => ({
         ...part,
         commitments: part.commitments.map(() => modulus),

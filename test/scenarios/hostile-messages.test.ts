@@ -166,8 +166,7 @@ test('what comes early for the next change is kept within a bound of messages an
   const { early } = group.state(1).volatile;
   expect(early).toEqual([]);
   const action = {
-    ...{ type: 'create-key', name: 'big', use: 'sign', modulus: new Uint8Array([1]) },
-    ...{ exponent: new Uint8Array([1]), base: new Uint8Array([1]), constant: new Uint8Array([1]) },
+    ...{ type: 'create-key', name: 'big', kind: 'rsa', use: 'sign', public: new Uint8Array([1]) },
     commitments: Array.from({ length: 64 }, () => new Uint8Array(512).fill(1)),
     dealingKey: new Uint8Array(32),
   };

@@ -1,11 +1,12 @@
 /** §7.3: k shares of one epoch sign; k shares of two epochs do not, whichever they are. Taken from running peers. */
+
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
+import { elementOf } from '../../src/keys/rsa/numbers.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
-import { hex, numberOf } from '../../src/protocol/records/codec.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
-import { parametersOf } from '../../src/sealing/numbers.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { subsetsOf } from '../../src/simulation/world/sample-keys.ts';
 import { fivePeers } from './support.ts';
@@ -38,9 +39,13 @@ test('any three shares of epoch 5 or of epoch 6 sign for the same public key, an
 
   const [record] = headOf(group.state(1)).keys;
   if (record === undefined) throw new Error('the group has a key');
-  const key = publicOf(record);
-  const parameters = parametersOf({ key: record, threshold: 3, membersMax: group.genesis.membersMax });
-  const block = numberOf(new Uint8Array(60).fill(7));
+  const key = publicOf(record.public);
+  const parameters = parametersOf({
+    public: record.public,
+    threshold: 3,
+    membersMax: group.genesis.membersMax,
+  });
+  const block = elementOf(new Uint8Array(60).fill(7));
   const partials = [fifth, sixth].map(
     (shares) =>
       new Map([...shares].map(([i, share]) => [i, partial({ key, parameters, share, block, blinding })])),

@@ -11,7 +11,7 @@ test('a key is created by an order and its dealing, and everyone holds a share t
   const link = linkOf(group.state(1), 1);
   expect(link.value.keys.map(({ name }) => name)).toEqual(['home-ca']);
   expect(dealersOf(link)).toEqual([0, 1, 2, 3, 4, 5]);
-  expect(group.state(5).durable.retires[1]?.signatures).toHaveLength(1);
+  expect(group.state(5).durable.retires[1]?.proofs).toHaveLength(1);
   transcript.expectGolden('key-creation');
 });
 

@@ -77,10 +77,8 @@ test('proposals whose suspensions, clients or orders are large make no durable s
     type: 'create-key',
     name: 'k',
     use: 'sign',
-    modulus: new Uint8Array(512).fill(1),
-    exponent: Uint8Array.of(3),
-    base: Uint8Array.of(3),
-    constant: Uint8Array.of(3),
+    kind: 'rsa',
+    public: new Uint8Array(limits.keyPublicBytesMax).fill(1),
     commitments,
   };
   const orders = Array.from({ length: limits.ordersPerPlanMax }, (_, at) => ({
@@ -110,7 +108,7 @@ test('what comes beside a message and does not belong to it is refused with it',
   const { group, victim, frame } = await inMidChange();
   const evidence = frame.type === 'message' ? frame.message.evidence : undefined;
   if (evidence === undefined) throw new Error('a proposal comes with its evidence');
-  const trials = [{ partial: Uint8Array.of(1), proof: new Uint8Array(limits.proofBytesMax) }];
+  const trials = [new Uint8Array(limits.trialBytesMax)];
   const have = Object.values(group.state(3).durable.haves).find(({ message }) => message.by === 3);
   const messages = roundsOf(victim, 3).flatMap((round) =>
     ['prevote', 'precommit'].map((type) => ({ type, by: 3, epoch: 2, round, instance: null, value: null })),
@@ -165,12 +163,15 @@ test('no message is longer than its kind can be, and no frame than its parts tog
     { type: 'contradiction', first: packetIn, second: packetIn },
     { type: 'accusation', packet: packetIn },
     { type: 'recovery', packet: short, beside: [packetIn] },
-    { type: 'retire', proof: { epoch: 1, readys: [packetIn], signatures: [] } },
+    { type: 'retire', proof: { epoch: 1, readys: [packetIn], proofs: [] } },
   ];
   for (const frame of framesWith(long)) expect(frameSchema.safeParse(frame).success).toBe(false);
   for (const frame of framesWith(short)) expect(frameSchema.safeParse(frame).success).toBe(true);
   const publics = [new Uint8Array(limits.dealingPublicBytesMax + 1)];
   expect(frameSchema.safeParse({ type: 'publics', publics }).success).toBe(false);
-  const recalled = { ...short, body: new Uint8Array(limits.proposalBytesMax + 1) };
-  expect(frameSchema.safeParse({ type: 'recalled', epoch: 1, packets: [recalled] }).success).toBe(false);
+  for (const tooMany of [0, 1]) {
+    const recalled = { ...short, body: new Uint8Array(limits.proposalBytesMax + tooMany) };
+    const frame = { type: 'recalled', packet: short, packets: [recalled] };
+    expect(frameSchema.safeParse(frame).success).toBe(tooMany === 0);
+  }
 });

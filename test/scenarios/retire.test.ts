@@ -62,7 +62,7 @@ test('a retire proof whose trial signature is false lets nobody erase the older 
   await group.until(() => [2, 3, 4, 5].every((peer) => group.state(peer).durable.own.retired === 2));
   await group.until(() => fired(group, 1, 'ready', { epoch: 2 }));
   const proof = group.state(2).durable.retires[2] as RetireProof;
-  const [signature] = proof.signatures as [Uint8Array];
+  const [signature] = proof.proofs as [Uint8Array];
   const tell = (told: RetireProof) =>
     group.node(1).driver?.dispatch({
       type: 'frame',
@@ -71,19 +71,15 @@ test('a retire proof whose trial signature is false lets nobody erase the older 
       frame: encode({ type: 'retire', proof: told }),
     });
   const old = group.state(2).durable.retires[1] as RetireProof;
-  const false_ = [
-    flipped(signature, signature.length - 1),
-    old.signatures[0] as Uint8Array,
-    new Uint8Array([1]),
-  ];
-  for (const other of false_) await tell({ ...proof, signatures: [other] });
+  const false_ = [flipped(signature, signature.length - 1), old.proofs[0] as Uint8Array, new Uint8Array([1])];
+  for (const other of false_) await tell({ ...proof, proofs: [other] });
   await group.run(2_000);
   expect(group.state(1).durable.retires[2]).toBeUndefined();
   expect(Object.keys(group.state(1).durable.shares)).toEqual(['1', '2']);
   const refused = group
     .node(1)
     .outputs.flatMap((output) => (output.type === 'refused' ? [output.why.replace(/.*: /, '')] : []));
-  expect(refused).toEqual(false_.map(() => 'a trial signature is false'));
+  expect(refused).toEqual(false_.map(() => 'the proof of a key is false'));
   await tell(proof);
   await group.run(2_000);
   expect(Object.keys(group.state(1).durable.shares)).toEqual(['2']);

@@ -1,13 +1,15 @@
 /** Members come and go by epoch changes alone (§4, §5): the key stays, whoever holds it. */
+
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import { publicOf } from '../../src/keys/rsa/kind.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
-import { hex, numberOf } from '../../src/protocol/records/codec.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import { signOrder } from '../../src/protocol/records/order.ts';
-import { hashOfValue, publicOf } from '../../src/protocol/records/value.ts';
+import { hashOfValue } from '../../src/protocol/records/value.ts';
 import { Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { fifthAwayInMidChange, fired } from './support.ts';
 
@@ -18,9 +20,9 @@ const blinding = new Uint8Array(16);
 function signatureBy(group: Group, places: readonly number[], epochs?: readonly number[]): bigint | null {
   const value = headOf(group.state(places[0] as number));
   const record = value.keys[0]!;
-  const key = publicOf(record);
+  const key = publicOf(record.public);
   const parameters = { membersMax: group.genesis.membersMax, threshold: value.threshold, modulusBits: 512 };
-  const block = trialBlock(new Uint8Array(32), record.id, numberOf(record.modulus));
+  const block = trialBlock(new Uint8Array(32), record.id, key.modulus);
   const partials = new Map(
     places.map((place, at) => {
       const state = group.state(place);
@@ -79,7 +81,7 @@ test('a raised threshold needs more shares from then on, and the key stays', asy
   expect(signatureBy(group, [3, 4, 5])).toBe(before);
   // Two shares of the new epoch lie on a polynomial of degree 2: they say nothing.
   const value = headOf(group.state(1));
-  const key = publicOf(value.keys[0]!);
+  const key = publicOf(value.keys[0]!.public);
   const block = trialBlock(new Uint8Array(32), value.keys[0]!.id, key.modulus);
   const old = { membersMax: group.genesis.membersMax, threshold: 2, modulusBits: 512 };
   const partials = new Map(

@@ -139,7 +139,7 @@ const kinds: Record<Frame['type'], { frame: Frame; taken: string }> = {
   },
   links: { frame: { type: 'links', links: [] }, taken: 'proven unproven' },
   retire: {
-    frame: { type: 'retire', proof: { epoch: 0, readys: [], signatures: [] } },
+    frame: { type: 'retire', proof: { epoch: 0, readys: [], proofs: [] } },
     taken: 'proven unproven',
   },
   publics: { frame: { type: 'publics', publics: [hash] }, taken: 'proven' },

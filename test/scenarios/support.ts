@@ -1,6 +1,8 @@
 /** What the scenarios share: groups with even delays, questions about their history, and the tools of a liar. */
 
 import { afterEach } from 'vitest';
+import { publicOf } from '../../src/keys/rsa/kind.ts';
+import { elementOf } from '../../src/keys/rsa/numbers.ts';
 import { verificationKey } from '../../src/keys/rsa/sharing.ts';
 import { assembleValue, decodePublic } from '../../src/protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/machine/queries.ts';
@@ -14,10 +16,9 @@ import {
   messageSchema,
   type Proposal,
 } from '../../src/protocol/records/change-messages.ts';
-import { decode, encode, fromHex, hex, numberOf } from '../../src/protocol/records/codec.ts';
+import { decode, encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
 import type { Link } from '../../src/protocol/records/link.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
 import { Group, type GroupOptions, groupWithKey } from '../../src/simulation/world/group.ts';
 
 const groups: Group[] = [];
@@ -77,7 +78,7 @@ export const verificationKeysOf = ({ value, commitments }: Link): bigint[] => {
   const [key] = value.keys;
   const [list] = commitments;
   if (key === undefined || list === undefined) throw new Error('the group has no key');
-  return value.roster.map(({ index }) => verificationKey(publicOf(key), list.map(numberOf), index));
+  return value.roster.map(({ index }) => verificationKey(publicOf(key.public), list.map(elementOf), index));
 };
 
 /** Whether a peer printed this name, with these details. */

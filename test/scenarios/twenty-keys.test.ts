@@ -1,9 +1,11 @@
 /** One group keeps many keys: one epoch change refreshes them all. */
+
 import { expect, test } from 'vitest';
+import { publicOf } from '../../src/keys/rsa/kind.ts';
+import { elementOf } from '../../src/keys/rsa/numbers.ts';
 import { verificationKey } from '../../src/keys/rsa/sharing.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
-import { hex, numberOf } from '../../src/protocol/records/codec.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { fivePeers, linkOf } from './support.ts';
 
@@ -13,7 +15,7 @@ function verificationKeys(state: CoreState, epoch: number): Map<string, bigint> 
   return new Map(
     value.keys.map((key, at) => [
       key.name,
-      verificationKey(publicOf(key), (commitments[at] as Uint8Array[]).map(numberOf), 1),
+      verificationKey(publicOf(key.public), (commitments[at] as Uint8Array[]).map(elementOf), 1),
     ]),
   );
 }
@@ -39,7 +41,7 @@ test('twenty keys are refreshed by one epoch change, and every share of a destro
     const { shares, retires } = group.state(index).durable;
     expect(Object.keys(shares)).toEqual(['21']);
     expect(Object.keys(shares[21] ?? {})).toHaveLength(20);
-    expect(retires[21]?.signatures).toHaveLength(20); // every one of them signed under the new shares
+    expect(retires[21]?.proofs).toHaveLength(20); // every one of them signed under the new shares
   }
 
   const destroyed = hex(linkOf(group.state(1), 21).value.keys[7]?.id as Uint8Array);

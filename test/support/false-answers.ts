@@ -1,10 +1,12 @@
 /** How a hostile member answers who asks it for a partial. */
+
 import { randomBytes } from 'node:crypto';
+import { elementBytes } from '../../src/keys/rsa/numbers.ts';
 import type { HostilePeer } from '../../src/lab/hostile-peer.ts';
 import type { PartialAnswer } from '../../src/node/use/partial-messages.ts';
-import { encode, numberBytes } from '../../src/protocol/records/codec.ts';
+import { encode } from '../../src/protocol/records/codec.ts';
 
-const garbage: PartialAnswer = { type: 'partial', partial: numberBytes(12_345n), proof: null };
+const garbage: PartialAnswer = { type: 'partial', partial: elementBytes(12_345n), proof: null };
 
 export interface FalseAnswer {
   how: string;

@@ -1,9 +1,11 @@
 /** Damaged bytes for the network's own protocols: into what reads them, and over real streams into a real transport. */
+
 import { strict as assert } from 'node:assert';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
 import { multiaddr } from '@multiformats/multiaddr';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { elementBytes } from '../../src/keys/rsa/numbers.ts';
 import { peerIdOf } from '../../src/node/home/identity.ts';
 import { admissionOf } from '../../src/node/lobby/lobby-admissions.ts';
 import { LobbyServer } from '../../src/node/lobby/lobby-transport.ts';
@@ -16,7 +18,7 @@ import {
   lobbyAnswerSchema,
   parseInvitation,
 } from '../../src/protocol/records/admission.ts';
-import { decode, encode, numberBytes } from '../../src/protocol/records/codec.ts';
+import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import { Loopback, memberOf, testIdentity } from '../node/network/loopback.ts';
 import { prefixed, RawMember } from '../node/network/raw-member.ts';
@@ -52,7 +54,7 @@ async function samples(mutator: Mutator) {
     waiting: encode({ status: 'waiting', fingerprint: 'ab12-cd34', epoch: 3 }),
     invitation: new TextEncoder().encode(invitationText({ genesis, lobby })),
     record: (await RecordEnvelope.seal(record, identity)).marshal(),
-    partial: encode({ type: 'partial', partial: numberBytes(12_345n), proof: mutator.bytes(900) }),
+    partial: encode({ type: 'partial', partial: elementBytes(12_345n), proof: mutator.bytes(900) }),
   };
 }
 

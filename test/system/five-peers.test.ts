@@ -1,13 +1,13 @@
 /** One group of five, 3 of 5, RSA-3072, every peer with another local cipher, put to use for claim after claim. */
+
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodePkcs1 } from '../../src/keys/rsa/encoding.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
-import { parametersOf } from '../../src/sealing/numbers.ts';
 import { rounds } from '../support/rounds.ts';
 import {
   hashesOf,
@@ -160,13 +160,13 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     await refresh(lab, 'a');
     const fresh = await steal(epoch + 1);
 
-    const parameters = parametersOf({ key, threshold: 3, membersMax: 20 });
+    const parameters = parametersOf({ public: key.public, threshold: 3, membersMax: 20 });
     const block = encodePkcs1(
       'sha256',
       createHash('sha256').update(message).digest(),
       parameters.modulusBits,
     );
-    const shared = publicOf(key);
+    const shared = publicOf(key.public);
     const partials = [old, fresh].map(
       (shares) =>
         new Map(

@@ -2,6 +2,7 @@
  * Five real daemons, 3 of 5, of which one is replaced by a hostile program with that member's identity, keys
  * and share.
  */
+
 import { publicEncrypt, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { SealError } from '../../src/cipher/seal-error.ts';
 import { Decryption, unpadded } from '../../src/client/decryption.ts';
 import type { SigningKey } from '../../src/client/signing-key.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { publicOf } from '../../src/keys/rsa/kind.ts';
 import { HostilePeer, type Stolen, stealHome, stolenAuthenticator } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { openKey, SigningProgram } from '../../src/lab/signing-program.ts';
@@ -18,7 +20,6 @@ import type { DecryptAnswer } from '../../src/node/use/answers.ts';
 import { fromHex, hex } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import { type SignBody, signUse, type UseRequest } from '../../src/protocol/records/use-request.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
 import { openPartial } from '../../src/sealing/partials.ts';
 import { RawMember } from '../node/network/raw-member.ts';
 import { falseAnswers } from '../support/false-answers.ts';
@@ -203,7 +204,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     const answer = { epoch, threshold, membersMax, key, commitments, partials };
     const { block } = decryption.combine(answer);
     const padding = { hash: 'sha256', label: new Uint8Array() } as const;
-    expect(unpadded(block ?? 0n, publicOf(key).modulus, padding)).toEqual(plain);
+    expect(unpadded(block ?? 0n, publicOf(key.public).modulus, padding)).toEqual(plain);
   });
 
   it('a superseded epoch key of its opens no handshake; the current one does', async () => {

@@ -1,4 +1,5 @@
 /** Peers come and go while a group refreshes and signs: joining, being told to wait, eviction, replacing everybody. */
+
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setInterval } from 'node:timers/promises';
@@ -12,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { DaemonProcess } from '../../src/lab/daemon-process.ts';
 import { Lab } from '../../src/lab/lab.ts';
@@ -21,8 +23,6 @@ import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import type { PauseView } from '../../src/node/views/view.ts';
 import { invitationText, parseInvitation } from '../../src/protocol/records/admission.ts';
-import { publicOf } from '../../src/protocol/records/value.ts';
-import { parametersOf } from '../../src/sealing/numbers.ts';
 import { runOnTerminal } from '../support/terminal.ts';
 import { readyPrimes, refresh, stolenShares, subsets } from './support.ts';
 
@@ -294,8 +294,8 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     const remaining = ['a', 'c', 'd', 'e'];
     await lab.untilEpoch(last + 1, remaining);
 
-    const parameters = parametersOf({ key, threshold: 2, membersMax: 20 });
-    const shared = publicOf(key);
+    const parameters = parametersOf({ public: key.public, threshold: 2, membersMax: 20 });
+    const shared = publicOf(key.public);
     const block = trialBlock(new Uint8Array(32), key.id, shared.modulus);
     const partials = new Map<number, bigint>();
     for (const name of remaining) {

@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import { routes } from '../../api/routes.ts';
 import { Decryption } from '../../client/decryption.ts';
 import { plaintextIn } from '../../client/group-signer.ts';
+import { publicOf } from '../../keys/rsa/kind.ts';
 import { readPrivateFile } from '../../node/home/home.ts';
 import type { DecryptAnswer } from '../../node/use/answers.ts';
-import { publicOf } from '../../protocol/records/value.ts';
 import { optionsOf } from '../context.ts';
 import { publicKeyOption, readPublicKey } from '../keys.ts';
 import { type PaddingOptions, paddingOf, sayPlaintext, withPadding } from '../plaintext.ts';
@@ -39,7 +39,11 @@ export const clientOpenCommand = (): Command =>
         );
       }
       const { name } = answer.key;
-      const plaintext = plaintextIn(block, { name, publicKey: publicOf(answer.key) }, paddingOf(padding));
+      const plaintext = plaintextIn(
+        block,
+        { name, publicKey: publicOf(answer.key.public) },
+        paddingOf(padding),
+      );
       sayPlaintext(plaintext, name, padding);
     });
 

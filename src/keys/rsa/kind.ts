@@ -1,4 +1,5 @@
 /** Threshold RSA as a kind of key: what crosses its border as bytes, and the arithmetic behind it. */
+
 import { ArithmeticError, EncodingError, KeyError } from '../../crypto/errors.ts';
 import { hashOf } from '../../crypto/hash.ts';
 import {
@@ -9,12 +10,21 @@ import {
   integerToBytes,
 } from '../../crypto/integers.ts';
 import type { KeySetting, Kind, SharedKey, SubShareCheck, TrialStatement } from '../kind.ts';
-import { checkCreationShare } from './creation.ts';
+import { checkCreationShare, creationShare, type KeyCreation } from './creation.ts';
 import * as dealing from './dealing.ts';
 import { trialBlock } from './encoding.ts';
 import { blindingBytes, modPow } from './engine.ts';
 import { areUnits } from './group.ts';
-import { decodePublic, elementBytes, elementOf, isShortest, packNumber, unpackNumber } from './numbers.ts';
+import {
+  decodePublic,
+  elementBytes,
+  elementOf,
+  encodePublic,
+  isShortest,
+  packNumber,
+  unpackNumber,
+} from './numbers.ts';
+import { publicKeyPem } from './public-forms.ts';
 import {
   checkKeyPublic,
   coefficientBytes,
@@ -78,15 +88,24 @@ function decodeTrial(bytes: Uint8Array): { partial: bigint; proof: Proof | null 
   return { partial: bytesToInteger(element), proof: proofOf(bytes.subarray(end)) };
 }
 
+/** What an order says of a key that its dealer has made. */
+export const dealtKeyOf = ({ public: key, commitments }: KeyCreation) => ({
+  kind: 'rsa',
+  public: encodePublic(key),
+  commitments: commitments.map(elementBytes),
+});
+
+/** f(receiver), secret: the first share of a member. */
+export const firstShareOf = (creation: KeyCreation, receiver: number): Uint8Array =>
+  encodeSigned(creationShare(creation, receiver));
+
 class SharedRsaKey implements SharedKey {
   readonly #key: KeyPublic;
   readonly #parameters: SharingParameters;
-  readonly #elementBytesMax: number;
 
   constructor(setting: KeySetting) {
     this.#key = publicOf(setting.public);
     this.#parameters = parametersOf(setting);
-    this.#elementBytesMax = elementBytes(this.#key.modulus).length;
   }
 
   get #common(): { key: KeyPublic; parameters: SharingParameters } {
@@ -115,10 +134,6 @@ class SharedRsaKey implements SharedKey {
       commitments.every(isShortest) &&
       areUnits(commitments.map(elementOf), this.#key.modulus)
     );
-  }
-
-  isWellFormed(element: Uint8Array): boolean {
-    return element.length <= this.#elementBytesMax && isShortest(element);
   }
 
   checkSubShares(
@@ -165,15 +180,6 @@ class SharedRsaKey implements SharedKey {
         subShares: subShares.map(decodeSigned),
       }),
     );
-  }
-
-  combineCommitments(lists: ReadonlyArray<readonly Uint8Array[]>): Uint8Array[] {
-    return dealing
-      .combineCommitments(
-        lists.map((list) => list.map(elementOf)),
-        this.#key,
-      )
-      .map(elementBytes);
   }
 
   checkShare(commitments: readonly Uint8Array[], index: number, share: Uint8Array): boolean {
@@ -268,9 +274,7 @@ class SharedRsaKey implements SharedKey {
 
   checkTrialProof({ statement, proof }: { statement: TrialStatement; proof: Uint8Array }): boolean {
     const { modulus, exponent } = this.#key;
-    return (
-      this.isWellFormed(proof) && modPow(elementOf(proof), exponent, modulus) === this.#blockOf(statement)
-    );
+    return isShortest(proof) && modPow(elementOf(proof), exponent, modulus) === this.#blockOf(statement);
   }
 
   #blockOf({ value, key }: TrialStatement): bigint {
@@ -286,8 +290,26 @@ export const rsa: Kind = {
     checkKeyPublic(publicOf(publicBytes), membersMax);
   },
 
+  publicForms(publicBytes) {
+    const key = publicOf(publicBytes);
+    return { bits: bitLength(key.modulus), pem: publicKeyPem(key) };
+  },
+
   /** Of one modulus a decryption can be a signature. */
   identityOf: (publicBytes) => elementBytes(publicOf(publicBytes).modulus),
+
+  areWellFormed(publicBytes, elements) {
+    const bytesMax = elementBytes(publicOf(publicBytes).modulus).length;
+    return elements.every((element) => element.length <= bytesMax && isShortest(element));
+  },
+
+  combineCommitments: (publicBytes, lists) =>
+    dealing
+      .combineCommitments(
+        lists.map((list) => list.map(elementOf)),
+        publicOf(publicBytes),
+      )
+      .map(elementBytes),
 
   shared: (setting) => new SharedRsaKey(setting),
 };

@@ -1,5 +1,6 @@
 /** A peer that is a member: core and driver, network, and the use of keys, and what can be read from them. */
 
+import type { RandomBytes } from '../../keys/kind.ts';
 import { createCore } from '../../protocol/machine/create.ts';
 import { headOf, isSuspended, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState, Durable, Timing } from '../../protocol/machine/state.ts';
@@ -13,7 +14,6 @@ import { Driver } from '../driver/driver.ts';
 import { DaemonError } from '../errors.ts';
 import type { Home } from '../home/home.ts';
 import type { Identity } from '../home/identity.ts';
-import type { RandomBytes } from '../jobs/change-jobs.ts';
 import type { Workers } from '../jobs/workers.ts';
 import type { HandOut } from '../lobby/lobby-admissions.ts';
 import type { Log } from '../log.ts';
@@ -79,7 +79,9 @@ export class Membership {
     const { listen, bootstrap, mdns } = settings;
     this.#options = options;
     this.#addresses = options.addresses;
-    this.#verificationKeys = new VerificationKeys((link) => workers.verificationKeys(link));
+    this.#verificationKeys = new VerificationKeys((link) =>
+      workers.verificationKeys(link, home.genesis.membersMax),
+    );
     this.transport = new Libp2pTransport({
       identity,
       clusterId: hex(home.cluster),

@@ -5,6 +5,7 @@
 
 import { hashOf } from '../../crypto/hash.ts';
 import { sign, verify } from '../../crypto/signature.ts';
+import type { RandomBytes } from '../../keys/kind.ts';
 import { checkFits } from '../../protocol/change/attend.ts';
 import { durableDelta } from '../../protocol/machine/durable-records.ts';
 import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/machine/io.ts';
@@ -19,7 +20,6 @@ import type { Member } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import { nextTickAtMs, step } from '../../protocol/step.ts';
 import type { Clock } from '../clock.ts';
-import type { RandomBytes } from '../jobs/change-jobs.ts';
 import { causeOf } from '../jobs/job-failure.ts';
 import type { Log } from '../log.ts';
 import type { EpochAuthenticator, Transport, TransportHandlers } from '../network/transport.ts';

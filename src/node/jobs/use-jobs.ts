@@ -3,7 +3,8 @@
 import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../../crypto/integers.ts';
 import { encodePkcs1, encodePss } from '../../keys/rsa/encoding.ts';
 import { blindingBytes } from '../../keys/rsa/engine.ts';
-import { proofContext } from '../../keys/rsa/kind.ts';
+import { parametersOf, proofContext, proofOf, publicOf } from '../../keys/rsa/kind.ts';
+import { elementBytes, elementOf } from '../../keys/rsa/numbers.ts';
 import {
   combineRobust,
   encodeProof,
@@ -14,12 +15,9 @@ import {
 } from '../../keys/rsa/signing.ts';
 import { spoilersOf } from '../../keys/rsa/spoilers.ts';
 import type { KeySetting } from '../../protocol/machine/io.ts';
-import { numberBytes, numberOf } from '../../protocol/records/codec.ts';
 import type { SignBody, UseRequestBody } from '../../protocol/records/use-request.ts';
-import { publicOf } from '../../protocol/records/value.ts';
-import { parametersOf } from '../../sealing/numbers.ts';
 import { sealPartial } from '../../sealing/partials.ts';
-import { type JobContext, proofFromBytes } from './change-jobs.ts';
+import type { JobContext } from './change-jobs.ts';
 
 export type UseJob =
   | {
@@ -64,11 +62,17 @@ export type UseJobResult =
       spoilers: number[];
     };
 
+const arithmeticOf = ({ key, threshold, membersMax }: KeySetting) => ({
+  public: key.public,
+  threshold,
+  membersMax,
+});
+
 /** Peers build the block of a signature themselves, from the digest (§2); a ciphertext is one. */
 function blockOf(setting: KeySetting, body: UseRequestBody): bigint {
   if (body.operation === 'decrypt') return bytesToInteger(body.ciphertext);
   const { scheme, hash, digest, salt } = body;
-  const bits = bitLength(numberOf(setting.key.modulus));
+  const bits = bitLength(publicOf(setting.key.public).modulus);
   return scheme === 'pkcs1' ? encodePkcs1(hash, digest, bits) : encodePss(hash, digest, salt, bits);
 }
 
@@ -87,8 +91,8 @@ function runPartial(
   }: Extract<UseJob, { kind: 'use-partial' }>,
   { cipher, randomBytes }: JobContext,
 ): UseJobResult {
-  const key = publicOf(setting.key);
-  const parameters = parametersOf(setting);
+  const key = publicOf(setting.key.public);
+  const parameters = parametersOf(arithmeticOf(setting));
   const share = decodeSigned(shareBytes);
   const block = blockOf(setting, body);
   const made = partial({ key, parameters, share, block, blinding: randomBytes(blindingBytes) });
@@ -107,20 +111,20 @@ function runPartial(
         }),
       )
     : null;
-  if (body.operation === 'sign') return { kind: 'use-partial', partial: numberBytes(made), proof };
+  if (body.operation === 'sign') return { kind: 'use-partial', partial: elementBytes(made), proof };
   const tie = { body, epoch, index };
   const envelope = sealPartial({ tie, cipher, entropy: randomBytes(32), partial: made, proof });
   return { kind: 'use-sealed-partial', envelope };
 }
 
 function runCombine(job: Extract<UseJob, { kind: 'use-combine' }>): UseJobResult {
-  const parameters = parametersOf(job.setting);
+  const parameters = parametersOf(arithmeticOf(job.setting));
   const asked = {
-    key: publicOf(job.setting.key),
+    key: publicOf(job.setting.key.public),
     parameters,
     block: blockOf(job.setting, job.body),
     partials: numbersIn(job.partials),
-    commitments: job.commitments.map(numberOf),
+    commitments: job.commitments.map(elementOf),
     context: proofContext(job.setting.key.id, job.epoch),
   };
   const result = combineRobust(asked);
@@ -140,6 +144,6 @@ const numbersIn = (given: readonly GivenPartial[]): Map<number, { partial: bigin
   new Map(
     given.map(({ by, partial: bytes, proof }) => [
       by,
-      { partial: numberOf(bytes), proof: proof === null ? null : proofFromBytes(proof) },
+      { partial: bytesToInteger(bytes), proof: proof === null ? null : proofOf(proof) },
     ]),
   );

@@ -12,10 +12,10 @@ export default function work({
   job,
   cipher,
 }: {
-  job: Job | UseJob | { kind: 'verification-keys'; link: Link };
+  job: Job | UseJob | { kind: 'verification-keys'; link: Link; membersMax: number };
   cipher: CipherName;
 }): JobResult | UseJobResult | VerificationKeyHash[] {
-  if (job.kind === 'verification-keys') return verificationKeysIn(job.link);
+  if (job.kind === 'verification-keys') return verificationKeysIn(job.link, job.membersMax);
   const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
   if (job.kind === 'use-partial' || job.kind === 'use-combine')
     return runUseJob(job, { cipher, randomBytes: random });

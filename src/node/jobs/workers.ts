@@ -9,7 +9,7 @@ import type { VerificationKeyHash } from './verification-keys.ts';
 export interface Workers {
   compute(job: Job): Promise<JobResult>;
   use(job: UseJob): Promise<UseJobResult>;
-  verificationKeys(link: Link): Promise<VerificationKeyHash[]>;
+  verificationKeys(link: Link, membersMax: number): Promise<VerificationKeyHash[]>;
   stop(): Promise<void>;
 }
 
@@ -27,7 +27,8 @@ export function startWorkers(options: { threads: number; cipher: CipherName }): 
   return {
     compute: (job) => pool.run({ job, cipher }),
     use: (job) => pool.run({ job, cipher }),
-    verificationKeys: (link) => pool.run({ job: { kind: 'verification-keys', link }, cipher }),
+    verificationKeys: (link, membersMax) =>
+      pool.run({ job: { kind: 'verification-keys', link, membersMax }, cipher }),
     stop: () => pool.destroy(),
   };
 }

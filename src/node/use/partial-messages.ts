@@ -56,7 +56,7 @@ const plainText = z
 export const partialAnswerSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('partial'),
-    partial: shape.number,
+    partial: shape.element,
     proof: shape.bytes(limits.proofBytesMax).nullable(),
   }),
   /** The partial of a decryption, sealed to the client. */

@@ -1,6 +1,6 @@
 /** What a daemon shows (see `view.ts`), computed from the core's state and nothing secret in it. */
 
-import { bitLength } from '../../crypto/integers.ts';
+import { kindNamed } from '../../keys/kinds.ts';
 import { attendHeldBy } from '../../protocol/change/attend.ts';
 import {
   attendedPlans,
@@ -18,7 +18,7 @@ import {
 } from '../../protocol/machine/queries.ts';
 import type { CoreState, Pause } from '../../protocol/machine/state.ts';
 import type { RetireProof } from '../../protocol/records/change-messages.ts';
-import { fromHex, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
+import { fromHex, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import { hashOfOrder } from '../../protocol/records/order.ts';
 import { explainChoice, type Member, memberAt } from '../../protocol/records/roster.ts';
@@ -142,7 +142,7 @@ function proofView(proof: RetireProof | null, value: Value): EpochView['retirePr
   const ready = readyIn(proof);
   const view = {
     ready: names(value.roster.filter(({ index }) => ready.has(index))),
-    trials: value.keys.slice(0, proof.signatures.length).map(({ name }) => name),
+    trials: value.keys.slice(0, proof.proofs.length).map(({ name }) => name),
   };
   proofViews.set(proof, view);
   return view;
@@ -241,12 +241,10 @@ export const keyViews = (state: CoreState): KeyView[] =>
   headOf(state).keys.map((key) => ({
     name: key.name,
     id: hex(key.id),
+    kind: key.kind,
     use: key.use,
-    bits: bitLength(numberOf(key.modulus)),
-    modulus: hex(key.modulus),
-    exponent: hex(key.exponent),
-    base: hex(key.base),
-    constant: hex(key.constant),
+    public: hex(key.public),
+    ...kindNamed(key.kind).publicForms(key.public),
   }));
 
 /** The attended plan that contains the order, the one with the most Attends. */

@@ -2,9 +2,12 @@
  * What a daemon shows of itself: the one set of shapes that the API answers, the command line prints and
  * tests read.
  */
+
 import { z } from 'zod';
+import { publicOf } from '../../keys/rsa/kind.ts';
 import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
 import { blameKindSchema, pauseKindSchema } from '../../protocol/machine/record-keys.ts';
+import { fromHex } from '../../protocol/records/codec.ts';
 import { faultModelSchema } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';
@@ -218,19 +221,18 @@ export type EpochView = z.infer<typeof epochViewSchema>;
 export const keyViewSchema = z.object({
   name: z.string(),
   id: z.string().describe('hex; what a request to use the key names'),
+  kind: z.string().describe('such as rsa'),
   use: keyUseSchema,
   bits: count,
-  modulus: z.string().describe('lower-case hex, big-endian'),
-  exponent: z.string().describe('lower-case hex, big-endian'),
-  base: z.string().describe('v, lower-case hex, big-endian; the id binds it, as all other public values'),
-  constant: z.string().describe('v^(Δd), lower-case hex, big-endian'),
+  public: z
+    .string()
+    .describe('lower-case hex: all public values, in the encoding of the kind; the id binds them'),
+  pem: z.string().describe('the public key for other programs'),
 });
 export type KeyView = z.infer<typeof keyViewSchema>;
 
-export const publicKeyOf = (key: KeyView): RsaPublicKey => ({
-  modulus: BigInt(`0x${key.modulus}`),
-  exponent: BigInt(`0x${key.exponent}`),
-});
+/** Throws `KeyError` for a key that is none of RSA. */
+export const publicKeyOf = (key: KeyView): RsaPublicKey => publicOf(fromHex(key.public));
 
 /** What a key's creator needs to deal (§4 "Creation"): who attends the plan with its order, checked by the caller. */
 export interface CreationView {

@@ -1,7 +1,5 @@
 /** §4.4 Apply and §4.5 Retire: the new share, the Ready that proves it signs, and the erasure of everything older. */
 
-import { trialBlock } from '../../keys/rsa/encoding.ts';
-import { modPow } from '../../keys/rsa/engine.ts';
 import { isGivenUp } from '../machine/failing-jobs.ts';
 import type { Job, JobResult, KeySetting } from '../machine/io.ts';
 import { type JobTag, jobTag } from '../machine/job-tags.ts';
@@ -17,6 +15,7 @@ import {
   valueQuorum,
 } from '../machine/queries.ts';
 import { blameKey } from '../machine/record-keys.ts';
+import { sharedKeyOf } from '../machine/shared-keys.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Carried,
@@ -26,7 +25,7 @@ import {
   readySchema,
   type Trials,
 } from '../records/change-messages.ts';
-import { decode, hex, numberOf, sameBytes } from '../records/codec.ts';
+import { decode, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
@@ -116,8 +115,10 @@ export function ready(work: Work): boolean {
     setting: settings[at] as KeySetting,
     share: shares[hex(key.id)] as Uint8Array,
   }));
-  const job: Job = { kind: 'trial', index: signer.index, epoch: value.epoch, value: headHash(work), keys };
-  return work.compute(jobTag({ job: 'trial', epoch: value.epoch }), job);
+  const { epoch } = value;
+  const { index } = signer;
+  const job: Job = { kind: 'trial', cluster: work.clusterId, index, epoch, value: headHash(work), keys };
+  return work.compute(jobTag({ job: 'trial', epoch }), job);
 }
 
 export function tried(work: Work<'ready'>, epoch: number, trials: Trials): void {
@@ -174,6 +175,7 @@ export function combineTrial(work: Work): boolean {
   const settings = headSettings(work);
   const job = (some: typeof readys): Job => ({
     kind: 'combine-trial',
+    cluster: work.clusterId,
     epoch: value.epoch,
     value: headHash(work),
     keys: value.keys.map((_, at) => ({
@@ -205,23 +207,23 @@ export function combined(
   // is, and is logged.
   for (const by of result.suspects) work.rule('suspect-trial', { epoch, by });
   const readys = Object.values(work.durable.readys);
-  if (result.signatures === null || readys.length < valueQuorum(work, headOf(work))) return;
+  if (result.proofs === null || readys.length < valueQuorum(work, headOf(work))) return;
   work.put('retires', epoch, {
     epoch,
     readys: readys.map(({ carried }) => carried.packet).slice(0, valueQuorum(work, headOf(work))),
-    signatures: result.signatures,
+    proofs: result.proofs,
   });
 }
 
 /** Checks a retire proof of the newest epoch from its value alone. Throws `bad-ready`. */
 function checkRetireProof(work: Work, proof: RetireProof): void {
-  const { value } = headLink(work);
+  const { value, commitments } = headLink(work);
   const bad = (why: string): never => {
     throw new ProtocolError('bad-ready', `retire proof of epoch ${proof.epoch}: ${why}`);
   };
   // What costs nothing comes first: of each member one signature is checked, of each key one trial.
   if (proof.readys.length < valueQuorum(work, value)) bad('its Readys are no quorum');
-  if (proof.signatures.length !== value.keys.length) bad('a trial signature is missing');
+  if (proof.proofs.length !== value.keys.length) bad('the proof of a key is missing');
   const said = new Set<number>();
   for (const packet of proof.readys) {
     const message = decode(readySchema, packet.body);
@@ -232,11 +234,15 @@ function checkRetireProof(work: Work, proof: RetireProof): void {
     if (!verifyPacket(work.clusterId, member.epochKey, packet)) bad('a Ready is not signed');
     said.add(message.by);
   }
+  const settings = headSettings(work);
   value.keys.forEach((key, at) => {
-    const modulus = numberOf(key.modulus);
-    const block = trialBlock(headHash(work), key.id, modulus);
-    if (modPow(numberOf(proof.signatures[at] as Uint8Array), numberOf(key.exponent), modulus) !== block)
-      bad('a trial signature is false');
+    const good = sharedKeyOf(settings[at] as KeySetting).checkTrialProof({
+      statement: { cluster: work.clusterId, epoch: value.epoch, value: headHash(work), key: key.id },
+      commitments: commitments[at] as Uint8Array[],
+      members: [...said],
+      proof: proof.proofs[at] as Uint8Array,
+    });
+    if (!good) bad('the proof of a key is false');
   });
 }
 

@@ -2,7 +2,7 @@
  * What a value must be (§4.3): leader and validators build it with the same function from the same evidence,
  * so validity is objective and nobody needs a sub-share to judge it.
  */
-import { combineCommitments } from '../../keys/rsa/dealing.ts';
+import { kindNamed } from '../../keys/kinds.ts';
 import {
   attendsOf,
   changeQuorum,
@@ -24,7 +24,7 @@ import {
   type Have,
   haveSchema,
 } from '../records/change-messages.ts';
-import { compareBytes, decode, encode, hex, numberBytes, numberOf, sameBytes } from '../records/codec.ts';
+import { compareBytes, decode, encode, hex, sameBytes } from '../records/codec.ts';
 import { type Draft, draftOf, planOf } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import type { Order } from '../records/order.ts';
@@ -39,7 +39,6 @@ import {
   type KeyCommitments,
   type KeyRecord,
   operatorDealer,
-  publicOf,
   type Suspension,
   type Value,
 } from '../records/value.ts';
@@ -85,13 +84,13 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
   half.parts.forEach((part, at) => {
     if (!sameBytes(part.key, (keys[at] as (typeof keys)[number]).id)) bad('it covers other keys');
     if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
-    if (longerThanKey(part.commitments, keys[at])) bad('a commitment is longer than the modulus');
+    if (!areElementsOf(keys[at], part.commitments)) bad('a commitment is no element of the key’s group');
   });
 }
 
-/** Units of a modulus are no longer than it is; what is longer is only there to be kept and sent again. */
-export const longerThanKey = (numbers: readonly Uint8Array[], key: KeyRecord | undefined): boolean =>
-  numbers.some((number) => number.length > (key?.modulus.length ?? 0));
+/** What cannot be an element of the key's group is only there to be kept and sent again. */
+export const areElementsOf = (key: KeyRecord | undefined, elements: readonly Uint8Array[]): boolean =>
+  key !== undefined && kindNamed(key.kind).areWellFormed(key.public, elements);
 
 /** Whether a public half is one for this plan. */
 export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): boolean {
@@ -123,10 +122,7 @@ function nextCommitments(
         half.parts.filter((part) => sameBytes(part.key, key.id)).map((part) => part.commitments),
       ),
     ];
-    return combineCommitments(
-      lists.map((list) => list.map(numberOf)),
-      publicOf(key),
-    ).map(numberBytes);
+    return kindNamed(key.kind).combineCommitments(key.public, lists);
   });
 }
 

@@ -84,6 +84,7 @@ export type Job =
     }
   | {
       kind: 'trial';
+      cluster: Uint8Array;
       index: number;
       epoch: number;
       value: Uint8Array;
@@ -91,6 +92,7 @@ export type Job =
     }
   | {
       kind: 'combine-trial';
+      cluster: Uint8Array;
       epoch: number;
       value: Uint8Array;
       keys: Array<{ setting: KeySetting; commitments: Uint8Array[] }>;
@@ -125,7 +127,7 @@ export type JobResult =
   | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
   | { kind: 'apply'; shares: Uint8Array[] | null }
   | { kind: 'trial'; trials: Trials }
-  | { kind: 'combine-trial'; signatures: Uint8Array[] | null; culprits: number[]; suspects: number[] }
+  | { kind: 'combine-trial'; proofs: Uint8Array[] | null; culprits: number[]; suspects: number[] }
   | { kind: 'sum'; envelopes: Uint8Array[] }
   /** `culprits`: whose sums are false; `falseMasks`: whose masks are no dealings. */
   | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[]; falseMasks: number[] }

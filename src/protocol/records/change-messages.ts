@@ -32,7 +32,7 @@ export const dealingPublicSchema = z.strictObject({
    */
   dealingKey: shape.key32.optional(),
   parts: z
-    .array(z.strictObject({ key: shape.hash, commitments: z.array(shape.number).max(limits.membersMax) }))
+    .array(z.strictObject({ key: shape.hash, commitments: z.array(shape.element).max(limits.membersMax) }))
     .max(limits.keysMax),
 });
 export type DealingPublic = z.infer<typeof dealingPublicSchema>;
@@ -84,7 +84,7 @@ export const prevoteSchema = z.strictObject({ type: z.literal('prevote'), ...vot
 const precommitSchema = z.strictObject({ type: z.literal('precommit'), ...vote });
 export type Vote = z.infer<typeof prevoteSchema> | z.infer<typeof precommitSchema>;
 
-/** §4.4: I hold my share of `epoch` durably; `trials` is the hash of my trial partials, which travel beside it. */
+/** §4.4: I hold my share of `epoch` durably; `trials` is the hash of my trials, which travel beside it. */
 export const readySchema = z.strictObject({
   type: z.literal('ready'),
   by: shape.index,
@@ -105,10 +105,8 @@ export const messageSchema = z.discriminatedUnion('type', [
 ]);
 export type Message = z.infer<typeof messageSchema>;
 
-/** A partial of the trial block under the new share, with its proof, for every key in the value's order. */
-const trialsSchema = z
-  .array(z.strictObject({ partial: shape.number, proof: shape.bytes(limits.proofBytesMax) }))
-  .max(limits.keysMax);
+/** What a member shows for its new share, for every key in the value's order: only the kind of a key reads it. */
+const trialsSchema = z.array(shape.bytes(limits.trialBytesMax)).max(limits.keysMax);
 export type Trials = z.infer<typeof trialsSchema>;
 export const hashOfTrials = (trials: Trials): Uint8Array => hashOf('holdfast/trials/1', encode(trials));
 
@@ -165,11 +163,11 @@ const bodyBytesMax: Record<Message['type'], number> = {
   ready: limits.shortBodyBytesMax,
 };
 
-/** §4.5: a quorum of the new roster's Readys and the combined trial signature of every key. */
+/** §4.5: a quorum of the new roster's Readys, and for every key the proof that its new shares are there. */
 export const retireProofSchema = z.strictObject({
   epoch: shape.epoch,
   readys: shortPackets,
-  signatures: z.array(shape.number).max(limits.keysMax),
+  proofs: z.array(shape.bytes(limits.trialProofBytesMax)).max(limits.keysMax),
 });
 export type RetireProof = z.infer<typeof retireProofSchema>;
 

@@ -61,12 +61,12 @@ export const shape = {
   signature: z.custom<Uint8Array>((value) => ownBytes(value) && value.length === 64, {
     error: 'not a signature',
   }),
-  /** A group element or other number, minimal big-endian bytes without a sign. */
-  number: z.custom<Uint8Array>(
-    (value) =>
-      ownBytes(value) && value.length >= 1 && value.length <= limits.groupElementBytesMax && value[0] !== 0,
-    { error: 'not a minimal number' },
+  /** A group element or a proof of a kind of key: only the kind reads it. */
+  element: z.custom<Uint8Array>(
+    (value) => ownBytes(value) && value.length >= 1 && value.length <= limits.groupElementBytesMax,
+    { error: 'not a group element' },
   ),
+  kind: z.string().regex(/^[a-z0-9-]{1,16}$/),
   index: z.number().int().min(1).max(limits.membersMax),
   epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   round: z.number().int().min(0).max(limits.roundMax),
@@ -80,11 +80,3 @@ export const hex = (bytes: Uint8Array): Hex => Buffer.from(bytes).toString('hex'
 export const fromHex = (text: Hex): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);
-
-/** A positive integer as minimal big-endian bytes: the one form in which numbers travel. */
-export function numberBytes(n: bigint): Uint8Array {
-  let text = n.toString(16);
-  if (text.length % 2 === 1) text = `0${text}`;
-  return fromHex(text);
-}
-export const numberOf = (bytes: Uint8Array): bigint => BigInt(`0x${hex(bytes)}`);

@@ -2,10 +2,12 @@
  * What orders make of a value (§4.1): every action of every order in sequence, all of them or none. Leader, voters and
  * whoever reads the chain draft with this one function.
  */
+
+import { KeyError } from '../../crypto/errors.ts';
 import { hashOf } from '../../crypto/hash.ts';
-import { checkKeyPublic } from '../../keys/rsa/sharing.ts';
+import { kindNamed } from '../../keys/kinds.ts';
 import { attendanceOf, checkAttendance, lastingSuspensions } from './attendance.ts';
-import { encode, numberOf, sameBytes } from './codec.ts';
+import { encode, sameBytes } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
@@ -31,13 +33,18 @@ export interface Draft {
   forced: number[] | null;
 }
 
+type PublicKey = Pick<KeyRecord, 'kind' | 'public'>;
+
+/** Whether two records are of one key, whatever they are called and used for. */
+export function isSameKey(one: PublicKey, other: PublicKey): boolean {
+  if (one.kind !== other.kind) return false;
+  const kind = kindNamed(one.kind);
+  return sameBytes(kind.identityOf(one.public), kind.identityOf(other.public));
+}
+
 /** The id of a key: it binds the name to the public values in this cluster. */
 export function keyIdOf(clusterId: Uint8Array, key: Omit<KeyRecord, 'id'>): Uint8Array {
-  return hashOf(
-    'holdfast/key/1',
-    clusterId,
-    encode([key.name, key.use, key.modulus, key.exponent, key.base, key.constant]),
-  );
+  return hashOf('holdfast/key/1', clusterId, encode([key.name, key.kind, key.use, key.public]));
 }
 
 /**
@@ -163,27 +170,21 @@ function createKey(
   { genesis, clusterId, parent }: Setting,
 ): void {
   if (draft.keys.some((key) => key.name === action.name)) refuse(`a key named ${action.name} exists already`);
-  // Of one modulus a decryption can be a signature; and a key that leaves in this very plan has its old shares.
-  const twin = [...parent.keys, ...draft.keys].find((key) => sameBytes(key.modulus, action.modulus));
-  if (twin !== undefined) refuse(`key ${twin.name} has this modulus: one RSA key cannot be two`);
   if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
   if (action.commitments.length !== draft.threshold - 1)
     refuse(`the key was shared for another threshold than ${draft.threshold}`);
   try {
-    if (soundUnder.get(action) !== genesis)
-      checkKeyPublic(
-        {
-          modulus: numberOf(action.modulus),
-          exponent: numberOf(action.exponent),
-          base: numberOf(action.base),
-          constant: numberOf(action.constant),
-        },
-        genesis.membersMax,
-      );
+    const kind = kindNamed(action.kind);
+    if (!kind.uses.includes(action.use)) refuse(`keys of kind ${kind.name} are not to ${action.use} with`);
+    if (soundUnder.get(action) !== genesis) kind.checkPublic(action.public, genesis.membersMax);
     soundUnder.set(action, genesis);
   } catch (error) {
-    refuse(`the key's public values are wrong: ${(error as Error).message}`);
+    if (!(error instanceof KeyError)) throw error;
+    refuse(`the key's public values are wrong: ${error.message}`);
   }
+  // A use of one key must never be a use of another; and a key that leaves in this very plan has its old shares.
+  const twin = [...parent.keys, ...draft.keys].find((key) => isSameKey(key, action));
+  if (twin !== undefined) refuse(`key ${twin.name} is this very key: one key cannot be two`);
   const { commitments: _, type: __, dealingKey: ___, ...rest } = action;
   const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest };
   draft.keys.push(key);

@@ -60,9 +60,16 @@ export const limits = {
   frameBytesMax: 4 * 1024 * 1024,
   requestBytesMax: 64 * 1024,
   groupElementBytesMax: 512,
+  /** The public values of a key, in the encoding of its kind: of RSA four numbers, each after its length. */
+  keyPublicBytesMax: 4 * (512 + 2),
+  kindNameBytesMax: 16,
   envelopeBytesMax: 4096,
-  /** The proof beside a trial partial. */
+  /** The proof beside a partial. */
   proofBytesMax: 2048,
+  /** What a member shows for a new share: of RSA a partial after its length, and its proof. */
+  trialBytesMax: 2 + 512 + 2048,
+  /** What a quorum's trials come to: of RSA a signature. */
+  trialProofBytesMax: 64 * 64,
   /**
    * Signed bodies that hold nothing but numbers, hashes and keys: Attends, votes, Readys, accusations,
    * grants, accepts.
@@ -112,7 +119,12 @@ const named = (bytes: number): number => bytes + 24;
 const orderBytes = limits.orderBodyBytesMax + limits.operatorsMax * 128;
 const packetOf = (body: number): number => named(body) + named(64) + 24;
 const memberBytes = 3 * named(9) + named(limits.nameBytesMax) + named(128) + named(32);
-const keyBytes = named(32) + named(limits.nameBytesMax) + named(7) + 4 * named(limits.groupElementBytesMax);
+const keyBytes =
+  named(32) +
+  named(limits.nameBytesMax) +
+  named(limits.kindNameBytesMax) +
+  named(7) +
+  named(limits.keyPublicBytesMax);
 const commitmentsBytes = limits.membersMax * (limits.groupElementBytesMax + 3) + named(32);
 const valueBytes =
   limits.membersMax * memberBytes +

@@ -16,12 +16,10 @@ const actionSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('create-key'),
     name: shape.name,
+    kind: shape.kind,
     use: keyUseSchema,
-    modulus: shape.number,
-    exponent: shape.number,
-    base: shape.number,
-    constant: shape.number,
-    commitments: z.array(shape.number).min(1).max(limits.membersMax),
+    public: shape.bytes(limits.keyPublicBytesMax),
+    commitments: z.array(shape.element).min(1).max(limits.membersMax),
     /**
      * §4 "Creation": the dealer's own key for this one sharing; what it signs is the key's dealing, and
      * nothing else is.

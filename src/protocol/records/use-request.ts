@@ -6,12 +6,13 @@
 import { z } from 'zod';
 import { CodedError } from '../../crypto/errors.ts';
 import { hashOf } from '../../crypto/hash.ts';
-import { bytesToInteger } from '../../crypto/integers.ts';
+import { bitLength, bytesToInteger } from '../../crypto/integers.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { sign, verify } from '../../crypto/signature.ts';
 import { digestBytes, trialBlock } from '../../keys/rsa/encoding.ts';
 import { fold, isUnit } from '../../keys/rsa/group.ts';
-import { encode, numberOf, sameBytes, shape } from './codec.ts';
+import { publicOf } from '../../keys/rsa/kind.ts';
+import { encode, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { type Client, hashOfValue, type KeyRecord, schemeSchema, type Value } from './value.ts';
 
@@ -146,11 +147,12 @@ function checkDigest({ hash, digest, scheme, salt }: SignBody): void {
  * shares (§2, §4.4), nor for its negative, of which partials say the same.
  */
 function checkCiphertext(value: Value, key: KeyRecord, { ciphertext, sealingKey }: DecryptBody): void {
-  const modulus = numberOf(key.modulus);
-  if (ciphertext.length !== key.modulus.length)
+  const { modulus } = publicOf(key.public);
+  const length = Math.ceil(bitLength(modulus) / 8);
+  if (ciphertext.length !== length)
     throw new UseRefusal(
       'wrong-ciphertext',
-      `the ciphertext has ${ciphertext.length} bytes, and the key ${key.modulus.length}`,
+      `the ciphertext has ${ciphertext.length} bytes, and the key ${length}`,
     );
   if (!isSealingKey(sealingKey))
     throw new UseRefusal('weak-sealing-key', 'nothing can be sealed to the one-time key of the request');

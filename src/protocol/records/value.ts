@@ -4,8 +4,7 @@
  */
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
-import type { KeyPublic } from '../../keys/rsa/sharing.ts';
-import { encode, numberOf, sameBytes, shape } from './codec.ts';
+import { encode, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { shortPacketSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
@@ -13,15 +12,14 @@ import { memberSchema } from './roster.ts';
 export const keyUseSchema = z.enum(['sign', 'decrypt']);
 export type KeyUse = z.infer<typeof keyUseSchema>;
 
-/** The public values of a shared key (§2); its commitments change every epoch and are only hashed into the value. */
+/** A shared key. Its commitments change every epoch and are only hashed into the value. */
 export const keyRecordSchema = z.strictObject({
   id: shape.hash,
   name: shape.name,
+  kind: shape.kind,
   use: keyUseSchema,
-  modulus: shape.number,
-  exponent: shape.number,
-  base: shape.number,
-  constant: shape.number,
+  /** The public values of the key, in the encoding of its kind. */
+  public: shape.bytes(limits.keyPublicBytesMax),
 });
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
@@ -112,14 +110,9 @@ export function follows(value: Value, parent: Value): boolean {
 }
 
 /** Commitments of every key, in the order of `value.keys`: `t` group elements a key. */
-export const keyCommitmentsSchema = z.array(z.array(shape.number).max(limits.membersMax)).max(limits.keysMax);
+export const keyCommitmentsSchema = z
+  .array(z.array(shape.element).max(limits.membersMax))
+  .max(limits.keysMax);
 export type KeyCommitments = z.infer<typeof keyCommitmentsSchema>;
 export const digestOfCommitments = (commitments: KeyCommitments): Uint8Array =>
   hashOf('holdfast/commitments/1', encode(commitments));
-
-export const publicOf = (key: KeyRecord): KeyPublic => ({
-  modulus: numberOf(key.modulus),
-  exponent: numberOf(key.exponent),
-  base: numberOf(key.base),
-  constant: numberOf(key.constant),
-});

@@ -5,7 +5,7 @@
 
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/recovery-sending.ts';
-import { decodePublic, longerThanKey } from '../change/validity.ts';
+import { areElementsOf, decodePublic } from '../change/validity.ts';
 import { computeBatch, isGivenUp } from '../machine/failing-jobs.ts';
 import type { CheckItem, Job, JobResult, KeySetting } from '../machine/io.ts';
 import { jobTag, type OfRun } from '../machine/job-tags.ts';
@@ -198,7 +198,7 @@ export function checkMaskPublic(work: Work, message: Of<'recover-mask'>, run: Ui
       (part, at) =>
         sameBytes(part.key, (keys[at] as (typeof keys)[number]).id) &&
         part.commitments.length === threshold - 1 &&
-        !longerThanKey(part.commitments, keys[at]),
+        areElementsOf(keys[at], part.commitments),
     );
   if (!fits)
     throw new ProtocolError('bad-recovery', `the mask of ${message.by} is not one for this run`, {

@@ -2,21 +2,22 @@
  * The operator of a simulated group: gives orders through any member, and deals the keys that it orders
  * (protocol §4 "Creation").
  */
-import { seal } from '../../cipher/envelope.ts';
+
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../keys/rsa/creation.ts';
+import { createKeyFromPrimes, type KeyCreation } from '../../keys/rsa/creation.ts';
+import { dealtKeyOf, firstShareOf, rsa } from '../../keys/rsa/kind.ts';
 import type { Driver } from '../../node/driver/driver.ts';
 import { joinDurable } from '../../protocol/machine/create.ts';
 import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
 import { digestOfDealing } from '../../protocol/records/change-messages.ts';
-import { encode, fromHex, numberBytes, sameBytes } from '../../protocol/records/codec.ts';
+import { encode, fromHex, sameBytes } from '../../protocol/records/codec.ts';
 import { keyIdOf } from '../../protocol/records/draft.ts';
 import { clusterIdOf } from '../../protocol/records/genesis.ts';
 import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';
 import { hashOfValue, type KeyUse, operatorDealer, type Value } from '../../protocol/records/value.ts';
-import { envelopeContext, packNumber } from '../../sealing/numbers.ts';
+import { sealNumber } from '../../sealing/numbers.ts';
 import { chainFrom } from '../world/group.ts';
 import { samplePrimes } from '../world/sample-keys.ts';
 import { seededRandom } from '../world/seeded-random.ts';
@@ -281,12 +282,17 @@ export class Operator {
     });
     const cluster = clusterIdOf(this.#world.genesis);
     const digest = digestOfDealing(half);
-    const envelope = seal({
+    const envelope = sealNumber({
+      shared: rsa.shared({
+        public: dealtKeyOf(creation).public,
+        threshold: commitments.length + 1,
+        membersMax: this.#world.genesis.membersMax,
+      }),
+      tie: { cluster, epoch, plan, digest, sender: 0, receiver, key },
       cipher: 'aes',
       receiverKey: sealingKey,
       entropy: this.#random(32),
-      context: envelopeContext({ cluster, epoch, plan, digest, sender: 0, receiver, key }),
-      plaintext: packNumber(creationShare(creation, receiver), this.#parameters(commitments.length + 1)),
+      number: firstShareOf(creation, receiver),
     });
     const body = encode({
       type: 'dealing',
@@ -301,19 +307,10 @@ export class Operator {
 
 const ed25519Pair = (seed: Uint8Array) => ({ publicKey: ed25519FromSeed(seed).publicKey, seed });
 
-const keyAction = (
-  name: string,
-  use: KeyUse,
-  { public: key, commitments }: KeyCreation,
-  dealingSeed: Uint8Array,
-): Action => ({
+const keyAction = (name: string, use: KeyUse, creation: KeyCreation, dealingSeed: Uint8Array): Action => ({
   type: 'create-key',
   name,
   use,
-  modulus: numberBytes(key.modulus),
-  exponent: numberBytes(key.exponent),
-  base: numberBytes(key.base),
-  constant: numberBytes(key.constant),
-  commitments: commitments.map(numberBytes),
+  ...dealtKeyOf(creation),
   dealingKey: ed25519FromSeed(dealingSeed).publicKey,
 });

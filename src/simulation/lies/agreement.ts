@@ -1,5 +1,8 @@
 /** Lies in agreement, and about what is held and ready (protocol §4). */
+
 import { trialBlock } from '../../keys/rsa/encoding.ts';
+import { publicOf } from '../../keys/rsa/kind.ts';
+import { elementBytes } from '../../keys/rsa/numbers.ts';
 import { assembleValue, decodePublic, sortAccepted } from '../../protocol/change/validity.ts';
 import type { JobResult } from '../../protocol/machine/io.ts';
 import {
@@ -20,16 +23,7 @@ import {
   type Frame,
   type Proposal,
 } from '../../protocol/records/change-messages.ts';
-import {
-  compareBytes,
-  decode,
-  encode,
-  fromHex,
-  hex,
-  numberBytes,
-  numberOf,
-  sameBytes,
-} from '../../protocol/records/codec.ts';
+import { compareBytes, decode, encode, fromHex, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { precommitBody } from '../../protocol/records/link.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import { leaderOf } from '../../protocol/records/roster.ts';
@@ -89,17 +83,20 @@ const retireFrame = (liar: Liar): Frame | null => {
   const { value } = headLink(state);
   const own = state.durable.readys[liar.peer.index];
   if (own === undefined) return null;
-  const signatures = value.keys.map((key) =>
-    numberBytes(trialBlock(hashOfValue(value), key.id, numberOf(key.modulus))),
+  const proofs = value.keys.map((key) =>
+    elementBytes(trialBlock(hashOfValue(value), key.id, publicOf(key.public).modulus)),
   );
-  return { type: 'retire', proof: { epoch: value.epoch, readys: [own.carried.packet], signatures } };
+  return { type: 'retire', proof: { epoch: value.epoch, readys: [own.carried.packet], proofs } };
 };
+
+const lastBitFlipped = (bytes: Uint8Array): Uint8Array =>
+  bytes.map((byte, at) => (at === bytes.length - 1 ? byte ^ 1 : byte));
 
 const unsigned = (frame: Extract<Frame, { type: 'retire' }>): Frame => ({
   ...frame,
   proof: {
     ...frame.proof,
-    signatures: frame.proof.signatures.map((signature) => numberBytes(numberOf(signature) - 1n)),
+    proofs: frame.proof.proofs.map(lastBitFlipped),
   },
 });
 
@@ -344,10 +341,11 @@ export const agreementLies = {
     job: (liar, job, run) => {
       if (job.kind !== 'trial') return null;
       const result = run(job) as Extract<JobResult, { kind: 'trial' }>;
-      const trials = result.trials.map(({ partial, proof }) => ({
-        partial: numberBytes(numberOf(partial) + 1n),
-        proof: liar.chance(0.5) ? proof : proof.slice(1),
-      }));
+      // The partial begins after its length; the proof is at the end.
+      const trials = result.trials.map((trial) => {
+        const bent = trial.map((byte, at) => (at === 2 ? byte ^ 1 : byte));
+        return liar.chance(0.5) ? bent : bent.slice(0, -1);
+      });
       return { kind: 'trial', trials };
     },
   },

@@ -1,12 +1,13 @@
 /** Lies about dealings (protocol §3, §4.2). */
 
 import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
-import { coefficientBound } from '../../keys/rsa/sharing.ts';
+import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
+import { elementBytes, elementOf } from '../../keys/rsa/numbers.ts';
+import { coefficientBound, type SharingParameters } from '../../keys/rsa/sharing.ts';
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
-import { decode, encode, hex, numberBytes, numberOf } from '../../protocol/records/codec.ts';
+import { decode, encode, hex } from '../../protocol/records/codec.ts';
 import { operatorDealer } from '../../protocol/records/value.ts';
-import { parametersOf } from '../../sealing/numbers.ts';
 import { honestVictim, type Liar, type Lie } from './liar.ts';
 
 type SealJob = Extract<Job, { kind: 'seal' }>;
@@ -38,10 +39,15 @@ const publishing =
     if (job.kind !== 'deal' || job.keys.length === 0) return null;
     const result = run(job) as DealResult;
     const commitments = result.commitments.map((list, at) =>
-      change(list, numberOf((job.keys[at] as SealJob['keys'][number]).key.modulus)),
+      change(list, publicOf((job.keys[at] as SealJob['keys'][number]).key.public).modulus),
     );
     return { ...result, commitments };
   };
+
+const arithmeticIn = ({ keys: [setting] }: SealJob): SharingParameters => {
+  const { key, threshold, membersMax } = setting as SealJob['keys'][number];
+  return parametersOf({ public: key.public, threshold, membersMax });
+};
 
 const oneVictim = (liar: Liar) => 1 + (liar.world.options.seed % liar.world.peers.length);
 
@@ -80,20 +86,19 @@ export const dealingLies = {
   'number-out-of-range': {
     job: sealing(
       (liar) => liar.chance(0.7),
-      (constant, _liar, job) =>
-        constant + (coefficientBound(parametersOf(job.keys[0] as SealJob['keys'][number])) << 24n),
+      (constant, _liar, job) => constant + (coefficientBound(arithmeticIn(job)) << 24n),
     ),
   },
   /** In Z_N* this is another element; in Z_N*∕{±1}, where every equation is taken, it is the same (§2). */
   'flipped-sign': {
     job: publishing((list, modulus) =>
-      list.map((c, m) => (m === 0 ? numberBytes(modulus - numberOf(c)) : c)),
+      list.map((c, m) => (m === 0 ? elementBytes(modulus - elementOf(c)) : c)),
     ),
   },
   'too-few-commitments': { job: publishing((list) => list.slice(0, -1)) },
   'too-many-commitments': { job: publishing((list) => [...list, list[0] as Uint8Array]) },
   'commitment-not-a-unit': {
-    job: publishing((list, modulus) => list.map((c, m) => (m === 0 ? numberBytes(modulus) : c))),
+    job: publishing((list, modulus) => list.map((c, m) => (m === 0 ? elementBytes(modulus) : c))),
   },
   'raised-degree': {
     job: (_liar, job, run) =>

@@ -39,7 +39,9 @@ function orders(liar: Liar): Evidence['orders'] {
         type: 'create-key',
         name: 'k',
         use: 'sign',
-        ...{ modulus: hash, exponent: hash, base: hash, constant: hash, dealingKey: hash },
+        kind: 'rsa',
+        public: new Uint8Array(limits.keyPublicBytesMax).fill(1),
+        dealingKey: hash,
         commitments: some(8, () => new Uint8Array(limits.groupElementBytesMax).fill(1)),
       })),
     },
@@ -103,7 +105,7 @@ export function longestOfEverything(liar: Liar): boolean {
       first: packet(limits.shortBodyBytesMax),
       second: packet(limits.shortBodyBytesMax),
     },
-    { type: 'retire', proof: { epoch, readys: longPackets, signatures: [] } },
+    { type: 'retire', proof: { epoch, readys: longPackets, proofs: [] } },
   ];
   for (const frame of frames) if (liar.chance(0.2)) liar.send(to, frame);
   return true;

@@ -3,16 +3,17 @@
  */
 
 import { decode as decodeRecord } from 'cborg';
+import { bytesToInteger } from '../../crypto/integers.ts';
 import { trialBlock } from '../../keys/rsa/encoding.ts';
 import { modPow } from '../../keys/rsa/engine.ts';
+import { publicOf } from '../../keys/rsa/kind.ts';
 import type { StoreTransaction } from '../../node/store/store.ts';
 import { archiveKey, readRecordName } from '../../protocol/machine/durable-records.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import { type RetireProof, readySchema } from '../../protocol/records/change-messages.ts';
-import { decode, fromHex, hex, numberOf } from '../../protocol/records/codec.ts';
+import { decode, fromHex, hex } from '../../protocol/records/codec.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import { verifyPacket } from '../../protocol/records/packet.ts';
-import { publicOf } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 import { checkEnoughHolders } from './holders.ts';
@@ -65,7 +66,7 @@ export class Erasure {
     const known = this.#facts.values.get(proof.epoch);
     if (known === undefined)
       return this.#facts.fail('4', `${peer.name} retired an epoch that was not decided`);
-    const name = [proof.epoch, ...proof.readys.map(({ signature }) => signature), ...proof.signatures]
+    const name = [proof.epoch, ...proof.readys.map(({ signature }) => signature), ...proof.proofs]
       .map((part) => (typeof part === 'number' ? part : hex(part)))
       .join();
     if (this.#checkedProofs.has(name)) return;
@@ -78,11 +79,11 @@ export class Erasure {
       const right = epoch === value.epoch && hex(named) === known.hash;
       if (right && member && verifyPacket(this.#facts.clusterId, member.epochKey, packet)) ready.add(by);
     }
-    if (ready.size < this.#facts.quorumOf(value) || proof.signatures.length !== value.keys.length)
+    if (ready.size < this.#facts.quorumOf(value) || proof.proofs.length !== value.keys.length)
       this.#facts.fail('4', `${peer.name} erased on a retire proof of ${ready.size} Readys`);
     value.keys.forEach((key, at) => {
-      const { modulus, exponent } = publicOf(key);
-      const signature = numberOf(proof.signatures[at] ?? new Uint8Array());
+      const { modulus, exponent } = publicOf(key.public);
+      const signature = bytesToInteger(proof.proofs[at] ?? new Uint8Array());
       if (modPow(signature, exponent, modulus) !== trialBlock(fromHex(known.hash), key.id, modulus))
         this.#facts.fail('4', `${peer.name} erased on a retire proof whose shares never signed`);
     });

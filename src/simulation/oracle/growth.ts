@@ -4,9 +4,10 @@
  * decided: its members, keys, clients and orders. The oracle holds every honest store against it after each
  * write.
  */
-import { bitLength } from '../../crypto/integers.ts';
+import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
+import { elementBytes } from '../../keys/rsa/numbers.ts';
 import { shareBits } from '../../keys/rsa/sharing.ts';
-import { encode, numberOf } from '../../protocol/records/codec.ts';
+import { encode } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
@@ -75,9 +76,9 @@ const sizeOf = (value: Value, membersMax: number, plans: number, ordersBytes: nu
   members: value.roster.length,
   threshold: value.threshold,
   keys: value.keys.map((key) => {
-    const modulusBits = bitLength(numberOf(key.modulus));
-    const share = Math.ceil(shareBits({ membersMax, threshold: value.threshold, modulusBits }) / 8);
-    return { modulus: key.modulus.length, share };
+    const { threshold } = value;
+    const share = Math.ceil(shareBits(parametersOf({ public: key.public, threshold, membersMax })) / 8);
+    return { modulus: elementBytes(publicOf(key.public).modulus).length, share };
   }),
   clientsBytes: encode(value.clients).length,
   plans,

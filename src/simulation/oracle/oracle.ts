@@ -3,6 +3,7 @@
  * after every step, by its own formulas where the code under test has one too. It looks only at what changed
  * since it last looked, and hands that to a watcher for each thing; the bounds (statement 6) it watches itself.
  */
+
 import { decode as decodeRecord } from 'cborg';
 import type { Driver } from '../../node/driver/driver.ts';
 import type { StoreTransaction } from '../../node/store/store.ts';
@@ -10,6 +11,7 @@ import type { Output } from '../../protocol/machine/io.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import { messageSchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode } from '../../protocol/records/codec.ts';
+import type { KeyRecord } from '../../protocol/records/value.ts';
 import type { Peer, World } from '../world/world.ts';
 import { Decisions } from './decisions.ts';
 import { Erasure } from './erasure.ts';
@@ -50,7 +52,7 @@ export class Oracle extends Facts {
   readonly #recoveries = new Recoveries(this);
   readonly #memories = new Memories();
 
-  constructor(world: World, clusterId: Uint8Array, secretOf: (modulus: Uint8Array) => bigint) {
+  constructor(world: World, clusterId: Uint8Array, secretOf: (key: KeyRecord) => bigint) {
     super(world, clusterId);
     this.growth = new Growth(world.genesis.membersMax);
     this.#shares = new Shares(this, secretOf);

@@ -2,26 +2,28 @@
  * Statements 2 and 3 by the numbers: the shares of an epoch lie on one polynomial whose value at 0 is the secret;
  * shares of several epochs, and those of liars, give nothing. Sub-shares that are held are true.
  */
+
 import { decodeSigned } from '../../crypto/integers.ts';
 import { checkSubShare } from '../../keys/rsa/dealing.ts';
+import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
+import { elementOf } from '../../keys/rsa/numbers.ts';
 import { interpolate } from '../../keys/rsa/sharing.ts';
 import { selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState, Durable } from '../../protocol/machine/state.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
-import { decode, hex, numberOf, sameBytes } from '../../protocol/records/codec.ts';
-import { operatorDealer, publicOf } from '../../protocol/records/value.ts';
-import { parametersOf } from '../../sealing/numbers.ts';
+import { decode, hex, sameBytes } from '../../protocol/records/codec.ts';
+import { type KeyRecord, operatorDealer } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 
 export class Shares {
   readonly #facts: Facts;
   /** f(0) of a key: what no peer ever knows. */
-  readonly #secretOf: (modulus: Uint8Array) => bigint;
+  readonly #secretOf: (key: KeyRecord) => bigint;
   /** Shares that honest peers hold: `epoch/key` → index → share. */
   readonly #shares = new Map<string, Map<number, bigint>>();
 
-  constructor(facts: Facts, secretOf: (modulus: Uint8Array) => bigint) {
+  constructor(facts: Facts, secretOf: (key: KeyRecord) => bigint) {
     this.#facts = facts;
     this.#secretOf = secretOf;
   }
@@ -45,7 +47,7 @@ export class Shares {
           this.#facts.fail('3', `the share of ${peer.name} is the same in epochs before and at ${name}`);
         if (held.size < value.threshold) continue;
         const others = [...held].filter(([other]) => other !== index).slice(0, value.threshold - 1);
-        const secret = this.#secretOf(key.modulus);
+        const secret = this.#secretOf(key);
         if (this.#at0(new Map([...others, [index, share]])) !== secret)
           this.#facts.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
       }
@@ -78,9 +80,13 @@ export class Shares {
         }
         const threshold = part.commitments.length + 1;
         const right = checkSubShare({
-          key: publicOf(key),
-          parameters: parametersOf({ key, threshold, membersMax: this.#facts.world.genesis.membersMax }),
-          commitments: part.commitments.map(numberOf),
+          key: publicOf(key.public),
+          parameters: parametersOf({
+            public: key.public,
+            threshold,
+            membersMax: this.#facts.world.genesis.membersMax,
+          }),
+          commitments: part.commitments.map(elementOf),
           receiver: peer.index,
           subShare: decodeSigned(held.numbers[at] as Uint8Array),
         });
@@ -105,7 +111,7 @@ export class Shares {
         });
         if (shares.length >= threshold)
           this.#facts.fail('3', `liars hold ${shares.length} shares of epoch ${epoch}`);
-        if (shares.length > 0 && this.#at0(new Map(shares)) === this.#secretOf(key.modulus))
+        if (shares.length > 0 && this.#at0(new Map(shares)) === this.#secretOf(key))
           this.#facts.fail('3', `${shares.length} shares of liars sign in epoch ${epoch}`);
       }
   }
@@ -113,7 +119,7 @@ export class Shares {
   /** Statement 3 by the numbers: k shares, fewer than k of them of any one epoch, do not give the secret. */
   checkMixedEpochs(random: () => number): void {
     for (const key of this.#facts.newest?.keys ?? []) {
-      const secret = this.#secretOf(key.modulus);
+      const secret = this.#secretOf(key);
       const held = [...this.#facts.values.values()].flatMap(({ link: { value } }) => {
         const shares = this.#shares.get(`${value.epoch}/${hex(key.id)}`) ?? new Map<number, bigint>();
         return [...shares].map(([index, share]) => ({

@@ -3,10 +3,10 @@
  * chance.
  */
 
-import { seal } from '../../cipher/envelope.ts';
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import { createKeyFromPrimes, creationShare } from '../../keys/rsa/creation.ts';
+import { createKeyFromPrimes } from '../../keys/rsa/creation.ts';
+import { dealtKeyOf, firstShareOf, rsa } from '../../keys/rsa/kind.ts';
 import { Driver } from '../../node/driver/driver.ts';
 import { runJob } from '../../node/jobs/change-jobs.ts';
 import {
@@ -23,14 +23,14 @@ import { attendsOf, headOf, holdsShare } from '../../protocol/machine/queries.ts
 import type { PrintedName } from '../../protocol/machine/rule-names.ts';
 import type { CoreState, Timing } from '../../protocol/machine/state.ts';
 import { digestOfDealing, type Frame, frameSchema } from '../../protocol/records/change-messages.ts';
-import { decode, encode, hex, numberBytes } from '../../protocol/records/codec.ts';
+import { decode, encode, hex } from '../../protocol/records/codec.ts';
 import { keyIdOf } from '../../protocol/records/draft.ts';
 import { clusterIdOf, type FaultModel, type Genesis } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
 import { signPacket } from '../../protocol/records/packet.ts';
 import { type Client, hashOfValue, operatorDealer } from '../../protocol/records/value.ts';
-import { envelopeContext, packNumber } from '../../sealing/numbers.ts';
+import { sealNumber } from '../../sealing/numbers.ts';
 import { MemoryHome, MemoryStore } from './memory-store.ts';
 import { samplePrimes } from './sample-keys.ts';
 import {
@@ -380,11 +380,7 @@ export class Group {
       type: 'create-key' as const,
       name,
       use: 'sign' as const,
-      modulus: numberBytes(creation.public.modulus),
-      exponent: numberBytes(creation.public.exponent),
-      base: numberBytes(creation.public.base),
-      constant: numberBytes(creation.public.constant),
-      commitments: creation.commitments.map(numberBytes),
+      ...dealtKeyOf(creation),
       dealingKey: ed25519FromSeed(dealingSeed).publicKey,
     };
     this.dealingSeeds.set(name, dealingSeed);
@@ -398,6 +394,7 @@ export class Group {
     primes = samplePrimes(512, 2 * headOf(this.state(by)).keys.length),
   ): Promise<void> {
     const { action, creation, parameters, dealingSeed } = this.newKey(name, by, primes);
+    const { threshold, membersMax } = parameters;
     const next = this.epochOf(by) + 1;
     const order = await this.order(by, action);
     const id = keyIdOf(clusterIdOf(this.genesis), action);
@@ -427,12 +424,13 @@ export class Group {
               sender: 0,
               receiver: message.by,
             };
-            const envelope = seal({
+            const envelope = sealNumber({
+              shared: rsa.shared({ public: action.public, threshold, membersMax }),
+              tie: { ...tie, key: id },
               cipher: 'aes',
               receiverKey: message.sealingKey,
               entropy: this.random(32),
-              context: envelopeContext({ ...tie, key: id }),
-              plaintext: packNumber(creationShare(creation, message.by), parameters),
+              number: firstShareOf(creation, message.by),
             });
             const body = encode({
               type: 'dealing',

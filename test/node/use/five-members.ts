@@ -1,8 +1,10 @@
 /** Five members with one key each to sign and to decrypt, behind one another's request streams. */
+
 import { createPublicKey, publicEncrypt } from 'node:crypto';
 import { Decryption, unpadded } from '../../../src/client/decryption.ts';
 import { encodeSigned } from '../../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../../src/crypto/signature.ts';
+import { elementBytes, encodePublic } from '../../../src/keys/rsa/numbers.ts';
 import { publicKeyJwk } from '../../../src/keys/rsa/public-forms.ts';
 import { runUseJob, type UseJob, type UseJobResult } from '../../../src/node/jobs/use-jobs.ts';
 import { createLog } from '../../../src/node/log.ts';
@@ -17,7 +19,7 @@ import {
 } from '../../../src/node/use/partial-messages.ts';
 import { UseService } from '../../../src/node/use/service.ts';
 import type { CoreState } from '../../../src/protocol/machine/state.ts';
-import { decode, encode, hex, numberBytes } from '../../../src/protocol/records/codec.ts';
+import { decode, encode, hex } from '../../../src/protocol/records/codec.ts';
 import {
   type DecryptBody,
   type SignBody,
@@ -37,10 +39,8 @@ const record = (name: string, use: KeyRecord['use']): KeyRecord => ({
   id: random(32),
   name,
   use,
-  modulus: numberBytes(sharing.key.modulus),
-  exponent: numberBytes(sharing.key.exponent),
-  base: numberBytes(sharing.key.base),
-  constant: numberBytes(sharing.key.constant),
+  kind: 'rsa',
+  public: encodePublic(sharing.key),
 });
 export const vault = record('vault', 'decrypt');
 export const ca = record('ca', 'sign');
@@ -71,7 +71,7 @@ export const label = new Uint8Array(Buffer.from('a label'));
 
 const stateOf = (index: number): CoreState => {
   const share = encodeSigned(sharing.shares.get(index) as bigint);
-  const commitments = [0, 1].map(() => sharing.commitments.map(numberBytes));
+  const commitments = [0, 1].map(() => sharing.commitments.map(elementBytes));
   return {
     clusterId: paper.clusterId,
     genesis: { ...paper.genesis, membersMax: 5 },

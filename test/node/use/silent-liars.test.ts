@@ -1,6 +1,7 @@
 /** Members that lie while no proof is asked for, and then fall silent, or tell the truth. */
+
 import { expect, it } from 'vitest';
-import { numberBytes } from '../../../src/protocol/records/codec.ts';
+import { elementBytes } from '../../../src/keys/rsa/numbers.ts';
 import { Members } from './five-members.ts';
 
 const peer = (index: number): string => `peer-${index}-of-five`;
@@ -10,7 +11,7 @@ const never = new Promise<void>(() => {});
 function withLiar(): Members {
   const members = new Members();
   members.lies.set(peer(2), (honest) =>
-    honest.type === 'partial' && honest.proof === null ? { ...honest, partial: numberBytes(4n) } : honest,
+    honest.type === 'partial' && honest.proof === null ? { ...honest, partial: elementBytes(4n) } : honest,
   );
   return members;
 }

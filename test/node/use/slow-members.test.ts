@@ -1,6 +1,7 @@
 /** Members that are only slow are nobody's liars, and a peer that stops waits for none of them. */
+
 import { expect, it } from 'vitest';
-import { numberBytes } from '../../../src/protocol/records/codec.ts';
+import { elementBytes } from '../../../src/keys/rsa/numbers.ts';
 import { settled } from '../../../src/simulation/world/virtual-time.ts';
 import { Members } from './five-members.ts';
 
@@ -16,7 +17,7 @@ const peer = (index: number): string => `peer-${index}-of-five`;
 /** Where p2 says a false partial. */
 function withLiar(): Members {
   const members = new Members();
-  members.lies.set(peer(2), () => ({ type: 'partial', partial: numberBytes(4n), proof: null }));
+  members.lies.set(peer(2), () => ({ type: 'partial', partial: elementBytes(4n), proof: null }));
   return members;
 }
 const blamed = (members: Members) =>

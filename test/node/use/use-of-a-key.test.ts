@@ -1,12 +1,14 @@
 /** Members behind one another's request streams: who learns what, whose false partial is named, and what is refused. */
+
 import { describe, expect, it } from 'vitest';
 import { seal } from '../../../src/cipher/envelope.ts';
 import { Decryption, unpadded } from '../../../src/client/decryption.ts';
 import { integerToBytes } from '../../../src/crypto/integers.ts';
 import { trialBlock } from '../../../src/keys/rsa/encoding.ts';
+import { elementBytes, encodePublic } from '../../../src/keys/rsa/numbers.ts';
 import type { DecryptAnswer } from '../../../src/node/use/answers.ts';
 import { type PartialAnswer, partialAnswerSchema } from '../../../src/node/use/partial-messages.ts';
-import { decode, encode, numberBytes } from '../../../src/protocol/records/codec.ts';
+import { decode, encode } from '../../../src/protocol/records/codec.ts';
 import {
   type DecryptBody,
   hashOfUse,
@@ -140,7 +142,7 @@ describe('a decryption by five members', () => {
     for (const index of [2, 3, 4, 5])
       members.lies.set(`peer-${index}-of-five`, () => ({
         type: 'partial',
-        partial: numberBytes(4n),
+        partial: elementBytes(4n),
         proof: null,
       }));
     const outcome = members.ask(members.decryption(encrypted(message)).request).catch((error) => error);
@@ -159,10 +161,11 @@ describe('a decryption by five members', () => {
     const { p, q } = samplePrimes(2048, 2);
     const { key } = answer;
     const others: Array<Partial<DecryptAnswer>> = [
-      { key: { ...key, modulus: numberBytes(p * q) } },
-      { key: { ...key, exponent: numberBytes(3n) } },
+      { key: { ...key, public: encodePublic({ ...sharing.key, modulus: p * q }) } },
+      { key: { ...key, public: encodePublic({ ...sharing.key, exponent: 3n }) } },
       { key: { ...key, id: random(32) } },
-      { key: { ...key, constant: numberBytes(4n) } },
+      { key: { ...key, public: encodePublic({ ...sharing.key, constant: 4n }) } },
+      { key: { ...key, public: key.public.slice(1) } },
       { threshold: 0 },
       { threshold: 6 },
       { membersMax: 1_000_000_000 },
