@@ -314,7 +314,7 @@ function bringsNarrower(state: ReadableState, message: Message, { orders }: Carr
 
 function receiveHave(work: Work, message: Have, carried: Carried): void {
   const names = message.digests.map((digest) => hex(digest));
-  if (names.some((name, at) => at > 0 && name <= (names[at - 1] as string)))
+  if (names.some((name, at) => name <= (names[at - 1] ?? '')))
     throw new ProtocolError('bad-have', 'a Have lists digests twice or unsorted', { culprit: message.by });
   if (work.durable.plans[hex(message.plan)] === undefined)
     throw new ProtocolError('early', 'a Have came before any Attend of its plan', { action: 'ignore' });

@@ -24,6 +24,7 @@ import {
 } from '../machine/queries.ts';
 import type { Evidence } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
+import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { type Accepted, operatorDealer } from '../records/value.ts';
 import { quickCover, smallestCover } from './smallest-cover.ts';
@@ -94,7 +95,8 @@ function withFewestGaps({ dealings, holders, needed }: Choice): HeldSet | null {
     dealings: dealersOf(dealings) - needed.dealings,
   };
   if (spare.holders < 0 || spare.dealings < 0) return null;
-  const dealingAt = (vertex: number) => dealings[vertex - holders.length] as HeldDealing;
+  const dealingAt = (vertex: number) =>
+    present(dealings[vertex - holders.length], 'a dealing of each vertex');
   const isHolder = (vertex: number) => vertex < holders.length;
   const gap = ({ listed }: Holder, { digest }: HeldDealing): boolean => !listed.has(digest);
   const edges = [

@@ -29,14 +29,19 @@ import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
 import type { Order } from '../records/order.ts';
 import { verifyPacket } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { hashOfValue, type KeyCommitments } from '../records/value.ts';
 import { keepMessage, signAndPublish } from './message-slots.ts';
 import { judge } from './validity.ts';
 
 const roundsOf = (work: Work): Rounds | null => work.durable.own.rounds;
+/** In a rule that fires in a round. */
+const openRoundsOf = (work: Work): Rounds => present(roundsOf(work), 'a round');
+/** A proposal is kept with its evidence only. */
+export const evidenceOf = ({ carried }: Entry<Proposal>): Evidence => present(carried.evidence, 'evidence');
 const setRounds = (work: Work, change: Partial<Rounds>): void => {
-  work.own({ rounds: { ...(roundsOf(work) as Rounds), ...change } });
+  work.own({ rounds: { ...openRoundsOf(work), ...change } });
 };
 
 /** Timeouts grow by round; round 0 adds the dealing window; capped (§4). */
@@ -47,7 +52,7 @@ function timeoutMs(state: ReadableState, step: RoundStep, round: number): number
 }
 
 function startTimer(work: Work, step: RoundStep): boolean {
-  const rounds = roundsOf(work) as Rounds;
+  const rounds = openRoundsOf(work);
   if (work.volatile.timers[step]?.round === rounds.round) return false;
   const atMs = work.nowMs + timeoutMs(work, step, rounds.round);
   work.volatile.timers = { ...work.volatile.timers, [step]: { round: rounds.round, atMs } };
@@ -111,7 +116,7 @@ export function validProposalOf(
 ): { entry: Entry<Proposal>; commitments: KeyCommitments } | null {
   for (const entry of Object.values(state.durable.proposals)) {
     if (hex(hashOfValue(entry.message.value)) !== hash) continue;
-    const verdict = judge(state, entry.message.value, entry.carried.evidence as Evidence);
+    const verdict = judge(state, entry.message.value, evidenceOf(entry));
     if (verdict.verdict === 'valid') return { entry, commitments: verdict.commitments };
   }
   return null;
@@ -179,7 +184,7 @@ function verdictOn(
   // An invalid verdict is about this evidence; the same value may come again with better evidence in another round.
   const key = invalidKey(hash, entry.message.round);
   if (work.volatile.verdicts[key] === 'invalid') return 'invalid';
-  const verdict = judge(work, entry.message.value, entry.carried.evidence as Evidence);
+  const verdict = judge(work, entry.message.value, evidenceOf(entry));
   if (verdict.verdict === 'valid') work.volatile.verdicts = { ...work.volatile.verdicts, [hash]: 'valid' };
   if (verdict.verdict === 'invalid') {
     work.volatile.verdicts = { ...work.volatile.verdicts, [key]: 'invalid' };
@@ -199,7 +204,7 @@ const incomplete = new WeakMap<Entry<Proposal>, boolean>();
 function isIncomplete(state: ReadableState, entry: Entry<Proposal>): boolean {
   const known = incomplete.get(entry);
   if (known !== undefined) return known;
-  const verdict = judge(state, entry.message.value, entry.carried.evidence as Evidence);
+  const verdict = judge(state, entry.message.value, evidenceOf(entry));
   incomplete.set(entry, verdict.verdict === 'incomplete');
   return verdict.verdict === 'incomplete';
 }
@@ -226,7 +231,7 @@ export function wantedPublics(state: ReadableState): Uint8Array[] {
 
 /** Signs and publishes a vote in the present round; returns what is printed of it. */
 function vote(work: Work, type: Vote['type'], value: Uint8Array | null): Record<string, string | number> {
-  const { round, epoch } = roundsOf(work) as Rounds;
+  const { round, epoch } = openRoundsOf(work);
   const instance = instanceOf(work);
   signAndPublish(work, (by) => ({ type, by, epoch, round, instance, value }));
   return { epoch, round, value: value === null ? 'nil' : hex(value).slice(0, 8) };
@@ -303,7 +308,7 @@ export function precommit(work: Work<'precommit' | 'invalid-proposal'>): boolean
 }
 
 function enterRound(work: Work<'enter-round'>, round: number, why: string): void {
-  const rounds = roundsOf(work) as Rounds;
+  const rounds = openRoundsOf(work);
   setRounds(work, { round, step: 'propose' });
   work.retain('votes', (_, { message }) => !isPast(work, message.round, limits.roundsKept));
   work.retain('proposals', (key) => !isPast(work, Number(key), limits.proposalRoundsKept));

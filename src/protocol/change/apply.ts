@@ -1,7 +1,7 @@
 /** §4.4 Apply and §4.5 Retire: the new share, the Ready that proves it signs, and the erasure of everything older. */
 
 import { isGivenUp } from '../machine/failing-jobs.ts';
-import type { Job, JobResult, KeySetting } from '../machine/io.ts';
+import type { Job, JobResult } from '../machine/io.ts';
 import { type JobTag, jobTag } from '../machine/job-tags.ts';
 import { endPauses } from '../machine/pauses.ts';
 import {
@@ -28,6 +28,7 @@ import {
 import { decode, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { verifyPacket } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { operatorDealer } from '../records/value.ts';
 import { keepMessage, signAndPublish } from './message-slots.ts';
@@ -55,14 +56,14 @@ export function apply(work: Work<'apply'>): boolean {
       ({ digest, dealer }) => dealer === operatorDealer && createsKey(work, digest, key.id),
     );
     return {
-      setting: settings[at] as KeySetting,
-      commitments: commitments[at] as Uint8Array[],
+      setting: present(settings[at], 'a setting of each key'),
+      commitments: present(commitments[at], 'commitments of each key'),
       before: old ? (before[name] ?? null) : null,
       created: old ? null : (held[created]?.numbers[0] ?? null),
       numbers: old
         ? held.flatMap((subShare) =>
             subShare !== undefined && subShare.dealer !== operatorDealer
-              ? [subShare.numbers[part] as Uint8Array]
+              ? [present(subShare.numbers[part], 'a number of each key')]
               : [],
           )
         : [],
@@ -77,10 +78,7 @@ export function apply(work: Work<'apply'>): boolean {
 
 function createsKey(work: Work, digest: Uint8Array, key: Uint8Array): boolean {
   const half = work.durable.publics[hex(digest)];
-  return (
-    half !== undefined &&
-    sameBytes((decodePublic(half.bytes).parts[0]?.key as Uint8Array) ?? new Uint8Array(), key)
-  );
+  return half !== undefined && sameBytes(decodePublic(half.bytes).parts[0]?.key ?? new Uint8Array(), key);
 }
 
 /** The new share is computed and agreed with its verification key: durable before anything says so. */
@@ -109,11 +107,11 @@ export function ready(work: Work): boolean {
     work.durable.readys[signer.index] !== undefined
   )
     return false;
-  const shares = work.durable.shares[value.epoch] as Record<string, Uint8Array>;
+  const shares = work.durable.shares[value.epoch] ?? {};
   const settings = headSettings(work);
   const keys = value.keys.map((key, at) => ({
-    setting: settings[at] as KeySetting,
-    share: shares[hex(key.id)] as Uint8Array,
+    setting: present(settings[at], 'a setting of each key'),
+    share: present(shares[hex(key.id)], 'a share of each key'),
   }));
   const { epoch } = value;
   const { index } = signer;
@@ -179,10 +177,13 @@ export function combineTrial(work: Work): boolean {
     epoch: value.epoch,
     value: headHash(work),
     keys: value.keys.map((_, at) => ({
-      setting: settings[at] as KeySetting,
-      commitments: commitments[at] as Uint8Array[],
+      setting: present(settings[at], 'a setting of each key'),
+      commitments: present(commitments[at], 'commitments of each key'),
     })),
-    trials: some.map(({ message, carried }) => ({ by: message.by, trials: carried.trials as Trials })),
+    trials: some.map(({ message, carried }) => ({
+      by: message.by,
+      trials: present(carried.trials, 'the trials of a Ready'),
+    })),
   });
   const tag = jobTag({ job: 'combine-trial', epoch, members: readys.map(({ message }) => message.by) });
   if (work.volatile.failing[tag] === undefined) return work.compute(tag, job(readys));
@@ -236,11 +237,11 @@ function checkRetireProof(work: Work, proof: RetireProof): void {
   }
   const settings = headSettings(work);
   value.keys.forEach((key, at) => {
-    const good = sharedKeyOf(settings[at] as KeySetting).checkTrialProof({
+    const good = sharedKeyOf(present(settings[at], 'a setting of each key')).checkTrialProof({
       statement: { cluster: work.clusterId, epoch: value.epoch, value: headHash(work), key: key.id },
-      commitments: commitments[at] as Uint8Array[],
+      commitments: present(commitments[at], 'commitments of each key'),
       members: [...said],
-      proof: proof.proofs[at] as Uint8Array,
+      proof: present(proof.proofs[at], 'a proof of each key'),
     });
     if (!good) bad('the proof of a key is false');
   });

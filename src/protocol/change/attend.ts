@@ -277,11 +277,13 @@ function outranks(order: Order, held: Order): boolean {
  * round and no timer runs.
  */
 export function openRounds(work: Work<'open-rounds'>): boolean {
-  if (work.durable.own.rounds !== null || attendedPlans(work).length === 0) return false;
+  if (work.durable.own.rounds !== null) return false;
+  const [plan] = attendedPlans(work);
+  if (plan === undefined) return false;
   const epoch = headOf(work).epoch + 1;
   work.own({ rounds: { epoch, round: 0, step: 'propose', locked: null, valid: null } });
   work.volatile.windowEndsAtMs = work.nowMs + work.timing.dealingWindowMs;
   work.volatile.timers = {};
-  work.rule('open-rounds', { epoch, attending: attendsOf(work, attendedPlans(work)[0] as string).length });
+  work.rule('open-rounds', { epoch, attending: attendsOf(work, plan).length });
   return true;
 }

@@ -21,6 +21,7 @@ import { type Dealing, digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, type Hex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { signPacket } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { dealtKeys } from './validity.ts';
 
@@ -47,7 +48,7 @@ export function deal(work: Work<'gate-closed' | 'deal'>): boolean {
   for (const plan of attendedPlans(work)) {
     if (work.durable.attended[plan] === undefined || work.durable.dealt[plan] !== undefined) continue;
     if (!gateOpen(work)) continue;
-    const draft = draftOfPlan(work, plan) as Draft;
+    const draft = present(draftOfPlan(work, plan), 'the draft of an attended plan');
     const job: Job = { kind: 'deal', keys: settingsOf(work, draft), dealer: signer.index };
     if (work.compute(jobTag({ job: 'deal', plan }), job)) {
       work.rule('deal', { epoch: headOf(work).epoch + 1 });

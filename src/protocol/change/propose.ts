@@ -13,14 +13,15 @@ import {
 import { readAuthorKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
-import { type Evidence, hashOfEvidence } from '../records/change-messages.ts';
+import { hashOfEvidence } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { limits } from '../records/limits.ts';
+import { present } from '../records/present.ts';
 import { leaderOf, memberAt } from '../records/roster.ts';
 import type { Suspension } from '../records/value.ts';
 import { acceptable } from './acceptable-set.ts';
-import { validProposalOf, votesPackets } from './agree.ts';
+import { evidenceOf, validProposalOf, votesPackets } from './agree.ts';
 import { signAndPublish } from './message-slots.ts';
 import { assembleValue, decodePublic } from './validity.ts';
 
@@ -61,7 +62,7 @@ export function propose(work: Work<'propose' | 'propose-again'>): boolean {
     const earlier = validProposalOf(work, hash)?.entry;
     if (earlier === undefined) return false;
     const prevotes = votesPackets(work, 'prevote', validRound, hash);
-    const evidence = { ...(earlier.carried.evidence as Evidence), prevotes };
+    const evidence = { ...evidenceOf(earlier), prevotes };
     signAndPublish(
       work,
       (by) => ({
@@ -90,7 +91,9 @@ export function propose(work: Work<'propose' | 'propose-again'>): boolean {
     const shown = new Set(found.evidence.attends.map(({ signature }) => hex(signature)));
     const attends = attendsOf(work, plan).filter(({ carried }) => shown.has(hex(carried.packet.signature)));
     const halves = found.accepted.map(({ digest }) =>
-      decodePublic((work.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+      decodePublic(
+        present(work.durable.publics[hex(digest)], 'the public half of an accepted dealing').bytes,
+      ),
     );
     const { value } = assembleValue(
       work,

@@ -9,6 +9,8 @@
  * 21 liars that 64 members bear.
  */
 
+import { present } from '../records/present.ts';
+
 /** By vertex, the vertices that it is joined with; no vertex with itself, and each edge in both lists. */
 export type Edges = ReadonlyArray<readonly number[]>;
 
@@ -41,10 +43,10 @@ const degreesOf = (edges: Edges): number[] => edges.map((joined) => joined.lengt
 
 /** A neighbour without edges left was taken: else its edge to this vertex would be left. */
 const neighboursOf = (edges: Edges, degrees: readonly number[], vertex: number): number[] =>
-  (edges[vertex] as readonly number[]).filter((other) => degrees[other] !== 0);
+  (edges[vertex] ?? []).filter((other) => degrees[other] !== 0);
 
 function take(edges: Edges, degrees: number[], vertex: number): void {
-  for (const other of neighboursOf(edges, degrees, vertex)) degrees[other] = (degrees[other] as number) - 1;
+  for (const other of neighboursOf(edges, degrees, vertex)) degrees[other] = (degrees[other] ?? 0) - 1;
   degrees[vertex] = 0;
 }
 
@@ -60,7 +62,8 @@ function coverOf(edges: Edges, degrees: number[], atMost: number): number[] | nu
     if (end < 0 && most > 2) return branched(edges, degrees, taken, left);
     // The only neighbour of a vertex is as good as that vertex. Where all have two edges they lie in rings,
     // and of a ring any vertex will do.
-    const vertex = end < 0 ? degrees.indexOf(most) : (neighboursOf(edges, degrees, end)[0] as number);
+    const vertex =
+      end < 0 ? degrees.indexOf(most) : present(neighboursOf(edges, degrees, end)[0], 'a neighbour');
     take(edges, degrees, vertex);
     taken.push(vertex);
   }

@@ -27,6 +27,7 @@ import type { Draft } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { operatorDealer } from '../records/value.ts';
 import { accuse } from './accusation.ts';
@@ -145,7 +146,9 @@ export function check(work: Work<'dealing-given-up'>): boolean {
       if (held.plan !== plan || items.some((item) => hex(item.digest) === digest)) continue;
       const tag = jobTag({ ...about, item: digest });
       if (isGivenUp(work, tag)) return giveUpOn(work, name, tag);
-      const half = decodePublic((work.durable.publics[digest] as { bytes: Uint8Array }).bytes);
+      const half = decodePublic(
+        present(work.durable.publics[digest], 'the public half of a dealing in the inbox').bytes,
+      );
       epoch = half.epoch;
       const draft = draftAt(work, plan, half.epoch);
       if (draft === null) continue;

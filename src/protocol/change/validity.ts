@@ -24,11 +24,11 @@ import {
   type Have,
   haveSchema,
 } from '../records/change-messages.ts';
-import { compareBytes, decode, encode, hex, sameBytes } from '../records/codec.ts';
+import { compareBytes, decode, encode, hex, sameBytes, sameLists } from '../records/codec.ts';
 import { type Draft, draftOf, planOf } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
-import type { Order } from '../records/order.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { holdersNeeded, memberAt } from '../records/roster.ts';
 import {
   type Accepted,
@@ -68,11 +68,7 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
     const made = draft.created.find(({ key }) => part !== undefined && sameBytes(key.id, part.key));
     if (half.parts.length !== 1 || part === undefined || made === undefined)
       return bad('it creates no key of this plan');
-    const ordered = made.action.commitments;
-    if (
-      ordered.length !== part.commitments.length ||
-      ordered.some((c, m) => !sameBytes(c, part.commitments[m] as Uint8Array))
-    )
+    if (!sameLists(made.action.commitments, part.commitments))
       bad('its commitments are not those of the order');
     if (half.dealingKey === undefined || !sameBytes(half.dealingKey, made.action.dealingKey))
       bad('its dealer is not the one that the order names');
@@ -82,7 +78,7 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
   const keys = dealtKeys(draft);
   if (half.parts.length !== keys.length) bad('it does not cover every key');
   half.parts.forEach((part, at) => {
-    if (!sameBytes(part.key, (keys[at] as (typeof keys)[number]).id)) bad('it covers other keys');
+    if (!sameBytes(part.key, present(keys[at], 'a key of each part').id)) bad('it covers other keys');
     if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
     if (!areElementsOf(keys[at], part.commitments)) bad('a commitment is no element of the key’s group');
   });
@@ -117,7 +113,7 @@ function nextCommitments(
     if (made !== undefined) return made.action.commitments;
     const at = value.keys.findIndex((old) => sameBytes(old.id, key.id));
     const lists = [
-      commitments[at] as Uint8Array[],
+      present(commitments[at], 'commitments of each key'),
       ...halves.flatMap((half) =>
         half.parts.filter((part) => sameBytes(part.key, key.id)).map((part) => part.commitments),
       ),
@@ -128,9 +124,6 @@ function nextCommitments(
 
 export const sortAccepted = (accepted: readonly Accepted[]): Accepted[] =>
   [...accepted].sort((a, b) => a.dealer - b.dealer || compareBytes(a.digest, b.digest));
-
-const isSortedAlike = (some: readonly Accepted[], others: readonly Accepted[]): boolean =>
-  some.map(({ digest }) => hex(digest)).join() === others.map(({ digest }) => hex(digest)).join();
 
 /** The one value that follows from a plan's orders, its Attends and a set of accepted dealings. */
 export function assembleValue(
@@ -207,7 +200,7 @@ export function checkShown(
     throw new ProtocolError('bad-proposal', why);
   };
   if (!follows(value, parent)) bad('it does not follow the newest value');
-  const draft = draftOf(state.genesis, state.clusterId, parent, evidence.orders as Order[]);
+  const draft = draftOf(state.genesis, state.clusterId, parent, evidence.orders);
   if (!sameBytes(planOf(parent, draft, evidence.orders), value.plan)) bad('its orders do not make its plan');
 
   if ((draft.forced === null) !== (state.durable.own.forced === null))
@@ -219,7 +212,9 @@ export function checkShown(
   if (attending.size !== attends.length || attends.length < changeQuorum(state))
     bad('it shows no quorum of Attends');
 
-  if (!isSortedAlike(value.accepted, sortAccepted(value.accepted))) bad('its dealings are not sorted');
+  const digestsOf = (accepted: readonly Accepted[]) => accepted.map(({ digest }) => digest);
+  if (!sameLists(digestsOf(value.accepted), digestsOf(sortAccepted(value.accepted))))
+    bad('its dealings are not sorted');
   const dealers = value.accepted
     .filter(({ dealer }) => dealer !== operatorDealer)
     .map(({ dealer }) => dealer);
@@ -258,14 +253,16 @@ function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): V
     .map(({ digest }) => digest);
   if (missing.length > 0) return { verdict: 'incomplete', missing };
   const halves = value.accepted.map(({ dealer, digest }) => {
-    const half = decodePublic((state.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes);
+    const half = decodePublic(
+      present(state.durable.publics[hex(digest)], 'the public half of an accepted dealing').bytes,
+    );
     if (half.dealer !== dealer) bad('it names the wrong dealer');
     checkPublic(value.epoch, value.plan, draft, half);
     return half;
   });
   const created = halves
     .filter((half) => half.dealer === operatorDealer)
-    .map((half) => hex((half.parts[0] as { key: Uint8Array }).key));
+    .map((half) => hex(present(half.parts[0], 'the part of a new key').key));
   if (created.length !== draft.created.length || new Set(created).size !== created.length)
     bad('a created key has no accepted dealing');
 
@@ -281,7 +278,7 @@ function checkSuspensions(state: ReadableState, draft: Draft, suspended: readonl
     throw new ProtocolError('bad-proposal', why);
   };
   const lasting = lastingSuspensions(parent, draft.roster);
-  if (suspended.some(({ index }, at) => at > 0 && index <= (suspended[at - 1] as Suspension).index))
+  if (suspended.some(({ index }, at) => index <= (suspended[at - 1]?.index ?? 0)))
     bad('its suspensions are not sorted');
   for (const old of lasting)
     if (!suspended.some((kept) => sameBytes(encode(kept), encode(old))))

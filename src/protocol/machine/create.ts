@@ -16,6 +16,7 @@ import {
   operatorSign,
   operatorsAgree,
 } from '../records/order.ts';
+import { present } from '../records/present.ts';
 import type { Member } from '../records/roster.ts';
 import { type Client, digestOfCommitments, hashOfValue, type Value } from '../records/value.ts';
 import { type CoreState, type Durable, emptyDurable, emptyVolatile, type Timing } from './state.ts';
@@ -93,8 +94,8 @@ export function joinDurable(options: {
     return bad('the chain does not begin with the value that the admission names');
   checkCommitments(first);
   for (const [at, link] of links.slice(1).entries())
-    checkLink(genesis, clusterId, (links[at] as Link).value, link);
-  const newest = (links.at(-1) as Link).value;
+    checkLink(genesis, clusterId, present(links[at], 'the link before').value, link);
+  const newest = present(links.at(-1), 'a link').value;
   if (!newest.roster.some((member) => member.peer === peer))
     bad('the chain does not reach the value that lists this peer');
   const durable = emptyDurable();

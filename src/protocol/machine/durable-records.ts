@@ -4,9 +4,14 @@ import { type Carried, type Message, messageSchema } from '../records/change-mes
 import { decode as decodeStrict } from '../records/codec.ts';
 import { type Durable, type Entry, emptyDurable, type Section } from './state.ts';
 
-const entrySections = ['attends', 'haves', 'proposals', 'votes', 'readys'] as const;
-const isEntrySection = (section: string): section is (typeof entrySections)[number] =>
-  (entrySections as readonly string[]).includes(section);
+const { own: _, ...sectionsWithoutOwn } = emptyDurable();
+const isSection = (name: string): name is Section => Object.hasOwn(sectionsWithoutOwn, name);
+/** In the order in which they are written. */
+const sections = Object.keys(sectionsWithoutOwn).filter(isSection);
+
+const entrySections: readonly string[] = ['attends', 'haves', 'proposals', 'votes', 'readys'];
+/** Of an entry only what was signed is stored, with what travels beside it. */
+const isOfEntries = (section: Section): boolean => entrySections.includes(section);
 
 /** The name of a record in the store. */
 export const recordName = (section: Section, key: string | number): string => `${section}/${key}`;
@@ -17,12 +22,13 @@ export function readRecordName(name: string): { section: string; key: string } {
 }
 
 /** What the archive keeps of an epoch: public records in plain files outside the sealed store. */
-const archiveSections = { links: '', retires: '-retire', notes: '-note' } as const;
-export type ArchiveSection = keyof typeof archiveSections;
-const isArchived = (section: Section): section is ArchiveSection => section in archiveSections;
+const archiveSections = ['links', 'retires', 'notes'] as const;
+export type ArchiveSection = (typeof archiveSections)[number];
+const archiveEndings: Record<ArchiveSection, string> = { links: '', retires: '-retire', notes: '-note' };
+const isArchived = (section: Section): section is ArchiveSection => section in archiveEndings;
 
 export const archiveKey = (section: ArchiveSection, epoch: number): string =>
-  `chain/${String(epoch).padStart(9, '0')}${archiveSections[section]}`;
+  `chain/${String(epoch).padStart(9, '0')}${archiveEndings[section]}`;
 
 /** The epoch whose link this key names; null for every other key. */
 export function epochOfLink(key: string): number | null {
@@ -30,9 +36,8 @@ export function epochOfLink(key: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
-function recordValue(section: Section, record: unknown): Uint8Array {
-  return encode(isEntrySection(section) ? (record as Entry<Message>).carried : record);
-}
+const recordValue = (section: Section, record: unknown): Uint8Array =>
+  encode(isOfEntries(section) ? (record as Entry<Message>).carried : record);
 
 /**
  * What a step changed, by reference: entries are immutable. What belongs into the archive is written there
@@ -45,11 +50,7 @@ export function durableDelta(
 ): { puts: Array<[string, Uint8Array]>; deletes: string[] } {
   const puts: Array<[string, Uint8Array]> = [];
   const deletes: string[] = [];
-  for (const section of Object.keys(after) as Array<keyof Durable>) {
-    if (section === 'own') {
-      if (before.own !== after.own) puts.push(['own', encode(after.own)]);
-      continue;
-    }
+  for (const section of sections) {
     const old: Record<string, unknown> = before[section];
     const now: Record<string, unknown> = after[section];
     if (old === now) continue;
@@ -61,31 +62,28 @@ export function durableDelta(
     }
     for (const key of Object.keys(old)) if (!(key in now)) deletes.push(recordName(section, key));
   }
+  if (before.own !== after.own) puts.push(['own', encode(after.own)]);
   const hadLinks = Object.keys(before.links).length > 0;
   for (let epoch = before.own.oldest; hadLinks && epoch < after.own.oldest; epoch += 1)
-    for (const section of Object.keys(archiveSections) as ArchiveSection[])
-      deletes.push(archiveKey(section, epoch));
+    for (const section of archiveSections) deletes.push(archiveKey(section, epoch));
   return { puts, deletes };
 }
 
-/** Rebuilds the durable state from the sealed records of an opened store. */
+const entryOf = (carried: Carried): Entry<Message> => ({
+  message: decodeStrict(messageSchema, carried.packet.body),
+  carried,
+});
+
+/** Rebuilds the durable state from the sealed records of an opened store, which this member has written. */
 export function durableFromRecords(records: ReadonlyMap<string, Uint8Array>): Durable {
   const durable = emptyDurable();
   for (const [name, bytes] of records) {
-    if (name === 'own') {
-      durable.own = decode(bytes) as Durable['own'];
-      continue;
-    }
-    const at = name.indexOf('/');
-    const section = name.slice(0, at) as Section;
-    if (!(section in durable)) continue;
-    const record = decode(bytes);
-    (durable[section] as Record<string, unknown>)[name.slice(at + 1)] = isEntrySection(section)
-      ? ({
-          message: decodeStrict(messageSchema, (record as Carried).packet.body),
-          carried: record as Carried,
-        } satisfies Entry<Message>)
-      : record;
+    const { section, key } = readRecordName(name);
+    if (section === 'own') durable.own = decode(bytes) as Durable['own'];
+    if (!isSection(section)) continue;
+    const record: unknown = decode(bytes);
+    const kept = isOfEntries(section) ? entryOf(record as Carried) : record;
+    (durable[section] as Record<string, unknown>)[key] = kept;
   }
   return durable;
 }

@@ -8,6 +8,7 @@ import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
 import type { Order } from '../records/order.ts';
+import { present } from '../records/present.ts';
 import { faultsOf, type Member, memberAt, quorumOf, sleeps } from '../records/roster.ts';
 import { hashOfValue, type KeyRecord, type Value } from '../records/value.ts';
 import type { KeySetting } from './io.ts';
@@ -167,7 +168,7 @@ export function bestPlan(state: ReadableState): Plan {
     return {
       plan: fromHex(forced.plan),
       orders: taken.orders,
-      draft: draftOfPlan(state, forced.plan) as Draft,
+      draft: present(draftOfPlan(state, forced.plan), 'the draft of the forced eviction'),
     };
   const known = bestPlans.get(state.durable.orders);
   if (known?.parent === parent) return known.best;

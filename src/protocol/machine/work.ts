@@ -2,9 +2,11 @@
  * One step's working copy: sections are copied on their first write, entries never change. A step that throws is thrown
  * away whole; the state it began with is untouched.
  */
+
 import { hkdfSync } from 'node:crypto';
 import { encode, hex } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
+import { present } from '../records/present.ts';
 import type { Value } from '../records/value.ts';
 import type { Job, Output } from './io.ts';
 import type { JobTag } from './job-tags.ts';
@@ -77,7 +79,7 @@ export class Work<in Prints extends PrintedName = never> {
     this.put(
       'shares',
       epoch,
-      Object.fromEntries(keys.map((key, at) => [hex(key.id), shares[at] as Uint8Array])),
+      Object.fromEntries(keys.map((key, at) => [hex(key.id), present(shares[at], 'a share of each key')])),
     );
   }
   emit(output: Output): void {

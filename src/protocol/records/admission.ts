@@ -2,13 +2,15 @@
  * The lobby's messages and the founding of a cluster (§4 "Beginning"): a peer asks for admission with its identity and
  * first epoch key; the operator compares fingerprints; epoch 0 is the roster that the operator signs.
  */
+
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
-import { decode, encode, shape } from './codec.ts';
+import { decode, encode, hex, shape } from './codec.ts';
 import { genesisSchema } from './genesis.ts';
 import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
+import { present } from './present.ts';
 
 const invitationSchema = z.strictObject({
   genesis: genesisSchema,
@@ -56,7 +58,7 @@ export function fingerprintOf(body: Pick<AdmissionBody, 'cluster' | 'peer' | 'ep
     new TextEncoder().encode(body.peer),
     body.epochKey,
   );
-  return (Buffer.from(digest.subarray(0, 10)).toString('hex').match(/.{4}/g) as string[]).join('-');
+  return present(hex(digest.subarray(0, 10)).match(/.{4}/g), 'a digest').join('-');
 }
 
 /** What the lobby answers: still waiting, or the newest links to start from and where members listen. */

@@ -79,4 +79,7 @@ export type Hex = string;
 export const hex = (bytes: Uint8Array): Hex => Buffer.from(bytes).toString('hex');
 export const fromHex = (text: Hex): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+/** Whether two lists hold the same bytes in the same order. */
+export const sameLists = (some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean =>
+  some.length === others.length && some.every((one, at) => sameBytes(one, others[at] ?? new Uint8Array()));
 export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);

@@ -1,7 +1,9 @@
 /** Members, and the numbers of §1: `faults`, `quorum`, and how many must hold every accepted dealing. */
+
 import { z } from 'zod';
 import { shape } from './codec.ts';
 import type { FaultModel } from './genesis.ts';
+import { present } from './present.ts';
 
 export const memberSchema = z.strictObject({
   index: shape.index,
@@ -47,7 +49,7 @@ export const memberAt = (roster: readonly Member[], index: number): Member | und
 
 /** The leader of a round: member `(E + ρ) mod n` of the roster in order of index (§4.3). */
 export function leaderOf(roster: readonly Member[], epoch: number, round: number): Member {
-  return roster[(epoch + round) % roster.length] as Member;
+  return present(roster[(epoch + round) % roster.length], 'a leader');
 }
 
 /** As many liars as are in every two quorums: in the crash model nobody honest need be among those. */

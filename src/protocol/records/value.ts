@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
-import { encode, sameBytes, shape } from './codec.ts';
+import { encode, sameLists, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { shortPacketSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
@@ -101,12 +101,7 @@ export const hashAt = (head: Value, epoch: number): Uint8Array | undefined =>
 
 /** Whether a value names the other one as the one before it, and that one's ancestors as its own. */
 export function follows(value: Value, parent: Value): boolean {
-  const ancestors = ancestorsAfter(parent);
-  return (
-    value.epoch === parent.epoch + 1 &&
-    value.ancestors.length === ancestors.length &&
-    ancestors.every((hash, at) => sameBytes(hash, value.ancestors[at] as Uint8Array))
-  );
+  return value.epoch === parent.epoch + 1 && sameLists(value.ancestors, ancestorsAfter(parent));
 }
 
 /** Commitments of every key, in the order of `value.keys`: `t` group elements a key. */

@@ -27,6 +27,7 @@ import type { Work } from '../machine/work.ts';
 import { digestOfDealing } from '../records/change-messages.ts';
 import { encode, hex, sameBytes } from '../records/codec.ts';
 import type { Packet } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { type Chosen, hashOfRun, type Of } from '../records/recovery-messages.ts';
 import { chooseHelpers } from './choosing.ts';
 import { checkEnvelopes, checkMaskPublic } from './helping.ts';
@@ -201,7 +202,7 @@ function moveRun(work: Work<'recover-choice' | 'recover-again'>, asking: Asking,
   }
   if (work.nowMs < asking.sendAtMs) return false;
   if (run.choice === null) {
-    const grants = run.helpers.map((index) => (asking.grants[index] as Asking['grants'][string]).packet);
+    const grants = run.helpers.map((index) => present(asking.grants[index], 'a grant of each helper').packet);
     for (const index of run.helpers) sendRecovery(work, index, run.packet, grants);
   } else
     for (const index of silentOf(run, run.choice.chosen))
@@ -331,7 +332,7 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
   const halfOf = new Map(
     chosen.map(({ index, digest }) => [
       index,
-      decodePublic((run.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
+      decodePublic(present(run.publics[hex(digest)], 'the mask of each chosen helper').bytes),
     ]),
   );
   const jobOver = (some: Chosen): Job => ({
@@ -339,7 +340,7 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
     index: self.index,
     keys: headSettings(work).map((setting, at) => ({
       setting,
-      commitments: commitments[at] as Uint8Array[],
+      commitments: present(commitments[at], 'commitments of each key'),
       masks: some.map(({ index }) => halfOf.get(index)?.parts[at]?.commitments ?? []),
     })),
     sealingSecret: run.sealingSecret,
@@ -350,7 +351,10 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
       digest: choiceName({ helpers: chosen }),
       receiver: self.index,
     },
-    sums: some.map(({ index }) => ({ by: index, envelopes: run.sums[index] as Uint8Array[] })),
+    sums: some.map(({ index }) => ({
+      by: index,
+      envelopes: present(run.sums[index], 'a sum of each helper'),
+    })),
   });
   const about = { job: 'recover' as const, epoch: asking.epoch, run: hex(run.run) };
   const tag = jobTag(about);

@@ -3,6 +3,7 @@
 import { quickCover, smallestCover } from '../change/smallest-cover.ts';
 import type { Asking, Run } from '../machine/recovery-state.ts';
 import { fromHex } from '../records/codec.ts';
+import { present } from '../records/present.ts';
 import type { Chosen } from '../records/recovery-messages.ts';
 
 /**
@@ -27,5 +28,7 @@ export function chooseHelpers(
   const asked = agreeing.toSorted(
     (one, other) => Number(failed[one] ?? false) - Number(failed[other] ?? false),
   );
-  return asked.slice(0, threshold).map((index) => ({ index, digest: fromHex(maskOf.get(index) as string) }));
+  return asked
+    .slice(0, threshold)
+    .map((index) => ({ index, digest: fromHex(present(maskOf.get(index), 'a mask of each')) }));
 }

@@ -7,7 +7,7 @@ import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { sendRecovery, signRecoveryMessage, updateRecovery } from '../change/recovery-sending.ts';
 import { areElementsOf, decodePublic } from '../change/validity.ts';
 import { computeBatch, isGivenUp } from '../machine/failing-jobs.ts';
-import type { CheckItem, Job, JobResult, KeySetting } from '../machine/io.ts';
+import type { CheckItem, Job, JobResult } from '../machine/io.ts';
 import { jobTag, type OfRun } from '../machine/job-tags.ts';
 import { headOf, headSettings, selfIn } from '../machine/queries.ts';
 import type { Helping } from '../machine/recovery-state.ts';
@@ -16,6 +16,7 @@ import { digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import type { Packet } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { hashOfRun, type Of } from '../records/recovery-messages.ts';
 import { canHelp, checkGrants } from './granting.ts';
 
@@ -196,7 +197,7 @@ export function checkMaskPublic(work: Work, message: Of<'recover-mask'>, run: Ui
     half.parts.length === keys.length &&
     half.parts.every(
       (part, at) =>
-        sameBytes(part.key, (keys[at] as (typeof keys)[number]).id) &&
+        sameBytes(part.key, present(keys[at], 'a key of each part').id) &&
         part.commitments.length === threshold - 1 &&
         areElementsOf(keys[at], part.commitments),
     );
@@ -220,7 +221,7 @@ export function checkMasks(work: Work<'mask-given-up'>): boolean {
     const items = Object.values(helping.inbox).map(({ dealer, public: bytes, envelopes }) => {
       const half = decodePublic(bytes);
       const parts = half.parts.map((part, at) => ({
-        setting: headSettings(work)[at] as KeySetting,
+        setting: present(headSettings(work)[at], 'a setting of each key'),
         commitments: part.commitments,
         creation: false,
       }));

@@ -9,6 +9,7 @@ import type { Work } from '../machine/work.ts';
 import { decode, encode, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
+import { present } from '../records/present.ts';
 import { acceptSchema, hashOfChoice, type Of } from '../records/recovery-messages.ts';
 import { memberAt } from '../records/roster.ts';
 import { change, helpingOf } from './helping.ts';
@@ -86,14 +87,16 @@ function sum(work: Work, message: Of<'recover-choice'>): void {
   const self = selfIn(work);
   if (helping === undefined || self === undefined) return;
   const head = headOf(work);
-  const shares = work.durable.shares[head.epoch] as Record<string, Uint8Array>;
+  const shares = work.durable.shares[head.epoch] ?? {};
   work.compute(jobTag({ job: 'sum', recoverer: message.by, run: hex(message.run) }), {
     kind: 'sum',
     keys: headSettings(work),
-    shares: head.keys.map((key) => shares[hex(key.id)] as Uint8Array),
+    shares: head.keys.map((key) => present(shares[hex(key.id)], 'a share of each key')),
     index: self.index,
     root: message.by,
-    masks: message.helpers.map(({ index }) => (helping.masks[index] as { numbers: Uint8Array[] }).numbers),
+    masks: message.helpers.map(
+      ({ index }) => present(helping.masks[index], 'the mask of each chosen helper').numbers,
+    ),
     sealingKey: helping.sealingKey,
     tie: {
       cluster: work.clusterId,
