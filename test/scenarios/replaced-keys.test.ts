@@ -6,7 +6,7 @@ import { expect, test, vi } from 'vitest';
 import { headOf } from '../../src/protocol/machine/queries.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
-import { SimulatedTransport } from '../../src/simulation/world/simulated-network.ts';
+import { SimulatedTransport } from '../../src/simulation/world/simulated-transport.ts';
 import { fired, fivePeers, messageIn } from './support.ts';
 
 const trusts = (group: Group, at: number): string[] =>

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Scheduler, SimulatedNetwork } from '../../src/simulation/world/simulated-network.ts';
+import { SimulatedNetwork } from '../../src/simulation/world/simulated-network.ts';
+import type { Scheduler } from '../../src/simulation/world/virtual-time.ts';
 import { Recorder } from '../node/network/recorder.ts';
 import { type ContractNetwork, transportContract } from '../node/network/transport-contract.ts';
 

@@ -33,11 +33,8 @@ import { type Client, hashOfValue, operatorDealer } from '../../protocol/records
 import { sealNumber } from '../../sealing/numbers.ts';
 import { MemoryHome, MemoryStore } from './memory-store.ts';
 import { samplePrimes } from './sample-keys.ts';
-import {
-  SimulatedNetwork,
-  type SimulatedNetworkOptions,
-  type SimulatedTransport,
-} from './simulated-network.ts';
+import { SimulatedNetwork, type SimulatedNetworkOptions } from './simulated-network.ts';
+import type { SimulatedTransport } from './simulated-transport.ts';
 import { seededBytes, settled, VirtualTime } from './virtual-time.ts';
 
 export const testTiming: Timing = {

@@ -2,20 +2,10 @@
  * A network in memory behind the same `Transport` contract as libp2p: seeded delays, loss, duplication and partitions
  * over a virtual scheduler. The same seed and the same calls give the same history.
  */
-import {
-  type CutOff,
-  type EpochAuthenticator,
-  type MemberAddress,
-  type Transport,
-  TransportError,
-  type TransportHandlers,
-} from '../../node/network/transport.ts';
-
-/** Virtual time. The task must not be called synchronously; the returned function cancels it. */
-export interface Scheduler {
-  now(): number;
-  schedule(delayMs: number, task: () => void): () => void;
-}
+import { TransportError } from '../../node/network/transport.ts';
+import { seededRandom } from './seeded-random.ts';
+import { type Cables, type Connection, type Frame, SimulatedTransport } from './simulated-transport.ts';
+import type { Scheduler } from './virtual-time.ts';
 
 export interface SimulatedNetworkOptions {
   scheduler: Scheduler;
@@ -48,36 +38,7 @@ export type Route = (frame: {
   bytes: Uint8Array;
 }) => Array<{ bytes: Uint8Array; laterMs?: number }>;
 
-/** Mulberry32: uniform in [0, 1). */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** One connection between two running peers; `a` < `b`. Gone for good once closed. */
-interface Connection {
-  readonly a: SimulatedTransport;
-  readonly b: SimulatedTransport;
-  open: boolean;
-  /** The sides at which the other one has proven its epoch key. */
-  readonly authenticated: Set<SimulatedTransport>;
-  /** How often each side asked for a new proof, and what ends its wait for it. */
-  readonly renewals: Map<SimulatedTransport, number>;
-  /** The last of these that a handshake has answered, which began after it; handshakes can overtake each other. */
-  readonly answered: Map<SimulatedTransport, number>;
-  readonly waits: Map<SimulatedTransport, () => void>;
-  readonly rejects: Set<() => void>;
-  readonly directions: Map<SimulatedTransport, { frames: number; bytes: number; arrivesLast: number }>;
-}
-
-type Frame = { from: string; bytes: Uint8Array; via: 'gossip' | 'direct' };
-
-export class SimulatedNetwork {
+export class SimulatedNetwork implements Cables {
   readonly #options: Required<Omit<SimulatedNetworkOptions, 'route'>> & { route: Route | null };
   readonly #random: () => number;
   readonly #running = new Map<string, SimulatedTransport>();
@@ -356,122 +317,5 @@ export class SimulatedNetwork {
 
   #later(delayMs: number, task: () => void): void {
     this.#options.scheduler.schedule(delayMs, task);
-  }
-}
-
-export class SimulatedTransport implements Transport {
-  readonly peerId: string;
-  handlers: TransportHandlers | null = null;
-  readonly #network: SimulatedNetwork;
-  readonly #members = new Map<string, string[]>();
-  #authenticator: EpochAuthenticator | null = null;
-  #dropped = 0;
-
-  constructor(network: SimulatedNetwork, peer: string) {
-    this.#network = network;
-    this.peerId = peer;
-  }
-
-  addresses(): string[] {
-    return this.handlers ? [`/memory/${this.peerId}`] : [];
-  }
-
-  memberAddresses(): MemberAddress[] {
-    return [...this.#members].map(([peer, addresses]) => ({ peer, addresses }));
-  }
-
-  async start(handlers: TransportHandlers, authenticator: EpochAuthenticator): Promise<void> {
-    this.handlers = handlers;
-    this.#authenticator = authenticator;
-    this.#network.enter(this);
-  }
-
-  async stop(): Promise<void> {
-    this.handlers = null;
-    this.#network.leave(this);
-  }
-
-  async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
-    this.#members.clear();
-    for (const { peer, addresses } of members) if (peer !== this.peerId) this.#members.set(peer, addresses);
-    this.#network.review();
-  }
-
-  publish(frame: Uint8Array): void {
-    for (const peer of this.connected()) this.#send(peer, frame, 'gossip');
-  }
-
-  send(peer: string, frame: Uint8Array): void {
-    this.#send(peer, frame, 'direct');
-  }
-
-  async request(peer: string, request: Uint8Array, options: { signal: AbortSignal }): Promise<Uint8Array> {
-    const connection = this.#network.connection(this, peer);
-    if (options.signal.aborted) throw new TransportError('aborted', 'the request was aborted', peer);
-    if (!connection) throw new TransportError('not-connected', 'the peer is not connected', peer);
-    if (!connection.authenticated.has(this)) {
-      throw new TransportError('not-authenticated', 'the peer has not proven its epoch key', peer);
-    }
-    return this.#network.ask(connection, this, request, options.signal);
-  }
-
-  connected(): string[] {
-    return this.#network.peersOf(this, false);
-  }
-
-  authenticated(): string[] {
-    return this.#network.peersOf(this, true);
-  }
-
-  reauthenticate(peer: string): void {
-    const connection = this.#network.connection(this, peer);
-    if (connection) this.#network.renew(connection, this);
-  }
-
-  dropped(): number {
-    return this.#dropped;
-  }
-
-  /** Nobody is cut off here: what a flood does to the core shall be seen. */
-  reproach(): void {}
-
-  cutOffs(): CutOff[] {
-    return [];
-  }
-
-  /** @internal */
-  lists(peer: string): boolean {
-    return this.#members.has(peer);
-  }
-
-  /** @internal */
-  receive({ from, bytes, via }: Frame, authenticated: boolean): void {
-    this.handlers?.onMessage(from, bytes, via, authenticated);
-  }
-
-  /** @internal */
-  async answer(
-    from: string,
-    request: Uint8Array,
-    signal: AbortSignal,
-    authenticated: boolean,
-  ): Promise<Uint8Array> {
-    if (!this.handlers || !authenticated) throw new Error('refused');
-    return this.handlers.onRequest(from, request, signal);
-  }
-
-  /** @internal Whether this peer can prove its epoch key to `verifier`. */
-  proves(verifier: SimulatedTransport, nonce: Uint8Array): boolean {
-    const challenge = new Uint8Array([
-      ...new TextEncoder().encode(`${this.peerId} ${verifier.peerId} `),
-      ...nonce,
-    ]);
-    const proof = this.#authenticator?.prove(challenge);
-    return proof ? (verifier.#authenticator?.check(this.peerId, challenge, proof) ?? false) : false;
-  }
-
-  #send(peer: string, frame: Uint8Array, via: Frame['via']): void {
-    const connection = this.#network.connection(this, peer);
-    if (!connection || !this.#network.deliver(connection, this, via, frame)) this.#dropped += 1;
   }
 }

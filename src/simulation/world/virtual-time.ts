@@ -1,7 +1,12 @@
 /** Time and chance for simulated groups: seeded, and moved only by running what is scheduled. */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../node/clock.ts';
-import type { Scheduler } from './simulated-network.ts';
+
+/** Virtual time. The task must not be called synchronously; the returned function cancels it. */
+export interface Scheduler {
+  now(): number;
+  schedule(delayMs: number, task: () => void): () => void;
+}
 
 interface Task {
   atMs: number;

@@ -16,7 +16,8 @@ import { quickBytes } from './quick-bytes.ts';
 import type { RunOptions } from './run-options.ts';
 import { seededRandom } from './seeded-random.ts';
 import { SimulatedCrash } from './simulated-disk.ts';
-import { type Route, SimulatedNetwork, type SimulatedTransport } from './simulated-network.ts';
+import { type Route, SimulatedNetwork } from './simulated-network.ts';
+import type { SimulatedTransport } from './simulated-transport.ts';
 import { SimulationHome, type SimulationStore } from './simulation-store.ts';
 import { settled, VirtualTime } from './virtual-time.ts';
 
