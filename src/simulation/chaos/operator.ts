@@ -4,34 +4,19 @@
  */
 
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import { createKeyFromPrimes, type KeyCreation } from '../../keys/rsa/creation.ts';
-import { dealtKeyOf, firstShareOf, rsa } from '../../keys/rsa/kind.ts';
 import type { Driver } from '../../node/driver/driver.ts';
 import { joinDurable } from '../../protocol/machine/create.ts';
-import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
-import { digestOfDealing } from '../../protocol/records/change-messages.ts';
-import { encode, fromHex, sameBytes } from '../../protocol/records/codec.ts';
-import { keyIdOf } from '../../protocol/records/draft.ts';
+import { headOf } from '../../protocol/machine/queries.ts';
 import { clusterIdOf } from '../../protocol/records/genesis.ts';
-import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
-import { type Packet, signPacket } from '../../protocol/records/packet.ts';
+import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';
-import { hashOfValue, type KeyUse, operatorDealer, type Value } from '../../protocol/records/value.ts';
-import { sealNumber } from '../../sealing/numbers.ts';
+import { hashOfValue, type Value } from '../../protocol/records/value.ts';
 import { chainFrom } from '../world/group.ts';
+import { NewKey, smallCreation } from '../world/new-key.ts';
 import { samplePrimes } from '../world/sample-keys.ts';
 import { seededRandom } from '../world/seeded-random.ts';
 import { seededBytes } from '../world/virtual-time.ts';
 import type { Peer, World } from '../world/world.ts';
-
-interface Creating {
-  order: Order;
-  creation: KeyCreation;
-  key: Uint8Array;
-  commitments: Uint8Array[];
-  dealingSeed: Uint8Array;
-  served: Set<string>;
-}
 
 export class Operator {
   readonly #world: World;
@@ -39,7 +24,7 @@ export class Operator {
   readonly #chance: () => number;
   /** For what an order has besides: a stream of its own. */
   readonly #more: () => number;
-  readonly #creating: Creating[] = [];
+  readonly #creating: Array<{ order: Order; key: NewKey }> = [];
   /** Peers that may be admitted, with their first epoch keys; those whose admission took effect are taken out. */
   readonly #waiting: Array<{ peer: string; seed: Uint8Array }>;
   #names = 0;
@@ -60,15 +45,19 @@ export class Operator {
     if (state.durable.orders[head.lastOrder + 1] !== undefined) return [];
     this.#names += 1;
     const name = `n${this.#names}`;
+    const { genesis } = this.#world;
     const drawn = this.#chance();
-    const creation = drawn < 0.3 && head.keys.length < 2 ? this.#create(head.threshold) : null;
+    const creation =
+      drawn < 0.3 && head.keys.length < 2
+        ? smallCreation(genesis, head.threshold, samplePrimes(512, 2), this.#random)
+        : null;
     const dealingSeed = this.#random(32);
+    const use = drawn < 0.15 ? 'decrypt' : 'sign';
+    const key = creation && new NewKey({ name, use, creation, dealingSeed, genesis, random: this.#random });
     const action =
-      creation !== null
-        ? keyAction(name, drawn < 0.15 ? 'decrypt' : 'sign', creation, dealingSeed)
-        : ((drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name));
+      key?.action ?? (drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name);
     const [actions, isWrong] = this.#among(action, head, name);
-    void this.#give(by, head, actions, creation && { creation, dealingSeed });
+    void this.#give(by, head, actions, key);
     const said = actions.map(({ type }) => type);
     return isWrong ? ['must be refused'] : [...said, ...(actions.length > 1 ? ['several actions'] : [])];
   }
@@ -125,12 +114,7 @@ export class Operator {
   }
 
   /** Whether the member `by` took it: one that went ahead meanwhile refuses. */
-  async #give(
-    by: Peer,
-    head: Value,
-    actions: Action[],
-    sharing: { creation: KeyCreation; dealingSeed: Uint8Array } | null,
-  ): Promise<boolean> {
+  async #give(by: Peer, head: Value, actions: Action[], key: NewKey | null): Promise<boolean> {
     const cluster = clusterIdOf(this.#world.genesis);
     const order = signOrder(this.#world.genesis, this.#world.operatorSeed, {
       cluster,
@@ -139,15 +123,7 @@ export class Operator {
       sequence: head.lastOrder + 1,
       actions,
     });
-    const action = actions.find(({ type }) => type === 'create-key');
-    if (sharing !== null && action?.type === 'create-key')
-      this.#creating.push({
-        order,
-        ...sharing,
-        key: keyIdOf(cluster, action),
-        commitments: action.commitments,
-        served: new Set(),
-      });
+    if (key !== null) this.#creating.push({ order, key });
     return (
       by.driver?.submitOrder(order).then(
         () => true,
@@ -229,38 +205,9 @@ export class Operator {
     const state = by.driver?.state;
     if (state === undefined) return;
     if (this.#waiting.length > 0) this.#letIn(by);
-    for (const making of this.#creating)
-      for (const [plan, { orders }] of Object.entries(state.durable.plans)) {
-        if (!orders.some((listed) => sameBytes(hashOfOrder(listed), hashOfOrder(making.order)))) continue;
-        const packets = attendsOf(state, plan)
-          .filter(({ message }) => !making.served.has(`${by.name}/${plan}/${message.by}`))
-          .map(({ message }) => {
-            making.served.add(`${by.name}/${plan}/${message.by}`);
-            return this.#dealing(making, {
-              epoch: headOf(state).epoch + 1,
-              plan: fromHex(plan),
-              receiver: message.by,
-              sealingKey: message.sealingKey,
-            });
-          });
+    for (const { order, key } of this.#creating)
+      for (const packets of key.due(order, by.name, state))
         if (packets.length > 0) void by.driver?.submitDealings(packets);
-      }
-  }
-
-  #parameters = (threshold: number) => ({
-    membersMax: this.#world.genesis.membersMax,
-    threshold,
-    modulusBits: 512,
-  });
-
-  #create(threshold: number): KeyCreation {
-    const parameters = this.#parameters(threshold);
-    return createKeyFromPrimes({
-      ...samplePrimes(512, 2),
-      e: 65537n,
-      parameters,
-      randomBytes: this.#random,
-    });
   }
 
   #newClient(name: string): Action {
@@ -270,47 +217,6 @@ export class Operator {
       client: { name, publicKey, rights: [{ key: '*', operations: ['sign'] }], ratePerMinute: 0 },
     };
   }
-
-  #dealing(
-    { creation, key, commitments, dealingSeed }: Creating,
-    tie: { epoch: number; plan: Uint8Array; receiver: number; sealingKey: Uint8Array },
-  ): Packet {
-    const { epoch, plan, receiver, sealingKey } = tie;
-    const half = encode({
-      ...{ epoch, plan, dealer: operatorDealer, dealingKey: ed25519FromSeed(dealingSeed).publicKey },
-      parts: [{ key, commitments }],
-    });
-    const cluster = clusterIdOf(this.#world.genesis);
-    const digest = digestOfDealing(half);
-    const envelope = sealNumber({
-      shared: rsa.shared({
-        public: dealtKeyOf(creation).public,
-        threshold: commitments.length + 1,
-        membersMax: this.#world.genesis.membersMax,
-      }),
-      tie: { cluster, epoch, plan, digest, sender: 0, receiver, key },
-      cipher: 'aes',
-      receiverKey: sealingKey,
-      entropy: this.#random(32),
-      number: firstShareOf(creation, receiver),
-    });
-    const body = encode({
-      type: 'dealing',
-      by: operatorDealer,
-      receiver,
-      public: half,
-      envelopes: [envelope],
-    });
-    return signPacket(cluster, dealingSeed, body);
-  }
 }
 
 const ed25519Pair = (seed: Uint8Array) => ({ publicKey: ed25519FromSeed(seed).publicKey, seed });
-
-const keyAction = (name: string, use: KeyUse, creation: KeyCreation, dealingSeed: Uint8Array): Action => ({
-  type: 'create-key',
-  name,
-  use,
-  ...dealtKeyOf(creation),
-  dealingKey: ed25519FromSeed(dealingSeed).publicKey,
-});

@@ -5,8 +5,6 @@
 
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import { createKeyFromPrimes } from '../../keys/rsa/creation.ts';
-import { dealtKeyOf, firstShareOf, rsa } from '../../keys/rsa/kind.ts';
 import { Driver } from '../../node/driver/driver.ts';
 import { runJob } from '../../node/jobs/change-jobs.ts';
 import {
@@ -19,19 +17,17 @@ import {
 } from '../../protocol/machine/create.ts';
 import { durableFromRecords } from '../../protocol/machine/durable-records.ts';
 import type { Job, Output } from '../../protocol/machine/io.ts';
-import { attendsOf, headOf, holdsShare } from '../../protocol/machine/queries.ts';
+import { headOf, holdsShare } from '../../protocol/machine/queries.ts';
 import type { PrintedName } from '../../protocol/machine/rule-names.ts';
 import type { CoreState, Timing } from '../../protocol/machine/state.ts';
-import { digestOfDealing, type Frame, frameSchema } from '../../protocol/records/change-messages.ts';
-import { decode, encode, hex } from '../../protocol/records/codec.ts';
-import { keyIdOf } from '../../protocol/records/draft.ts';
+import { type Frame, frameSchema } from '../../protocol/records/change-messages.ts';
+import { decode, encode } from '../../protocol/records/codec.ts';
 import { clusterIdOf, type FaultModel, type Genesis } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
-import { type Action, hashOfOrder, type Order, signOrder } from '../../protocol/records/order.ts';
-import { signPacket } from '../../protocol/records/packet.ts';
-import { type Client, hashOfValue, operatorDealer } from '../../protocol/records/value.ts';
-import { sealNumber } from '../../sealing/numbers.ts';
+import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
+import { type Client, hashOfValue } from '../../protocol/records/value.ts';
 import { MemoryHome, MemoryStore } from './memory-store.ts';
+import { NewKey, smallCreation } from './new-key.ts';
 import { samplePrimes } from './sample-keys.ts';
 import { SimulatedNetwork, type SimulatedNetworkOptions } from './simulated-network.ts';
 import type { SimulatedTransport } from './simulated-transport.ts';
@@ -364,24 +360,13 @@ export class Group {
     return order;
   }
 
-  /** A new 512-bit key, shared by the present threshold, and the action that orders it. */
-  newKey(name: string, by: number, primes: { p: bigint; q: bigint }) {
-    const parameters = {
-      membersMax: this.genesis.membersMax,
-      threshold: headOf(this.state(by)).threshold,
-      modulusBits: 512,
-    };
-    const creation = createKeyFromPrimes({ ...primes, e: 65537n, parameters, randomBytes: this.random });
-    const dealingSeed = this.random(32);
-    const action = {
-      type: 'create-key' as const,
-      name,
-      use: 'sign' as const,
-      ...dealtKeyOf(creation),
-      dealingKey: ed25519FromSeed(dealingSeed).publicKey,
-    };
+  /** A new 512-bit key, shared by the present threshold. */
+  newKey(name: string, by: number, primes: { p: bigint; q: bigint }): NewKey {
+    const { genesis, random } = this;
+    const creation = smallCreation(genesis, headOf(this.state(by)).threshold, primes, random);
+    const dealingSeed = random(32);
     this.dealingSeeds.set(name, dealingSeed);
-    return { action, creation, parameters, dealingSeed };
+    return new NewKey({ name, use: 'sign', creation, dealingSeed, genesis, random });
   }
 
   /** Creates a 512-bit key as the operator's command does: an order, then its dealing to everyone who attends. */
@@ -390,58 +375,16 @@ export class Group {
     by = 1,
     primes = samplePrimes(512, 2 * headOf(this.state(by)).keys.length),
   ): Promise<void> {
-    const { action, creation, parameters, dealingSeed } = this.newKey(name, by, primes);
-    const { threshold, membersMax } = parameters;
+    const key = this.newKey(name, by, primes);
     const next = this.epochOf(by) + 1;
-    const order = await this.order(by, action);
-    const id = keyIdOf(clusterIdOf(this.genesis), action);
-    const served = new Set<string>();
+    const order = await this.order(by, key.action);
+    const { driver } = this.node(by);
     const serve = () => {
-      const state = this.state(by);
-      if (state.durable.own.head >= next) return;
-      for (const [plan, { orders }] of Object.entries(state.durable.plans)) {
-        if (!orders.some((listed) => hex(hashOfOrder(listed)) === hex(hashOfOrder(order)))) continue;
-        const half = encode({
-          epoch: next,
-          plan: Buffer.from(plan, 'hex'),
-          dealer: operatorDealer,
-          dealingKey: action.dealingKey,
-          parts: [{ key: id, commitments: action.commitments }],
-        });
-        const digest = digestOfDealing(half);
-        const packets = attendsOf(state, plan)
-          .filter(({ message }) => !served.has(`${plan}/${message.by}`))
-          .map(({ message }) => {
-            served.add(`${plan}/${message.by}`);
-            const tie = {
-              cluster: state.clusterId,
-              epoch: next,
-              plan: Buffer.from(plan, 'hex'),
-              digest,
-              sender: 0,
-              receiver: message.by,
-            };
-            const envelope = sealNumber({
-              shared: rsa.shared({ public: action.public, threshold, membersMax }),
-              tie: { ...tie, key: id },
-              cipher: 'aes',
-              receiverKey: message.sealingKey,
-              entropy: this.random(32),
-              number: firstShareOf(creation, message.by),
-            });
-            const body = encode({
-              type: 'dealing',
-              by: operatorDealer,
-              receiver: message.by,
-              public: half,
-              envelopes: [envelope],
-            });
-            return signPacket(state.clusterId, dealingSeed, body);
-          });
+      if (this.epochOf(by) >= next) return;
+      for (const packets of key.due(order, this.node(by).name, this.state(by)))
         if (packets.length > 0) void this.node(by).driver?.submitDealings(packets);
-      }
     };
-    const undo = this.node(by).driver?.onChange(serve);
+    const undo = driver?.onChange(serve);
     serve();
     await this.until(() => this.settledAt(next), 120_000, `the creation of ${name}`);
     undo?.();

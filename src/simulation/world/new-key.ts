@@ -1,0 +1,106 @@
+/** A key that the operator of a simulated group makes, orders and deals (protocol §4 "Creation"). */
+import { ed25519FromSeed } from '../../crypto/signature.ts';
+import { createKeyFromPrimes, type KeyCreation } from '../../keys/rsa/creation.ts';
+import { dealtKeyOf, firstShareOf, rsa } from '../../keys/rsa/kind.ts';
+import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
+import { type Attend, digestOfDealing } from '../../protocol/records/change-messages.ts';
+import { encode, fromHex, sameBytes } from '../../protocol/records/codec.ts';
+import { keyIdOf } from '../../protocol/records/draft.ts';
+import { clusterIdOf, type Genesis } from '../../protocol/records/genesis.ts';
+import { type Action, hashOfOrder, type Order } from '../../protocol/records/order.ts';
+import { type Packet, signPacket } from '../../protocol/records/packet.ts';
+import { type KeyUse, operatorDealer } from '../../protocol/records/value.ts';
+import { sealNumber } from '../../sealing/numbers.ts';
+
+type RandomBytes = (length: number) => Uint8Array;
+
+/** A 512-bit key, shared by this threshold. */
+export const smallCreation = (
+  { membersMax }: Genesis,
+  threshold: number,
+  primes: { p: bigint; q: bigint },
+  randomBytes: RandomBytes,
+): KeyCreation =>
+  createKeyFromPrimes({
+    ...primes,
+    e: 65537n,
+    parameters: { membersMax, threshold, modulusBits: 512 },
+    randomBytes,
+  });
+
+export class NewKey {
+  readonly action: Extract<Action, { type: 'create-key' }>;
+  readonly #options: NewKeyOptions;
+  readonly #cluster: Uint8Array;
+  /** Whom it dealt to already: `member that was asked/plan/receiver`. */
+  readonly #served = new Set<string>();
+
+  constructor(options: NewKeyOptions) {
+    this.#options = options;
+    this.#cluster = clusterIdOf(options.genesis);
+    this.action = {
+      type: 'create-key',
+      name: options.name,
+      use: options.use,
+      ...dealtKeyOf(options.creation),
+      dealingKey: ed25519FromSeed(options.dealingSeed).publicKey,
+    };
+  }
+
+  /**
+   * The dealings that are due, plan by plan: for each member that attends a plan with this order, as the member
+   * `asked` sees it.
+   */
+  due(order: Order, asked: string, state: CoreState): Packet[][] {
+    const plans = Object.entries(state.durable.plans).filter(([, { orders }]) =>
+      orders.some((listed) => sameBytes(hashOfOrder(listed), hashOfOrder(order))),
+    );
+    return plans.map(([plan]) =>
+      attendsOf(state, plan)
+        .map(({ message }) => message)
+        .filter(({ by }) => !this.#served.has(`${asked}/${plan}/${by}`))
+        .map((attend) => {
+          this.#served.add(`${asked}/${plan}/${attend.by}`);
+          return this.#dealing(attend, headOf(state).epoch + 1, fromHex(plan));
+        }),
+    );
+  }
+
+  #dealing({ by: receiver, sealingKey }: Attend, epoch: number, plan: Uint8Array): Packet {
+    const { creation, dealingSeed, genesis, random } = this.#options;
+    const { dealingKey, commitments, public: publicKey } = this.action;
+    const [cluster, key] = [this.#cluster, keyIdOf(this.#cluster, this.action)];
+    const half = encode({ epoch, plan, dealer: operatorDealer, dealingKey, parts: [{ key, commitments }] });
+    const envelope = sealNumber({
+      shared: rsa.shared({
+        public: publicKey,
+        threshold: commitments.length + 1,
+        membersMax: genesis.membersMax,
+      }),
+      tie: { cluster, epoch, plan, digest: digestOfDealing(half), sender: operatorDealer, receiver, key },
+      cipher: 'aes',
+      receiverKey: sealingKey,
+      entropy: random(32),
+      number: firstShareOf(creation, receiver),
+    });
+    const dealing = {
+      type: 'dealing',
+      by: operatorDealer,
+      receiver,
+      public: half,
+      envelopes: [envelope],
+    };
+    return signPacket(this.#cluster, dealingSeed, encode(dealing));
+  }
+}
+
+interface NewKeyOptions {
+  name: string;
+  use: KeyUse;
+  creation: KeyCreation;
+  /** What its dealings are signed with. */
+  dealingSeed: Uint8Array;
+  genesis: Genesis;
+  random: RandomBytes;
+}
