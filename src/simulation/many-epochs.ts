@@ -9,7 +9,8 @@ import { type Frame, messageSchema } from '../protocol/records/change-messages.t
 import { decode, encode, hex } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type Packet, signPacket } from '../protocol/records/packet.ts';
-import { type Group, groupWithKey, type Node } from './world/group.ts';
+import { type Group, groupWithKey } from './world/group.ts';
+import type { Node } from './world/nodes.ts';
 
 interface ManyEpochs {
   epochs: number;

@@ -2,7 +2,7 @@
 import { decode } from 'cborg';
 import { expect, test } from 'vitest';
 import type { Durable } from '../../src/protocol/machine/state.ts';
-import type { Node } from '../../src/simulation/world/group.ts';
+import type { Node } from '../../src/simulation/world/nodes.ts';
 import { dealersOf, fired, fivePeers, linkOf, verificationKeysOf } from './support.ts';
 
 /** The numbers that a peer drew, by epoch, as it wrote them down. */

@@ -19,7 +19,8 @@ import {
 import { decode, encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
 import type { Link } from '../../src/protocol/records/link.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
-import { Group, type GroupOptions, groupWithKey } from '../../src/simulation/world/group.ts';
+import { Group, groupWithKey } from '../../src/simulation/world/group.ts';
+import type { GroupOptions } from '../../src/simulation/world/nodes.ts';
 
 const groups: Group[] = [];
 afterEach(async () => {

@@ -4,7 +4,7 @@ import { type Frame, hashOfRecalled, memorySchema } from '../../protocol/records
 import { decode, encode } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import type { Peer } from '../world/world.ts';
-import { signedNonsense } from './agreement.ts';
+import { signedNonsense } from './certificates.ts';
 import type { Liar, Lie } from './liar.ts';
 import { longestOfEverything } from './longest.ts';
 

@@ -1,5 +1,6 @@
 /** Every lie by its name. */
 import { agreementLies } from './agreement.ts';
+import { certificateLies } from './certificates.ts';
 import { dealingLies } from './dealings.ts';
 import { floodLies } from './floods.ts';
 import type { Lie } from './liar.ts';
@@ -9,6 +10,7 @@ import { recoveryLies } from './recovery.ts';
 const lies = {
   ...dealingLies,
   ...agreementLies,
+  ...certificateLies,
   ...recoveryLies,
   ...floodLies,
   ...orderLies,

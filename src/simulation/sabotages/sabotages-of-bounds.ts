@@ -1,5 +1,5 @@
 /** Bounds that are left out: what one member sends would then be kept by everybody. */
-import { type Break, lying, type Sabotage } from './sabotage-options.ts';
+import { type Break, calm, lying, type Sabotage } from './sabotage-options.ts';
 
 /** A proposal is kept whatever its evidence is worth. */
 export const unjudged: Break = {
@@ -26,5 +26,23 @@ export const boundSabotages: readonly Sabotage[] = [
     options: flooded,
     statements: ['6'],
     seedsMax: 10,
+  },
+  {
+    name: 'what is old is never dropped',
+    file: 'protocol/change/adopt.ts',
+    rule: 'dropExpired(work);',
+    broken: '',
+    options: { ...calm, safetyMs: 40_000 },
+    statements: ['6'],
+    seedsMax: 5,
+  },
+  {
+    name: 'a malformed message ends the process',
+    file: 'protocol/records/codec.ts',
+    rule: "throw new ProtocolError('malformed', 'not canonical CBOR');\n  }",
+    broken: "throw new Error('not canonical CBOR');\n  }",
+    options: { ...lying, lies: ['flood-of-noise'] },
+    statements: ['6'],
+    seedsMax: 3,
   },
 ];
