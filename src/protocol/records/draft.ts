@@ -288,8 +288,7 @@ function checkForced(parent: Value, bodies: readonly Body[]): void {
  * absent.
  */
 function checkRosterChange(genesis: Genesis, parent: Value, draft: Draft): void {
-  const before = new Set(parent.roster.map((member) => `${member.index}/${member.peer}`));
-  const stay = draft.roster.filter((member) => before.has(`${member.index}/${member.peer}`)).length;
+  const stay = draft.roster.filter((member) => parent.roster.some((one) => isSame(one, member))).length;
   if (stay === parent.roster.length && draft.threshold === parent.threshold) return;
   const m =
     genesis.faultModel === 'crash'
