@@ -80,10 +80,21 @@ const all = (checkouts.length > 0 ? checkouts : ['.']).map(countsOf);
 const rooms = [...new Set(all.flatMap((counts) => [...counts.keys()]))].sort();
 const cells = ({ files, statements, shapes }: Count): string =>
   [files, statements, shapes].map((n) => String(n).padStart(11)).join('');
-const line = (name: string, found: readonly Count[]): string => name.padEnd(20) + found.map(cells).join('  |');
+const line = (name: string, found: readonly Count[]): string =>
+  name.padEnd(20) + found.map(cells).join('  |');
 
 process.stdout.write(`${''.padEnd(20)}${all.map(() => '      files statements     shapes').join('  |')}\n`);
 for (const room of rooms)
-  process.stdout.write(`${line(room, all.map((counts) => counts.get(room) ?? nothing()))}\n`);
+  process.stdout.write(
+    `${line(
+      room,
+      all.map((counts) => counts.get(room) ?? nothing()),
+    )}\n`,
+  );
 for (const top of ['src', 'test', 'scripts'])
-  process.stdout.write(`${line(`all of ${top}`, all.map((counts) => sumOf(counts, top)))}\n`);
+  process.stdout.write(
+    `${line(
+      `all of ${top}`,
+      all.map((counts) => sumOf(counts, top)),
+    )}\n`,
+  );

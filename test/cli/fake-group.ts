@@ -1,19 +1,19 @@
-/** A group in memory behind `DaemonApi`: certifies, deals and signs for real, but decides at once. */
+/**
+ * A group in memory behind `DaemonApi`: its members compute by the daemon's own jobs, and certify for real, but what is
+ * ordered is decided at once.
+ */
 
 import { randomBytes } from 'node:crypto';
-import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../../src/crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { checkCreationShare } from '../../src/keys/rsa/creation.ts';
-import { encodePkcs1, encodePss } from '../../src/keys/rsa/encoding.ts';
 import { publicOf, rsa } from '../../src/keys/rsa/kind.ts';
-import { elementBytes, elementOf } from '../../src/keys/rsa/numbers.ts';
-import type { SharingParameters } from '../../src/keys/rsa/sharing.ts';
-import { combine, partial } from '../../src/keys/rsa/signing.ts';
+import { elementBytes } from '../../src/keys/rsa/numbers.ts';
 import { type AuditExtent, emptyExtent } from '../../src/node/audit/entry.ts';
 import { DaemonError } from '../../src/node/errors.ts';
 import type { Home } from '../../src/node/home/home.ts';
 import { identityFromBytes, identityFromSeed, peerIdOf } from '../../src/node/home/identity.ts';
+import { type JobContext, runJob } from '../../src/node/jobs/change-jobs.ts';
+import { runUseJob } from '../../src/node/jobs/use-jobs.ts';
 import type { DecryptAnswer, SignAnswer } from '../../src/node/use/answers.ts';
 import { abilitiesAtBest } from '../../src/node/views/ability.ts';
 import { prospectsOf } from '../../src/node/views/prospects.ts';
@@ -26,6 +26,7 @@ import type {
   PlanView,
   StatusView,
 } from '../../src/node/views/view.ts';
+import type { Job, KeySetting } from '../../src/protocol/machine/io.ts';
 import { fingerprintOf } from '../../src/protocol/records/admission.ts';
 import {
   dealingPublicSchema,
@@ -49,20 +50,23 @@ import {
   type DecryptBody,
   type SignBody,
   type UseRequest,
-  type UseRequestBody,
 } from '../../src/protocol/records/use-request.ts';
 import {
   ancestorsAfter,
   digestOfCommitments,
   hashOfValue,
   type KeyCommitments,
+  type KeyRecord,
+  operatorDealer,
   type Value,
 } from '../../src/protocol/records/value.ts';
-import { openNumber } from '../../src/sealing/numbers.ts';
-import { sealPartial } from '../../src/sealing/partials.ts';
+import { Listening, quietStatus } from '../support/fake-daemon.ts';
 
-/** Any will do where nobody measures. */
-const blinding = new Uint8Array(16);
+/** What the members' jobs are given. */
+const context: JobContext = {
+  cipher: 'aes',
+  randomBytes: (length) => new Uint8Array(randomBytes(length)),
+};
 
 interface FakePeer {
   name: string;
@@ -80,7 +84,7 @@ const newPeer = async (name: string): Promise<FakePeer> => ({
   sealing: sealingKeyFromSeed(random32()),
 });
 
-export class FakeGroup implements DaemonApi {
+export class FakeGroup extends Listening implements DaemonApi {
   readonly home: Home;
   readonly members: FakePeer[] = [];
   readonly chain: Link[] = [];
@@ -105,10 +109,10 @@ export class FakeGroup implements DaemonApi {
   #waiting: FakePeer[] = [];
   #pending: Order[] = [];
   /** Received f(j) by key id and member index. */
-  readonly #shares = new Map<string, Map<number, bigint>>();
-  readonly #listeners = new Set<() => void>();
+  readonly #shares = new Map<string, Map<number, Uint8Array>>();
 
   private constructor(home: Home, self: FakePeer, others: FakePeer[]) {
+    super();
     this.home = home;
     this.#waiting = [self, ...others];
   }
@@ -130,10 +134,6 @@ export class FakeGroup implements DaemonApi {
     return link;
   }
 
-  change(): void {
-    for (const listener of this.#listeners) listener();
-  }
-
   /** A peer with a new home waits under this name. */
   async joins(name: string): Promise<void> {
     this.#waiting.push(await newPeer(name));
@@ -153,15 +153,13 @@ export class FakeGroup implements DaemonApi {
     const { genesis, cluster } = this.home;
     const n = value?.roster.length ?? 0;
     return {
+      ...quietStatus,
       name: this.home.readSettings().name,
       peer: (this.members[0] ?? this.#waiting[0])?.peer ?? '',
       cluster: hex(cluster),
       clusterName: genesis.name,
       state: value === undefined ? 'waiting-for-admission' : 'member',
       index: value === undefined ? null : 1,
-      fingerprint: null,
-      cipher: 'aes',
-      gate: 0,
       epoch: value?.epoch ?? null,
       threshold: genesis.threshold,
       members: n,
@@ -171,18 +169,11 @@ export class FakeGroup implements DaemonApi {
       choice: value === undefined ? null : explainChoice(n, value.threshold, genesis.faultModel),
       keys: value?.keys.length ?? 0,
       shareEpochs: value === undefined ? [] : [value.epoch],
-      leftovers: [],
       holders: this.members.map((member) => member.name),
       connected: this.members
         .slice(1)
         .filter(({ name }) => !this.silent.has(name))
         .map((member) => member.name),
-      lastChangeAtMs: null,
-      nextRefreshAtMs: null,
-      change: null,
-      pauses: [],
-      problems: [],
-      warnings: [],
       ...this.#abilities(value),
       ...this.shown,
     };
@@ -362,61 +353,46 @@ export class FakeGroup implements DaemonApi {
   }
 
   async sign(request: UseRequest<SignBody>): Promise<SignAnswer> {
-    const { key, block, parameters, signers, partials } = this.#use(request);
-    const y = combine({ key: publicOf(key.public), parameters, block, partials });
-    if (y === null) throw new Error('the shares do not sign');
-    const signature = integerToBytes(y, parameters.modulusBits / 8);
-    return { signature, epoch: this.head.epoch, signers: signers.map(({ name }) => name) };
+    const { setting, given } = this.#partials(request);
+    const { epoch } = this.head;
+    const partials = given.flatMap(({ index, result }) =>
+      result.kind === 'use-partial' ? [{ by: index, partial: result.partial, proof: null }] : [],
+    );
+    const combined = runUseJob(
+      { kind: 'use-combine', setting, commitments: [], epoch, body: request.body, partials, failed: [] },
+      context,
+    );
+    if (combined.kind !== 'use-combine' || combined.signature === null)
+      throw new Error('the shares do not sign');
+    return { signature: combined.signature, epoch, signers: given.map(({ name }) => name) };
   }
 
   async decrypt(request: UseRequest<DecryptBody>): Promise<DecryptAnswer> {
-    const { key, parameters, signers, partials } = this.#use(request);
-    const { epoch } = this.head;
-    const sealed = signers.map(({ index, name }) => {
-      const partial = partials.get(index) as bigint;
-      const tie = { body: request.body, epoch, index };
-      const envelope = sealPartial({ tie, cipher: 'aes', entropy: random32(), partial, proof: null });
-      return { index, name, envelope };
-    });
-    const { threshold, membersMax } = parameters;
-    return { epoch, threshold, membersMax, key, commitments: [], partials: sealed };
+    const { setting, given } = this.#partials(request);
+    const partials = given.flatMap(({ index, name, result }) =>
+      result.kind === 'use-sealed-partial' ? [{ index, name, envelope: result.envelope }] : [],
+    );
+    return { ...setting, epoch: this.head.epoch, commitments: [], partials };
   }
 
-  /** What the first `k` who are not silent give for a request that the rules allow. */
-  #use(request: UseRequest) {
-    const { key } = checkUse(this.head, this.home.cluster, request, Date.now());
+  /** What the first `k` who are not silent compute for a request that the rules allow. */
+  #partials({ body, signature }: UseRequest) {
+    const { key } = checkUse(this.head, this.home.cluster, { body, signature }, Date.now());
     const up = this.members
-      .map((member, at) => ({ ...member, index: at + 1 }))
+      .map(({ name }, at) => ({ name, index: at + 1 }))
       .filter(({ name }) => !this.silent.has(name));
-    const { threshold } = this.head;
+    const { threshold, epoch } = this.head;
     if (up.length < threshold) {
       const details = Object.fromEntries([...this.silent].map((name) => [name, 'not connected']));
       throw new DaemonError('not-enough-peers', `${up.length} of ${threshold} peers answered`, details);
     }
-    const publicKey = publicOf(key.public);
-    const parameters = this.#parameters(publicKey.modulus);
-    const block = this.#block(request.body, parameters.modulusBits);
-    const signers = up.slice(0, threshold);
-    const partials = new Map(
-      signers.map(({ index }) => {
-        const share = this.#shares.get(hex(key.id))?.get(index) as bigint;
-        return [index, partial({ key: publicKey, parameters, share, block, blinding })];
-      }),
-    );
-    return { key, parameters, block, signers, partials };
-  }
-
-  #block(body: UseRequestBody, modulusBits: number): bigint {
-    if (body.operation === 'decrypt') return bytesToInteger(body.ciphertext);
-    const { scheme, hash, digest, salt } = body;
-    return scheme === 'pkcs1'
-      ? encodePkcs1(hash, digest, modulusBits)
-      : encodePss(hash, digest, salt, modulusBits);
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const setting = this.#setting(key);
+    const given = up.slice(0, threshold).map(({ index, name }) => {
+      const share = this.#shares.get(hex(key.id))?.get(index) as Uint8Array;
+      const job = { kind: 'use-partial', setting, share, index, epoch, body, prove: false } as const;
+      return { index, name, result: runUseJob(job, context) };
+    });
+    return { setting, given };
   }
 
   #draft() {
@@ -425,9 +401,8 @@ export class FakeGroup implements DaemonApi {
   #plan(): Uint8Array {
     return planOf(this.head, this.#draft(), this.#pending);
   }
-  #parameters(modulus: bigint): SharingParameters {
-    const { membersMax } = this.home.genesis;
-    return { membersMax, threshold: this.head.threshold, modulusBits: bitLength(modulus) };
+  #setting(key: KeyRecord): KeySetting {
+    return { key, threshold: this.head.threshold, membersMax: this.home.genesis.membersMax };
   }
 
   /** What a peer does with the operator's dealing: signature, envelope, range and commitments. */
@@ -441,39 +416,30 @@ export class FakeGroup implements DaemonApi {
       throw new DaemonError('refused', 'another plan');
     if (!verifyPacket(cluster, created.action.dealingKey, packet))
       throw new DaemonError('refused', 'the dealing is not of the dealer that the order names');
-    const key = publicOf(created.key.public);
-    const parameters = this.#parameters(key.modulus);
-    const tie = {
-      cluster,
-      epoch: half.epoch,
-      plan: half.plan,
-      key: part.key,
-      digest: digestOfDealing(publicBytes),
-      sender: 0,
-      receiver,
-    };
-    const { secretKey } = (this.members[receiver - 1] as FakePeer).sealing;
-    const setting = {
-      public: created.key.public,
-      threshold: parameters.threshold,
-      membersMax: parameters.membersMax,
-    };
-    const number = openNumber({
-      shared: rsa.shared(setting),
-      tie,
-      secretKey,
-      envelope: envelopes[0] as Uint8Array,
+    const [checked] = this.#check({
+      kind: 'check',
+      tie: { cluster, epoch: half.epoch, plan: half.plan, receiver },
+      sealingSecret: (this.members[receiver - 1] as FakePeer).sealing.secretKey,
+      items: [
+        {
+          digest: digestOfDealing(publicBytes),
+          dealer: operatorDealer,
+          parts: [{ setting: this.#setting(created.key), commitments: part.commitments, creation: true }],
+          envelopes,
+        },
+      ],
     });
-    if (number === null) throw new DaemonError('refused', 'an envelope that is none');
-    const share = decodeSigned(number);
-    const commitments = part.commitments.map(elementOf);
-    if (!checkCreationShare({ key, parameters, commitments, receiver, share }))
-      throw new DaemonError('refused', 'a false share');
-    const held = this.#shares.get(hex(part.key)) ?? new Map<number, bigint>();
+    const [share] = checked?.numbers ?? [];
+    if (share === undefined) throw new DaemonError('refused', 'a dealing that is not whole and true');
+    const held = this.#shares.get(hex(part.key)) ?? new Map<number, Uint8Array>();
     this.#shares.set(hex(part.key), held.set(receiver, share));
   }
 
-  /** The next value, with the precommits of all who are not silent. */
+  #check(job: Extract<Job, { kind: 'check' }>) {
+    const result = runJob(job, context);
+    return result.kind === 'check' ? result.results : [];
+  }
+
   #suspensions(roster: readonly Member[]): Value['suspended'] {
     const packet = { body: new Uint8Array(1), signature: new Uint8Array(64) };
     return roster
@@ -481,6 +447,7 @@ export class FakeGroup implements DaemonApi {
       .map(({ index }) => ({ index, first: packet, second: packet }));
   }
 
+  /** The next value, with the precommits of all who are not silent. */
   #decide(): void {
     const draft = this.#draft();
     const commitments: KeyCommitments = draft.keys.map((key) => [elementBytes(publicOf(key.public).base)]);
