@@ -10,32 +10,27 @@ import { forcedEvictionIn } from '../../protocol/records/order.ts';
 import { verifyPacket } from '../../protocol/records/packet.ts';
 import { hashOfValue, operatorDealer, type Value } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
-import type { Facts } from './facts.ts';
+import { Watcher } from './facts.ts';
 import { checkEnoughHolders } from './holders.ts';
 import { ableAfter, unexplained } from './orders-done.ts';
 
-export class Decisions {
-  readonly #facts: Facts;
+export class Decisions extends Watcher {
   /** The epoch in which each accepted dealing was used, by its digest. */
   readonly #acceptedIn = new Map<string, number>();
-
-  constructor(facts: Facts) {
-    this.#facts = facts;
-  }
 
   /** After every step that changed the links of a peer. */
   check(peer: Peer, state: CoreState): void {
     for (const [name, link] of Object.entries(state.durable.links)) {
       const epoch = Number(name);
       const hash = hex(hashOfValue(link.value));
-      const known = this.#facts.values.get(epoch);
+      const known = this.facts.values.get(epoch);
       if (known === undefined) {
-        this.#facts.values.set(epoch, { hash, link, by: peer.name });
-        this.#facts.latest = Math.max(this.#facts.latest, epoch);
+        this.facts.values.set(epoch, { hash, link, by: peer.name });
+        this.facts.latest = Math.max(this.facts.latest, epoch);
         if (epoch > 1) this.#checkNewValue(peer, state, link);
-        checkEnoughHolders(this.#facts, `when epoch ${epoch} was decided`);
+        checkEnoughHolders(this.facts, `when epoch ${epoch} was decided`);
       } else if (known.hash !== hash)
-        this.#facts.fail(
+        this.facts.fail(
           '1',
           `${known.by} and ${peer.name} hold certificates of different values for epoch ${epoch}`,
         );
@@ -44,9 +39,9 @@ export class Decisions {
 
   /** By this oracle's own formulas: certificate, number and freshness of dealings. */
   #checkNewValue(peer: Peer, state: CoreState, { value, certificate }: Link): void {
-    const parent = this.#facts.valueAt(value.epoch - 1);
+    const parent = this.facts.valueAt(value.epoch - 1);
     if (parent === undefined || certificate.type !== 'precommits')
-      return this.#facts.fail('1', `${peer.name} took up epoch ${value.epoch} out of order`);
+      return this.facts.fail('1', `${peer.name} took up epoch ${value.epoch} out of order`);
     const voted = new Set<number>();
     const remaining = certificate.forced ? (forcedEvictionIn(certificate.forced)?.remaining ?? null) : null;
     const deciders = parent.roster.filter(({ index }) => remaining?.includes(index) ?? true);
@@ -54,24 +49,24 @@ export class Decisions {
       const { forced, round } = certificate;
       const body = precommitBody(by, value.epoch, round, hashOfValue(value), forced ? value.plan : null);
       const member = deciders.find(({ index }) => index === by);
-      if (member && verifyPacket(this.#facts.clusterId, member.epochKey, { body, signature })) voted.add(by);
+      if (member && verifyPacket(this.facts.clusterId, member.epochKey, { body, signature })) voted.add(by);
     }
-    if (voted.size < this.#facts.quorumOf({ roster: deciders, threshold: parent.threshold }))
-      this.#facts.fail('1', `${peer.name} took up epoch ${value.epoch} on ${voted.size} votes`);
+    if (voted.size < this.facts.quorumOf({ roster: deciders, threshold: parent.threshold }))
+      this.facts.fail('1', `${peer.name} took up epoch ${value.epoch} on ${voted.size} votes`);
     this.#checkAncestry(value, parent);
     this.#checkOrders(value, parent);
     const dealers = new Set(
       value.accepted.map(({ dealer }) => dealer).filter((dealer) => dealer !== operatorDealer),
     );
     if (dealers.size < value.threshold)
-      this.#facts.fail(
+      this.facts.fail(
         '3',
         `epoch ${value.epoch} rests on ${dealers.size} dealers; t of them may be known to an intruder`,
       );
     for (const { digest, dealer } of value.accepted) {
       const name = hex(digest);
       if (this.#acceptedIn.has(name))
-        this.#facts.fail(
+        this.facts.fail(
           '3',
           `a dealing of ${dealer} is used in epochs ${this.#acceptedIn.get(name)} and ${value.epoch}`,
         );
@@ -80,19 +75,19 @@ export class Decisions {
       if (half === undefined) continue;
       const { epoch, plan } = decode(dealingPublicSchema, half.bytes);
       if (epoch !== value.epoch || !sameBytes(plan, value.plan))
-        this.#facts.fail('3', `epoch ${value.epoch} accepts a dealing that ${dealer} made for another plan`);
+        this.facts.fail('3', `epoch ${value.epoch} accepts a dealing that ${dealer} made for another plan`);
     }
   }
 
   /** Each order was carried out whole, nothing besides, and the next change finds enough members. */
   #checkOrders(value: Value, parent: Value): void {
-    const orders = this.#facts.plans.get(hex(value.plan));
+    const orders = this.facts.plans.get(hex(value.plan));
     if (orders === undefined) return;
     const wrong = unexplained(parent, orders, value);
-    if (wrong !== null) this.#facts.fail('7', `epoch ${value.epoch} ${wrong}`);
-    const able = ableAfter(parent, value, this.#facts.world.genesis.absentEpochsMax);
-    if (orders.length > 0 && able < this.#facts.quorumOf(value))
-      this.#facts.fail(
+    if (wrong !== null) this.facts.fail('7', `epoch ${value.epoch} ${wrong}`);
+    const able = ableAfter(parent, value, this.facts.world.genesis.absentEpochsMax);
+    if (orders.length > 0 && able < this.facts.quorumOf(value))
+      this.facts.fail(
         '5',
         `orders left epoch ${value.epoch} with ${able} of ${value.roster.length} that may attend`,
       );
@@ -101,14 +96,14 @@ export class Decisions {
   /** A value names those before it, and its orders were signed on one of them; each was new. */
   #checkAncestry(value: Value, parent: Value): void {
     const { epoch, ancestors } = value;
-    const isAt = (hash: Uint8Array, at: number) => this.#facts.values.get(at)?.hash === hex(hash);
+    const isAt = (hash: Uint8Array, at: number) => this.facts.values.get(at)?.hash === hex(hash);
     if (ancestors.length !== Math.min(epoch, 100) || !ancestors.every((hash, i) => isAt(hash, epoch - 1 - i)))
-      this.#facts.fail('7', `the value of epoch ${epoch} names other values than came before it`);
-    for (const { body } of this.#facts.plans.get(hex(value.plan)) ?? []) {
+      this.facts.fail('7', `the value of epoch ${epoch} names other values than came before it`);
+    for (const { body } of this.facts.plans.get(hex(value.plan)) ?? []) {
       if (!isAt(body.ancestor, body.ancestorEpoch) || body.ancestorEpoch >= epoch)
-        this.#facts.fail('7', `epoch ${epoch} carries out an order that was signed on another branch`);
+        this.facts.fail('7', `epoch ${epoch} carries out an order that was signed on another branch`);
       if (body.sequence <= parent.lastOrder || body.sequence > value.lastOrder)
-        this.#facts.fail('7', `epoch ${epoch} carries out order ${body.sequence} out of turn`);
+        this.facts.fail('7', `epoch ${epoch} carries out order ${body.sequence} out of turn`);
     }
   }
 }

@@ -15,21 +15,16 @@ import { decode, fromHex, hex } from '../../protocol/records/codec.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import { verifyPacket } from '../../protocol/records/packet.ts';
 import type { Peer } from '../world/world.ts';
-import type { Facts } from './facts.ts';
+import { Watcher } from './facts.ts';
 import { checkEnoughHolders } from './holders.ts';
 
 /** What lets whoever reads it compute shares of a change (§4.5), and goes with the older shares. */
 const secretsOfAChange = new Set(['subShares', 'dealt', 'attended', 'outbox']);
 
-export class Erasure {
-  readonly #facts: Facts;
+export class Erasure extends Watcher {
   /** What each peer's disk said last that it had retired. */
   readonly #retired = new Map<string, number>();
   readonly #checkedProofs = new Set<string>();
-
-  constructor(facts: Facts) {
-    this.#facts = facts;
-  }
 
   /** After every durable write of an honest peer. */
   check(peer: Peer, { puts, deletes }: StoreTransaction): void {
@@ -41,7 +36,7 @@ export class Erasure {
       this.#checkNothingOldIsLeft(peer, decodeRecord(own[1]) as Durable['own'], fresh);
     }
     if (deletes.some((key) => /^(shares|subShares)\//.test(key)))
-      checkEnoughHolders(this.#facts, `when ${peer.name} erased something`);
+      checkEnoughHolders(this.facts, `when ${peer.name} erased something`);
   }
 
   /** What a crash cut off is seen by nobody: a Retire of that moment must not be taken for one of the next write. */
@@ -51,21 +46,21 @@ export class Erasure {
 
   #checkErasure(peer: Peer, epoch: number): void {
     const { records } = peer.home;
-    for (let later = this.#facts.latest; later > epoch; later -= 1) {
+    for (let later = this.facts.latest; later > epoch; later -= 1) {
       const bytes = records.get(archiveKey('retires', later));
       if (bytes !== undefined) return this.#checkRetireProof(peer, decodeRecord(bytes) as RetireProof);
     }
     // The value that evicts it may be known to nobody else yet.
-    const own = records.get(archiveKey('links', this.#facts.latest + 1));
-    const newest = own ? (decodeRecord(own) as Link).value : this.#facts.newest;
+    const own = records.get(archiveKey('links', this.facts.latest + 1));
+    const newest = own ? (decodeRecord(own) as Link).value : this.facts.newest;
     if (newest?.roster.some((member) => member.peer === peer.peer))
-      this.#facts.fail('4', `${peer.name} erased its share of epoch ${epoch} without a retire proof`);
+      this.facts.fail('4', `${peer.name} erased its share of epoch ${epoch} without a retire proof`);
   }
 
   #checkRetireProof(peer: Peer, proof: RetireProof): void {
-    const known = this.#facts.values.get(proof.epoch);
+    const known = this.facts.values.get(proof.epoch);
     if (known === undefined)
-      return this.#facts.fail('4', `${peer.name} retired an epoch that was not decided`);
+      return this.facts.fail('4', `${peer.name} retired an epoch that was not decided`);
     const name = [proof.epoch, ...proof.readys.map(({ signature }) => signature), ...proof.proofs]
       .map((part) => (typeof part === 'number' ? part : hex(part)))
       .join();
@@ -77,15 +72,15 @@ export class Erasure {
       const { by, epoch, value: named } = decode(readySchema, packet.body);
       const member = value.roster.find(({ index }) => index === by);
       const right = epoch === value.epoch && hex(named) === known.hash;
-      if (right && member && verifyPacket(this.#facts.clusterId, member.epochKey, packet)) ready.add(by);
+      if (right && member && verifyPacket(this.facts.clusterId, member.epochKey, packet)) ready.add(by);
     }
-    if (ready.size < this.#facts.quorumOf(value) || proof.proofs.length !== value.keys.length)
-      this.#facts.fail('4', `${peer.name} erased on a retire proof of ${ready.size} Readys`);
+    if (ready.size < this.facts.quorumOf(value) || proof.proofs.length !== value.keys.length)
+      this.facts.fail('4', `${peer.name} erased on a retire proof of ${ready.size} Readys`);
     value.keys.forEach((key, at) => {
       const { modulus, exponent } = publicOf(key.public);
       const signature = bytesToInteger(proof.proofs[at] ?? new Uint8Array());
       if (modPow(signature, exponent, modulus) !== trialBlock(fromHex(known.hash), key.id, modulus))
-        this.#facts.fail('4', `${peer.name} erased on a retire proof whose shares never signed`);
+        this.facts.fail('4', `${peer.name} erased on a retire proof whose shares never signed`);
     });
   }
 
@@ -98,7 +93,7 @@ export class Erasure {
     this.#retired.set(peer.name, own.retired);
     if (own.retired !== own.head) return;
     const retiredNow = before !== undefined && before < own.retired;
-    const roster = this.#facts.valueAt(own.head)?.roster ?? [];
+    const roster = this.facts.valueAt(own.head)?.roster ?? [];
     const self = roster.find((member) => member.peer === peer.peer);
     for (const key of peer.home.records.keys()) {
       const { section, key: rest } = readRecordName(key);
@@ -109,7 +104,7 @@ export class Erasure {
             !fresh.has(key) &&
             (secretsOfAChange.has(section) ||
               (section === 'epochSecrets' && (self === undefined || rest !== hex(self.epochKey))));
-      if (old) this.#facts.fail('3', `${peer.name} retired epoch ${own.retired} and still holds ${key}`);
+      if (old) this.facts.fail('3', `${peer.name} retired epoch ${own.retired} and still holds ${key}`);
     }
   }
 }

@@ -57,3 +57,12 @@ export class Facts {
     return n - Math.max(0, faults);
   }
 }
+
+/** What looks at one kind of thing, and remembers of it what the facts do not say. */
+export class Watcher {
+  readonly facts: Facts;
+
+  constructor(facts: Facts) {
+    this.facts = facts;
+  }
+}

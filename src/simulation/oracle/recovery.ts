@@ -8,20 +8,15 @@ import { decode, encode, hex, sameBytes } from '../../protocol/records/codec.ts'
 import type { Packet } from '../../protocol/records/packet.ts';
 import { type Of, recoveryMessageSchema } from '../../protocol/records/recovery-messages.ts';
 import type { Peer } from '../world/world.ts';
-import type { Facts } from './facts.ts';
+import { Watcher } from './facts.ts';
 
-export class Recoveries {
-  readonly #facts: Facts;
+export class Recoveries extends Watcher {
   /** `run/index` of an honest helper in a choice that an honest sum was given for → that choice. */
   readonly #summed = new Map<string, string>();
   /** Each once: a mask's commitments → its run, `run/helper` → commitments, a grant's key → the run that it served. */
   readonly #masks = new Map<string, string>();
   /** `index/sealing key` that an honest member granted, and names of runs that an honest member began. */
   readonly #granted = new Set<string>();
-
-  constructor(facts: Facts) {
-    this.#facts = facts;
-  }
 
   check(peer: Peer, packet: Packet): void {
     if (peer.faulty !== null) return;
@@ -46,19 +41,16 @@ export class Recoveries {
     const part = Object.values(helping).find((each) => sameBytes(each.run, message.run));
     if (part === undefined) return;
     this.#once(hex(part.sealingSecret), run, `a grant of ${peer.name} served two runs`);
-    if (this.#facts.world.peerAt(part.recoverer).faulty === null && !this.#granted.has(run))
-      this.#facts.fail('3', `${peer.name} dealt a mask for a run that member ${part.recoverer} never began`);
+    if (this.facts.world.peerAt(part.recoverer).faulty === null && !this.#granted.has(run))
+      this.facts.fail('3', `${peer.name} dealt a mask for a run that member ${part.recoverer} never began`);
     for (const { index, sealingKey } of part.helpers)
-      if (
-        this.#facts.world.peerAt(index).faulty === null &&
-        !this.#granted.has(`${index}/${hex(sealingKey)}`)
-      )
-        this.#facts.fail('3', `${peer.name} dealt a mask to a key that member ${index} never granted`);
+      if (this.facts.world.peerAt(index).faulty === null && !this.#granted.has(`${index}/${hex(sealingKey)}`))
+        this.facts.fail('3', `${peer.name} dealt a mask to a key that member ${index} never granted`);
   }
 
   #once(name: string, what: string, fault: string): void {
     const before = this.#masks.get(name) ?? what;
-    if (before !== what) this.#facts.fail('3', fault);
+    if (before !== what) this.facts.fail('3', fault);
     this.#masks.set(name, what);
   }
 
@@ -71,11 +63,11 @@ export class Recoveries {
     const part = Object.values(helping).find(({ run }) => sameBytes(run, message.run));
     const choice = hex(message.choice);
     for (const { index } of part?.choice?.helpers ?? []) {
-      if (this.#facts.world.peerAt(index).faulty !== null) continue;
+      if (this.facts.world.peerAt(index).faulty !== null) continue;
       const name = `${hex(message.run)}/${index}`;
       const before = this.#summed.get(name) ?? choice;
       if (before !== choice)
-        this.#facts.fail(
+        this.facts.fail(
           '3',
           `${peer.name} gave its sum for another choice of a run than the one with member ${index}`,
         );

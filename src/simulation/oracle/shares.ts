@@ -14,17 +14,16 @@ import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { type KeyRecord, operatorDealer } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
-import type { Facts } from './facts.ts';
+import { type Facts, Watcher } from './facts.ts';
 
-export class Shares {
-  readonly #facts: Facts;
+export class Shares extends Watcher {
   /** f(0) of a key: what no peer ever knows. */
   readonly #secretOf: (key: KeyRecord) => bigint;
   /** Shares that honest peers hold: `epoch/key` → index → share. */
   readonly #shares = new Map<string, Map<number, bigint>>();
 
   constructor(facts: Facts, secretOf: (key: KeyRecord) => bigint) {
-    this.#facts = facts;
+    super(facts);
     this.#secretOf = secretOf;
   }
 
@@ -32,7 +31,7 @@ export class Shares {
   check(peer: Peer, state: CoreState): void {
     const index = peer.index;
     for (const [name, shares] of Object.entries(state.durable.shares)) {
-      const value = this.#facts.valueAt(Number(name));
+      const value = this.facts.valueAt(Number(name));
       if (value === undefined || selfIn(state, value)?.index !== index) continue;
       for (const key of value.keys) {
         const bytes = shares[hex(key.id)];
@@ -40,16 +39,16 @@ export class Shares {
         const held = this.#heldOf(`${name}/${hex(key.id)}`);
         const share = decodeSigned(bytes);
         if (held.get(index) === share) continue;
-        if (held.has(index)) this.#facts.fail('2', `${peer.name} holds two shares of epoch ${name}`);
+        if (held.has(index)) this.facts.fail('2', `${peer.name} holds two shares of epoch ${name}`);
         held.set(index, share);
         const before = this.#shares.get(`${Number(name) - 1}/${hex(key.id)}`)?.get(index);
         if (before === share)
-          this.#facts.fail('3', `the share of ${peer.name} is the same in epochs before and at ${name}`);
+          this.facts.fail('3', `the share of ${peer.name} is the same in epochs before and at ${name}`);
         if (held.size < value.threshold) continue;
         const others = [...held].filter(([other]) => other !== index).slice(0, value.threshold - 1);
         const secret = this.#secretOf(key);
         if (this.#at0(new Map([...others, [index, share]])) !== secret)
-          this.#facts.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
+          this.facts.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
       }
     }
   }
@@ -65,17 +64,17 @@ export class Shares {
     for (const [digest, held] of Object.entries(state.durable.subShares)) {
       if (before?.[digest] === held) continue;
       if (held.epoch <= state.durable.own.retired)
-        this.#facts.fail('3', `${peer.name} holds a sub-share of epoch ${held.epoch}, which it has retired`);
+        this.facts.fail('3', `${peer.name} holds a sub-share of epoch ${held.epoch}, which it has retired`);
       if (held.dealer === operatorDealer) continue;
       const half = state.durable.publics[digest];
-      const parent = this.#facts.valueAt(held.epoch - 1);
+      const parent = this.facts.valueAt(held.epoch - 1);
       const dealer = parent?.roster.find((member) => member.index === held.dealer)?.peer;
-      if (this.#facts.world.peers.find((each) => each.peer === dealer)?.faulty !== 'lies') continue;
+      if (this.facts.world.peers.find((each) => each.peer === dealer)?.faulty !== 'lies') continue;
       if (half === undefined || parent === undefined) continue;
       decode(dealingPublicSchema, half.bytes).parts.forEach((part, at) => {
         const key = parent.keys.find(({ id }) => sameBytes(id, part.key));
         if (key === undefined) {
-          this.#facts.fail('2', `${peer.name} holds a sub-share of no key`);
+          this.facts.fail('2', `${peer.name} holds a sub-share of no key`);
           return;
         }
         const threshold = part.commitments.length + 1;
@@ -84,14 +83,14 @@ export class Shares {
           parameters: parametersOf({
             public: key.public,
             threshold,
-            membersMax: this.#facts.world.genesis.membersMax,
+            membersMax: this.facts.world.genesis.membersMax,
           }),
           commitments: part.commitments.map(elementOf),
           receiver: peer.index,
           subShare: decodeSigned(held.numbers[at] as Uint8Array),
         });
         if (!right)
-          this.#facts.fail('2', `${peer.name} took a false sub-share of ${held.dealer} for a true one`);
+          this.facts.fail('2', `${peer.name} took a false sub-share of ${held.dealer} for a true one`);
       });
     }
   }
@@ -101,26 +100,26 @@ export class Shares {
    * gives no secret.
    */
   checkLiarsShares(): void {
-    const liars = this.#facts.world.peers.filter(({ faulty }) => faulty === 'lies');
-    for (const key of this.#facts.newest?.keys ?? [])
-      for (const { link: known } of this.#facts.values.values()) {
+    const liars = this.facts.world.peers.filter(({ faulty }) => faulty === 'lies');
+    for (const key of this.facts.newest?.keys ?? [])
+      for (const { link: known } of this.facts.values.values()) {
         const { epoch, threshold } = known.value;
         const shares = liars.flatMap(({ index, driver }): Array<[number, bigint]> => {
           const share = driver?.state.durable.shares[epoch]?.[hex(key.id)];
           return share === undefined ? [] : [[index, decodeSigned(share)]];
         });
         if (shares.length >= threshold)
-          this.#facts.fail('3', `liars hold ${shares.length} shares of epoch ${epoch}`);
+          this.facts.fail('3', `liars hold ${shares.length} shares of epoch ${epoch}`);
         if (shares.length > 0 && this.#at0(new Map(shares)) === this.#secretOf(key))
-          this.#facts.fail('3', `${shares.length} shares of liars sign in epoch ${epoch}`);
+          this.facts.fail('3', `${shares.length} shares of liars sign in epoch ${epoch}`);
       }
   }
 
   /** Statement 3 by the numbers: k shares, fewer than k of them of any one epoch, do not give the secret. */
   checkMixedEpochs(random: () => number): void {
-    for (const key of this.#facts.newest?.keys ?? []) {
+    for (const key of this.facts.newest?.keys ?? []) {
       const secret = this.#secretOf(key);
-      const held = [...this.#facts.values.values()].flatMap(({ link: { value } }) => {
+      const held = [...this.facts.values.values()].flatMap(({ link: { value } }) => {
         const shares = this.#shares.get(`${value.epoch}/${hex(key.id)}`) ?? new Map<number, bigint>();
         return [...shares].map(([index, share]) => ({
           epoch: value.epoch,
@@ -142,14 +141,14 @@ export class Shares {
         }
         if (chosen.size < k || perEpoch.size < 2) continue;
         if (this.#at0(chosen) === secret)
-          this.#facts.fail('3', `shares of epochs ${[...perEpoch.keys()].join(', ')} sign together`);
+          this.facts.fail('3', `shares of epochs ${[...perEpoch.keys()].join(', ')} sign together`);
       }
     }
   }
 
   #at0(shares: ReadonlyMap<number, bigint>): bigint | null {
     try {
-      return interpolate(shares, 0, this.#facts.world.genesis.membersMax);
+      return interpolate(shares, 0, this.facts.world.genesis.membersMax);
     } catch {
       return null; // Not even an integer.
     }

@@ -10,17 +10,12 @@ import { voteKey } from '../../protocol/machine/record-keys.ts';
 import { type Carried, prevoteSchema, type Vote } from '../../protocol/records/change-messages.ts';
 import { decode, hex } from '../../protocol/records/codec.ts';
 import type { Peer } from '../world/world.ts';
-import type { Facts } from './facts.ts';
+import { Watcher } from './facts.ts';
 import { instanceOf } from './words.ts';
 
-export class Votes {
-  readonly #facts: Facts;
+export class Votes extends Watcher {
   readonly #prevoters = new Map<string, Set<number>>();
   readonly #precommits = new Map<string, Array<{ round: number; value: string }>>();
-
-  constructor(facts: Facts) {
-    this.#facts = facts;
-  }
 
   count({ epoch, round, value, by }: Vote): void {
     const name = `${epoch}/${round}/${value === null ? 'nil' : hex(value)}`;
@@ -43,11 +38,11 @@ export class Votes {
     }
     const lock = earlier.filter(({ round }) => round < vote.round).at(-1);
     if (lock === undefined || lock.value === value) return;
-    const parent = this.#facts.valueAt(vote.epoch - 1);
+    const parent = this.facts.valueAt(vote.epoch - 1);
     if (parent === undefined) return;
     for (let round = lock.round; round < vote.round; round += 1)
-      if (this.#prevotersOf(vote.epoch, round, value).size >= this.#facts.quorumOf(parent)) return;
-    this.#facts.fail(
+      if (this.#prevotersOf(vote.epoch, round, value).size >= this.facts.quorumOf(parent)) return;
+    this.facts.fail(
       '1',
       `${peer.name} prevoted against its lock in epoch ${vote.epoch}, round ${vote.round}`,
     );
@@ -59,12 +54,12 @@ export class Votes {
    */
   checkSupport(peer: Peer, { epoch, round, value, instance }: Vote): void {
     const proposal = (peer.driver as Driver).state.durable.proposals[round]?.message;
-    const parent = this.#facts.valueAt(epoch - 1);
+    const parent = this.facts.valueAt(epoch - 1);
     if (value === null || instance !== null || parent === undefined) return;
     if (proposal?.epoch !== epoch || proposal.validRound === -1) return;
     const voters = this.#prevotersOf(epoch, proposal.validRound, hex(value));
-    if (voters.size < this.#facts.quorumOf(parent))
-      this.#facts.fail('1', `${peer.name} prevoted again for what ${voters.size} members prevoted before`);
+    if (voters.size < this.facts.quorumOf(parent))
+      this.facts.fail('1', `${peer.name} prevoted again for what ${voters.size} members prevoted before`);
   }
 
   /**
@@ -73,7 +68,7 @@ export class Votes {
    */
   #prevotersOf(epoch: number, round: number, value: string): Set<number> {
     const voters = new Set(this.#prevoters.get(`${epoch}/${round}/${value}`));
-    for (const { index, faulty, home } of this.#facts.world.peers) {
+    for (const { index, faulty, home } of this.facts.world.peers) {
       const bytes = home.records.get(recordName('votes', voteKey({ type: 'prevote', round, by: index })));
       if (faulty !== null) voters.add(index);
       if (faulty !== null || bytes === undefined) continue;

@@ -10,7 +10,7 @@ import type { Durable } from '../../protocol/machine/state.ts';
 import type { Carried } from '../../protocol/records/change-messages.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
 import type { Peer } from '../world/world.ts';
-import type { Facts } from './facts.ts';
+import { Watcher } from './facts.ts';
 
 /** The record in which a message that may be said only once is kept; null for what may be said again. */
 const recordOf = (message: Said): string | null => (message.type === 'have' ? null : slotName(message));
@@ -24,15 +24,10 @@ function slotName(message: Said): string {
 export const instanceOf = (message: Said): string =>
   'instance' in message && message.instance !== null ? hex(message.instance) : 'ordinary';
 
-export class Words {
-  readonly #facts: Facts;
+export class Words extends Watcher {
   /** What honest peers published, by peer, type, epoch, round: a second, different one is a contradiction. */
   readonly #said = new Map<string, { peer: string; record: string; body: string }>();
   readonly #rememberedByOthers = new Set<string>();
-
-  constructor(facts: Facts) {
-    this.#facts = facts;
-  }
 
   checkOnce(peer: Peer, message: Said): void {
     const record = recordOf(message);
@@ -42,7 +37,7 @@ export class Words {
     const before = this.#said.get(name);
     const excused = peer.faulty === 'went-back' && !this.#rememberedByOthers.has(name);
     if (before !== undefined && before.body !== body && !excused)
-      this.#facts.fail('1', `${peer.name} contradicts its own ${message.type} of epoch ${message.epoch}`);
+      this.facts.fail('1', `${peer.name} contradicts its own ${message.type} of epoch ${message.epoch}`);
     this.#said.set(name, { peer: peer.name, record, body });
   }
 
@@ -51,13 +46,13 @@ export class Words {
    * asks tells it (§4, restart rule): only those words bind it from here on.
    */
   onWentBack(peer: Peer): void {
-    const value = this.#facts.newest;
+    const value = this.facts.newest;
     if (value === undefined) return;
-    const faults = value.roster.length - this.#facts.quorumOf(value);
+    const faults = value.roster.length - this.facts.quorumOf(value);
     this.#rememberedByOthers.clear();
     for (const [name, said] of this.#said) {
       if (said.peer !== peer.name) continue;
-      const holders = this.#facts.world.peers.filter(({ faulty, home }) => {
+      const holders = this.facts.world.peers.filter(({ faulty, home }) => {
         const bytes = faulty === null ? home.records.get(said.record) : undefined;
         return bytes !== undefined && hex((decodeRecord(bytes) as Carried).packet.body) === said.body;
       });
@@ -67,7 +62,7 @@ export class Words {
 
   checkDurable(peer: Peer, message: Said): void {
     if (!this.#isDurable(peer, message))
-      this.#facts.fail(
+      this.facts.fail(
         '4',
         `${peer.name} sent its ${message.type} of epoch ${message.epoch} before it was durable`,
       );
@@ -82,7 +77,7 @@ export class Words {
       case 'attend': {
         const own = decodeRecord(records.get('own') ?? encode({ retired: 0 })) as Durable['own'];
         if (own.retired < message.epoch - 1)
-          this.#facts.fail(
+          this.facts.fail(
             '4',
             `${peer.name} attends epoch ${message.epoch} before it retired ${message.epoch - 2}`,
           );
@@ -94,7 +89,7 @@ export class Words {
       }
       case 'have':
         if (!records.has(recordName('shares', message.epoch - 1)))
-          this.#facts.fail('4', `${peer.name} sent a Have without a share of epoch ${message.epoch - 1}`);
+          this.facts.fail('4', `${peer.name} sent a Have without a share of epoch ${message.epoch - 1}`);
         return message.digests.every((digest) => records.has(recordName('subShares', hex(digest))));
       case 'proposal':
       case 'prevote':
