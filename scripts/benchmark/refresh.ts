@@ -57,11 +57,14 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   if (self === undefined) throw new Error('a group has members');
 
   const deal = (dealer: number) => run<'deal'>({ kind: 'deal', keys: [setting], dealer });
-  const seal = (dealer: number, { coefficients }: Result<'deal'>, receivers: typeof others) =>
+  const partOf = ({ parts: [part] }: Result<'deal'>) => {
+    if (part === undefined) throw new Error('a dealing of one key has one part');
+    return part;
+  };
+  const seal = (dealer: number, dealt: Result<'deal'>, receivers: typeof others) =>
     run<'seal'>({
       kind: 'seal',
-      keys: [setting],
-      coefficients,
+      keys: [{ setting, coefficients: partOf(dealt).coefficients }],
       tie: { ...tie, digest, sender: dealer },
       receivers: receivers.map(({ index, publicKey }) => ({ index, sealingKey: publicKey })),
     });
@@ -70,8 +73,12 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   const items: CheckItem[] = received.map(({ index, dealt }) => ({
     digest,
     dealer: index,
-    parts: [{ setting, commitments: dealt.commitments[0] ?? [], creation: false }],
-    envelopes: seal(index, dealt, [self]).sealed[0]?.envelopes ?? [],
+    parts: (seal(index, dealt, [self]).sealed[0]?.envelopes ?? []).map((envelope) => ({
+      setting,
+      commitments: partOf(dealt).commitments,
+      creation: false,
+      envelope,
+    })),
   }));
   const checkJob: Job = {
     kind: 'check',
@@ -79,11 +86,13 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
     sealingSecret: self.secretKey,
     items,
   };
-  const numbers = [own.own, ...run<'check'>(checkJob).results.map((result) => result.numbers)].map((list) => {
-    if (list?.[0] === undefined) throw new Error('a sample dealing was refused');
-    return list[0];
-  });
-  const lists = [own, ...received.map(({ dealt }) => dealt)].map((dealt) => dealt.commitments[0] ?? []);
+  const numbers = [[partOf(own).own], ...run<'check'>(checkJob).results.map((result) => result.numbers)].map(
+    (list) => {
+      if (list?.[0] === undefined) throw new Error('a sample dealing was refused');
+      return list[0];
+    },
+  );
+  const lists = [own, ...received.map(({ dealt }) => dealt)].map((dealt) => partOf(dealt).commitments);
   const commitments = combineCommitments(
     [creation.commitments, ...lists.map((list) => list.map(elementOf))],
     creation.public,

@@ -424,8 +424,12 @@ export class FakeGroup extends Listening implements DaemonApi {
         {
           digest: digestOfDealing(publicBytes),
           dealer: operatorDealer,
-          parts: [{ setting: this.#setting(created.key), commitments: part.commitments, creation: true }],
-          envelopes,
+          parts: envelopes.map((envelope) => ({
+            setting: this.#setting(created.key),
+            commitments: part.commitments,
+            creation: true,
+            envelope,
+          })),
         },
       ],
     });

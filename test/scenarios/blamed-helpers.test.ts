@@ -62,7 +62,8 @@ function masksAs(group: Group, lie: (mask: Mask, to: string) => Mask[]): void {
 
 test('a false sum: the next run leaves that helper out, and who recovered shows the blame', async () => {
   const beforeJob = (node: string, job: Job) => {
-    if (node === 'p2' && job.kind === 'sum') job.shares = job.shares.map(otherNumber);
+    if (node === 'p2' && job.kind === 'sum')
+      job.keys = job.keys.map((key) => ({ ...key, share: otherNumber(key.share) }));
     return undefined;
   };
   const group = await fivePeers({ beforeJob });

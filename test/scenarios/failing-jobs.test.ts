@@ -14,6 +14,7 @@ import {
 } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
+import { zip } from '../../src/protocol/records/present.ts';
 import {
   type Of,
   type RecoveryMessage,
@@ -112,7 +113,7 @@ test('a trial on which the worker dies each time is left out of the retire proof
   failing(
     'p2',
     ['combine-trial'],
-    (job) => job.kind === 'combine-trial' && job.trials.some(({ by }) => by === 4),
+    (job) => job.kind === 'combine-trial' && job.keys.some(({ trials }) => trials.some(({ by }) => by === 4)),
   );
   // What the others found arrives nowhere: p2 must find it itself.
   group.intercept = ({ to }, frame) => (to === 'p2' && frame.type === 'retire' ? [] : [frame]);
@@ -167,8 +168,8 @@ function answersTo(by: number, { run, epoch, helpers }: Of<'recover-choice'>): F
   const sealingKey = Object.values(state.volatile.recovery.helping)[0]?.sealingKey as Uint8Array;
   const shares = Object.values(state.durable.shares[epoch] as Record<string, Uint8Array>);
   const tie = { cluster: state.clusterId, epoch, plan: run, digest: choice, sender: by, receiver: 7 };
-  const keys = headSettings(state);
-  const job: Job = { kind: 'sum', keys, shares, index: by, root: 7, masks: [], sealingKey, tie };
+  const keys = zip(headSettings(state), shares).map(([setting, share]) => ({ setting, share, numbers: [] }));
+  const job: Job = { kind: 'sum', keys, index: by, root: 7, sealingKey, tie };
   const sum = runJob(job, { cipher: 'aes', randomBytes: group.random });
   if (sum.kind !== 'sum') throw new Error('a sum is a sum');
   return [

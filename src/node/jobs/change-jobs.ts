@@ -9,6 +9,7 @@ import { isSealingKey } from '../../crypto/key-agreement.ts';
 import type { RandomBytes, SharedKey, TrialStatement } from '../../keys/kind.ts';
 import type { CheckItem, Job, JobResult, KeySetting } from '../../protocol/machine/io.ts';
 import { sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
+import { zip } from '../../protocol/records/present.ts';
 import { openNumber, sealNumber } from '../../sealing/numbers.ts';
 
 export interface JobContext {
@@ -45,7 +46,7 @@ function freshCoefficients(shared: SharedKey, { cipher, randomBytes }: JobContex
 }
 
 function runDeal(job: Extract<Job, { kind: 'deal' }>, context: JobContext): JobResult {
-  const dealings = job.keys.map((setting) => {
+  const parts = job.keys.map((setting) => {
     const shared = sharedKeyOf(setting);
     const coefficients = freshCoefficients(shared, context);
     return {
@@ -54,19 +55,14 @@ function runDeal(job: Extract<Job, { kind: 'deal' }>, context: JobContext): JobR
       own: shared.subShare(coefficients, job.dealer),
     };
   });
-  return {
-    kind: 'deal',
-    commitments: dealings.map(({ commitments }) => commitments),
-    coefficients: dealings.map(({ coefficients }) => coefficients),
-    own: dealings.map(({ own }) => own),
-  };
+  return { kind: 'deal', parts };
 }
 
 function runSeal(job: Extract<Job, { kind: 'seal' }>, { cipher, randomBytes }: JobContext): JobResult {
   const sealed = job.receivers.map(({ index, sealingKey }) => {
     // Of a sealing key that protects nothing the owner gets nothing.
     if (!isSealingKey(sealingKey)) return { receiver: index, envelopes: [] };
-    const envelopes = job.keys.map((setting, at) => {
+    const envelopes = job.keys.map(({ setting, coefficients }) => {
       const shared = sharedKeyOf(setting);
       return sealNumber({
         shared,
@@ -74,7 +70,7 @@ function runSeal(job: Extract<Job, { kind: 'seal' }>, { cipher, randomBytes }: J
         cipher,
         receiverKey: sealingKey,
         entropy: randomBytes(32),
-        number: shared.subShare(job.coefficients[at] as Uint8Array[], index),
+        number: shared.subShare(coefficients, index),
       });
     });
     return { receiver: index, envelopes };
@@ -84,19 +80,19 @@ function runSeal(job: Extract<Job, { kind: 'seal' }>, { cipher, randomBytes }: J
 
 interface Opened {
   item: CheckItem;
+  /** For each part. */
   numbers: Uint8Array[];
 }
 
-/** Opens every envelope; a dealing with one that does not open, or with a part missing, is false. */
+/** Opens every envelope; a dealing with one that does not open is false. */
 function openItem(job: Extract<Job, { kind: 'check' }>, item: CheckItem): Uint8Array[] | null {
-  if (item.parts.length !== item.envelopes.length) return null;
   const numbers: Uint8Array[] = [];
-  for (const [at, { setting }] of item.parts.entries()) {
+  for (const { setting, envelope } of item.parts) {
     const number = openNumber({
       shared: sharedKeyOf(setting),
       tie: { ...job.tie, digest: item.digest, sender: item.dealer, key: setting.key.id },
       secretKey: job.sealingSecret,
-      envelope: item.envelopes[at] as Uint8Array,
+      envelope,
     });
     if (number === null) return null;
     numbers.push(number);
@@ -113,26 +109,22 @@ function runCheck(job: Extract<Job, { kind: 'check' }>, { randomBytes }: JobCont
   const opened = results.filter((result): result is Opened => result.numbers !== null);
   const { receiver } = job.tie;
   const refused = new Set<CheckItem>();
-  const checkOf = ({ item, numbers }: Opened, at: number) => ({
-    commitments: (item.parts[at] as CheckItem['parts'][number]).commitments,
-    subShare: numbers[at] as Uint8Array,
-  });
-
-  for (const one of opened.filter(({ item }) => item.parts[0]?.creation))
-    if (
-      !one.item.parts.every(({ setting }, at) =>
-        sharedKeyOf(setting).checkFirstShare(checkOf(one, at), receiver),
-      )
-    )
-      refused.add(one.item);
-  const refreshes = opened.filter(({ item }) => !item.parts[0]?.creation);
+  const isCreation = ({ item }: Opened): boolean => item.parts[0]?.creation === true;
+  for (const { item, numbers } of opened.filter(isCreation)) {
+    const good = zip(item.parts, numbers).every(([{ setting, commitments }, subShare]) =>
+      sharedKeyOf(setting).checkFirstShare({ commitments, subShare }, receiver),
+    );
+    if (!good) refused.add(item);
+  }
+  // Every dealing of a plan covers the same keys in one order.
+  const refreshes = opened.filter((one) => !isCreation(one));
   refreshes[0]?.item.parts.forEach(({ setting }, at) => {
-    const checks = refreshes.map((one) => checkOf(one, at));
-    sharedKeyOf(setting)
-      .checkSubShares(checks, receiver, randomBytes)
-      .forEach((good, position) => {
-        if (!good) refused.add((refreshes[position] as Opened).item);
-      });
+    const checks = refreshes.flatMap(({ item, numbers }) => {
+      const [commitments, subShare] = [item.parts[at]?.commitments, numbers[at]];
+      return commitments === undefined || subShare === undefined ? [] : [{ item, commitments, subShare }];
+    });
+    const good = sharedKeyOf(setting).checkSubShares(checks, receiver, randomBytes);
+    for (const [{ item }, isTrue] of zip(checks, good)) if (!isTrue) refused.add(item);
   });
   return {
     kind: 'check',
@@ -181,16 +173,16 @@ function runCombine(job: Extract<Job, { kind: 'combine-trial' }>): JobResult {
   const culprits = new Set<number>();
   const suspects = new Set<number>();
   const proofs: Uint8Array[] = [];
-  job.keys.forEach(({ setting, commitments }, at) => {
+  for (const { setting, commitments, trials } of job.keys) {
     const result = sharedKeyOf(setting).combineTrials({
       statement: statementOf(job, setting),
       commitments,
-      trials: new Map(job.trials.map(({ by, trials }) => [by, trials[at] as Uint8Array])),
+      trials: new Map(trials.map(({ by, trial }) => [by, trial])),
     });
     for (const culprit of result.culprits) culprits.add(culprit);
     for (const suspect of result.suspects) suspects.add(suspect);
     if (result.proof !== null) proofs.push(result.proof);
-  });
+  }
   return {
     kind: 'combine-trial',
     proofs: proofs.length === job.keys.length ? proofs : null,
@@ -201,21 +193,16 @@ function runCombine(job: Extract<Job, { kind: 'combine-trial' }>): JobResult {
 
 /** §5 step 2: the share plus exactly the chosen masks, root r, sealed for r. */
 function runSum(job: Extract<Job, { kind: 'sum' }>, { cipher, randomBytes }: JobContext): JobResult {
-  const envelopes = job.keys.map((setting, at) => {
+  const { index, root } = job;
+  const envelopes = job.keys.map(({ setting, share, numbers }) => {
     const shared = sharedKeyOf(setting);
-    const number = shared.applyDealings({
-      share: job.shares[at] as Uint8Array,
-      index: job.index,
-      root: job.root,
-      subShares: job.masks.map((numbers) => numbers[at] as Uint8Array),
-    });
     return sealNumber({
       shared,
       tie: { ...job.tie, key: setting.key.id },
       cipher,
       receiverKey: job.sealingKey,
       entropy: randomBytes(32),
-      number,
+      number: shared.applyDealings({ share, index, root, subShares: numbers }),
     });
   });
   return { kind: 'sum', envelopes };
@@ -223,32 +210,30 @@ function runSum(job: Extract<Job, { kind: 'sum' }>, { cipher, randomBytes }: Job
 
 /** §5 step 3: each sum against v_i and the masks' commitments; f(r) by interpolation; the result against v_r. */
 function runRecover(job: Extract<Job, { kind: 'recover' }>): JobResult {
+  const { index: root, sealingSecret: secretKey } = job;
   const culprits = new Set<number>();
+  const falseMasks = new Set<number>();
   // Helpers checked each other's masks, but all of those chosen may lie together.
-  const falseMasks = job.sums
-    .filter(
-      (_, position) =>
-        !job.keys.every(({ setting, masks }) => sharedKeyOf(setting).isDealing(masks[position] ?? [])),
-    )
-    .map(({ by }) => by);
-  if (falseMasks.length > 0) return { kind: 'recover', shares: null, culprits: [], falseMasks };
-  const shares = job.keys.map(({ setting, commitments, masks }, at) => {
+  for (const { setting, sums } of job.keys)
+    for (const { by, mask } of sums) if (!sharedKeyOf(setting).isDealing(mask)) falseMasks.add(by);
+  if (falseMasks.size > 0)
+    return { kind: 'recover', shares: null, culprits: [], falseMasks: [...falseMasks] };
+  const shares = job.keys.map(({ setting, commitments, sums }) => {
     const shared = sharedKeyOf(setting);
-    const sums = new Map<number, Uint8Array>();
-    for (const { by, envelopes } of job.sums) {
+    const masks = sums.map(({ mask }) => mask);
+    const found = new Map<number, Uint8Array>();
+    for (const { by, envelope } of sums) {
       const tie = { ...job.tie, sender: by, key: setting.key.id };
-      const envelope = envelopes[at];
-      const sum =
-        envelope === undefined ? null : openNumber({ shared, tie, secretKey: job.sealingSecret, envelope });
-      if (sum !== null && shared.checkMaskedShare({ commitments, masks, index: by, root: job.index, sum }))
-        sums.set(by, sum);
+      const sum = openNumber({ shared, tie, secretKey, envelope });
+      if (sum !== null && shared.checkMaskedShare({ commitments, masks, index: by, root, sum }))
+        found.set(by, sum);
       else culprits.add(by);
     }
     if (culprits.size > 0) return null;
     // When all pass and still lie on no polynomial, another run with other helpers decides.
-    const share = shared.interpolate(sums, job.index);
-    return share !== null && shared.checkShare(commitments, job.index, share) ? share : null;
+    const share = shared.interpolate(found, root);
+    return share !== null && shared.checkShare(commitments, root, share) ? share : null;
   });
   const all = shares.every((share): share is Uint8Array => share !== null) ? shares : null;
-  return { kind: 'recover', shares: all, culprits: [...culprits], falseMasks };
+  return { kind: 'recover', shares: all, culprits: [...culprits], falseMasks: [] };
 }

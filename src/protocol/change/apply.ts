@@ -6,9 +6,9 @@ import { type JobTag, jobTag } from '../machine/job-tags.ts';
 import { endPauses } from '../machine/pauses.ts';
 import {
   headHash,
+  headKeys,
   headLink,
   headOf,
-  headSettings,
   holdsShare,
   selfIn,
   signingSecret,
@@ -28,7 +28,7 @@ import {
 import { decode, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { verifyPacket } from '../records/packet.ts';
-import { present } from '../records/present.ts';
+import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { operatorDealer } from '../records/value.ts';
 import { keepMessage, signAndPublish } from './message-slots.ts';
@@ -37,7 +37,7 @@ import { decodePublic } from './validity.ts';
 
 /** Rule `apply`: who holds every accepted sub-share computes its new share. */
 export function apply(work: Work<'apply'>): boolean {
-  const { value, commitments } = headLink(work);
+  const { value } = headLink(work);
   const self = selfIn(work);
   if (value.epoch === 0 || self === undefined || work.durable.shares[value.epoch] !== undefined) return false;
   const before = work.durable.shares[value.epoch - 1] ?? (holdsShare(work, value.epoch - 1) ? {} : undefined);
@@ -46,9 +46,8 @@ export function apply(work: Work<'apply'>): boolean {
   if (before === undefined || parent === undefined || parentSelf?.index !== self.index) return false;
   const held = value.accepted.map(({ digest }) => work.durable.subShares[hex(digest)]);
   if (held.some((subShare) => subShare === undefined)) return false;
-  const settings = headSettings(work);
-  const keys = value.keys.map((key, at) => {
-    const name = hex(key.id);
+  const keys = headKeys(work).map(({ id, setting, commitments }) => {
+    const { key } = setting;
     const old = parent.keys.some((listed) => sameBytes(listed.id, key.id));
     const staying = parent.keys.filter((listed) => value.keys.some((kept) => sameBytes(kept.id, listed.id)));
     const part = staying.findIndex((listed) => sameBytes(listed.id, key.id));
@@ -56,9 +55,9 @@ export function apply(work: Work<'apply'>): boolean {
       ({ digest, dealer }) => dealer === operatorDealer && createsKey(work, digest, key.id),
     );
     return {
-      setting: present(settings[at], 'a setting of each key'),
-      commitments: present(commitments[at], 'commitments of each key'),
-      before: old ? (before[name] ?? null) : null,
+      setting,
+      commitments,
+      before: old ? (before[id] ?? null) : null,
       created: old ? null : (held[created]?.numbers[0] ?? null),
       numbers: old
         ? held.flatMap((subShare) =>
@@ -108,10 +107,9 @@ export function ready(work: Work): boolean {
   )
     return false;
   const shares = work.durable.shares[value.epoch] ?? {};
-  const settings = headSettings(work);
-  const keys = value.keys.map((key, at) => ({
-    setting: present(settings[at], 'a setting of each key'),
-    share: present(shares[hex(key.id)], 'a share of each key'),
+  const keys = headKeys(work).map(({ id, setting }) => ({
+    setting,
+    share: present(shares[id], 'a share of each key'),
   }));
   const { epoch } = value;
   const { index } = signer;
@@ -162,7 +160,7 @@ export function receiveReady(work: Work, message: Ready, carried: Carried): void
 
 /** Rule `combine-trial`: the new shares must have signed before anything old goes (§4.5). */
 export function combineTrial(work: Work): boolean {
-  const { value, commitments } = headLink(work);
+  const { value } = headLink(work);
   if (value.epoch === 0 || work.durable.retires[value.epoch] !== undefined) return false;
   const { epoch } = value;
   const aloneTag = (by: number): JobTag => jobTag({ job: 'combine-trial', epoch, members: [by], item: by });
@@ -170,19 +168,18 @@ export function combineTrial(work: Work): boolean {
     ({ message }) => !isGivenUp(work, aloneTag(message.by)),
   );
   if (readys.length < valueQuorum(work, value)) return false;
-  const settings = headSettings(work);
   const job = (some: typeof readys): Job => ({
     kind: 'combine-trial',
     cluster: work.clusterId,
     epoch: value.epoch,
     value: headHash(work),
-    keys: value.keys.map((_, at) => ({
-      setting: present(settings[at], 'a setting of each key'),
-      commitments: present(commitments[at], 'commitments of each key'),
-    })),
-    trials: some.map(({ message, carried }) => ({
-      by: message.by,
-      trials: present(carried.trials, 'the trials of a Ready'),
+    keys: headKeys(work).map(({ setting, commitments }, at) => ({
+      setting,
+      commitments,
+      trials: some.map(({ message, carried }) => ({
+        by: message.by,
+        trial: present(carried.trials?.[at], 'the trial of each key in a Ready'),
+      })),
     })),
   });
   const tag = jobTag({ job: 'combine-trial', epoch, members: readys.map(({ message }) => message.by) });
@@ -218,7 +215,7 @@ export function combined(
 
 /** Checks a retire proof of the newest epoch from its value alone. Throws `bad-ready`. */
 function checkRetireProof(work: Work, proof: RetireProof): void {
-  const { value, commitments } = headLink(work);
+  const { value } = headLink(work);
   const bad = (why: string): never => {
     throw new ProtocolError('bad-ready', `retire proof of epoch ${proof.epoch}: ${why}`);
   };
@@ -235,16 +232,15 @@ function checkRetireProof(work: Work, proof: RetireProof): void {
     if (!verifyPacket(work.clusterId, member.epochKey, packet)) bad('a Ready is not signed');
     said.add(message.by);
   }
-  const settings = headSettings(work);
-  value.keys.forEach((key, at) => {
-    const good = sharedKeyOf(present(settings[at], 'a setting of each key')).checkTrialProof({
-      statement: { cluster: work.clusterId, epoch: value.epoch, value: headHash(work), key: key.id },
-      commitments: present(commitments[at], 'commitments of each key'),
+  for (const [{ setting, commitments }, one] of zip(headKeys(work), proof.proofs)) {
+    const good = sharedKeyOf(setting).checkTrialProof({
+      statement: { cluster: work.clusterId, epoch: value.epoch, value: headHash(work), key: setting.key.id },
+      commitments,
       members: [...said],
-      proof: present(proof.proofs[at], 'a proof of each key'),
+      proof: one,
     });
     if (!good) bad('the proof of a key is false');
-  });
+  }
 }
 
 export function receiveRetireProof(work: Work, proof: RetireProof): void {

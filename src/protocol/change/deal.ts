@@ -21,7 +21,7 @@ import { type Dealing, digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, type Hex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft.ts';
 import { signPacket } from '../records/packet.ts';
-import { present } from '../records/present.ts';
+import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { dealtKeys } from './validity.ts';
 
@@ -68,17 +68,18 @@ export function dealt(work: Work, plan: Hex, result: Extract<JobResult, { kind: 
     epoch,
     plan: fromHex(plan),
     dealer: self.index,
-    parts: dealtKeys(draft).map((key, at) => ({ key: key.id, commitments: result.commitments[at] })),
+    parts: zip(dealtKeys(draft), result.parts).map(([{ id }, { commitments }]) => ({ key: id, commitments })),
   });
   const digest = digestOfDealing(bytes);
-  work.put('dealt', plan, { digest, public: bytes, coefficients: result.coefficients });
+  const coefficients = result.parts.map((part) => part.coefficients);
+  work.put('dealt', plan, { digest, public: bytes, coefficients });
   work.put('publics', hex(digest), { bytes });
   if (memberAt(draft.roster, self.index)?.peer === self.peer)
     work.put('subShares', hex(digest), {
       epoch,
       plan: fromHex(plan),
       dealer: self.index,
-      numbers: result.own,
+      numbers: result.parts.map(({ own }) => own),
     });
 }
 
@@ -125,8 +126,10 @@ export function seal(work: Work): boolean {
       nameOf: ({ index }: { index: number }) => index,
       job: (some: Array<{ index: number; sealingKey: Uint8Array }>): Job => ({
         kind: 'seal',
-        keys: settingsOf(work, draft),
-        coefficients: own.coefficients,
+        keys: zip(settingsOf(work, draft), own.coefficients).map(([setting, coefficients]) => ({
+          setting,
+          coefficients,
+        })),
         tie,
         receivers: some,
       }),

@@ -27,7 +27,7 @@ import type { Draft } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
-import { present } from '../records/present.ts';
+import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { operatorDealer } from '../records/value.ts';
 import { accuse } from './accusation.ts';
@@ -155,18 +155,11 @@ export function check(work: Work<'dealing-given-up'>): boolean {
       items.push({
         digest: fromHex(digest),
         dealer: held.dealer,
-        envelopes: held.envelopes,
-        parts: half.parts.flatMap((part) => {
-          const key = draft.keys.find((listed) => sameBytes(listed.id, part.key));
-          return key === undefined
-            ? []
-            : [
-                {
-                  setting: { key, threshold: draft.threshold, membersMax: work.genesis.membersMax },
-                  commitments: part.commitments,
-                  creation: half.dealer === operatorDealer,
-                },
-              ];
+        parts: zip(half.parts, held.envelopes).flatMap(([{ key: id, commitments }, envelope]) => {
+          const key = draft.keys.find((listed) => sameBytes(listed.id, id));
+          if (key === undefined) return [];
+          const setting = { key, threshold: draft.threshold, membersMax: work.genesis.membersMax };
+          return [{ setting, commitments, creation: half.dealer === operatorDealer, envelope }];
         }),
       });
     }

@@ -5,7 +5,7 @@ import type { RefusalAction } from '../records/errors.ts';
 import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
 import type { Member } from '../records/roster.ts';
-import type { KeyCommitments, KeyRecord } from '../records/value.ts';
+import type { KeyRecord } from '../records/value.ts';
 import type { JobTag } from './job-tags.ts';
 import type { PrintedName } from './rule-names.ts';
 
@@ -46,12 +46,27 @@ export interface EnvelopeTie {
   receiver: number;
 }
 
+/** One key's part of a dealing, as its receiver checks it. */
+export interface CheckPart {
+  setting: KeySetting;
+  commitments: Uint8Array[];
+  /** Whether the number is the first share of a new key. */
+  creation: boolean;
+  envelope: Uint8Array;
+}
+
 export interface CheckItem {
   digest: Uint8Array;
   dealer: number;
-  /** The key setting of every part; `creation` parts carry f(j) itself. */
-  parts: Array<{ setting: KeySetting; commitments: Uint8Array[]; creation: boolean }>;
-  envelopes: Uint8Array[];
+  parts: CheckPart[];
+}
+
+/** One key's part of a dealing, as its dealer makes it. `coefficients` and `own` are secret. */
+export interface DealtPart {
+  commitments: Uint8Array[];
+  coefficients: Uint8Array[];
+  /** The dealer's own number. */
+  own: Uint8Array;
 }
 
 /** Heavy arithmetic: pure functions of these fields and of entropy that the driver adds. */
@@ -59,8 +74,7 @@ export type Job =
   | { kind: 'deal'; keys: KeySetting[]; dealer: number }
   | {
       kind: 'seal';
-      keys: KeySetting[];
-      coefficients: Uint8Array[][];
+      keys: Array<{ setting: KeySetting; coefficients: Uint8Array[] }>;
       tie: Omit<EnvelopeTie, 'receiver'>;
       receivers: Array<{ index: number; sealingKey: Uint8Array }>;
     }
@@ -95,18 +109,19 @@ export type Job =
       cluster: Uint8Array;
       epoch: number;
       value: Uint8Array;
-      keys: Array<{ setting: KeySetting; commitments: Uint8Array[] }>;
-      trials: Array<{ by: number; trials: Trials }>;
+      keys: Array<{
+        setting: KeySetting;
+        commitments: Uint8Array[];
+        trials: Array<{ by: number; trial: Uint8Array }>;
+      }>;
     }
   | {
       /** §5 step 2: a helper's share plus the chosen masks, sealed for the recovering peer. */
       kind: 'sum';
       index: number;
       root: number;
-      keys: KeySetting[];
-      shares: Uint8Array[];
-      /** By chosen helper: its mask's number for every key. */
-      masks: Uint8Array[][];
+      /** `numbers`: of the chosen helpers' masks. */
+      keys: Array<{ setting: KeySetting; share: Uint8Array; numbers: Uint8Array[] }>;
       sealingKey: Uint8Array;
       tie: EnvelopeTie;
     }
@@ -114,15 +129,18 @@ export type Job =
       /** §5 step 3: checks the sums, and interpolates when all are true. */
       kind: 'recover';
       index: number;
-      /** `masks`: by chosen helper, in the order of `sums`, its commitments for this key; not checked yet. */
-      keys: Array<{ setting: KeySetting; commitments: Uint8Array[]; masks: Uint8Array[][] }>;
+      keys: Array<{
+        setting: KeySetting;
+        commitments: Uint8Array[];
+        /** Of each chosen helper: the commitments of its mask, not checked yet, and its sealed sum. */
+        sums: Array<{ by: number; mask: Uint8Array[]; envelope: Uint8Array }>;
+      }>;
       sealingSecret: Uint8Array;
       tie: Omit<EnvelopeTie, 'sender'>;
-      sums: Array<{ by: number; envelopes: Uint8Array[] }>;
     };
 
 export type JobResult =
-  | { kind: 'deal'; commitments: KeyCommitments; coefficients: Uint8Array[][]; own: Uint8Array[] }
+  | { kind: 'deal'; parts: DealtPart[] }
   | { kind: 'seal'; sealed: Array<{ receiver: number; envelopes: Uint8Array[] }> }
   | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
   | { kind: 'apply'; shares: Uint8Array[] | null }

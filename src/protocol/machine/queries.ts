@@ -8,7 +8,7 @@ import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
 import type { Order } from '../records/order.ts';
-import { present } from '../records/present.ts';
+import { present, zip } from '../records/present.ts';
 import { faultsOf, type Member, memberAt, quorumOf, sleeps } from '../records/roster.ts';
 import { hashOfValue, type KeyRecord, type Value } from '../records/value.ts';
 import type { KeySetting } from './io.ts';
@@ -213,6 +213,22 @@ export function headSettings(state: ReadableState): KeySetting[] {
   const { keys, threshold } = headOf(state);
   return keySettings(keys, threshold, state.genesis.membersMax);
 }
+
+/** A key of the newest value as this member works on it. */
+interface HeadKey {
+  /** Its id, as shares are kept under it. */
+  id: Hex;
+  setting: KeySetting;
+  commitments: Uint8Array[];
+}
+
+/** Every key of the newest value, in its order. */
+export const headKeys = (state: ReadableState): HeadKey[] =>
+  zip(headSettings(state), headLink(state).commitments).map(([setting, commitments]) => ({
+    id: hex(setting.key.id),
+    setting,
+    commitments,
+  }));
 
 export const headHash = (state: ReadableState): Uint8Array => hashOfValue(headOf(state));
 

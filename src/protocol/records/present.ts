@@ -5,3 +5,9 @@ export function present<T>(value: T | null | undefined, what: string): T {
   assert(value !== undefined && value !== null, `${what} must be there`);
   return value;
 }
+
+/** The pairs of two lists that belong together, position by position: lists of other lengths stop the process. */
+export function zip<A, B extends {}>(one: readonly A[], other: readonly B[]): Array<[A, B]> {
+  assert(one.length === other.length, 'two lists that belong together have one length');
+  return one.map((each, at) => [each, present(other[at], 'the other of each pair')]);
+}

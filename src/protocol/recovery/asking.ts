@@ -13,9 +13,9 @@ import type { Job, JobResult } from '../machine/io.ts';
 import { type JobAbout, type JobTag, jobTag } from '../machine/job-tags.ts';
 import { beginPause, endPauses } from '../machine/pauses.ts';
 import {
+  headKeys,
   headLink,
   headOf,
-  headSettings,
   holdsShare,
   type ReadableState,
   selfIn,
@@ -327,7 +327,6 @@ function chosenIn(
  */
 function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: Chosen): boolean {
   const self = selfIn(work);
-  const { commitments } = headLink(work);
   if (self === undefined) return false;
   const halfOf = new Map(
     chosen.map(({ index, digest }) => [
@@ -338,10 +337,14 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
   const jobOver = (some: Chosen): Job => ({
     kind: 'recover',
     index: self.index,
-    keys: headSettings(work).map((setting, at) => ({
+    keys: headKeys(work).map(({ setting, commitments }, at) => ({
       setting,
-      commitments: present(commitments[at], 'commitments of each key'),
-      masks: some.map(({ index }) => halfOf.get(index)?.parts[at]?.commitments ?? []),
+      commitments,
+      sums: some.map(({ index }) => ({
+        by: index,
+        mask: halfOf.get(index)?.parts[at]?.commitments ?? [],
+        envelope: present(run.sums[index]?.[at], 'a sum of each key from each chosen helper'),
+      })),
     })),
     sealingSecret: run.sealingSecret,
     tie: {
@@ -351,10 +354,6 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
       digest: choiceName({ helpers: chosen }),
       receiver: self.index,
     },
-    sums: some.map(({ index }) => ({
-      by: index,
-      envelopes: present(run.sums[index], 'a sum of each helper'),
-    })),
   });
   const about = { job: 'recover' as const, epoch: asking.epoch, run: hex(run.run) };
   const tag = jobTag(about);

@@ -16,7 +16,7 @@ import { digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import type { Packet } from '../records/packet.ts';
-import { present } from '../records/present.ts';
+import { present, zip } from '../records/present.ts';
 import { hashOfRun, type Of } from '../records/recovery-messages.ts';
 import { canHelp, checkGrants } from './granting.ts';
 
@@ -99,12 +99,17 @@ export function masked(work: Work, about: OfRun, result: Extract<JobResult, { ki
     epoch: helping.epoch,
     plan: helping.run,
     dealer: self.index,
-    parts: headOf(work).keys.map((key, at) => ({ key: key.id, commitments: result.commitments[at] })),
+    parts: zip(headOf(work).keys, result.parts).map(([{ id }, { commitments }]) => ({
+      key: id,
+      commitments,
+    })),
   });
   const digest = digestOfDealing(bytes);
+  const numbers = result.parts.map(({ own }) => own);
+  const coefficients = result.parts.map((part) => part.coefficients);
   const next = change(work, helping, {
-    own: { digest, public: bytes, coefficients: result.coefficients, numbers: result.own },
-    masks: { ...helping.masks, [self.index]: { digest: hex(digest), numbers: result.own } },
+    own: { digest, public: bytes, coefficients, numbers },
+    masks: { ...helping.masks, [self.index]: { digest: hex(digest), numbers } },
   });
   sealMask(work, next);
   sendPublic(work, next);
@@ -114,13 +119,17 @@ export function masked(work: Work, about: OfRun, result: Extract<JobResult, { ki
 function sealMask(work: Work, { own, epoch, run, recoverer, helpers, outbox }: Helping): boolean {
   const self = selfIn(work);
   if (own === null || self === undefined) return false;
-  const { digest, coefficients } = own;
+  const { digest } = own;
+  const keys = zip(headSettings(work), own.coefficients).map(([setting, coefficients]) => ({
+    setting,
+    coefficients,
+  }));
   const tie = { cluster: work.clusterId, epoch, plan: run, digest, sender: self.index };
   return computeBatch(work, {
     about: { job: 'mask-seal', recoverer, run: hex(run) },
     items: helpers.filter(({ index }) => outbox[index] === undefined),
     nameOf: ({ index }) => index,
-    job: (receivers) => ({ kind: 'seal', keys: headSettings(work), coefficients, tie, receivers }),
+    job: (receivers) => ({ kind: 'seal', keys, tie, receivers }),
   });
 }
 
@@ -220,12 +229,10 @@ export function checkMasks(work: Work<'mask-given-up'>): boolean {
   for (const helping of Object.values(work.volatile.recovery.helping)) {
     const items = Object.values(helping.inbox).map(({ dealer, public: bytes, envelopes }) => {
       const half = decodePublic(bytes);
-      const parts = half.parts.map((part, at) => ({
-        setting: present(headSettings(work)[at], 'a setting of each key'),
-        commitments: part.commitments,
-        creation: false,
-      }));
-      return { digest: digestOfDealing(bytes), dealer, parts, envelopes };
+      const parts = zip(zip(headSettings(work), half.parts), envelopes).map(
+        ([[setting, { commitments }], envelope]) => ({ setting, commitments, creation: false, envelope }),
+      );
+      return { digest: digestOfDealing(bytes), dealer, parts };
     });
     if (items.length === 0) continue;
     const tie = { cluster: work.clusterId, epoch: helping.epoch, plan: helping.run, receiver: self.index };

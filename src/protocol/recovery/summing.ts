@@ -90,13 +90,15 @@ function sum(work: Work, message: Of<'recover-choice'>): void {
   const shares = work.durable.shares[head.epoch] ?? {};
   work.compute(jobTag({ job: 'sum', recoverer: message.by, run: hex(message.run) }), {
     kind: 'sum',
-    keys: headSettings(work),
-    shares: head.keys.map((key) => present(shares[hex(key.id)], 'a share of each key')),
+    keys: headSettings(work).map((setting, at) => ({
+      setting,
+      share: present(shares[hex(setting.key.id)], 'a share of each key'),
+      numbers: message.helpers.map(({ index }) =>
+        present(helping.masks[index]?.numbers[at], 'a number of each key in the mask of each chosen helper'),
+      ),
+    })),
     index: self.index,
     root: message.by,
-    masks: message.helpers.map(
-      ({ index }) => present(helping.masks[index], 'the mask of each chosen helper').numbers,
-    ),
     sealingKey: helping.sealingKey,
     tie: {
       cluster: work.clusterId,

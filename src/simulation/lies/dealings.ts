@@ -7,6 +7,7 @@ import { coefficientBound, type SharingParameters } from '../../keys/rsa/sharing
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../protocol/records/codec.ts';
+import { zip } from '../../protocol/records/present.ts';
 import { operatorDealer } from '../../protocol/records/value.ts';
 import { honestVictim, type Liar, type Lie } from './liar.ts';
 
@@ -23,11 +24,14 @@ const sealing =
     if (job.kind !== 'seal' || job.keys.length === 0) return null;
     const receivers = job.receivers.filter(({ index }) => chosen(liar, index, job));
     if (receivers.length === 0) return null;
-    const coefficients = job.coefficients.map((list) =>
-      list.map((bytes, m) => (m === 0 ? encodeSigned(change(decodeSigned(bytes), liar, job)) : bytes)),
-    );
+    const keys = job.keys.map(({ setting, coefficients: list }) => ({
+      setting,
+      coefficients: list.map((bytes, m) =>
+        m === 0 ? encodeSigned(change(decodeSigned(bytes), liar, job)) : bytes,
+      ),
+    }));
     const honest = run({ ...job, receivers: job.receivers.filter((each) => !receivers.includes(each)) });
-    const bent = run({ ...job, coefficients, receivers });
+    const bent = run({ ...job, keys, receivers });
     if (honest.kind !== 'seal' || bent.kind !== 'seal') return null;
     return { kind: 'seal', sealed: [...honest.sealed, ...bent.sealed] };
   };
@@ -38,14 +42,15 @@ const publishing =
   (_liar, job, run) => {
     if (job.kind !== 'deal' || job.keys.length === 0) return null;
     const result = run(job) as DealResult;
-    const commitments = result.commitments.map((list, at) =>
-      change(list, publicOf((job.keys[at] as SealJob['keys'][number]).key.public).modulus),
-    );
-    return { ...result, commitments };
+    const parts = zip(job.keys, result.parts).map(([{ key }, part]) => ({
+      ...part,
+      commitments: change(part.commitments, publicOf(key.public).modulus),
+    }));
+    return { ...result, parts };
   };
 
-const arithmeticIn = ({ keys: [setting] }: SealJob): SharingParameters => {
-  const { key, threshold, membersMax } = setting as SealJob['keys'][number];
+const arithmeticIn = ({ keys: [first] }: SealJob): SharingParameters => {
+  const { key, threshold, membersMax } = (first as SealJob['keys'][number]).setting;
   return parametersOf({ public: key.public, threshold, membersMax });
 };
 

@@ -8,6 +8,7 @@ import { runJob } from '../../node/jobs/change-jobs.ts';
 import { headSettings } from '../../protocol/machine/queries.ts';
 import { dealingPublicSchema, digestOfDealing, type Frame } from '../../protocol/records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../../protocol/records/codec.ts';
+import { zip } from '../../protocol/records/present.ts';
 import {
   hashOfRun,
   type Of,
@@ -21,7 +22,11 @@ const typeOf = (frame: Frame): string | null =>
   frame.type === 'recovery' ? decode(recoveryMessageSchema, frame.packet.body).type : null;
 
 /** The other mask of a liar for one run. */
-const otherMasks = new WeakMap<Liar, Map<string, { public: Uint8Array; coefficients: Uint8Array[][] }>>();
+interface OtherMask {
+  public: Uint8Array;
+  coefficients: Uint8Array[][];
+}
+const otherMasks = new WeakMap<Liar, Map<string, OtherMask>>();
 
 /** A second mask of the same run, true in itself: whoever is told of it holds another than the rest. */
 function otherMask(liar: Liar, { run, epoch, by, receiver }: Of<'recover-mask'>): object | null {
@@ -31,21 +36,22 @@ function otherMask(liar: Liar, { run, epoch, by, receiver }: Of<'recover-mask'>)
   if (!state || !helping) return null;
   const keys = headSettings(state);
   const context = { cipher: 'aes' as const, randomBytes: liar.randomBytes };
-  const made = otherMasks.get(liar) ?? new Map();
+  const made = otherMasks.get(liar) ?? new Map<string, OtherMask>();
   otherMasks.set(liar, made);
   if (!made.has(hex(run))) {
     const dealt = runJob({ kind: 'deal', keys, dealer: by }, context);
     if (dealt.kind !== 'deal') return null;
-    const parts = keys.map(({ key }, at) => ({ key: key.id, commitments: dealt.commitments[at] }));
+    const parts = zip(keys, dealt.parts).map(([{ key }, { commitments }]) => ({ key: key.id, commitments }));
     made.set(hex(run), {
       public: encode({ epoch, plan: run, dealer: by, parts }),
-      coefficients: dealt.coefficients,
+      coefficients: dealt.parts.map((part) => part.coefficients),
     });
   }
-  const { public: half, coefficients } = made.get(hex(run));
+  const { public: half, coefficients } = made.get(hex(run)) as OtherMask;
   const tie = { cluster: state.clusterId, epoch, plan: run, digest: digestOfDealing(half), sender: by };
   const receivers = helping.helpers.filter(({ index }) => index === receiver);
-  const sealed = runJob({ kind: 'seal', keys, coefficients, tie, receivers }, context);
+  const sealing = zip(keys, coefficients).map(([setting, list]) => ({ setting, coefficients: list }));
+  const sealed = runJob({ kind: 'seal', keys: sealing, tie, receivers }, context);
   const envelopes = sealed.kind === 'seal' ? (sealed.sealed[0]?.envelopes ?? []) : [];
   return { type: 'recover-mask', by, epoch, run, receiver, public: half, envelopes };
 }
@@ -105,7 +111,10 @@ export const recoveryLies = {
   'false-sum': {
     job: (_liar, job, run) =>
       job.kind === 'sum'
-        ? run({ ...job, shares: job.shares.map((share) => encodeSigned(decodeSigned(share) + 1n)) })
+        ? run({
+            ...job,
+            keys: job.keys.map((key) => ({ ...key, share: encodeSigned(decodeSigned(key.share) + 1n) })),
+          })
         : null,
   },
   'no-sum': { frame: (_liar, _to, frame) => (typeOf(frame) === 'recover-sum' ? [] : null) },
