@@ -67,6 +67,6 @@ async function leave(): Promise<void> {
   write('\nThe group goes on. Talk to it, for example:\n');
   write(`  export HOLDFAST_HOME=${join(lab.dir, 'a')} CREDENTIALS_DIRECTORY=${lab.credentials}\n`);
   write('  ./scripts/holdfast status\n');
-  write(`  echo hello | ./scripts/holdfast sign --key ca > signature\n`);
+  write('  echo hello | ./scripts/holdfast sign --key ca > signature\n');
   write(`and end it with:\n  kill ${pids.join(' ')} && rm -r ${lab.dir}\n`);
 }

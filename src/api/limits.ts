@@ -1,5 +1,5 @@
 /** Every bound on what a program can make the API hold or do, for each of its two doors. */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { limits } from '../protocol/records/limits.ts';
 
 /** `socket`: the file in the home, open to its owner. `tcp`: whoever reaches the address. */

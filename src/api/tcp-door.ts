@@ -1,5 +1,5 @@
 /** Where the API listens on TCP, from the peer's settings, with its certificate read and checked. */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';

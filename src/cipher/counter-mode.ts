@@ -1,4 +1,4 @@
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 
 /** One key never produces more than this many blocks (protocol §3): far below any cipher's birthday bound. */
 export const blocksPerKeyMax = 2 ** 20;

@@ -1,4 +1,4 @@
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { xchacha20 } from '@noble/ciphers/chacha.js';
 import { aes, type BlockCipher, blowfish, des, tripleDes } from './block-ciphers.ts';
 import { blocksPerKeyMax, counterKeystream } from './counter-mode.ts';

@@ -42,13 +42,14 @@ type PassphraseSource = (at: number, key: { of: string; fresh: boolean }) => Pro
 /**
  * Passphrases of `count` keys: of one file, credential or variable for all of them, of as many files as there
  * are keys, or from the terminal, one after the other.
- * @param files the first line of each is a passphrase; refused when others may read it
+ * @param given files: the first line of each is a passphrase; refused when others may read it
  */
 export function passphraseSource(
-  files: readonly string[] = [],
+  given: readonly string[] | undefined,
   count: number,
   kind: PassphraseKind = operatorPassphrase,
 ): PassphraseSource {
+  const files = given ?? [];
   if (files.length > 1 && files.length !== count)
     throw new CommandError(
       'usage',

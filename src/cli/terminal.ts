@@ -185,7 +185,8 @@ async function readStandardInput(): Promise<Buffer> {
   let length = 0;
   for await (const chunk of stdin) {
     length += chunk.length;
-    if (length > inputBytesMax) throw Object.assign(new Error(), { code: 'ERR_FS_FILE_TOO_LARGE' });
+    if (length > inputBytesMax)
+      throw Object.assign(new Error('the input is too large'), { code: 'ERR_FS_FILE_TOO_LARGE' });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -322,9 +323,10 @@ export const usageOutput = (command: string) => ({
       .trim()
       .replace(/^error: /, '')
       .replaceAll(/\s*\n\s*/g, ' ')
-      .replace(/ is invalid\. (.)(.*?)\.?$/, (_, first: string, rest: string) => {
-        return ` is invalid: ${first.toLowerCase()}${rest}`;
-      });
+      .replace(
+        / is invalid\. (.)(.*?)\.?$/,
+        (_, first: string, rest: string) => ` is invalid: ${first.toLowerCase()}${rest}`,
+      );
     sayError(`${line}; see ${command} --help`);
   },
 });

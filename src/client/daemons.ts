@@ -207,6 +207,9 @@ function noneOf(failed: readonly { daemon: string; why: ClientError }[]): Client
   if (only !== undefined && failed.length === 1) return only.why;
   const code = byWeight.find((one) => failed.some(({ why }) => why.code === one)) ?? 'unavailable';
   const reasons = failed.map(({ daemon, why }) => `${daemon}: ${why.message}`).join(' | ');
-  const cause = new AggregateError(failed.map(({ why }) => why));
+  const cause = new AggregateError(
+    failed.map(({ why }) => why),
+    'no daemon gave an answer',
+  );
   return new ClientError(code, `none of ${failed.length} daemons gave an answer: ${reasons}`, { cause });
 }

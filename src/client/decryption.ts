@@ -5,7 +5,7 @@
  * the request was made. A daemon that lied about the key from the start is found out only by a public key
  * from elsewhere.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Answer } from '../api/routes.ts';

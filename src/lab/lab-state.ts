@@ -7,7 +7,7 @@ import type { LanState } from './lan.ts';
 export interface LabState {
   threshold: number;
   settings: Partial<Settings>;
-  ciphers: Array<Settings['cipher']>;
+  ciphers: Settings['cipher'][];
   /** Of the operator's key. This is a laboratory: the file is its owner's only, and the key guards nothing. */
   passphrase: string;
   invitation: string;

@@ -23,7 +23,7 @@ export interface LabOptions {
   peers: number;
   threshold: number;
   /** Local ciphers, in turn. */
-  ciphers?: ReadonlyArray<Settings['cipher']>;
+  ciphers?: readonly Settings['cipher'][];
   /** Settings of every peer, over the lab's own (quick timers, no multicast). */
   settings?: Partial<Settings>;
   membersMax?: number;

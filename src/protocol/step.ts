@@ -3,7 +3,7 @@
  * step changes of the durable state is its first output, so that it is durable before anything else of the
  * step leaves.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { receiveAccusation } from './change/accusation.ts';
 import { nextRefreshAtMs, receiveLinks } from './change/adopt.ts';
 import { receiveVote } from './change/agree.ts';

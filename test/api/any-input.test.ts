@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Changes } from '../../src/api/changes.ts';
 import { EventStreams } from '../../src/api/events.ts';
@@ -132,7 +132,7 @@ describe('whatever a program sends', () => {
   const doors = fc.constantFrom<Door>('socket', 'tcp');
   const methods = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS');
 
-  it('is answered with a result or a problem document: any method, address and bytes', async () => {
+  test('is answered with a result or a problem document: any method, address and bytes', async () => {
     const piece = fc.oneof(
       fc.constantFrom('v1', 'keys', 'epochs', '%', '..', ''),
       fc.string({ maxLength: 20 }),
@@ -165,7 +165,7 @@ describe('whatever a program sends', () => {
     );
   });
 
-  it('is told what has changed, whatever it says that it saw last', async () => {
+  test('is told what has changed, whatever it says that it saw last', async () => {
     const headerText = fc.string({
       unit: fc.integer({ min: 0x20, max: 0xff }).map((code) => String.fromCharCode(code)),
     });
@@ -184,7 +184,7 @@ describe('whatever a program sends', () => {
     );
   });
 
-  it('is answered so when it is a true request with anything changed', async () => {
+  test('is answered so when it is a true request with anything changed', async () => {
     const anything = fc.oneof(
       fc.jsonValue(),
       fc.string(),
@@ -223,7 +223,7 @@ describe('whatever a program sends', () => {
     );
   });
 
-  it('is answered so when a bit of it flips, or its end is missing', async () => {
+  test('is answered so when a bit of it flips, or its end is missing', async () => {
     const flip = fc.tuple(doors, fc.constantFrom(...Object.keys(bodies)), fc.nat(), fc.nat(7), fc.boolean());
     await fc.assert(
       fc.asyncProperty(flip, async ([door, path, place, bit, cut]) => {
@@ -236,7 +236,7 @@ describe('whatever a program sends', () => {
     );
   });
 
-  it('and the true requests that were changed do reach the daemon', async () => {
+  test('and the true requests that were changed do reach the daemon', async () => {
     for (const [path, body] of Object.entries(bodies)) {
       const { doors: open } = Object.values(routes).find((route) => route.path === path) as Route;
       const status = await check('socket', 'POST', path, JSON.stringify(body));

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { claimSocket } from '../../src/api/socket.ts';
 import { type ApiClient, connectApi } from '../../src/client/api-client.ts';
@@ -89,7 +89,7 @@ describe('the API over a Unix socket', () => {
     return answer;
   };
 
-  it('carries sealed partials byte for byte, and each operation has its own address', async () => {
+  test('carries sealed partials byte for byte, and each operation has its own address', async () => {
     const { cluster, client: publicKey, key, nonce, expiresAtMs } = use.body;
     const request: UseRequest<DecryptBody> = {
       body: {
@@ -126,11 +126,11 @@ describe('the API over a Unix socket', () => {
     expect(data).toMatchObject({ code: 'malformed' });
   });
 
-  it('is open to its owner only', () => {
+  test('is open to its owner only', () => {
     expect(statSync(socketFile).mode & 0o777).toBe(0o600);
   });
 
-  it('carries orders, dealings and requests byte for byte', async () => {
+  test('carries orders, dealings and requests byte for byte', async () => {
     const seen: unknown[] = [];
     const packet: Packet = { body: bytes(1000, 9), signature: bytes(64, 1) };
     daemon.submitOrder = async (given) => void seen.push(given);
@@ -146,7 +146,7 @@ describe('the API over a Unix socket', () => {
     expect(answer).toEqual({ signature: bytes(256, 7), epoch: 1, signers: ['a', 'b'] });
   });
 
-  it.each<[DaemonErrorCode, number]>([
+  test.each<[DaemonErrorCode, number]>([
     ['refused', 403],
     ['unknown', 404],
     ['not-a-member', 409],
@@ -169,7 +169,7 @@ describe('the API over a Unix socket', () => {
     await expect(client.refresh()).rejects.toMatchObject({ code, message: 'what happened' });
   });
 
-  it('names the rule by which the protocol refuses', async () => {
+  test('names the rule by which the protocol refuses', async () => {
     daemon.submitOrder = async () => {
       throw new ProtocolError('bad-order', 'a member named b exists already');
     };
@@ -186,7 +186,7 @@ describe('the API over a Unix socket', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['POST', '/v1/orders', '{"order":"AAAA"}', 400, 'malformed'],
     ['POST', '/v1/orders', '{"order":7}', 400, 'malformed'],
     ['POST', '/v1/orders', '{"order":"AAAA","more":1}', 400, 'malformed'],
@@ -199,7 +199,7 @@ describe('the API over a Unix socket', () => {
     expect(await raw(method, path, body)).toMatchObject({ status, data: { code } });
   });
 
-  it('keeps the text of a bug inside', async () => {
+  test('keeps the text of a bug inside', async () => {
     daemon.keys = () => {
       throw new Error('the share is 12345');
     };
@@ -208,7 +208,7 @@ describe('the API over a Unix socket', () => {
     expect(JSON.stringify(data)).not.toContain('12345');
   });
 
-  it('wakes a waiting reader after every change, without polling', async () => {
+  test('wakes a waiting reader after every change, without polling', async () => {
     let asked = 0;
     const reached = client.until(async () => {
       asked += 1;
@@ -223,7 +223,7 @@ describe('the API over a Unix socket', () => {
     expect(asked).toBe(2);
   });
 
-  it('gives up waiting when told to, and when the daemon stops', async () => {
+  test('gives up waiting when told to, and when the daemon stops', async () => {
     const never = async () => null;
     await expect(client.until(never, AbortSignal.timeout(20))).rejects.toMatchObject({
       name: 'TimeoutError',
@@ -244,14 +244,14 @@ describe('the API over a Unix socket', () => {
     server = await serve();
   });
 
-  it('bounds how many readers wait for events', async () => {
+  test('bounds how many readers wait for events', async () => {
     const readers = Array.from({ length: 64 }, () => client.changes());
     for (const reader of readers) await reader.next();
     await expect(client.changes().next()).rejects.toMatchObject({ code: 'busy' });
     await Promise.all(readers.map((reader) => reader.return(undefined as never)));
   });
 
-  it('refuses a socket on which a daemon answers, and takes over a killed one’s', async () => {
+  test('refuses a socket on which a daemon answers, and takes over a killed one’s', async () => {
     await expect(claimSocket(socketFile)).rejects.toMatchObject({ code: 'in-use' });
     const stale = join(dir, 'stale.sock');
     const listen = `require('net').createServer().listen(${JSON.stringify(stale)}, () => console.log('up'))`;

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { handlersOf } from '../../src/api/handlers.ts';
 import { buildDoor } from '../../src/api/http-server.ts';
 import { type Door, doorLimits } from '../../src/api/limits.ts';
@@ -81,14 +81,14 @@ describe('the two doors of the API', () => {
   let remote = 0;
   const json = { 'content-type': 'application/json' };
 
-  it('every route is on one of the two lists', () => {
+  test('every route is on one of the two lists', () => {
     const of = (doors: Route['doors']) =>
       Object.entries(routes).flatMap(([id, route]) => (route.doors === doors ? [id] : []));
     expect(of('everywhere').sort()).toEqual(onTcp);
     expect(of('socket').sort()).toEqual(onSocketOnly);
   });
 
-  it.each(onSocketOnly)('over TCP %s is refused, and the daemon hears nothing of it', async (id) => {
+  test.each(onSocketOnly)('over TCP %s is refused, and the daemon hears nothing of it', async (id) => {
     const { method, path } = routes[id as keyof typeof routes];
     const url = path.replace(/\{\w+\}/, '00'.repeat(32));
     const body = { body: '{}', headers: json };
@@ -97,7 +97,7 @@ describe('the two doors of the API', () => {
     expect(JSON.parse(answer.text)).toMatchObject({ code: 'socket-only' });
   });
 
-  it('over TCP a use of a key without a client’s signature, and an order without an operator’s, are malformed', async () => {
+  test('over TCP a use of a key without a client’s signature, and an order without an operator’s, are malformed', async () => {
     const request = { operation: 'sign', scheme: 'pkcs1', hash: 'sha256', digest: '00'.repeat(32) };
     for (const [url, body] of [
       ['/v1/sign', { request }],
@@ -109,7 +109,7 @@ describe('the two doors of the API', () => {
     }
   });
 
-  it.each([
+  test.each([
     ['GET', '/nothing', {}, 'no-such-resource'],
     ['DELETE', '/v1/status', {}, 'wrong-method'],
     ['GET', '/v1/sign', {}, 'wrong-method'],
@@ -133,7 +133,7 @@ describe('the two doors of the API', () => {
     if (code === 'wrong-method') expect(headers.allow).toBe(method === 'GET' ? 'POST' : 'GET, HEAD');
   });
 
-  it('is alive at once, and ready when it holds its share and enough others do', async () => {
+  test('is alive at once, and ready when it holds its share and enough others do', async () => {
     expect(await ask('GET', '/health')).toMatchObject({ status: 200, text: '{"alive":true}' });
     expect(await ask('GET', '/ready')).toMatchObject({ status: 200, text: '{"ready":true}' });
     const before = daemon.shown;
@@ -152,11 +152,14 @@ describe('the two doors of the API', () => {
     daemon.shown = before;
   });
 
-  it.each(['127.0.0.1:4180', 'localhost', '[::1]:4180'])('is served as %s on this machine', async (host) => {
-    expect((await ask('GET', '/health', { headers: { host } })).status).toBe(200);
-  });
+  test.each(['127.0.0.1:4180', 'localhost', '[::1]:4180'])(
+    'is served as %s on this machine',
+    async (host) => {
+      expect((await ask('GET', '/health', { headers: { host } })).status).toBe(200);
+    },
+  );
 
-  it('shows public keys as PEM, SSH, JWK and a key set', async () => {
+  test('shows public keys as PEM, SSH, JWK and a key set', async () => {
     const pem = await ask('GET', '/v1/keys/ca/pem');
     expect(pem.text).toMatch(/^-----BEGIN PUBLIC KEY-----\n/);
     expect((await ask('GET', '/v1/keys/ca/ssh')).text).toMatch(/^ssh-rsa AAAA\S+ ca\n$/);
@@ -167,7 +170,7 @@ describe('the two doors of the API', () => {
     expect(JSON.parse(set.text)).toEqual({ keys: [JSON.parse(jwk.text)] });
   });
 
-  it('tells a false signature from a true one', async () => {
+  test('tells a false signature from a true one', async () => {
     // 1 is the signature of no digest; a true one is made in the test of a generated client.
     const signature = Buffer.from(`${'00'.repeat(255)}01`, 'hex').toString('base64');
     const check = (digest: string) =>
@@ -176,7 +179,7 @@ describe('the two doors of the API', () => {
     expect(JSON.parse((await check('00')).text)).toMatchObject({ code: 'malformed' });
   });
 
-  it.each([
+  test.each([
     ['GET', '/health', 'localhost', 200, '203.0.113.1'],
     ['GET', '/nothing', 'localhost', 404, '203.0.113.2'],
     ['DELETE', '/health', 'localhost', 405, '203.0.113.4'],
@@ -205,7 +208,7 @@ describe('the two doors of the API', () => {
   const signature = Buffer.alloc(64).toString('base64');
   const body = JSON.stringify({ request: { ...common, ...how, signature } });
 
-  it('one address holds a quarter of the uses of keys at most, and others find room', async () => {
+  test('one address holds a quarter of the uses of keys at most, and others find room', async () => {
     const ends: Array<(error: Error) => void> = [];
     daemon.sign = () => new Promise((_, reject) => ends.push(reject));
     const sign = (remoteAddress: string) =>
@@ -230,7 +233,7 @@ describe('the two doors of the API', () => {
     expect((await again).statusCode).toBe(403);
   });
 
-  it('only so many uses of keys are under way at once, and the next finds room when one ends', async () => {
+  test('only so many uses of keys are under way at once, and the next finds room when one ends', async () => {
     const ends: Array<(error: Error) => void> = [];
     daemon.sign = () => new Promise((_, reject) => ends.push(reject));
     const sign = () => ask('POST', '/v1/sign', { body, headers: json });
@@ -256,7 +259,7 @@ describe('the two doors of the API', () => {
     });
   });
 
-  it('an answer that does not fit its schema is a bug, not the asker’s fault', async () => {
+  test('an answer that does not fit its schema is a bug, not the asker’s fault', async () => {
     daemon.peers = () => [{ name: 7 }] as never;
     const { status, text } = await ask('GET', '/v1/peers');
     expect([status, JSON.parse(text).code]).toEqual([500, 'internal']);

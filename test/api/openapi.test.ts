@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import type { FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { handlersOf } from '../../src/api/handlers.ts';
 import { buildDoor } from '../../src/api/http-server.ts';
 import { openApiDocument } from '../../src/api/openapi.ts';
@@ -35,7 +35,7 @@ describe('the OpenAPI document that the daemon serves', () => {
     await app.close();
   });
 
-  it('is valid OpenAPI 3.1 by an independent validator, with every reference resolved', async () => {
+  test('is valid OpenAPI 3.1 by an independent validator, with every reference resolved', async () => {
     const validator = new Validator();
     const verdict = await validator.validate(structuredClone(served));
     expect(verdict.errors).toBeUndefined();
@@ -47,7 +47,7 @@ describe('the OpenAPI document that the daemon serves', () => {
     for (const [, name] of references) expect(schemas).toContain(name);
   });
 
-  it('names every rule that refuses a use, and so does the README, with what it means', () => {
+  test('names every rule that refuses a use, and so does the README, with what it means', () => {
     const readme = readFileSync(new URL('../../src/api/README.md', import.meta.url), 'utf8');
     for (const code of useRefusalCodes) {
       expect(JSON.stringify(served)).toMatch(new RegExp(`Rules for uses of keys: [^"]*\\b${code}\\b`));
@@ -55,7 +55,7 @@ describe('the OpenAPI document that the daemon serves', () => {
     }
   });
 
-  it('that validator refuses a document with a fault', async () => {
+  test('that validator refuses a document with a fault', async () => {
     const broken = structuredClone(served) as { paths: Paths };
     const status = broken.paths['/v1/status']?.get as Partial<Operation>;
     delete status.responses;
@@ -63,7 +63,7 @@ describe('the OpenAPI document that the daemon serves', () => {
     expect((await new Validator().validate(broken)).valid).toBe(false);
   });
 
-  it('names every route, its answer and its problems', () => {
+  test('names every route, its answer and its problems', () => {
     const paths = served.paths as Paths;
     const operations = Object.values(paths).flatMap((path) => Object.values(path));
     expect(operations.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(routes).sort());
@@ -79,7 +79,7 @@ describe('the OpenAPI document that the daemon serves', () => {
     expect(Problem.properties.code).toMatchObject({ enum: problemCodes });
   });
 
-  it('says what a request to sign is made of, as it travels', () => {
+  test('says what a request to sign is made of, as it travels', () => {
     const { SignRequest } = (openApiDocument().components as Schemas).schemas;
     const properties = SignRequest?.properties as Record<string, { properties: Record<string, object> }>;
     expect(Object.keys(properties.request?.properties ?? {}).sort()).toEqual(

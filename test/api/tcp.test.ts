@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { resources } from '../../src/api/changes.ts';
 import { handlersOf } from '../../src/api/handlers.ts';
 import { buildDoor } from '../../src/api/http-server.ts';
@@ -63,14 +63,14 @@ describe('the API over TCP', () => {
     return socket;
   };
 
-  it('is not there unless the settings name an address, and the socket always is', async () => {
+  test('is not there unless the settings name an address, and the socket always is', async () => {
     expect(await serve({})).toBeNull();
     const client = connectApi(path('api.sock'));
     expect((await client.status()).name).toBe('a');
     await client.close();
   });
 
-  it('serves one typed client over the socket and over TCP alike', async () => {
+  test('serves one typed client over the socket and over TCP alike', async () => {
     const url = await serve();
     const clients = [path('api.sock'), url].map(connectApi);
     const [bySocket, byTcp] = await Promise.all(clients.map((client) => client.status()));
@@ -79,7 +79,7 @@ describe('the API over TCP', () => {
     await Promise.all(clients.map((client) => client.close()));
   });
 
-  it('speaks TLS with the certificate of the settings, and a client that does not know it says how to', async () => {
+  test('speaks TLS with the certificate of the settings, and a client that does not know it says how to', async () => {
     const url = await serve(withTls);
     expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
     const knowing = new Agent({ connect: { ca: readFileSync(path('api.crt')) } });
@@ -94,7 +94,7 @@ describe('the API over TCP', () => {
     await client.close();
   });
 
-  it.each([
+  test.each([
     [
       'no such file',
       { apiCertificate: 'none.crt' },
@@ -119,13 +119,13 @@ describe('the API over TCP', () => {
     expect(() => tcpDoorOf(settings({ ...withTls, ...more }), dir)).toThrow(line);
   });
 
-  it('a key file that others can read is refused, with the command that mends it', () => {
+  test('a key file that others can read is refused, with the command that mends it', () => {
     writeFileSync(path('open.key'), readFileSync(path('api.key')), { mode: 0o640 });
     const wrong = settings({ ...withTls, apiCertificateKey: 'open.key' });
     expect(() => tcpDoorOf(wrong, dir)).toThrow(/ is open to others; run: chmod 600 \S+open\.key$/);
   });
 
-  it('an address that is taken, or is not this machine’s, is refused in one line', async () => {
+  test('an address that is taken, or is not this machine’s, is refused in one line', async () => {
     const { port } = new URL(await serve());
     const again = (apiListen: string) =>
       serveApi({
@@ -140,7 +140,7 @@ describe('the API over TCP', () => {
     await expect(again('192.0.2.1:4180')).rejects.toThrow('it is no address of this machine');
   });
 
-  it.each([
+  test.each([
     ['is no HTTP', 'hello\r\n\r\n', 400, 'malformed'],
     [
       'has endless headers',
@@ -158,7 +158,7 @@ describe('the API over TCP', () => {
     expect(answer).toContain(`"code":"${code}"`);
   });
 
-  it('holds no more connections of one address than its share, and no more of all than its bound', async () => {
+  test('holds no more connections of one address than its share, and no more of all than its bound', async () => {
     const url = await serve();
     const { connectionsMax, ofOneRemote } = doorLimits.tcp;
     const share = ofOneRemote?.connectionsMax as number;
@@ -182,7 +182,7 @@ describe('the API over TCP', () => {
     expect(await from('127.0.0.2', share)).toBe(share);
   });
 
-  it('ends the uses of keys of an asker that hangs up, and gives it room for others', async () => {
+  test('ends the uses of keys of an asker that hangs up, and gives it room for others', async () => {
     const url = await serve();
     let asked = 0;
     let ended = 0;
@@ -220,7 +220,7 @@ describe('the API over TCP', () => {
     }
   });
 
-  it('lets one address wait for a quarter of the events that it can serve, and another too', async () => {
+  test('lets one address wait for a quarter of the events that it can serve, and another too', async () => {
     const url = await serve();
     const share = doorLimits.tcp.ofOneRemote?.eventStreamsMax as number;
     const agent = new Agent({ localAddress: '127.0.0.2' });
@@ -239,7 +239,7 @@ describe('the API over TCP', () => {
     await Promise.all([another.destroy(), back.destroy()]);
   });
 
-  it('events have ids: whoever comes back with the newest has missed nothing, whoever has an older one is told', async () => {
+  test('events have ids: whoever comes back with the newest has missed nothing, whoever has an older one is told', async () => {
     const url = await serve();
     const agent = new Agent();
     const open = async (last?: string) => {
@@ -271,7 +271,7 @@ describe('the API over TCP', () => {
 });
 
 describe('a request that does not arrive', () => {
-  it.each([
+  test.each([
     ['headers', 'GET /health HTTP/1.1\r\nhost: localhost\r\nx: '],
     [
       'a body',

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
 import { runOnTerminal } from '../support/terminal.ts';
 import type { FakeGroup } from './fake-group.ts';
@@ -32,20 +32,20 @@ describe('a group, run from the command line', () => {
   });
   afterAll(() => bench.close());
 
-  it('refuses to admit a peer whose fingerprint was not given', async () => {
+  test('refuses to admit a peer whose fingerprint was not given', async () => {
     const { code, stderr } = await bench.run(['admit', 'b', 'c', '--yes', group.fingerprint('b')]);
     expect(code).toBe(3);
     expect(stderr).toContain(`c has the fingerprint ${group.fingerprint('c')}, which is none of those given`);
     expect(group.chain).toHaveLength(0);
   });
 
-  it('asks nobody where nobody can answer', async () => {
+  test('asks nobody where nobody can answer', async () => {
     const asked = await bench.run(['admit', 'b', 'c']);
     expect(asked.code).toBe(2);
     expect(asked.stderr).toContain('give --yes FINGERPRINT…');
   });
 
-  it('founds the cluster with the confirmed peers and says what the numbers mean', async () => {
+  test('founds the cluster with the confirmed peers and says what the numbers mean', async () => {
     const names = ['b', 'c', 'd'];
     const said = await bench.must([
       'admit',
@@ -60,7 +60,7 @@ describe('a group, run from the command line', () => {
     expect(readdirSync(bench.path('A/clients'))).toEqual([]);
   });
 
-  it('refuses a wrong passphrase, from wherever it comes; the environment is warned of', async () => {
+  test('refuses a wrong passphrase, from wherever it comes; the environment is warned of', async () => {
     const wide = bench.path('wide');
     const wrong = bench.path('wrong');
     writeFileSync(wide, `${passphrase}\n`, { mode: 0o640 });
@@ -80,7 +80,7 @@ describe('a group, run from the command line', () => {
     });
   });
 
-  it('creates a key while one peer is silent: every other one gets its checked share', async () => {
+  test('creates a key while one peer is silent: every other one gets its checked share', async () => {
     group.silent.add('d');
     const said = await bench.must([
       'key',
@@ -102,7 +102,7 @@ describe('a group, run from the command line', () => {
     group.silent.delete('d');
   });
 
-  it('shares anew, and never deals the same numbers again, when a refresh is decided in place of the creation', async () => {
+  test('shares anew, and never deals the same numbers again, when a refresh is decided in place of the creation', async () => {
     group.refreshFirst = true;
     const epoch = group.head.epoch;
     const said = await bench.must([
@@ -120,7 +120,7 @@ describe('a group, run from the command line', () => {
     expect(group.dealt).not.toEqual(group.dealtInVain);
   });
 
-  it('deals nothing to one-time keys that no member signed', async () => {
+  test('deals nothing to one-time keys that no member signed', async () => {
     const { dealingsTaken } = group;
     group.forgesAttends = true;
     const create = ['key', 'create', 'cc', '--use', 'sign', '--timeout', '5s', '--primes-file'];
@@ -131,7 +131,7 @@ describe('a group, run from the command line', () => {
     expect(group.dealingsTaken).toBe(dealingsTaken);
   });
 
-  it('refuses primes that others may read, and a file that is too large to be primes', async () => {
+  test('refuses primes that others may read, and a file that is too large to be primes', async () => {
     const create = (file: string) =>
       bench.run(['key', 'create', 'cp', '--use', 'sign', '--primes-file', file]);
     const wide = bench.path('wide-primes');
@@ -145,7 +145,7 @@ describe('a group, run from the command line', () => {
     expect(await create(large)).toMatchObject({ code: 1, stderr: expect.stringContaining('is too large') });
   });
 
-  it('refuses a taken name and a wrong size', async () => {
+  test('refuses a taken name and a wrong size', async () => {
     const taken = await bench.run([
       ...['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes3')],
     ]);
@@ -158,7 +158,7 @@ describe('a group, run from the command line', () => {
     expect(size.code).toBe(2);
   });
 
-  it.each([
+  test.each([
     ['pkcs1', []],
     ['pss', ['-sigopt', 'rsa_padding_mode:pss']],
   ])('signs with %s, and OpenSSL and holdfast verify accept', async (scheme, openssl) => {
@@ -184,7 +184,7 @@ describe('a group, run from the command line', () => {
     expect(false_.code).toBe(3);
   });
 
-  it('signs what comes late on standard input, and what is typed', async () => {
+  test('signs what comes late on standard input, and what is typed', async () => {
     const digested = async (signature: Buffer) => {
       writeFileSync(bench.path('late'), signature);
       const verify = ['verify', '--key', 'ca', '--signature', bench.path('late'), bench.path('message')];
@@ -203,7 +203,7 @@ describe('a group, run from the command line', () => {
     expect(await digested(Buffer.from(base64, 'base64'))).toBe('valid\n');
   });
 
-  it('refuses raw bytes on a terminal before anything is asked', async () => {
+  test('refuses raw bytes on a terminal before anything is asked', async () => {
     const env = { HOLDFAST_HOME: bench.path('A'), CREDENTIALS_DIRECTORY: bench.credentials };
     const line = 'holdfast: the result is raw bytes; send it to a file: holdfast … > FILE\n';
     // Neither is the file read, which is not there, nor the key looked for.
@@ -214,7 +214,7 @@ describe('a group, run from the command line', () => {
       });
   });
 
-  it('names who is missing with exit code 4 when too few peers answer', async () => {
+  test('names who is missing with exit code 4 when too few peers answer', async () => {
     for (const name of ['b', 'c', 'd']) group.silent.add(name);
     const { code, stdout, stderr } = await bench.run(['sign', '--key', 'ca'], { input: 'x' });
     group.silent.clear();
@@ -225,14 +225,14 @@ describe('a group, run from the command line', () => {
     );
   });
 
-  it('warns when a client is listed for what its key does not do', async () => {
+  test('warns when a client is listed for what its key does not do', async () => {
     const add = ['client', 'add', 'cx', '--key', 'ca', '--may', 'decrypt', '--open'];
     const { code, stderr } = await bench.run([...add, '--order-file', bench.path('useless')]);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^warning: key ca is to sign with only: this client will have no use for it\n/);
   });
 
-  it('lists a client, whose rights are then enforced', async () => {
+  test('lists a client, whose rights are then enforced', async () => {
     await bench.must(['client', 'add', 'ci', '--key', 'ca', '--may', 'sign', '--open']);
     expect(await bench.must(['client', 'list'])).toMatch(/ci +sign with ca +100\/min/);
     const client = bench.path('A/clients/ci.key');
@@ -243,7 +243,7 @@ describe('a group, run from the command line', () => {
     expect(stderr).toContain('no client with this key is listed');
   });
 
-  it('waits for a refresh and shows history as stable JSON', async () => {
+  test('waits for a refresh and shows history as stable JSON', async () => {
     expect(await bench.must(['refresh', '--wait'])).toMatch(/^epoch \d+: all shares are new/);
     const { epochs } = JSON.parse(await bench.must(['epochs', '--json'])) as {
       epochs: Array<{ epoch: number }>;
@@ -256,7 +256,7 @@ describe('a group, run from the command line', () => {
     expect((await bench.run(['epochs', '77'])).stderr).toContain('this peer knows nothing of epoch 77');
   });
 
-  it('gives a member its place again, with a new home that waits under its name', async () => {
+  test('gives a member its place again, with a new home that waits under its name', async () => {
     const nobody = await bench.run(['reinstate', 'c', '--yes', 'x']);
     expect([nobody.code, nobody.stderr]).toEqual([3, expect.stringContaining('nobody named c waits')]);
     const before = group.head.roster.find(({ name }) => name === 'c');
@@ -284,7 +284,7 @@ describe('a group, run from the command line', () => {
     expect(after?.peer).not.toBe(before?.peer);
   });
 
-  it('evicts by force only members that are gone, and only where enough of the others are up', async () => {
+  test('evicts by force only members that are gone, and only where enough of the others are up', async () => {
     const { length } = group.chain;
     const evict = (...names: string[]) => bench.run(['evict', ...names, '--forced', '--yes', ...names]);
     const saysUp = 'holdfast: d is up: evict it without --forced\n';
@@ -305,7 +305,7 @@ describe('a group, run from the command line', () => {
     expect(group.chain).toHaveLength(length);
   });
 
-  it('takes no yes for a forced eviction: only the names again', async () => {
+  test('takes no yes for a forced eviction: only the names again', async () => {
     const { length } = group.chain;
     group.silent.add('d');
     const asked = await bench.run(['evict', 'd', '--forced']);
@@ -323,13 +323,13 @@ describe('a group, run from the command line', () => {
     expect(group.chain).toHaveLength(length);
   });
 
-  it('evicts a member', async () => {
+  test('evicts a member', async () => {
     expect(await bench.must(['evict', 'd', '--yes', 'd'])).toContain('d evicted; 2-of-3:');
     expect(await bench.must(['evict', 'd'])).toContain(`epoch ${group.head.epoch}: d evicted; 2-of-3:`);
     expect((await bench.run(['evict', 'nobody'])).code).toBe(3);
   });
 
-  it('hands in an order that was signed into a file', async () => {
+  test('hands in an order that was signed into a file', async () => {
     const file = bench.path('order');
     await bench.must(['threshold', 'raise', '3', '--yes', '--order-file', file]);
     expect(await bench.must(['order', 'sign', file, '--yes'])).toContain(
@@ -343,7 +343,7 @@ describe('a group, run from the command line', () => {
     );
   });
 
-  it('neither signs nor hands in an order for another cluster', async () => {
+  test('neither signs nor hands in an order for another cluster', async () => {
     const file = bench.path('foreign');
     const { signatures, body } = await readOrderFile(bench.path('order'));
     writeOrderFile(file, { signatures, body: { ...body, cluster: new Uint8Array(32) } });
@@ -355,7 +355,7 @@ describe('a group, run from the command line', () => {
     expect(readFileSync(file).equals(written)).toBe(true);
   });
 
-  it('signs nothing for a daemon that shows an older chain than was seen', async () => {
+  test('signs nothing for a daemon that shows an older chain than was seen', async () => {
     const newest = group.chain.pop();
     const { code, stderr } = await bench.run(['client', 'list']);
     if (newest !== undefined) group.chain.push(newest);
@@ -363,7 +363,7 @@ describe('a group, run from the command line', () => {
     expect(stderr).toContain('do not trust it');
   });
 
-  it('signs nothing for a daemon whose newest value is not certified', async () => {
+  test('signs nothing for a daemon whose newest value is not certified', async () => {
     group.refresh();
     const link = group.chain.at(-1);
     if (link?.certificate.type !== 'precommits') throw new Error('a refresh is certified by precommits');
@@ -374,7 +374,7 @@ describe('a group, run from the command line', () => {
     expect(stderr).toContain('1 votes are no quorum');
   });
 
-  it('says that the daemon is not running, with exit code 5', async () => {
+  test('says that the daemon is not running, with exit code 5', async () => {
     await bench.stopServing();
     const { code, stderr } = await bench.run(['status']);
     expect(code).toBe(5);

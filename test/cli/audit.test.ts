@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { spawnCommand } from '../../src/lab/command.ts';
 import { AuditLog } from '../../src/node/audit/audit-log.ts';
 import { auditFiles } from '../../src/node/audit/files.ts';
@@ -37,7 +37,7 @@ describe('holdfast audit', () => {
     await bench.close();
   });
 
-  it('shows who asked for what and who answered, and with --json the lines themselves', async () => {
+  test('shows who asked for what and who answered, and with --json the lines themselves', async () => {
     expect(await bench.must(['audit'])).toMatch(
       /^\S+Z {2}build: sign with ca pss sha256 2222222222222222…: answered in epoch 3 by a, c\n\S+Z {2}epoch 4 is decided\n$/,
     );
@@ -47,7 +47,7 @@ describe('holdfast audit', () => {
     });
   });
 
-  it('follows what is written, until it is interrupted, with --json line by line as it stands', async () => {
+  test('follows what is written, until it is interrupted, with --json line by line as it stands', async () => {
     const env = { HOLDFAST_HOME: bench.path('A') };
     const words = ['audit', '--follow', '--json'];
     const child = spawnCommand(words, env, { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -68,7 +68,7 @@ describe('holdfast audit', () => {
     }
   });
 
-  it('is looked at by doctor too, which says when the daemon does not run', async () => {
+  test('is looked at by doctor too, which says when the daemon does not run', async () => {
     const { code, stdout } = await bench.run(['doctor', '--json']);
     const { problems } = JSON.parse(stdout.toString()) as { problems: Array<{ code: string }> };
     const codes = problems.map((problem) => problem.code);
@@ -77,7 +77,7 @@ describe('holdfast audit', () => {
     expect(codes).not.toContain('audit-damaged');
   });
 
-  it('finds a change, and says what cannot be known without a daemon', async () => {
+  test('finds a change, and says what cannot be known without a daemon', async () => {
     const whole = await bench.run(['audit', '--verify']);
     expect(whole.code).toBe(0);
     expect(whole.stdout.toString()).toBe(

@@ -65,7 +65,7 @@ const signed = 'its own signatures show it: certain';
 const foundHere = 'found here: nobody else can check it';
 const byOne = 'accused by p1: not certain: the accuser may lie';
 const byMore = 'accused by p1, p2: certain';
-const wrongs: Array<[member: string, what: string, evidence: string, lookAt: string]> = [
+const wrongs: [member: string, what: string, evidence: string, lookAt: string][] = [
   ['p2', 'contradiction', signed, "p2's machine; evict it if it was broken into"],
   ['p3', 'contradiction', foundHere, "p3's machine, and at this one"],
   ['p2', 'false trial', foundHere, "p2's machine, and at this one"],

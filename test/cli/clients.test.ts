@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openClientKey } from '../../src/cli/key-files.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import type { FakeGroup } from './fake-group.ts';
@@ -46,7 +46,7 @@ describe('clients', () => {
   });
   afterAll(() => bench.close());
 
-  it('there is none until one is made: whoever reads the first peer’s home cannot use keys', async () => {
+  test('there is none until one is made: whoever reads the first peer’s home cannot use keys', async () => {
     expect(group.head.clients).toEqual([]);
     expect(readdirSync(bench.path('A/clients'))).toEqual([]);
     expect(await sign()).toMatchObject({
@@ -56,7 +56,7 @@ describe('clients', () => {
     });
   });
 
-  it('one that is made with its key, by the same order, may use that key only; its file is sealed', async () => {
+  test('one that is made with its key, by the same order, may use that key only; its file is sealed', async () => {
     const asked = await bench.run(create('web', { p: r, q: s }, '--client', 'www'));
     expect([asked.code, asked.stderr]).toEqual([
       2,
@@ -80,7 +80,7 @@ describe('clients', () => {
     expect(statSync(keyOf('www')).mode & 0o777).toBe(0o600);
   });
 
-  it('the passphrase of a sealed one comes as an operator’s does, and is never the operator’s', async () => {
+  test('the passphrase of a sealed one comes as an operator’s does, and is never the operator’s', async () => {
     const use = ['sign', '--key', 'web'];
     const by = (more: string[], env = {}) => bench.run([...use, ...more], { input: 'x', env });
     expect((await by(sealing())).code).toBe(0);
@@ -101,7 +101,7 @@ describe('clients', () => {
     ]);
   });
 
-  it('of several that may, one must be named; one that may not is not asked for', async () => {
+  test('of several that may, one must be named; one that may not is not asked for', async () => {
     const add = ['client', 'add'];
     const rights = ['--may', 'sign', '--open'];
     await bench.must([...add, 'one', '--key', 'ca', ...rights]);
@@ -117,7 +117,7 @@ describe('clients', () => {
     expect((await sign()).code).toBe(0);
   });
 
-  it('a rate without bound is asked for by its name, and warned of', async () => {
+  test('a rate without bound is asked for by its name, and warned of', async () => {
     const add = ['client', 'add', 'batch', '--key', 'ca', '--may', 'sign', '--open', '--rate'];
     expect((await bench.run([...add, '0/min'])).code).toBe(2);
     const { code, stderr } = await bench.run([...add, 'unlimited']);
@@ -125,7 +125,7 @@ describe('clients', () => {
     expect(await bench.must(['client', 'list'])).toMatch(/^batch +sign with ca +unlimited /m);
   });
 
-  it('a file is never written over, and one that was put there is not used without its passphrase', async () => {
+  test('a file is never written over, and one that was put there is not used without its passphrase', async () => {
     const before = file('A/clients/mine.key', 'mine\n');
     const add = ['client', 'add', 'mine', '--key', 'ca', '--may', 'sign'];
     expect((await bench.run([...add, '--open'])).stderr).toContain('exists already; name another with --out');

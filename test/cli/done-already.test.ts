@@ -1,6 +1,6 @@
 /** A command that is given again after an ending without an answer: what the group has done is not called a failure. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
@@ -38,7 +38,7 @@ describe('an order that was carried out already', () => {
     }
   }
 
-  it('an admission and a reinstatement are recognised by their fingerprints', async () => {
+  test('an admission and a reinstatement are recognised by their fingerprints', async () => {
     await group.joins('c');
     const print = group.fingerprint('c');
     await twice(['reinstate', 'c', '--yes', print]);
@@ -54,7 +54,7 @@ describe('an order that was carried out already', () => {
     for (const { stderr } of results.slice(2)) expect(stderr).toContain('waits in the lobby');
   });
 
-  it('an admission that names members too says so, and what is left to admit', async () => {
+  test('an admission that names members too says so, and what is left to admit', async () => {
     await group.joins('f');
     const before = group.head.lastOrder;
     const prints = (...names: string[]) => ['--yes', ...names.map((name) => group.fingerprint(name))];
@@ -72,7 +72,7 @@ describe('an order that was carried out already', () => {
     expect(group.head.lastOrder).toBe(before);
   });
 
-  it('is recognised by all that it names, and by the epoch since when it is so', async () => {
+  test('is recognised by all that it names, and by the epoch since when it is so', async () => {
     await twice(
       [...create, '--primes-file', primes, '--client', 'web', '--open'],
       ['client', 'add', 'ci', '--key', 'ca', '--may', 'sign', '--rate', '7/min', '--open'],
@@ -82,7 +82,7 @@ describe('an order that was carried out already', () => {
     expect(group.head.lastOrder).toBe(5);
   });
 
-  it('a threshold that is so already is said with the present roster, whoever made it so', async () => {
+  test('a threshold that is so already is said with the present roster, whoever made it so', async () => {
     const raise = (k: number) => ['threshold', 'raise', String(k), '--yes'];
     const [founded, raised, again, json] = await bench.runMany([
       raise(2),
@@ -103,7 +103,7 @@ describe('an order that was carried out already', () => {
     expect(group.head.lastOrder).toBe(6);
   });
 
-  it('a member that keeps no older values says since when it knows', async () => {
+  test('a member that keeps no older values says since when it knows', async () => {
     const first = group.head.epoch - 2;
     const links = group.links.bind(group);
     const shorter = vi.spyOn(group, 'links').mockImplementation(async (from) => {
@@ -128,7 +128,7 @@ describe('an order that was carried out already', () => {
     ]);
   });
 
-  it('the key of a client that was made with it is known by that client, without its primes', async () => {
+  test('the key of a client that was made with it is known by that client, without its primes', async () => {
     const [again] = await bench.runMany([[...create, '--client', 'web', '--open']]);
     expect([again?.code, again?.stdout]).toEqual([
       0,
@@ -136,10 +136,10 @@ describe('an order that was carried out already', () => {
     ]);
   });
 
-  it('is another one when anything differs, and that is said', async () => {
+  test('is another one when anything differs, and that is said', async () => {
     const { lastOrder } = group.head;
     const web = ['client', 'add', 'web', '--key', 'ca', '--may', 'sign', '--open'];
-    const table: Array<[words: string[], code: number, why: RegExp]> = [
+    const table: [words: string[], code: number, why: RegExp][] = [
       [
         [...create, '--primes-file', otherPrimes],
         3,

@@ -13,7 +13,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compileCache } from '../../src/lab/command.ts';
 
 const folder = new URL('./golden/', import.meta.url);
@@ -58,7 +58,7 @@ const pattern = (lines: readonly string[]): RegExp =>
 
 describe('commands do what their scripts show', () => {
   // A script has up to forty commands, each a process of its own.
-  it.each(readdirSync(folder))('%s', { timeout: 240_000 }, (file) => {
+  test.each(readdirSync(folder))('%s', { timeout: 240_000 }, (file) => {
     const dir = mkdtempSync(join(tmpdir(), 'holdfast-golden-'));
     try {
       const { HOLDFAST_HOME: _, HOLDFAST_PASSPHRASE: __, CREDENTIALS_DIRECTORY: ___, ...env } = process.env;

@@ -1,7 +1,7 @@
 /** With `--json` every command that reports says one document, whatever it says to people. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { spawnCommand } from '../../src/lab/command.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
@@ -43,7 +43,7 @@ describe('with --json', () => {
   });
   afterAll(() => bench.close());
 
-  it('each command is one document', async () => {
+  test('each command is one document', async () => {
     const confirmed = ['b', 'c'].map((name) => group.fingerprint(name));
     const primes = ['--primes-file', at('primes')];
     const create = ['key', 'create', 'ca', '--use', 'sign', ...primes, '--client', 'web', '--open'];
@@ -65,7 +65,7 @@ describe('with --json', () => {
     const listen = '/ip4/127.0.0.1/tcp/0';
     const place = ['--home', at('B'), '--listen', listen, '--lobby-listen', listen];
     const invitation = readFileSync(at('invitation'), 'utf8');
-    const table: Array<[words: string[], document: object, codes?: number[]]> = [
+    const table: [words: string[], document: object, codes?: number[]][] = [
       [['status'], { epoch: 1, state: 'member' }],
       [['peers'], { peers: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] }],
       [['epochs'], { epochs: [{ epoch: 1 }, { epoch: 0 }] }],
@@ -97,7 +97,7 @@ describe('with --json', () => {
     });
   });
 
-  it('status --watch says one document in each line', async () => {
+  test('status --watch says one document in each line', async () => {
     const child = spawnCommand(['status', '--watch', '--json'], env, { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
       const epochs: number[] = [];

@@ -12,7 +12,7 @@ const write = process.stdout.write.bind(process.stdout);
 process.setMaxListeners(0);
 process.stdout.setMaxListeners(0);
 
-const results = [];
+const results: Array<{ code: number; stdout: string; stderr: string }> = [];
 for (const [at, words] of commands.entries()) {
   const result = { code: 0, stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const)

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
 import { elementBytes } from '../../src/keys/rsa/numbers.ts';
@@ -61,11 +61,11 @@ describe('more keys, from the command line', () => {
   });
   afterAll(() => bench.close());
 
-  it('a client may be given all keys, if that is asked for', async () => {
+  test('a client may be given all keys, if that is asked for', async () => {
     expect(await bench.must(['client', 'list'])).toMatch(/operator +decrypt\+sign with \* +100\/min/);
   });
 
-  it.each([
+  test.each([
     ['SHA-256', [], ['rsa_oaep_md:sha256']],
     [
       'SHA-512 and a label',
@@ -86,13 +86,13 @@ describe('more keys, from the command line', () => {
     expect(stdout.equals(plaintext)).toBe(true);
   });
 
-  it('decrypts into one JSON document with --json', async () => {
+  test('decrypts into one JSON document with --json', async () => {
     const file = encrypt('vault', ['rsa_oaep_md:sha256']);
     const said = JSON.parse(await bench.must(['decrypt', '--key', 'vault', '--json', file]));
     expect(said).toEqual({ key: 'vault', plaintext: plaintext.toString('base64') });
   });
 
-  it('refuses a wrong label, a wrong hash and a changed ciphertext in the same words, and writes nothing', async () => {
+  test('refuses a wrong label, a wrong hash and a changed ciphertext in the same words, and writes nothing', async () => {
     const file = encrypt('vault', ['rsa_oaep_md:sha256']);
     const changed = readFileSync(file);
     changed[200] = (changed[200] ?? 0) ^ 1;
@@ -107,7 +107,7 @@ describe('more keys, from the command line', () => {
     }
   });
 
-  it('refuses the wrong use of a key, both ways', async () => {
+  test('refuses the wrong use of a key, both ways', async () => {
     const decrypt = await bench.run(['decrypt', '--key', 'ca', encrypt('ca', ['rsa_oaep_md:sha256'])]);
     expect(decrypt.code).toBe(3);
     expect(decrypt.stderr).toContain('key ca is for sign only');
@@ -126,7 +126,7 @@ describe('more keys, from the command line', () => {
     return text;
   };
 
-  it('a request to sign that was made apart can be posted by any program, and again for the same answer', async () => {
+  test('a request to sign that was made apart can be posted by any program, and again for the same answer', async () => {
     const asked = ['client', 'sign-request', '--key', 'ca', '--scheme', 'pss'];
     const body = await bench.must(asked, { input: 'message' });
     const answer = await post('/v1/sign', body);
@@ -142,7 +142,7 @@ describe('more keys, from the command line', () => {
     });
   });
 
-  it('a request is made by ids alone where no daemon is, of a digest as well', async () => {
+  test('a request is made by ids alone where no daemon is, of a digest as well', async () => {
     const { id } = JSON.parse(await bench.must(['key', 'list', '--json'])).keys.find(
       (key: { name: string }) => key.name === 'ca',
     );
@@ -157,7 +157,7 @@ describe('more keys, from the command line', () => {
     expect((await bench.run([...apart, '--key', 'ca', '--cluster', cluster])).code).toBe(2);
   });
 
-  it('a request to decrypt that was made apart is opened with its one-time key, and with no other', async () => {
+  test('a request to decrypt that was made apart is opened with its one-time key, and with no other', async () => {
     const file = encrypt('vault', ['rsa_oaep_md:sha256']);
     const ask = (secret: string) =>
       bench.must(['client', 'sign-request', '--key', 'vault', '--decrypt', bench.path(secret), file]);
@@ -178,7 +178,7 @@ describe('more keys, from the command line', () => {
     expect((await bench.run(wrong)).stderr).toContain('key ca is for sign only');
   });
 
-  it('enforces a client’s right to decrypt', async () => {
+  test('enforces a client’s right to decrypt', async () => {
     await bench.must(['client', 'add', 'reader', '--key', '*', '--may', 'decrypt', '--open']);
     await bench.must(['client', 'add', 'signer', '--key', '*', '--may', 'sign', '--may', 'sign', '--open']);
     expect(await bench.must(['client', 'list'])).toMatch(/reader +decrypt with \*/);
@@ -193,7 +193,7 @@ describe('more keys, from the command line', () => {
     for (const name of ['reader', 'signer']) await bench.must(['client', 'remove', name]);
   });
 
-  it('takes no other key than the one in --public-key, whatever the daemon says', async () => {
+  test('takes no other key than the one in --public-key, whatever the daemon says', async () => {
     const file = encrypt('vault', ['rsa_oaep_md:sha256']);
     const by = (pem: string) =>
       bench.run(['decrypt', '--key', 'vault', '--public-key', bench.path(pem), file]);
@@ -204,7 +204,7 @@ describe('more keys, from the command line', () => {
     expect((await by('primes')).code).toBe(1);
   });
 
-  it.each([
+  test.each([
     ['sign', ['sign']],
     ['client sign-request', ['client', 'sign-request']],
   ])('%s signs for no other key than the one in --public-key', async (_, command) => {
@@ -216,7 +216,7 @@ describe('more keys, from the command line', () => {
     expect(refused.stderr).toContain('the daemon’s key ca is not the one in');
   });
 
-  it('takes no --public-key for a signature where no daemon says what the key is', async () => {
+  test('takes no --public-key for a signature where no daemon says what the key is', async () => {
     const ids = [
       '--key',
       'ab'.repeat(32),
@@ -230,7 +230,7 @@ describe('more keys, from the command line', () => {
     expect(refused.stderr).toContain('nothing to compare with --public-key');
   });
 
-  it('uses no key that the daemon lists under another name than its own', async () => {
+  test('uses no key that the daemon lists under another name than its own', async () => {
     const ca = group.keys().find(({ name }) => name === 'ca') as KeyView;
     const lying = vi.spyOn(group, 'keys').mockReturnValue([{ ...ca, name: 'staging' }]);
     onTestFinished(() => lying.mockRestore());
@@ -245,13 +245,13 @@ describe('more keys, from the command line', () => {
     expect((await bench.run(['key', 'public', 'staging'])).code).toBe(3);
   });
 
-  it('refuses what is no ciphertext before it asks anybody', async () => {
+  test('refuses what is no ciphertext before it asks anybody', async () => {
     const { code, stderr } = await bench.run(['decrypt', '--key', 'vault'], { input: 'short' });
     expect(code).toBe(3);
     expect(stderr).toContain('a ciphertext for vault has 256 bytes, and this has 5');
   });
 
-  it('names who is missing with exit code 4 when too few peers answer', async () => {
+  test('names who is missing with exit code 4 when too few peers answer', async () => {
     for (const name of ['b', 'c']) group.silent.add(name);
     const { code, stdout, stderr } = await bench.run(['decrypt', '--key', 'vault', encrypt('vault')]);
     group.silent.clear();
@@ -260,7 +260,7 @@ describe('more keys, from the command line', () => {
     expect(stderr).toContain('start them and decrypt again');
   });
 
-  it('asks once more for the partial of a slow peer, and names whose partial was false before', async () => {
+  test('asks once more for the partial of a slow peer, and names whose partial was false before', async () => {
     const honest = group.decrypt.bind(group);
     let asked = 0;
     const decrypting = vi.spyOn(group, 'decrypt').mockImplementation(async (wanted) => {
@@ -287,7 +287,7 @@ describe('more keys, from the command line', () => {
     expect(asked).toBe(3);
   });
 
-  it('imports an existing key, which signs as its original does, warns and says what to do with the original', async () => {
+  test('imports an existing key, which signs as its original does, warns and says what to do with the original', async () => {
     const pem = bench.path('original.pem');
     execFileSync('openssl', ['genrsa', '-out', pem, '2048'], { stdio: 'ignore' });
     chmodSync(pem, 0o640);
@@ -303,7 +303,7 @@ describe('more keys, from the command line', () => {
     expect(signed.stdout.equals(execFileSync('openssl', args))).toBe(true);
   });
 
-  it('imports a key of safe primes without a warning, and reports it as JSON', async () => {
+  test('imports a key of safe primes without a warning, and reports it as JSON', async () => {
     const [p, q] = [fixture[1024][0], fixture[1024][2]].map((text) => BigInt(`0x${text}`));
     const pem = bench.path('safe.pem');
     writeFileSync(pem, pemOfPrimes(p as bigint, q as bigint), { mode: 0o600 });
@@ -326,7 +326,7 @@ describe('more keys, from the command line', () => {
     });
   });
 
-  it('destroys a key only after its name was given again', async () => {
+  test('destroys a key only after its name was given again', async () => {
     const asked = await bench.run(['key', 'destroy', 'ca']);
     expect(asked.code).toBe(2);
     expect(asked.stderr).toContain('give --yes ca');
@@ -354,7 +354,7 @@ describe('more keys, from the command line', () => {
     const n = (jwk = privateKey.export({ format: 'jwk' })) =>
       BigInt(`0x${Buffer.from(jwk.n ?? '', 'base64url').toString('hex')}`);
 
-    it.each([
+    test.each([
       ['PKCS#1', { type: 'pkcs1' }],
       ['PKCS#8', { type: 'pkcs8' }],
       ['encrypted PKCS#1', { type: 'pkcs1', cipher: 'aes-256-cbc', passphrase: secret }],
@@ -367,7 +367,7 @@ describe('more keys, from the command line', () => {
       expect(exponent).toBe(65537n);
     });
 
-    it('is refused with a wrong passphrase, and without one where nobody can type it', async () => {
+    test('is refused with a wrong passphrase, and without one where nobody can type it', async () => {
       const form = { format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: secret } as const;
       const pem = write('sealed.pem', privateKey.export(form));
       await expect(readPrivateKey(pem, write('pass', 'wrong'))).rejects.toThrow(/passphrase does not open/);
@@ -376,7 +376,7 @@ describe('more keys, from the command line', () => {
       expect(stderr).toContain('--pem-passphrase-file');
     });
 
-    it.each([
+    test.each([
       ['of 1024 bits', () => generateKeyPairSync('rsa', { modulusLength: 1024 }), /has 1024 bits/],
       ['that is no RSA key', () => generateKeyPairSync('ec', { namedCurve: 'P-256' }), /is no RSA key/],
     ] as const)('is refused when it is one %s', async (_, make, why) => {
@@ -384,7 +384,7 @@ describe('more keys, from the command line', () => {
       await expect(readPrivateKey(pem, undefined)).rejects.toThrow(why);
     });
 
-    it('is refused with an exponent that is not above the highest index', async () => {
+    test('is refused with an exponent that is not above the highest index', async () => {
       const { privateKey: small } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 });
       const pem = write('e3.pem', small.export({ format: 'pem', type: 'pkcs8' }) as string);
       const { code, stderr } = await bench.run(['key', 'import', 'e3', '--use', 'sign', '--pem', pem]);
@@ -392,13 +392,13 @@ describe('more keys, from the command line', () => {
       expect(stderr).toContain('the public exponent 3 of this key must be a prime above 20');
     });
 
-    it('is refused when it has three primes', async () => {
+    test('is refused when it has three primes', async () => {
       const pem = bench.path('three.pem');
       execFileSync('openssl', ['genrsa', '-primes', '3', '-out', pem, '2048'], { stdio: 'ignore' });
       await expect(readPrivateKey(pem, undefined)).rejects.toThrow(/two primes|is no RSA key|cannot be read/);
     });
 
-    it('is not found in a public key or in nonsense', async () => {
+    test('is not found in a public key or in nonsense', async () => {
       await expect(readPrivateKey(bench.path('vault.pem'), undefined)).rejects.toThrow(
         /holds no private key/,
       );

@@ -1,5 +1,5 @@
 /** A change that takes the last member to spare is asked about, and nothing is ordered before somebody said yes. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 
@@ -16,11 +16,11 @@ afterAll(() => bench.close());
 const none = 'warning: no member to spare after this: ';
 const fingerprints = (...names: string[]) => names.map((name) => group.fingerprint(name));
 
-it('says at init from how many members on there is one to spare', () => {
+test('says at init from how many members on there is one to spare', () => {
   expect(begun).toContain('from 5 members on, signing and refreshing can each do without one of them');
 });
 
-it('asks at init about a choice that never leaves one', async () => {
+test('asks at init about a choice that never leaves one', async () => {
   const args = ['--name', 'tight', '--threshold', '3', '--members-max', '4', '--passphrase-work', '10'];
   const { code, stderr } = await bench.run(['cluster', 'init', ...args], {
     env: { HOLDFAST_HOME: bench.path('tight') },
@@ -31,12 +31,12 @@ it('asks at init about a choice that never leaves one', async () => {
   expect([code, stderr]).toEqual([2, expect.stringContaining('give --yes')]);
 });
 
-it('founds and says nothing where there is one to spare', async () => {
+test('founds and says nothing where there is one to spare', async () => {
   const { code, stderr } = await bench.run(['admit', '--yes', ...fingerprints('b', 'c', 'd', 'e')]);
   expect([code, stderr]).toEqual([0, expect.not.stringContaining('spare')]);
 });
 
-it('counts who is down, and does not ask about what was so before', async () => {
+test('counts who is down, and does not ask about what was so before', async () => {
   await group.joins('f');
   group.silent.add('d');
   const { code, stderr } = await bench.run(['admit', 'f', '--yes', ...fingerprints('f')]);
@@ -49,7 +49,7 @@ it('counts who is down, and does not ask about what was so before', async () => 
   group.silent.clear();
 });
 
-it('evicts the last member to spare only on a yes that names it', async () => {
+test('evicts the last member to spare only on a yes that names it', async () => {
   const said = `${none}a refresh will need 4 of 4 members, and 4 can attend: with one less it waits`;
   const { stderr: first } = await bench.run(['evict', 'f']);
   expect(first).not.toContain('spare');
@@ -64,7 +64,7 @@ it('evicts the last member to spare only on a yes that names it', async () => {
   expect(group.head.roster).toHaveLength(4);
 });
 
-it('raises the threshold to where nothing is left to spare only on a yes', async () => {
+test('raises the threshold to where nothing is left to spare only on a yes', async () => {
   const raise = ['threshold', 'raise', '4'];
   const asked = await bench.run(raise);
   expect([asked.code, asked.stderr]).toEqual([

@@ -1,6 +1,6 @@
 /** What an operator reads before it signs: all that an order binds, in words. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { factsOf, orderInWords } from '../../src/cli/order-words.ts';
 import { createKeyFromPrimes } from '../../src/keys/rsa/creation.ts';
 import { elementBytes, encodePublic } from '../../src/keys/rsa/numbers.ts';
@@ -25,7 +25,7 @@ const created = createKeyFromPrimes({
 });
 
 describe('an order in words', () => {
-  it.each<[string, Action, string]>([
+  test.each<[string, Action, string]>([
     [
       'an admission',
       { type: 'admit', name: 'd', ...newcomer },
@@ -91,7 +91,7 @@ describe('an order in words', () => {
     ]);
   });
 
-  it('names members by number where their names are not known', () => {
+  test('names members by number where their names are not known', () => {
     const facts = factsOf(orderOn(paper, head, { type: 'force-evict', remaining: [1, 2, 4] }), of, null);
     expect(facts.actions[0]?.words).toMatch(
       /^evict by force all other members; member 1 \(its name is not known here\),/,
@@ -99,7 +99,7 @@ describe('an order in words', () => {
     expect(orderInWords(facts)[1]).toMatch(/no epoch is known here$/);
   });
 
-  it('counts an operator once, and takes no signature unchecked', () => {
+  test('counts an operator once, and takes no signature unchecked', () => {
     const order = orderOn(paper, head, { type: 'evict', index: 5 });
     const [first] = order.signatures;
     const third = operatorSign(paper.genesis, paper.operatorSeeds[2] as Uint8Array, hashOfOrder(order));

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OpenAPIClientAxios } from 'openapi-client-axios';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publicKeyFromPem, verifySignature } from '../../src/keys/rsa/public-forms.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { wideFiles } from '../../src/node/daemon/home-inspection.ts';
@@ -24,7 +24,7 @@ describe('real daemons in their own processes', () => {
   });
   afterAll(() => lab.close());
 
-  it('three peers with DES, AES and Blowfish refresh, and sign the same before and after', async () => {
+  test('three peers with DES, AES and Blowfish refresh, and sign the same before and after', async () => {
     const before = await lab.sign('b', 'ca', 'message');
     const [old] = await lab.api('b').epochs(1);
     await lab.must('c', ['refresh', '--wait']);
@@ -33,7 +33,7 @@ describe('real daemons in their own processes', () => {
     expect((await lab.sign('c', 'ca', 'message')).equals(before)).toBe(true);
   });
 
-  it('a client generated from the OpenAPI document signs over TCP, once for a repeated request, and hands in an order', async () => {
+  test('a client generated from the OpenAPI document signs over TCP, once for a repeated request, and hands in an order', async () => {
     const log = readFileSync(lab.peer('b').logFile, 'utf8');
     const url = /the API listens on (http:\S+)/.exec(log)?.[1] as string;
     const args = ['client', 'add', 'build', '--key', 'ca', '--may', 'sign', '--rate', '1/min', '--open'];
@@ -97,7 +97,7 @@ describe('real daemons in their own processes', () => {
     expect(JSON.parse((await lab.must('c', fromAfar)).toString())).toMatchObject({ name: 'b' });
   });
 
-  it('a second daemon on one home is refused with one clear line', async () => {
+  test('a second daemon on one home is refused with one clear line', async () => {
     const { code, stdout, stderr } = await lab.run('b', ['start']);
     expect(code).toBe(1);
     expect(stdout.toString()).toBe('');
@@ -105,7 +105,7 @@ describe('real daemons in their own processes', () => {
     expect((await lab.api('b').status()).name).toBe('b');
   });
 
-  it('a killed daemon leaves its socket behind and starts again', async () => {
+  test('a killed daemon leaves its socket behind and starts again', async () => {
     const socket = join(lab.peer('c').home, 'api.sock');
     await lab.kill('c');
     expect(statSync(socket).isSocket()).toBe(true);
@@ -115,19 +115,19 @@ describe('real daemons in their own processes', () => {
     expect(statSync(socket).mode & 0o777).toBe(0o600);
   });
 
-  it('a daemon that is stopped ends cleanly and takes its socket with it', async () => {
+  test('a daemon that is stopped ends cleanly and takes its socket with it', async () => {
     await lab.stop('c');
     expect(readdirSync(lab.peer('c').home)).not.toContain('api.sock');
     await lab.start('c');
   });
 
-  it('all files of a running peer are its owner’s only, and no first epoch key is left', () => {
+  test('all files of a running peer are its owner’s only, and no first epoch key is left', () => {
     const { home } = lab.peer('b');
     expect(readdirSync(home)).not.toContain('first-epoch-key');
     expect(wideFiles(home)).toEqual([]);
   });
 
-  it('an epoch change waits for a paused peer, tells whoever listens, and goes on when it is back', async () => {
+  test('an epoch change waits for a paused peer, tells whoever listens, and goes on when it is back', async () => {
     const status = await lab.api('a').status();
     lab.pause('c');
     const told = lab.until('a', async (api) => {
@@ -142,13 +142,13 @@ describe('real daemons in their own processes', () => {
     await lab.untilEpoch((status.epoch ?? 0) + 1);
   });
 
-  it('a newcomer with a member’s name is refused', async () => {
+  test('a newcomer with a member’s name is refused', async () => {
     const { code, stderr } = await lab.run('a', ['admit', 'b', '--yes', 'x']);
     expect(code).toBe(3);
     expect(stderr).toContain('a member named b exists already');
   });
 
-  it('a settings file that was spoiled stops the start with file and line', async () => {
+  test('a settings file that was spoiled stops the start with file and line', async () => {
     await lab.stop('c');
     const file = join(lab.peer('c').home, 'settings.yaml');
     appendFileSync(file, `\nnonsense: ${randomBytes(2).toString('hex')}x\n`);

@@ -1,6 +1,6 @@
 /** A cluster of which two of three operators must agree, run from the command line. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorFiles } from '../../src/cli/operators.ts';
 import { passphraseSource } from '../../src/cli/passphrases.ts';
 import { openHome } from '../../src/node/home/home.ts';
@@ -27,7 +27,7 @@ describe('two of three operators', () => {
   });
   afterAll(() => bench.close());
 
-  it('are made with the cluster, outside of the home, and none of them controls it alone', () => {
+  test('are made with the cluster, outside of the home, and none of them controls it alone', () => {
     expect(said).toContain(
       `operator keys: ${x}, ${y}, ${z}; whoever has any 2 of them and their passphrases controls every key: keep them apart from each other\n`,
     );
@@ -35,7 +35,7 @@ describe('two of three operators', () => {
     expect(new Set([x, y, z].map((file) => readFileSync(file, 'utf8'))).size).toBe(3);
   });
 
-  it('found it together, at one place, with no client', async () => {
+  test('found it together, at one place, with no client', async () => {
     const home = openHome(bench.path('A'));
     expect(() => operatorFiles(home, {})).toThrow(
       `there is no operator key ${home.operatorFile}; name where one is with --operator FILE`,
@@ -63,7 +63,7 @@ describe('two of three operators', () => {
     expect(readdirSync(bench.path('A/clients'))).toEqual([]);
   });
 
-  it('an order of one operator is kept in a file for the others, or refused with how to do that', async () => {
+  test('an order of one operator is kept in a file for the others, or refused with how to do that', async () => {
     const alone = await bench.run([...addClient, ...as(x)]);
     expect(alone).toMatchObject({
       code: 2,
@@ -82,7 +82,7 @@ describe('two of three operators', () => {
     });
   });
 
-  it('the second is shown what it signs before anything else, and only a yes makes it sign', async () => {
+  test('the second is shown what it signs before anything else, and only a yes makes it sign', async () => {
     const written = readFileSync(order);
     const asked = await bench.run(['order', 'sign', order, ...as(z)]);
     expect(asked).toMatchObject({
@@ -100,7 +100,7 @@ describe('two of three operators', () => {
     });
   });
 
-  it('with both signatures it is carried out, once', async () => {
+  test('with both signatures it is carried out, once', async () => {
     expect(await bench.must(['order', 'submit', order])).toMatch(/^epoch 1: carried out: list client ci: /);
     expect(group.head.clients.map(({ name }) => name)).toEqual(['ci']);
     const [again, late] = await Promise.all([
@@ -112,7 +112,7 @@ describe('two of three operators', () => {
     expect([late.code, late.stderr]).toEqual([3, expect.stringContaining('order 1 was used already')]);
   });
 
-  it('passphrase files are one for all keys, or as many as there are keys', async () => {
+  test('passphrase files are one for all keys, or as many as there are keys', async () => {
     const key = { of: 'a key', fresh: false };
     const one = passphraseSource([`${x}.pass`], 2);
     expect([await one(0, key), await one(1, key)]).toEqual([`secret of ${x}`, `secret of ${x}`]);

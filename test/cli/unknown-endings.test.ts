@@ -3,7 +3,7 @@
  * Ctrl-C is pressed.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import { startCommand } from '../support/under-way.ts';
@@ -32,7 +32,7 @@ describe('an order whose ending is unknown', () => {
     group.holds = false;
   });
 
-  it('a founding that was not answered may have taken effect, and is found done when it is given again', async () => {
+  test('a founding that was not answered may have taken effect, and is found done when it is given again', async () => {
     const found = ['admit', '--yes', group.fingerprint('b'), group.fingerprint('c')];
     const honest = group.found.bind(group);
     const broken = vi.spyOn(group, 'found').mockImplementation(async (link) => {
@@ -50,7 +50,7 @@ describe('an order whose ending is unknown', () => {
     expect(await bench.must(found)).toMatch(/^epoch 0: b, c admitted; .*; this was done already\n$/);
   });
 
-  it('the daemon dies and comes back: the command goes on, and the order is carried out once', async () => {
+  test('the daemon dies and comes back: the command goes on, and the order is carried out once', async () => {
     group.holds = true;
     const command = start(add('steady'));
     await command.says('waiting for the group');
@@ -67,7 +67,7 @@ describe('an order whose ending is unknown', () => {
     expect(readFileSync(keyOf('steady')).equals(key)).toBe(true);
   });
 
-  it('the daemon stays away: exit code 5, the order may still take effect, and the same command then finds it done', async () => {
+  test('the daemon stays away: exit code 5, the order may still take effect, and the same command then finds it done', async () => {
     group.holds = true;
     const command = start([...add('later'), '--timeout', '3s']);
     await command.says('waiting for the group');
@@ -90,7 +90,7 @@ describe('an order whose ending is unknown', () => {
     expect(readFileSync(keyOf('later')).equals(key)).toBe(true);
   });
 
-  it('given again before it was carried out, it hands in the same client with the key that is there', async () => {
+  test('given again before it was carried out, it hands in the same client with the key that is there', async () => {
     group.holds = true;
     const { code, stderr } = await bench.run([...add('twice'), '--timeout', '100ms']);
     expect([code, stderr]).toEqual([4, expect.stringContaining('was handed in and may still take effect')]);
@@ -109,7 +109,7 @@ describe('an order whose ending is unknown', () => {
     ]);
   });
 
-  it('a client whose order is refused leaves no key behind; one that may still be listed keeps it', async () => {
+  test('a client whose order is refused leaves no key behind; one that may still be listed keeps it', async () => {
     const refusing = vi
       .spyOn(group, 'submitOrder')
       .mockRejectedValue(new ProtocolError('bad-order', 'it does not fit'));
@@ -126,7 +126,7 @@ describe('an order whose ending is unknown', () => {
     expect(existsSync(keyOf('kept'))).toBe(true);
   });
 
-  it('what follows an order that was carried out does not make it a failure', async () => {
+  test('what follows an order that was carried out does not make it a failure', async () => {
     const primes = bench.path('primes');
     writeFileSync(primes, JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), { mode: 0o600 });
     await bench.must(['key', 'create', 'ca', '--use', 'sign', '--primes-file', primes]);
@@ -142,7 +142,7 @@ describe('an order whose ending is unknown', () => {
     ]);
   });
 
-  it('a key whose dealer is killed leaves an order without its dealing; created again, it waits until the group goes on', async () => {
+  test('a key whose dealer is killed leaves an order without its dealing; created again, it waits until the group goes on', async () => {
     const primes = bench.path('other-primes');
     writeFileSync(primes, JSON.stringify({ p: fixture[1024][2], q: fixture[1024][3] }), { mode: 0o600 });
     const create = [
@@ -173,7 +173,7 @@ describe('an order whose ending is unknown', () => {
     ]);
   });
 
-  it('Ctrl-C while a key is created says by which id it is known, should the group have it', async () => {
+  test('Ctrl-C while a key is created says by which id it is known, should the group have it', async () => {
     const [p, , , s] = fixture[1024];
     const primes = bench.path('third-primes');
     writeFileSync(primes, JSON.stringify({ p, q: s }), { mode: 0o600 });

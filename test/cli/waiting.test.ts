@@ -1,6 +1,6 @@
 /** Commands that wait for the group, and the questions that they ask a person at a terminal. */
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openOperatorFile } from '../../src/cli/key-files.ts';
 import { untilDone } from '../../src/cli/waiting.ts';
 import type { ApiClient } from '../../src/client/api-client.ts';
@@ -26,7 +26,7 @@ describe('a command that waits for the group', () => {
     group.holds = false;
   });
 
-  it('gives up after --timeout with exit code 4, names who is missing, and leaves the order handed in', async () => {
+  test('gives up after --timeout with exit code 4, names who is missing, and leaves the order handed in', async () => {
     group.holds = true;
     group.silent.add('d');
     const { code, stderr } = await bench.run(['evict', 'd', '--yes', 'd', '--timeout', '100ms']);
@@ -39,7 +39,7 @@ describe('a command that waits for the group', () => {
     expect(group.head.roster.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
   });
 
-  it('says once, after some seconds, for whom it waits', async () => {
+  test('says once, after some seconds, for whom it waits', async () => {
     vi.useFakeTimers();
     const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const { promise: done, resolve: carryOut } = Promise.withResolvers<string>();
@@ -60,7 +60,7 @@ describe('a command that waits for the group', () => {
     vi.useRealTimers();
   });
 
-  it('ends in one line on Ctrl-C, and the order stays handed in', async () => {
+  test('ends in one line on Ctrl-C, and the order stays handed in', async () => {
     group.holds = true;
     const { code, shown } = await runOnTerminal(['client', 'remove', 'web'], env, [
       { after: 'waiting for the group', keys: '\u0003' },
@@ -73,7 +73,7 @@ describe('a command that waits for the group', () => {
     expect(group.head.clients).toEqual([]);
   });
 
-  it('a search for primes ends at once on Ctrl-C, and nothing is handed in', async () => {
+  test('a search for primes ends at once on Ctrl-C, and nothing is handed in', async () => {
     const { code, shown } = await runOnTerminal(
       ['key', 'create', 'big', '--use', 'sign', '--bits', '4096'],
       env,
@@ -83,7 +83,7 @@ describe('a command that waits for the group', () => {
     expect(shown).toMatch(/\nholdfast: stopped; no key was made and nothing is handed in\n$/);
   });
 
-  it('a raised threshold: what it costs is shown first, and anything but yes changes nothing', async () => {
+  test('a raised threshold: what it costs is shown first, and anything but yes changes nothing', async () => {
     const { length } = group.chain;
     const { code, shown } = await runOnTerminal(['threshold', 'raise', '3'], env, [
       { after: 'lowered again [y/N] ', keys: 'yep\r' },
@@ -95,7 +95,7 @@ describe('a command that waits for the group', () => {
     expect(group.chain).toHaveLength(length);
   });
 
-  it('a threshold is not raised to what the roster, or those who are up now, cannot carry', async () => {
+  test('a threshold is not raised to what the roster, or those who are up now, cannot carry', async () => {
     const { length } = group.chain;
     group.silent.add('c');
     const [over, few] = await Promise.all([
@@ -113,7 +113,7 @@ describe('a command that waits for the group', () => {
     expect(group.chain).toHaveLength(length);
   });
 
-  it('asks the daemon of the home where HOLDFAST_API names another, and says so', async () => {
+  test('asks the daemon of the home where HOLDFAST_API names another, and says so', async () => {
     const { code, stderr } = await bench.run(['client', 'list'], {
       env: { HOLDFAST_API: 'http://127.0.0.1:9' },
     });
@@ -123,7 +123,7 @@ describe('a command that waits for the group', () => {
     ]);
   });
 
-  it('a new passphrase is typed twice and never shown; a slip is taken back', async () => {
+  test('a new passphrase is typed twice and never shown; a slip is taken back', async () => {
     const home = bench.path('B');
     const listen = '/ip4/127.0.0.1/tcp/0';
     const init = [...['--home', home, '--peer', 'b', '--listen', listen, '--lobby-listen', listen]];
@@ -151,7 +151,7 @@ describe('a command that waits for the group', () => {
     expect(seed).toHaveLength(32);
   });
 
-  it('an operator who stops at the passphrase has signed nothing', async () => {
+  test('an operator who stops at the passphrase has signed nothing', async () => {
     const order = bench.path('order');
     await bench.must(['client', 'add', 'x', '--key', '*', '--may', 'sign', '--open', '--order-file', order]);
     const written = readFileSync(order);

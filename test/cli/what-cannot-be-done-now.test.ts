@@ -1,5 +1,5 @@
 /** An order that the group cannot carry out now is refused, or said to wait, before anybody signs it. */
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import type { FakeGroup } from './fake-group.ts';
@@ -22,7 +22,7 @@ afterEach(() => {
 
 const fingerprints = (...names: string[]) => names.map((name) => group.fingerprint(name));
 
-it('a founding that leaves somebody out names who also waits', async () => {
+test('a founding that leaves somebody out names who also waits', async () => {
   const names = ['b', 'c', 'd', 'e'];
   const [first] = await bench.runMany([['admit', ...names, '--yes', ...fingerprints(...names)]]);
   expect([first?.code, first?.stderr]).toEqual([
@@ -31,7 +31,7 @@ it('a founding that leaves somebody out names who also waits', async () => {
   ]);
 });
 
-it('an eviction is refused with what helps, and no order is left behind', async () => {
+test('an eviction is refused with what helps, and no order is left behind', async () => {
   group.silent.add('d').add('e');
   const order = bench.path('order');
   const evicts = ['evict', 'd', '--yes', 'd'];
@@ -45,7 +45,7 @@ it('an eviction is refused with what helps, and no order is left behind', async 
   expect(group.head.lastOrder).toBe(0);
 });
 
-it('advises no forced eviction that could not be carried out', async () => {
+test('advises no forced eviction that could not be carried out', async () => {
   for (const name of ['c', 'd', 'e']) group.silent.add(name);
   const [refused] = await bench.runMany([['evict', 'd', '--yes', 'd']]);
   expect([refused?.code, refused?.stderr]).toEqual([
@@ -54,7 +54,7 @@ it('advises no forced eviction that could not be carried out', async () => {
   ]);
 });
 
-it('other orders are handed in, and said to wait', async () => {
+test('other orders are handed in, and said to wait', async () => {
   group.silent.add('d').add('e');
   group.holds = true;
   const [told] = await bench.runMany([['admit', 'f', '--yes', ...fingerprints('f'), '--no-wait']]);
@@ -69,7 +69,7 @@ it('other orders are handed in, and said to wait', async () => {
   expect([quiet?.code, quiet?.stderr]).toEqual([0, expect.not.stringContaining('wait:')]);
 });
 
-it('an order that another one keeps out names that one, who is missing, and what helps', async () => {
+test('an order that another one keeps out names that one, who is missing, and what helps', async () => {
   const submit = group.submitOrder;
   group.submitOrder = async () => {
     const why = new ProtocolError(
@@ -98,7 +98,7 @@ it('an order that another one keeps out names that one, who is missing, and what
   group.submitOrder = submit;
 });
 
-it('members that are about to prove their connections are waited for, and nothing is said of them', async () => {
+test('members that are about to prove their connections are waited for, and nothing is said of them', async () => {
   const { roster } = group.status();
   const can = { sign: 'no', attend: 'no', deal: 'no', help: 'no' } as const;
   const proving = roster.map((member) =>

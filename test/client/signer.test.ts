@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { constants, createHash, createPublicKey, publicEncrypt, verify } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectApi } from '../../src/client/api-client.ts';
 import { newClientFile, openClientFile } from '../../src/client/client-file.ts';
 import { Daemons, type Notice } from '../../src/client/daemons.ts';
@@ -84,7 +84,7 @@ describe('a signer', () => {
   const passedOver = () =>
     notices.map((notice) => (notice.type === 'next-daemon' ? [notice.daemon, notice.why.code] : notice));
 
-  it('lists the keys, signs with every scheme and hash, and decrypts', async () => {
+  test('lists the keys, signs with every scheme and hash, and decrypts', async () => {
     const signer = signerAt([await doors.open()]);
     expect((await signer.keys()).map(({ name, use, bits }) => [name, use, bits])).toEqual([
       ['ca', 'sign', 2048],
@@ -109,7 +109,7 @@ describe('a signer', () => {
     expect(notices).toEqual([]);
   });
 
-  it('asks the next daemon where one is gone, and stays with the one that answered', async () => {
+  test('asks the next daemon where one is gone, and stays with the one that answered', async () => {
     const [gone, there] = [doors.gone(), await doors.open()];
     const signer = signerAt([gone, there]);
     await sign(signer);
@@ -119,7 +119,7 @@ describe('a signer', () => {
     expect(notices).toHaveLength(1);
   });
 
-  it('asks the next daemon where one says nothing', async () => {
+  test('asks the next daemon where one says nothing', async () => {
     const silent = await doors.silent();
     const connections = [silent, await doors.open()].map(connectApi);
     closing.push(...connections.map(({ close }) => close));
@@ -129,7 +129,7 @@ describe('a signer', () => {
     expect(passedOver()[0]).toEqual([silent, 'unavailable']);
   });
 
-  it('asks the next daemon where one is no member, is overloaded, or finds too few members', async () => {
+  test('asks the next daemon where one is no member, is overloaded, or finds too few members', async () => {
     const failing = (code: DaemonError['code']) => () =>
       Promise.reject(new DaemonError(code, 'as it is here'));
     const codes = ['not-a-member', 'unwritable', 'not-enough-peers'] as const;
@@ -142,7 +142,7 @@ describe('a signer', () => {
     ]);
   });
 
-  it('asks the next daemon where the certificate of one is not trusted', async () => {
+  test('asks the next daemon where the certificate of one is not trusted', async () => {
     const files = ['-keyout', bench.path('tls.key'), '-out', bench.path('tls.crt'), '-days', '2', '-noenc'];
     const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-subj', '/CN=holdfast'];
     execFileSync('openssl', ['req', '-x509', ...kind, ...files], { stdio: 'ignore' });
@@ -156,7 +156,7 @@ describe('a signer', () => {
     expect(passedOver()[0]).toEqual([stranger, 'not-to-be-trusted']);
   });
 
-  it('gives each daemon a request of its own', async () => {
+  test('gives each daemon a request of its own', async () => {
     const asked: UseRequest[] = [];
     const lies = {
       sign: async (request: UseRequest) => {
@@ -178,7 +178,7 @@ describe('a signer', () => {
     expect(new Set(sealingKeys).size).toBe(2);
   });
 
-  it('returns no false signature: it asks the next daemon, and rejects where there is none', async () => {
+  test('returns no false signature: it asks the next daemon, and rejects where there is none', async () => {
     const liar = await doors.open({
       sign: async (request) => {
         const answer = await group.sign(request);
@@ -195,7 +195,7 @@ describe('a signer', () => {
     });
   });
 
-  it('takes no key that does not fit its id, under whichever name', async () => {
+  test('takes no key that does not fit its id, under whichever name', async () => {
     const keys = () => {
       const [one, other] = group.keys();
       return one === undefined || other === undefined ? [] : [{ ...one, public: other.public }, other];
@@ -213,7 +213,7 @@ describe('a signer', () => {
     await expect(signerAt([unreadable]).keys()).rejects.toMatchObject({ code: 'not-to-be-trusted' });
   });
 
-  it('asks nobody else what the rules forbid, and names the rule', async () => {
+  test('asks nobody else what the rules forbid, and names the rule', async () => {
     let asked = 0;
     const sign2 = async (request: Parameters<FakeGroup['sign']>[0]) => {
       asked += 1;
@@ -224,7 +224,7 @@ describe('a signer', () => {
     expect(asked).toBe(0);
   });
 
-  it('says who was missing and what to do, and of several daemons what each said', async () => {
+  test('says who was missing and what to do, and of several daemons what each said', async () => {
     group.silent.add('b').add('c');
     await expect(sign(signerAt([await doors.open()]))).rejects.toMatchObject({
       code: 'not-enough-peers',
@@ -239,7 +239,7 @@ describe('a signer', () => {
     expect(String(error)).toContain(`${there}: 1 of 2 peers answered`);
   });
 
-  it('tells a mistake of the caller without asking anybody', async () => {
+  test('tells a mistake of the caller without asking anybody', async () => {
     const signer = signerAt([doors.gone()]);
     const asked = { key: ca, scheme: 'pkcs1', hash: 'sha512', digest } as const;
     await expect(signer.sign(asked)).rejects.toMatchObject({
@@ -253,7 +253,7 @@ describe('a signer', () => {
     });
   });
 
-  it('decrypts in spite of a false partial, and names whose it was', async () => {
+  test('decrypts in spite of a false partial, and names whose it was', async () => {
     const liar = await doors.open({
       decrypt: async (request, { prove }) => {
         const { partials, ...answer } = await group.decrypt(request);
@@ -273,7 +273,7 @@ describe('a signer', () => {
     expect(notices).toEqual([{ type: 'asking-for-proofs' }, { type: 'false-partials', members: ['a'] }]);
   });
 
-  it('takes no plaintext under another key than was asked', async () => {
+  test('takes no plaintext under another key than was asked', async () => {
     const liar = await doors.open({
       decrypt: async (request) => {
         const answer = await group.decrypt(request);
@@ -286,7 +286,7 @@ describe('a signer', () => {
     expect(passedOver()).toEqual([[liar, 'not-to-be-trusted']]);
   });
 
-  it('says that something was encrypted in another way, whatever the defect', async () => {
+  test('says that something was encrypted in another way, whatever the defect', async () => {
     const signer = signerAt([await doors.open()]);
     const asked = { key: vault, ciphertext: encrypted(), hash: 'sha256', label: new Uint8Array() } as const;
     await expect(signer.decrypt(asked)).rejects.toMatchObject({
@@ -295,7 +295,7 @@ describe('a signer', () => {
     });
   });
 
-  it('asks as a client whose key a passphrase seals', async () => {
+  test('asks as a client whose key a passphrase seals', async () => {
     const { text } = await newClientFile({ name: 'ci', order: 1, passphrase: 'right', log2N: 10 });
     await expect(openClientFile('ci.key', text, async () => 'wrong')).rejects.toMatchObject({
       code: 'wrong-passphrase',

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ArithmeticError, EncodingError } from '../../src/crypto/errors.ts';
 import {
   bitLength,
@@ -16,7 +16,7 @@ import {
 const anyInteger = fc.bigInt({ min: -(2n ** 300n), max: 2n ** 300n });
 
 describe('integers', () => {
-  it('a signed encoding is read back, and is the only one that is accepted', () => {
+  test('a signed encoding is read back, and is the only one that is accepted', () => {
     fc.assert(
       fc.property(anyInteger, (n) => {
         expect(decodeSigned(encodeSigned(n))).toBe(n);
@@ -40,7 +40,7 @@ describe('integers', () => {
       expect(() => decodeSigned(new Uint8Array(bad))).toThrow(EncodingError);
   });
 
-  it('bytes of a fixed length hold every integer that fits and no other', () => {
+  test('bytes of a fixed length hold every integer that fits and no other', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         expect(integerToBytes(bytesToInteger(bytes), bytes.length)).toEqual(bytes);
@@ -50,7 +50,7 @@ describe('integers', () => {
     expect(() => integerToBytes(-1n, 4)).toThrow(RangeError);
   });
 
-  it('bit lengths are those of binary notation', () => {
+  test('bit lengths are those of binary notation', () => {
     expect(bitLength(0n)).toBe(0);
     fc.assert(
       fc.property(fc.bigInt({ min: 1n, max: 2n ** 300n }), (n) => {
@@ -60,7 +60,7 @@ describe('integers', () => {
     );
   });
 
-  it('there is an inverse where the greatest common divisor is 1, and nowhere else', () => {
+  test('there is an inverse where the greatest common divisor is 1, and nowhere else', () => {
     fc.assert(
       fc.property(anyInteger, fc.bigInt({ min: 2n, max: 2n ** 300n }), (a, m) => {
         if (gcd(a, m) === 1n) expect(mod(modInverse(a, m) * a, m)).toBe(1n);

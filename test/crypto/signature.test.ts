@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { EncodingError } from '../../src/crypto/errors.ts';
 import { expandedHashOf, hashHex, hashOf, sha256 } from '../../src/crypto/hash.ts';
 import { ed25519FromSeed, sign, verify } from '../../src/crypto/signature.ts';
@@ -7,7 +7,7 @@ const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 describe('Ed25519', () => {
-  it('makes the signature of RFC 8032 §7.1, test 2', () => {
+  test('makes the signature of RFC 8032 §7.1, test 2', () => {
     const seed = bytes('4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb');
     const { publicKey, secretKey } = ed25519FromSeed(seed);
     expect(publicKey).toEqual(bytes('3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c'));
@@ -20,7 +20,7 @@ describe('Ed25519', () => {
     expect(verify(publicKey, bytes('72'), signature)).toBe(true);
   });
 
-  it('verification is false, never an error, for whatever arrives', () => {
+  test('verification is false, never an error, for whatever arrives', () => {
     const { publicKey, secretKey } = ed25519FromSeed(new Uint8Array(32).fill(7));
     const message = text('message');
     const signature = sign(secretKey, message);
@@ -31,7 +31,7 @@ describe('Ed25519', () => {
       expect(verify(bad, message, signature)).toBe(false);
   });
 
-  it('a seed that was written over signs as what it is now', () => {
+  test('a seed that was written over signs as what it is now', () => {
     const seed = new Uint8Array(32).fill(1);
     const before = ed25519FromSeed(seed).publicKey;
     seed.fill(2);
@@ -44,14 +44,14 @@ describe('Ed25519', () => {
 });
 
 describe('hash', () => {
-  it('is SHA-256 of the concatenation (FIPS 180-4 example "abc")', () => {
+  test('is SHA-256 of the concatenation (FIPS 180-4 example "abc")', () => {
     expect(hashHex(text('a'), text('bc'))).toBe(
       'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
     );
     expect(sha256(text('abc'))).toHaveLength(32);
   });
 
-  it('with a domain, how the parts are cut matters, and so does the domain', () => {
+  test('with a domain, how the parts are cut matters, and so does the domain', () => {
     const hashes = [
       hashOf('a', text('bc')),
       hashOf('a', text('b'), text('c')),

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ArithmeticError, KeyError } from '../../src/crypto/errors.ts';
 import { bytesToInteger, modInverse } from '../../src/crypto/integers.ts';
 import {
@@ -67,7 +67,7 @@ const refreshTimes = (count: number, dealers = 2) => {
 };
 
 describe('key creation', () => {
-  it('every first share is f(j) of the naive polynomial and passes its check', () => {
+  test('every first share is f(j) of the naive polynomial and passes its check', () => {
     checkKeyPublic(key, 8);
     for (const [receiver, share] of initial.shares) {
       expect(share).toBe(naiveValue(creation.coefficients, receiver));
@@ -77,7 +77,7 @@ describe('key creation', () => {
     }
   });
 
-  it('a first share that is altered, negative, out of range or of another receiver is refused', () => {
+  test('a first share that is altered, negative, out of range or of another receiver is refused', () => {
     const { commitments } = initial;
     const share = initial.shares.get(2)!;
     const order = (p - 1n) * (q - 1n);
@@ -92,7 +92,7 @@ describe('key creation', () => {
     expect(accepts(2, share + order * coefficientBound(parameters))).toBe(false);
   });
 
-  it('public values that do not belong together are refused', () => {
+  test('public values that do not belong together are refused', () => {
     const bad = [
       { ...key, exponent: 3n },
       { ...key, exponent: 65539n },
@@ -110,7 +110,7 @@ describe('key creation', () => {
     for (const value of bad) expect(() => checkKeyPublic(value, 8)).toThrow(KeyError);
   });
 
-  it('primes and exponents that give no key are refused', () => {
+  test('primes and exponents that give no key are refused', () => {
     const make = (change: object) => () =>
       createKeyFromPrimes({ p, q, e: 65537n, parameters, randomBytes: random, ...change });
     expect(make({ q: p })).toThrow(KeyError);
@@ -120,7 +120,7 @@ describe('key creation', () => {
     expect(make({ parameters: { ...parameters, modulusBits: 2048 } })).toThrow(KeyError);
   });
 
-  it('safe primes are found, with progress, and an aborted search ends at once', async () => {
+  test('safe primes are found, with progress, and an aborted search ends at once', async () => {
     const found: number[] = [];
     const primes = await generateSafePrimes(256, undefined, (count) => found.push(count));
     expect(checkSafePrimes(primes.p, primes.q)).toBe(true);
@@ -139,10 +139,10 @@ describe('dealing', () => {
   const commitments = deal({ key, parameters, coefficients });
   const check = { key, parameters, commitments, receiver: 5, subShare: subShare(coefficients, 5) };
 
-  it('coefficients fill [0, B) and take exactly their bytes', () => {
+  test('coefficients fill [0, B) and take exactly their bytes', () => {
     const bytes = new Uint8Array(2 * coefficientBytes(parameters)).fill(0xff);
     expect(coefficientsFromBytes(bytes, parameters)).toEqual(
-      Array(2).fill(coefficientBound(parameters) - 1n),
+      new Array(2).fill(coefficientBound(parameters) - 1n),
     );
     expect(() => coefficientsFromBytes(bytes.subarray(1), parameters)).toThrow(RangeError);
     // |N| + 128 + ⌈log₂ 8!⌉ + t + ⌈log₂ t⌉
@@ -150,13 +150,13 @@ describe('dealing', () => {
     expect(shareBound(parameters)).toBe(coefficientBound(parameters) * 2n ** 128n);
   });
 
-  it('every true sub-share is accepted', () => {
+  test('every true sub-share is accepted', () => {
     for (const receiver of members)
       expect(checkSubShare({ ...check, receiver, subShare: subShare(coefficients, receiver) })).toBe(true);
   });
 
-  it('the largest possible sub-share is in range, and one more is not', () => {
-    const largest = Array(2).fill(coefficientBound(parameters) - 1n);
+  test('the largest possible sub-share is in range, and one more is not', () => {
+    const largest = new Array(2).fill(coefficientBound(parameters) - 1n);
     expect(subShare(largest, 5)).toBe(subShareBound(parameters, 5));
     const order = (p - 1n) * (q - 1n);
     expect(
@@ -167,7 +167,7 @@ describe('dealing', () => {
     ).toBe(false);
   });
 
-  it('wrong numbers, wrong receivers, wrong counts and non-units are refused', () => {
+  test('wrong numbers, wrong receivers, wrong counts and non-units are refused', () => {
     expect(checkSubShare({ ...check, subShare: check.subShare + 1n })).toBe(false);
     expect(checkSubShare({ ...check, receiver: 4 })).toBe(false);
     expect(checkSubShare({ ...check, commitments: commitments.slice(0, 1) })).toBe(false);
@@ -176,7 +176,7 @@ describe('dealing', () => {
       expect(checkSubShare({ ...check, commitments: [value, commitments[1]!] })).toBe(false);
   });
 
-  it('a commitment with its sign flipped is harmless: every equation and the epoch after it are the same', () => {
+  test('a commitment with its sign flipped is harmless: every equation and the epoch after it are the same', () => {
     const flipped = commitments.map((c, m) => (m === 0 ? key.modulus - c : c));
     expect(checkSubShare({ ...check, commitments: flipped })).toBe(true);
     expect(combineCommitments([initial.commitments, flipped], key)).toEqual(
@@ -184,7 +184,7 @@ describe('dealing', () => {
     );
   });
 
-  it('the weighted check finds two errors that cancel in a plain sum', () => {
+  test('the weighted check finds two errors that cancel in a plain sum', () => {
     const other = randomCoefficients(parameters, random);
     const second = {
       ...check,
@@ -205,7 +205,7 @@ describe('dealing', () => {
 });
 
 describe('refresh and recovery', () => {
-  it('after refreshes the shares are those of the naive sum of polynomials and fit the new verification keys', () => {
+  test('after refreshes the shares are those of the naive sum of polynomials and fit the new verification keys', () => {
     const dealt = Array.from({ length: 5 }, () => randomCoefficients(parameters, random));
     const sharing = refreshed(refreshed(initial, dealt.slice(0, 3)), dealt.slice(3));
     const sum = creation.coefficients.map((c, m) => dealt.reduce((total, list) => total + list[m]!, c));
@@ -220,7 +220,7 @@ describe('refresh and recovery', () => {
     }
   });
 
-  it('a share beyond the bound is refused although its equation holds; a negative one within it is not', () => {
+  test('a share beyond the bound is refused although its equation holds; a negative one within it is not', () => {
     const { commitments } = initial;
     const order = (p - 1n) * (q - 1n);
     const share = initial.shares.get(4)!;
@@ -230,7 +230,7 @@ describe('refresh and recovery', () => {
     expect(checkShare({ key, parameters, commitments, index: 4, share: (share % order) - order })).toBe(true);
   });
 
-  it('a raised k lengthens the polynomial, and the key stays', () => {
+  test('a raised k lengthens the polynomial, and the key stays', () => {
     const raised = { ...parameters, threshold: 5 };
     const sharing = refreshed({ ...refreshTimes(1), parameters: raised }, [
       randomCoefficients(raised, random),
@@ -249,7 +249,7 @@ describe('refresh and recovery', () => {
     expect(guess).not.toBe(creation.secretConstant);
   });
 
-  it('Lagrange coefficients are exact for every set of indices and every place', () => {
+  test('Lagrange coefficients are exact for every set of indices and every place', () => {
     for (const set of subsetsOf([1, 2, 3, 4, 5, 6, 7, 8], 3))
       for (const at of [0, 3, 8]) {
         const value = (x: number): bigint => 5n - 7n * BigInt(x) + 11n * BigInt(x) ** 2n;
@@ -274,7 +274,7 @@ describe('refresh and recovery', () => {
     ).toThrow(ArithmeticError);
   });
 
-  it('a lost share is recovered through masks with root r, which hide the helpers, and false sums are refused', () => {
+  test('a lost share is recovered through masks with root r, which hide the helpers, and false sums are refused', () => {
     const sharing = refreshTimes(2);
     const lost = 4;
     const helpers = [8, 1, 5];
@@ -301,7 +301,7 @@ describe('refresh and recovery', () => {
     expect(checkShare({ ...sharing, index: lost, share: recovered })).toBe(true);
   });
 
-  it('sums of one run for four choices give away the secret, for one choice nothing: why helpers accept one (protocol §5.2)', () => {
+  test('sums of one run for four choices give away the secret, for one choice nothing: why helpers accept one (protocol §5.2)', () => {
     const { shares } = refreshTimes(1);
     const [recovering, accomplice] = [8, 7]; // t = 2
     const masks = new Map([1, 2, 4, 5, 7].map((index) => [index, randomCoefficients(parameters, random)]));
@@ -329,13 +329,13 @@ describe('refresh and recovery', () => {
     expect(told[0]).not.toBe(secret);
   });
 
-  it('a dealing adds nothing at its root', () => {
+  test('a dealing adds nothing at its root', () => {
     const commitments = deal({ key, parameters, coefficients: randomCoefficients(parameters, random) });
     expect(dealingImage({ key, commitments, at: 5, root: 5 })).toBe(1n);
     expect(isUnit(dealingImage({ key, commitments, at: 2, root: 5 }), key.modulus)).toBe(true);
   });
 
-  it('any k shares after any number of refreshes interpolate to the same secret', () => {
+  test('any k shares after any number of refreshes interpolate to the same secret', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 6 }),

@@ -1,5 +1,5 @@
 import * as crypto from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { EncodingError } from '../../src/crypto/errors.ts';
 import { bytesToInteger, modInverse } from '../../src/crypto/integers.ts';
 import {
@@ -21,7 +21,7 @@ const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'he
 const sha256 = (message: Uint8Array): Uint8Array => crypto.createHash('sha256').update(message).digest();
 
 describe('published vectors (NIST CAVP, csrc.nist.gov: 186-2rsatestvectors.zip and 186-3rsatestvectors.zip)', () => {
-  it('SigGen15_186-3, mod 1024, first SHA256: S^e is our PKCS#1 block', () => {
+  test('SigGen15_186-3, mod 1024, first SHA256: S^e is our PKCS#1 block', () => {
     const n = hex(
       'a3ecf80ff1804833c36a89a1583f58ef3332476a50a153e73ced17796139636045c131a6b17222ba8848f70150b18dfa390bfb1670ae982dfbc311fd0ede055564687af3805ca883944bb5ac9ec19b0e0cfbd9a314d70b17080c3d49b50cbf417062eb41bd639d67a5fb330ec55a0489fee08eeec97ed487c114b20393fe0aef',
     );
@@ -34,7 +34,7 @@ describe('published vectors (NIST CAVP, csrc.nist.gov: 186-2rsatestvectors.zip a
     expect(modPow(s, 0x1001n, n)).toBe(encodePkcs1('sha256', sha256(message), 1024));
   });
 
-  it('SigGenPSS_186-3, mod 1024, first SHA256, no salt: S^e is our PSS block', () => {
+  test('SigGenPSS_186-3, mod 1024, first SHA256, no salt: S^e is our PSS block', () => {
     const n = hex(
       'c87155f3d9f3771f6ab89ef30cd36230463902ff0633aa869b6dbd7592c83f4b2f882739ff499f1499fb0db4586c7f7b2dfd5a37dbe0df37dea9d0d5814a4047b647c1d8eb356ebae6a198899f97c25f9182fab2b6be88384a1b8cb16a82a05aaadf610ce2e045b41b8880a13b7133ea07296126471c9a450ae48bc880102c8b',
     );
@@ -47,7 +47,7 @@ describe('published vectors (NIST CAVP, csrc.nist.gov: 186-2rsatestvectors.zip a
     expect(modPow(s, 0x1001n, n)).toBe(encodePss('sha256', sha256(message), new Uint8Array(0), 1024));
   });
 
-  it('SigGenPSS_186-2, mod 1024, SHA256, salt of 20 bytes: S^e is our PSS block', () => {
+  test('SigGenPSS_186-2, mod 1024, SHA256, salt of 20 bytes: S^e is our PSS block', () => {
     const n = hex(
       'bcb47b2e0dafcba81ff2a2b5cb115ca7e757184c9d72bcdcda707a146b3b4e29989ddc660bd694865b932b71ca24a335cf4d339c719183e6222e4c9ea6875acd528a49ba21863fe08147c3a47e41990b51a03f77d22137f8d74c43a5a45f4e9e18a2d15db051dc89385db9cf8374b63a8cc88113710e6d8179075b7dc79ee76b',
     );
@@ -69,7 +69,7 @@ describe('published vectors (NIST CAVP, csrc.nist.gov: 186-2rsatestvectors.zip a
 describe('blocks', () => {
   const hashes: HashName[] = ['sha256', 'sha384', 'sha512'];
 
-  it('every hash and odd modulus sizes give the block that OpenSSL signs', () => {
+  test('every hash and odd modulus sizes give the block that OpenSSL signs', () => {
     for (const modulusBits of [1024, 1025, 1031, 2048]) {
       const { privateKey } = crypto.generateKeyPairSync('rsa', { modulusLength: modulusBits });
       const jwk = privateKey.export({ format: 'jwk' });
@@ -85,7 +85,7 @@ describe('blocks', () => {
     }
   });
 
-  it('digests of a wrong length and moduli that are too short are typed errors', () => {
+  test('digests of a wrong length and moduli that are too short are typed errors', () => {
     expect(() => encodePkcs1('sha256', new Uint8Array(31), 2048)).toThrow(EncodingError);
     expect(() => encodePss('sha512', new Uint8Array(32), new Uint8Array(0), 2048)).toThrow(EncodingError);
     expect(() => encodePkcs1('sha384', new Uint8Array(48), 512)).toThrow(EncodingError);
@@ -93,7 +93,7 @@ describe('blocks', () => {
     for (const hash of hashes) expect(digestBytes[hash]).toBe(crypto.createHash(hash).digest().length);
   });
 
-  it('OAEP as OpenSSL encrypts it is unpadded, and any other block is refused with one error', () => {
+  test('OAEP as OpenSSL encrypts it is unpadded, and any other block is refused with one error', () => {
     const { p, q } = samplePrimes(2048);
     const n = p * q;
     const d = modInverse(65537n, (p - 1n) * (q - 1n));
@@ -115,7 +115,7 @@ describe('blocks', () => {
     }
   });
 
-  it('an OAEP block whose separator is not 1 is refused', () => {
+  test('an OAEP block whose separator is not 1 is refused', () => {
     const hashed = (...parts: Uint8Array[]): Buffer =>
       crypto.createHash('sha256').update(Buffer.concat(parts)).digest();
     const mask = (seed: Uint8Array, length: number): Buffer =>
@@ -135,7 +135,7 @@ describe('blocks', () => {
     expect(() => decodeOaep('sha256', none, sealed(2), 2048)).toThrow(EncodingError);
   });
 
-  it('a trial block is a unit, fills the modulus, and depends on value and key', () => {
+  test('a trial block is a unit, fills the modulus, and depends on value and key', () => {
     const { p, q } = samplePrimes(512);
     const block = (value: string, id: string): bigint =>
       trialBlock(Buffer.from(value), Buffer.from(id), p * q);

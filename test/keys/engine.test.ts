@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ArithmeticError } from '../../src/crypto/errors.ts';
 import { gcd, mod } from '../../src/crypto/integers.ts';
 import {
@@ -20,11 +20,11 @@ const ofBits = (min: number, max: number): fc.Arbitrary<bigint> =>
     .chain((bits) => fc.bigInt({ min: 2n ** BigInt(bits - 1), max: 2n ** BigInt(bits) - 1n }));
 
 describe('engine', () => {
-  it('OpenSSL passes the known-answer test on this machine', () => {
+  test('OpenSSL passes the known-answer test on this machine', () => {
     expect(engineName()).toBe('openssl');
   });
 
-  it('agrees with the naive loop for random moduli, bases and exponents of every size', () => {
+  test('agrees with the naive loop for random moduli, bases and exponents of every size', () => {
     fc.assert(
       fc.property(ofBits(2, 1100), ofBits(1, 1100), ofBits(1, 1400), (modulus, base, exponent) => {
         const expected = naivePow(base, exponent, modulus);
@@ -35,7 +35,7 @@ describe('engine', () => {
     );
   });
 
-  it('agrees with the naive loop for odd moduli that OpenSSL serves, negative bases among them', () => {
+  test('agrees with the naive loop for odd moduli that OpenSSL serves, negative bases among them', () => {
     fc.assert(
       fc.property(ofBits(513, 1100), ofBits(1, 1100), ofBits(25, 1400), (even, base, exponent) => {
         const modulus = even | 1n;
@@ -46,7 +46,7 @@ describe('engine', () => {
     );
   });
 
-  it('gives the very same power whatever blinds it: exponents of either sign, below and above the divisor', () => {
+  test('gives the very same power whatever blinds it: exponents of either sign, below and above the divisor', () => {
     const blindings = fc.uint8Array({ minLength: blindingBytes, maxLength: blindingBytes });
     fc.assert(
       fc.property(
@@ -70,7 +70,7 @@ describe('engine', () => {
     expect(() => blindedPow(7n, 5n, safeModulus, new Uint8Array(blindingBytes - 1))).toThrow();
   });
 
-  it('gives the results that OpenSSL refuses: bases 0, 1 and −1, exponent 0, results 1 and −1', () => {
+  test('gives the results that OpenSSL refuses: bases 0, 1 and −1, exponent 0, results 1 and −1', () => {
     const order = (p - 1n) * (q - 1n);
     const long = 2n ** 600n;
     expect(modPow(0n, long, safeModulus)).toBe(0n);
@@ -88,7 +88,7 @@ describe('engine', () => {
     expect(minusOnePower).toBe(safeModulus - 1n);
   });
 
-  it('a negative exponent inverts, and a base without inverse is a typed error', () => {
+  test('a negative exponent inverts, and a base without inverse is a typed error', () => {
     fc.assert(
       fc.property(ofBits(1, 511), ofBits(1, 700), (base, exponent) => {
         fc.pre(gcd(base, safeModulus) === 1n);
@@ -100,7 +100,7 @@ describe('engine', () => {
     expect(() => modPow(p, -3n, safeModulus)).toThrow(ArithmeticError);
   });
 
-  it('a product of powers equals the powers multiplied, for exponents of both signs', () => {
+  test('a product of powers equals the powers multiplied, for exponents of both signs', () => {
     const pair = fc.tuple(ofBits(2, 500), fc.bigInt({ min: -(2n ** 400n), max: 2n ** 400n }));
     fc.assert(
       fc.property(fc.array(pair, { maxLength: 4 }), (pairs) => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EncodingError } from '../../src/crypto/errors.ts';
 import { integerToBytes } from '../../src/crypto/integers.ts';
 import { encodePkcs1, encodePss } from '../../src/keys/rsa/encoding.ts';
@@ -62,7 +62,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('other programs accept what the peers sign', () => {
-  it.each([
+  test.each([
     ['pkcs1', []],
     ['pss', ['-sigopt', 'rsa_padding_mode:pss', '-sigopt', 'rsa_pss_saltlen:32']],
   ] as const)('openssl dgst -verify accepts a %s signature', (scheme, options) => {
@@ -71,7 +71,7 @@ describe('other programs accept what the peers sign', () => {
     expect(execFileSync('openssl', command, { cwd: folder }).toString()).toBe('Verified OK\n');
   });
 
-  it('verifySignature agrees, from data and from the digest, and refuses anything altered', () => {
+  test('verifySignature agrees, from data and from the digest, and refuses anything altered', () => {
     for (const scheme of ['pkcs1', 'pss'] as const) {
       const signature = signatures[scheme];
       const altered = signature.map((byte, i) => (i === 9 ? byte ^ 1 : byte));
@@ -87,7 +87,7 @@ describe('other programs accept what the peers sign', () => {
     }
   });
 
-  it('the public key is the same in PEM, JWK and an OpenSSH line', () => {
+  test('the public key is the same in PEM, JWK and an OpenSSH line', () => {
     const { modulus, exponent } = key;
     expect(publicKeyFromPem(publicKeyPem(key))).toEqual({ modulus, exponent });
     expect(publicKeyJwk(key)).toMatchObject({ kty: 'RSA', e: 'AQAB' });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ArithmeticError, EncodingError } from '../../src/crypto/errors.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
 import { createKeyFromPrimes } from '../../src/keys/rsa/creation.ts';
@@ -65,7 +65,7 @@ const elementOfOrder11 = (p: bigint, q: bigint): bigint => {
 };
 
 describe('threshold signing (Shoup 2000)', () => {
-  it('any k peers, in any order and after any number of refreshes, make the signature that d makes', () => {
+  test('any k peers, in any order and after any number of refreshes, make the signature that d makes', () => {
     fc.assert(
       fc.property(
         fc.nat({ max: epochs.length - 1 }),
@@ -81,14 +81,14 @@ describe('threshold signing (Shoup 2000)', () => {
     );
   });
 
-  it('a PKCS#1 signature is the same before and after refreshes, for every set of k', () => {
+  test('a PKCS#1 signature is the same before and after refreshes, for every set of k', () => {
     for (const set of subsetsOf(members, 3)) {
       expect(combineOf(set.map((i) => [0, i]))).toBe(expected);
       expect(combineOf(set.map((i) => [6, i]))).toBe(expected);
     }
   });
 
-  it('every set of k that mixes shares of two epochs fails', () => {
+  test('every set of k that mixes shares of two epochs fails', () => {
     for (const set of subsetsOf(members, 3))
       for (const old of [
         [true, false, false],
@@ -98,7 +98,7 @@ describe('threshold signing (Shoup 2000)', () => {
         expect(combineOf(set.map((i, position) => [old[position] ? 5 : 6, i]))).toBeNull();
   });
 
-  it('negative shares sign too', () => {
+  test('negative shares sign too', () => {
     const negative = (share: bigint): bigint => {
       const order = (p - 1n) * (q - 1n);
       return share - (share / order + 1n) * order;
@@ -112,12 +112,12 @@ describe('threshold signing (Shoup 2000)', () => {
     expect(combine({ key, parameters, block, partials })).toBe(expected);
   });
 
-  it('a partial with its sign flipped is harmless', () => {
+  test('a partial with its sign flipped is harmless', () => {
     const partials = new Map([1, 4, 7].map((i) => [i, key.modulus - partialOf(2, i)]));
     expect(combine({ key, parameters, block, partials })).toBe(expected);
   });
 
-  it('false partials, also zero, non-units and numbers out of range, give no signature and no exception', () => {
+  test('false partials, also zero, non-units and numbers out of range, give no signature and no exception', () => {
     for (const value of [0n, 1n, p, key.modulus, -5n, key.modulus + partialOf(2, 1)]) {
       const partials = new Map([
         [1, value],
@@ -128,12 +128,12 @@ describe('threshold signing (Shoup 2000)', () => {
     }
   });
 
-  it('a block that is no unit is refused before a share touches it', () => {
+  test('a block that is no unit is refused before a share touches it', () => {
     for (const bad of [0n, p, q, key.modulus])
       expect(() => partial({ key, parameters, share: 5n, block: bad, blinding })).toThrow(ArithmeticError);
   });
 
-  it('PSS blocks are signed the same way', () => {
+  test('PSS blocks are signed the same way', () => {
     const x = encodePss('sha256', digest, random(20), 512);
     const partials = new Map([8, 2, 4].map((i) => [i, partialOf(4, i, x)]));
     expect(combine({ key, parameters, block: x, partials })).toBe(naivePow(x, d, key.modulus));
@@ -162,7 +162,7 @@ describe('proofs of partials', () => {
   };
   const statement = { key, parameters, commitments, index: 5, block, context, ...proofOf(5) };
 
-  it('true proofs are accepted, also of negative shares, and survive their encoding', () => {
+  test('true proofs are accepted, also of negative shares, and survive their encoding', () => {
     for (const index of members) expect(verifyProof({ ...statement, index, ...proofOf(index) })).toBe(true);
     const order = (p - 1n) * (q - 1n);
     const share = epochs[epoch]!.shares.get(5)!;
@@ -172,7 +172,7 @@ describe('proofs of partials', () => {
     expect(() => decodeProof(new Uint8Array(32))).toThrow(EncodingError);
   });
 
-  it('every single altered value is refused', () => {
+  test('every single altered value is refused', () => {
     const { proof } = statement;
     const otherBlock = encodePkcs1('sha256', createHash('sha256').update('other').digest(), 512);
     const altered: Partial<typeof statement>[] = [
@@ -199,7 +199,7 @@ describe('proofs of partials', () => {
     for (const change of altered) expect(verifyProof({ ...statement, ...change })).toBe(false);
   });
 
-  it('liars are named and left out, and the signature is made without them', () => {
+  test('liars are named and left out, and the signature is made without them', () => {
     const partials = new Map(members.map((i) => [i, proofOf(i)] as const));
     const request = { key, parameters, commitments, block, partials, context };
     expect(combineRobust(request)).toEqual({ signature: expected, culprits: [], suspects: [] });
@@ -222,7 +222,7 @@ describe('proofs of partials', () => {
     });
   });
 
-  it('where an element of small order is known, a proof can lie, and other sets name the suspect', () => {
+  test('where an element of small order is known, a proof can lie, and other sets name the suspect', () => {
     // Not an element of order 2, 3, 5 or 7: the factor Δ in every λ_i makes those harmless. So an imported key with a
     // prime p = 1 mod 11, and a liar who knows an element of order 11.
     const q11 = samplePrimes(512).q;

@@ -1,5 +1,5 @@
 /** How the lab waits: for changes that a daemon tells of, and without any. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ApiClient } from '../../src/client/api-client.ts';
 import { pollUntil } from '../../src/lab/polling.ts';
 
@@ -24,15 +24,15 @@ function at(look: number): () => Promise<number | null> {
   };
 }
 
-it('looks after every change', async () => {
+test('looks after every change', async () => {
   expect(await pollUntil(daemon(2, 'ends'), at(3), never())).toBe(3);
 });
 
-it('looks again when a daemon tells of nothing', async () => {
+test('looks again when a daemon tells of nothing', async () => {
   expect(await pollUntil(daemon(0, 'is silent'), at(2), never())).toBe(2);
 });
 
-it('gives up when the daemon ends, or when its time is over', async () => {
+test('gives up when the daemon ends, or when its time is over', async () => {
   await expect(pollUntil(daemon(1, 'ends'), at(9), never())).rejects.toThrow('the daemon has stopped');
   const over = new AbortController();
   const looking = pollUntil(

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Remains } from '../../src/lab/remains.ts';
 import { FileStore } from '../../src/node/store/file-store.ts';
 
@@ -51,7 +51,7 @@ describe('the search for remains of older generations', () => {
   const replaceShares = () =>
     store.commit({ puts: [['share', new Uint8Array(randomBytes(900))]], deletes: [] }, { rotate: true });
 
-  it('finds nothing after a rotation, and does not take the newest records for old ones', async () => {
+  test('finds nothing after a rotation, and does not take the newest records for old ones', async () => {
     expect(search()).toEqual([]);
     await replaceShares();
     remains.gather(home);
@@ -59,7 +59,7 @@ describe('the search for remains of older generations', () => {
     expect(search()).toEqual([]);
   });
 
-  it.each(['journal', 'snapshot', 'key'])(
+  test.each(['journal', 'snapshot', 'key'])(
     'finds a copy of the old %s wherever in the home it lies',
     async (kind) => {
       const copy = join(home, 'elsewhere', 'copy');
@@ -69,7 +69,7 @@ describe('the search for remains of older generations', () => {
     },
   );
 
-  it('finds a part of an old journal in the middle of another file', async () => {
+  test('finds a part of an old journal in the middle of another file', async () => {
     const part = readFileSync(oldFile('journal')).subarray(700, 1300);
     const hidden = join(home, 'elsewhere', 'hidden');
     await replaceShares();
@@ -77,7 +77,7 @@ describe('the search for remains of older generations', () => {
     expect(search()).toEqual([hidden]);
   });
 
-  it('says nothing about a home in which an older generation is just being erased', () => {
+  test('says nothing about a home in which an older generation is just being erased', () => {
     writeFileSync(join(vault, 'snapshot-999'), randomBytes(100));
     expect(Remains.currentGeneration(home)).toBeNull();
   });

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../src/lab/command.ts';
 
 describe('a machine that forbids network namespaces', () => {
@@ -20,14 +20,14 @@ describe('a machine that forbids network namespaces', () => {
 
   const skips = 'skipped: this machine forbids network namespaces: ';
 
-  it('scripts/lan skips its story with a line, and ends with 0', () => {
+  test('scripts/lan skips its story with a line, and ends with 0', () => {
     const lan = fileURLToPath(new URL('../../scripts/lan', import.meta.url));
     const { status, stdout } = spawnSync(lan, { env: { ...process.env, ...forbidden }, encoding: 'utf8' });
     expect(stdout).toBe(`${skips}unshare: unshare failed: Operation not permitted\n`);
     expect(status).toBe(0);
   });
 
-  it('says so in the document of --json too, and of a tool that is missing', async () => {
+  test('says so in the document of --json too, and of a tool that is missing', async () => {
     const env = { PATH: join(dir, 'nowhere') };
     const { code, stdout } = await runCommand(['lab', 'run', 'partition', '--json'], { env });
     expect(JSON.parse(stdout.toString('utf8'))).toMatchObject({
@@ -38,7 +38,7 @@ describe('a machine that forbids network namespaces', () => {
     expect(code).toBe(0);
   });
 
-  it('makes no lab with --lan, leaves nothing, and says what to do', async () => {
+  test('makes no lab with --lan, leaves nothing, and says what to do', async () => {
     const words = ['lab', 'up', '--lan', '--dir', join(dir, 'lab')];
     const { code, stdout, stderr } = await runCommand(words, { env: forbidden });
     expect([code, stdout.length]).toEqual([1, 0]);

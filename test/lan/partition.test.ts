@@ -1,5 +1,5 @@
 /** Five daemons on five machines of a network of namespaces, whose cables are pulled and put back. */
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Lab } from '../../src/lab/lab.ts';
 import { whatForbidsLan } from '../../src/lab/lan.ts';
 import { stage } from '../../src/lab/scenario.ts';
@@ -18,5 +18,5 @@ describe.skipIf(forbidden !== null)('five daemons on a local network', { timeout
   }, patienceMs);
   afterAll(() => lab?.close());
 
-  for (const { claim, run } of partition.steps()) it(claim, () => run(lab, () => {}));
+  for (const { claim, run } of partition.steps()) test(claim, () => run(lab, () => {}));
 });

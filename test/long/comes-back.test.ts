@@ -3,7 +3,7 @@
  * its old home is nobody.
  */
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
 import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
@@ -54,7 +54,7 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
     await lab.stop(home);
   }
 
-  it('under its old name, then as somebody else, each time with the index that was free', async () => {
+  test('under its old name, then as somebody else, each time with the index that was free', async () => {
     const { index } = await lab.api('d').status();
     for (const [before, home, name] of [
       ['d', 'd-again', 'd'],
@@ -70,7 +70,7 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
     expect(members.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'e']);
   });
 
-  it('its old home is let in by nobody, though its index is in use again', async () => {
+  test('its old home is let in by nobody, though its index is in use again', async () => {
     await lab.start('d');
     const epoch = (await lab.api('d').status()).epoch ?? 0;
     const members = ['a', 'b', 'c', 'e'];
@@ -87,7 +87,7 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
     await lab.stop('d');
   });
 
-  it('its new share with another’s signs; a share that it had under the same index before does not', async () => {
+  test('its new share with another’s signs; a share that it had under the same index before does not', async () => {
     const [key] = (await lab.api('a').links((await lab.api('a').status()).epoch ?? 0))[0]?.value.keys ?? [];
     if (key === undefined) throw new Error('the newest value has the key');
     const shared = publicOf(key.public);
@@ -100,7 +100,7 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
       if (share === undefined || index === null) throw new Error(`${home} has a share`);
       return [index, partial({ key: shared, parameters, share, block, blinding })];
     };
-    const combined = (...pairs: Array<[number, bigint]>) =>
+    const combined = (...pairs: [number, bigint][]) =>
       combine({ key: shared, parameters, block, partials: new Map(pairs) });
     const before = await partialOf('e');
     expect(combined(before, await partialOf('a'))).not.toBeNull();
@@ -114,7 +114,7 @@ describe('a 2-of-4 group of which one member leaves and comes back', { timeout: 
     expect(combined(before, other)).toBeNull();
   });
 
-  it('the others held the next change back while it recovered, as their history says', async () => {
+  test('the others held the next change back while it recovered, as their history says', async () => {
     await refresh(lab, 'a');
     const histories = await Promise.all(['a', 'b', 'c'].map((name) => lab.api(name).epochs(100)));
     const holds = histories

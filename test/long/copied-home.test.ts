@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApiClient } from '../../src/client/api-client.ts';
 import { DaemonProcess } from '../../src/lab/daemon-process.ts';
 import { Lab } from '../../src/lab/lab.ts';
@@ -42,7 +42,7 @@ const firstProblem = (api: ApiClient) =>
     AbortSignal.timeout(60_000),
   );
 
-it('the copy, the original and the others say it first, keep it in their audit logs, and forget it when one is ended', async () => {
+test('the copy, the original and the others say it first, keep it in their audit logs, and forget it when one is ended', async () => {
   await copy.start();
   expect((await firstProblem(copy.api)).remedy).toMatch(
     /^This one lacks the member's newest key: stop this daemon/,

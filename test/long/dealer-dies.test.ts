@@ -4,7 +4,7 @@
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
 import { startCommand } from '../support/under-way.ts';
 import { readyPrimes } from '../system/support.ts';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.close());
 
-it('a key whose dealer was killed is created again by the same command, with the client that it began with', async () => {
+test('a key whose dealer was killed is created again by the same command, with the client that it began with', async () => {
   const env = { HOLDFAST_HOME: lab.peer('a').home, CREDENTIALS_DIRECTORY: lab.credentials };
   const create = (first: number) => {
     const primes = join(lab.dir, `${first}.primes`);

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { cpus } from 'node:os';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openHome } from '../../src/node/home/home.ts';
 import { Bench } from '../cli/holdfast.ts';
 
@@ -110,7 +110,7 @@ describe('every command ends by itself', () => {
       code !== 0 && !stderr.includes('holdfast: ') ? [name] : [],
     );
 
-  it('the table has every command', async () => {
+  test('the table has every command', async () => {
     const namesIn = async (words: readonly string[]): Promise<string[]> => {
       const help = await bench.must([...words, '--help']);
       const [, list = ''] = /\nCommands:\n([\s\S]*?)(?:\n\n|$)/.exec(help) ?? [];
@@ -127,7 +127,7 @@ describe('every command ends by itself', () => {
   });
 
   const asTheyAre = (words: string[]): string[] => words;
-  it.each([
+  test.each([
     {
       what: 'an unknown option',
       change: (words: string[]) => [...words, '--no-such-option'],
@@ -147,7 +147,7 @@ describe('every command ends by itself', () => {
     expect(silent(ends)).toEqual([]);
   });
 
-  it('with a daemon that hangs up, and with one that says nothing a person can use', async () => {
+  test('with a daemon that hangs up, and with one that says nothing a person can use', async () => {
     const { socketFile } = openHome(bench.path('A'));
     for (const answer of ['', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nnonsense!']) {
       const daemon = createServer((connection) => {

@@ -1,5 +1,5 @@
 /** Five real daemons, 3 of 5: one is hostile and one is down, so that each of the three honest ones is needed. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HostilePeer } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
@@ -28,7 +28,7 @@ describe('three honest members of five, one hostile, one down', { timeout: patie
   });
 
   // One kind at each daemon that a client asks: what one has learned of it, another does not know.
-  it.each(
+  test.each(
     falseAnswers.map((lie, number) => ({ ...lie, at: 'abcd'.charAt(number), down: 'dddc'.charAt(number) })),
   )(
     'the hostile one answers $how at $at, $down is down: the three sign in bounded time, and $at names it',

@@ -1,5 +1,5 @@
 /** §7.6 before Noise: connections to a real daemon's ports that never say who they are. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { lobbyLimits } from '../../src/node/lobby/lobby-transport.ts';
 import { networkLimits } from '../../src/node/network/constants.ts';
@@ -32,7 +32,7 @@ describe('hundreds of half-open connections', { timeout: 120_000 }, () => {
     );
   }
 
-  it('at the main port: few are kept, members connect all the same, and all are let go', async () => {
+  test('at the main port: few are kept, members connect all the same, and all are let go', async () => {
     const self = (await lab.api('a').peers()).find((peer) => peer.self);
     const before = resourcesOf(lab, 'a').descriptors;
     await lab.stop('b');
@@ -53,7 +53,7 @@ describe('hundreds of half-open connections', { timeout: 120_000 }, () => {
     }
   });
 
-  it('at an open lobby: few are kept, all are let go, and a newcomer is admitted', async () => {
+  test('at an open lobby: few are kept, all are let go, and a newcomer is admitted', async () => {
     const invitation = (await lab.must('a', ['invite', '--for', '1h'])).toString('utf8').trim();
     const before = resourcesOf(lab, 'a').descriptors;
     const storm = new HalfOpen(portOf(parseInvitation(invitation).lobby[0]), 300, 300);

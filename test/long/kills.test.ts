@@ -1,5 +1,5 @@
 /** The story `kills` of `holdfast lab run`, at length: five daemons, five local ciphers, a refresh every 2.5 s. */
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Lab } from '../../src/lab/lab.ts';
 import { stage } from '../../src/lab/scenario.ts';
 import { kills } from '../../src/lab/scenarios/kills.ts';
@@ -20,5 +20,5 @@ describe('daemons killed at random while clients sign', () => {
   }, 300_000);
   afterAll(() => lab?.close());
 
-  for (const { claim, run } of kills.steps(chance)) it(claim, () => run(lab, say));
+  for (const { claim, run } of kills.steps(chance)) test(claim, () => run(lab, say));
 });

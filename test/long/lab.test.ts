@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectApi } from '../../src/client/api-client.ts';
 import { type CommandResult, runCommand, spawnCommand } from '../../src/lab/command.ts';
 import { whatForbidsLan } from '../../src/lab/lan.ts';
@@ -96,14 +96,14 @@ afterAll(async () => {
 describe('a lab on the loopback', { timeout: 120_000 }, () => {
   let signature = '';
 
-  it('comes up: every peer has its share, and any two sign', async () => {
+  test('comes up: every peer has its share, and any two sign', async () => {
     const { peers } = await up('--peers', '4');
     expect(peers.map(({ name }: Shown) => name)).toEqual(['a', 'b', 'c', 'd']);
     for (const { name } of peers) expect((await shown(name)).status?.shareEpochs).toEqual([1]);
     signature = await sign('b');
   });
 
-  it.each([
+  test.each([
     [['up'], 3, /a lab is in .* already; end it with: holdfast lab down --dir /],
     [['kill', 'z'], 2, /the lab has no peer z; it has a, b, c, d$/],
     [['start', 'a'], 3, /a is running already$/],
@@ -118,7 +118,7 @@ describe('a lab on the loopback', { timeout: 120_000 }, () => {
     expect(stderr.trimEnd()).toMatch(line);
   });
 
-  it('kills and starts a peer; the others sign meanwhile, and the next refresh has it again', async () => {
+  test('kills and starts a peer; the others sign meanwhile, and the next refresh has it again', async () => {
     expect(await said('kill', 'b')).toEqual({ peer: 'b', done: 'kill' });
     expect(await shown('b')).toMatchObject({ pid: null, status: null });
     expect((await lab('show')).stdout.toString('utf8')).toMatch(/^b +- +not running$/m);
@@ -129,14 +129,14 @@ describe('a lab on the loopback', { timeout: 120_000 }, () => {
     expect(await sign('b')).toBe(signature);
   });
 
-  it('stops a peer cleanly, and starts it', async () => {
+  test('stops a peer cleanly, and starts it', async () => {
     await said('stop', 'c');
     expect(await shown('c')).toMatchObject({ pid: null });
     await said('start', 'c');
     await untilConnected('c', ['a', 'b', 'd']);
   });
 
-  it('pauses a peer, which is silent then, and heals it', async () => {
+  test('pauses a peer, which is silent then, and heals it', async () => {
     await said('pause', 'd');
     expect(await shown('d')).toMatchObject({ pid: expect.any(Number), status: null });
     expect(await sign('a')).toBe(signature);
@@ -144,7 +144,7 @@ describe('a lab on the loopback', { timeout: 120_000 }, () => {
     expect(await shown('d')).toMatchObject({ status: { state: 'member' } });
   });
 
-  it('admits nobody while too few members are up, and joins a peer when they are', async () => {
+  test('admits nobody while too few members are up, and joins a peer when they are', async () => {
     await said('kill', 'a');
     await said('kill', 'b');
     const few = await lab('join', 'e');
@@ -160,14 +160,14 @@ describe('a lab on the loopback', { timeout: 120_000 }, () => {
     expect(await sign('e')).toBe(signature);
   });
 
-  it('goes down and leaves nothing', async () => {
+  test('goes down and leaves nothing', async () => {
     expect(await said('down')).toEqual({ dir, gone: true });
     nothingIsLeft();
     const { code, stderr } = await lab('show');
     expect([code, stderr]).toEqual([1, expect.stringContaining(`there is no lab in ${dir}; make one with`)]);
   });
 
-  it('leaves nothing when it is interrupted while it is made', async () => {
+  test('leaves nothing when it is interrupted while it is made', async () => {
     const words = ['lab', 'up', '--peers', '3', '--threshold', '2', '--dir', dir];
     const child = spawnCommand(words, {}, { stdio: ['ignore', 'ignore', 'pipe'] });
     const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -181,7 +181,7 @@ describe('a lab on the loopback', { timeout: 120_000 }, () => {
 });
 
 describe.skipIf(forbidden !== null)('a lab in network namespaces', { timeout: 120_000 }, () => {
-  it('takes one more machine, has its cable cut and healed, and leaves nothing', async () => {
+  test('takes one more machine, has its cable cut and healed, and leaves nothing', async () => {
     await up('--peers', '3', '--lan');
     await said('join', 'd');
     await untilConnected('d', ['a', 'b', 'c']);
@@ -196,7 +196,7 @@ describe.skipIf(forbidden !== null)('a lab in network namespaces', { timeout: 12
 
 describe('the stories that no other test tells', { timeout: 600_000 }, () => {
   const names = scenarios.map(({ name }) => name).filter((name) => !toldElsewhere.has(name));
-  it.each(names)('%s', async (name) => {
+  test.each(names)('%s', async (name) => {
     const { code, stdout, stderr } = await holdfast([
       ...['lab', 'run', name, '--quiet', '--json', '--primes-file', primes],
     ]);

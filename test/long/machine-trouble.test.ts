@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { checkAudit } from '../../src/node/audit/check.ts';
@@ -73,7 +73,7 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
 
   const epochNow = async () => (await lab.api('a').status()).epoch;
 
-  it('a full disk: named; signing goes on at the others; refreshes go on when there is room, with no restart', async () => {
+  test('a full disk: named; signing goes on at the others; refreshes go on when there is room, with no restart', async () => {
     const before = await epochNow();
     const { pid } = lab.peer('c');
     try {
@@ -106,7 +106,7 @@ describe.skipIf(!mountable())('2-of-3, one peer with a disk of 6 MiB', () => {
     expect(report.findings).toEqual([]);
   });
 
-  it('a read-only disk: named; nothing is sent that it could not keep; it goes on when it may write', async () => {
+  test('a read-only disk: named; nothing is sent that it could not keep; it goes on when it may write', async () => {
     const before = await epochNow();
     run('mount', '--bind', home, home);
     run('mount', '-o', 'remount,bind,ro', home);
@@ -132,7 +132,7 @@ describe('2-of-3', () => {
   });
   afterAll(() => lab?.close());
 
-  it('a clock that is set two hours ahead, and back: named; refreshes and the others’ signatures go on', async () => {
+  test('a clock that is set two hours ahead, and back: named; refreshes and the others’ signatures go on', async () => {
     const shift = join(lab.dir, 'shift.mjs');
     // The machine's clock, not ours: Date.now is what the daemon reads it by.
     writeFileSync(
@@ -157,7 +157,7 @@ describe('2-of-3', () => {
     expect((await program.sign('c', 'afterwards')).signers).toContain('c');
   });
 
-  it('no file descriptor left: named; it goes on when there are some', async () => {
+  test('no file descriptor left: named; it goes on when there are some', async () => {
     const pid = String(lab.peer('c').pid);
     const [soft = '', hard = ''] = run('prlimit', '--pid', pid, '--nofile', '-o', 'SOFT,HARD', '--noheadings')
       .trim()

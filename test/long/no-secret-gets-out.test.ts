@@ -8,7 +8,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openClientKey, openOperatorFile } from '../../src/cli/key-files.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
 import { Lab } from '../../src/lab/lab.ts';
@@ -97,7 +97,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => lab.close());
 
-it('no secret of a whole run is in anything that it let out', async () => {
+test('no secret of a whole run is in anything that it let out', async () => {
   for (const [key, use, first] of [
     ['ca', 'sign', 0],
     ['vault', 'decrypt', 2],

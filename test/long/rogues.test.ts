@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '@libp2p/interface';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Stolen, stealHome, stolenAuthenticator } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { openKey, SigningProgram } from '../../src/lab/signing-program.ts';
@@ -125,7 +125,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
     );
   }
 
-  it('has messages of every kind to send again', () => {
+  test('has messages of every kind to send again', () => {
     expect([...kindsIn(captured)].sort()).toEqual(kinds);
   });
 
@@ -133,7 +133,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
     ['a member', target, true],
     ['the identity without the epoch key', 'b', false],
   ] as const)('by %s', (_who, at, prove) => {
-    it.each(rogueFloods)('$what: bounded, and the others sign', async (flood) => {
+    test.each(rogueFloods)('$what: bounded, and the others sign', async (flood) => {
       const before = await fresh(at);
       const sent = await run(at, stolen.identity, prove, flood);
       const { sentMin, excess } = (prove ? null : flood.unproven) ?? flood;
@@ -144,7 +144,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
     });
   });
 
-  it('who goes on when it is let in again is cut off again, and named with how often', async () => {
+  test('who goes on when it is let in again is cut off again, and named with how often', async () => {
     const [flood] = rogueFloods;
     if (flood === undefined) throw new Error('there are floods');
     await fresh('c');
@@ -154,7 +154,7 @@ describe('rogues at a real daemon', { timeout: 300_000 }, () => {
     }
   });
 
-  it(`${dialsMax} dials by a stranger, and by the member once it is evicted, ${dialsAtOnce} at once: no stream, bounded`, async () => {
+  test(`${dialsMax} dials by a stranger, and by the member once it is evicted, ${dialsAtOnce} at once: no stream, bounded`, async () => {
     await lab.evict(['e']);
     await lab.until(target, async (api) =>
       (await api.peers()).some(({ name }) => name === 'e') ? null : true,

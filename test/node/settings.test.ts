@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { cipherNames } from '../../src/cipher/local-cipher.ts';
 import { parseSettings, settingNames, settingsText } from '../../src/node/settings.ts';
@@ -27,7 +27,7 @@ function idle(text: string): string[] {
 }
 
 describe('settings', () => {
-  it('the full example has every setting with its default and its explanation, as a new home has', async () => {
+  test('the full example has every setting with its default and its explanation, as a new home has', async () => {
     const { name } = parseSettings(textOf(full), full);
     await expect(settingsText({ name })).toMatchFileSnapshot(join(config, full));
     expect(Object.keys(parse(textOf(full)) as object)).toEqual(settingNames);
@@ -35,25 +35,25 @@ describe('settings', () => {
     expect(parseSettings(textOf(full))).toEqual(parseSettings(`name: ${name}`));
   });
 
-  it('the name of each number says its unit, but for fractions and for the number of threads', () => {
+  test('the name of each number says its unit, but for fractions and for the number of threads', () => {
     const numbers = Object.entries(defaultsOf('a')).filter(([, value]) => typeof value === 'number');
     const bare = numbers.map(([name]) => name).filter((name) => !/Ms$|Bytes|Epochs|Files/.test(name));
     expect(bare).toEqual(['gate', 'refreshJitter', 'workers']);
   });
 
-  it.each(short)('the example %s is a whole file, and every line differs from the default', (file) => {
+  test.each(short)('the example %s is a whole file, and every line differs from the default', (file) => {
     const settings = parseSettings(textOf(file), file);
     expect(`${settings.name}.yaml`).toBe(basename(file));
     expect(idle(textOf(file))).toEqual([]);
   });
 
-  it('a line that says the default is found', () => {
+  test('a line that says the default is found', () => {
     expect(
       idle('name: b\ncipher: aes\nmdns: false\nannounce: []\nlisten:\n  - /ip4/0.0.0.0/tcp/1\n'),
     ).toEqual(['cipher', 'announce']);
   });
 
-  it('there are examples for five peers on a LAN, three peers with DES, AES and Blowfish, and a service', () => {
+  test('there are examples for five peers on a LAN, three peers with DES, AES and Blowfish, and a service', () => {
     const ciphers = (folder: string) =>
       short
         .filter((file) => file.startsWith(folder))
@@ -64,7 +64,7 @@ describe('settings', () => {
     expect(ciphers('systemd')).toHaveLength(1);
   });
 
-  it('what is written is what is read', () => {
+  test('what is written is what is read', () => {
     const values = fc.record({
       name: fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,62}$/),
       cipher: fc.constantFrom(...cipherNames),
@@ -86,7 +86,7 @@ describe('settings', () => {
     );
   });
 
-  it.each([
+  test.each([
     ['name: b\n\ngate: 1.5', 'settings.yaml:3: gate must be below 1 (it is 1.5)'],
     ['name: b\ngate: -0.1', 'settings.yaml:2: gate must be at least 0 (it is -0.1)'],
     ['name: b\ngate: half', 'settings.yaml:2: gate must be a number (it is "half")'],

@@ -61,7 +61,7 @@ test('no field of a certified value can be changed', () => {
   const { value } = good;
   const [first] = value.roster;
   if (first === undefined) throw new Error('the roster is not empty');
-  const changes: Array<Partial<Value>> = [
+  const changes: Partial<Value>[] = [
     { epoch: 2 },
     { ancestors: value.ancestors.map((hash) => flipped(hash)) },
     { ancestors: [] },

@@ -101,7 +101,7 @@ describe('refused is', () => {
   test('a request that somebody else signed, or that was changed', () => {
     expect(refusal({}, valueWith([client()]), random(32))).toBe('bad-signature');
     const signed = signUse(seed, body);
-    const changes: Array<Partial<SignBody>> = [
+    const changes: Partial<SignBody>[] = [
       { key: keys[1].id },
       { scheme: 'pkcs1' },
       { hash: 'sha384' },

@@ -18,7 +18,7 @@ function saysBoth(group: Group, lie: (message: Message) => Message | null): void
   };
 }
 
-const lies: Array<[string, (message: Message) => Message | null]> = [
+const lies: [string, (message: Message) => Message | null][] = [
   ['two prevotes', (message) => (message.type === 'prevote' ? { ...message, value: other } : null)],
   ['two precommits', (message) => (message.type === 'precommit' ? { ...message, value: other } : null)],
   [

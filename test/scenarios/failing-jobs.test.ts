@@ -29,7 +29,7 @@ let group: Group;
 afterEach(() => group.stopAll());
 
 /** Jobs of these kinds fail at one member while `broken` says so. */
-function failing(node: string, kinds: ReadonlyArray<Job['kind']>, broken: (job: Job) => boolean): void {
+function failing(node: string, kinds: readonly Job['kind'][], broken: (job: Job) => boolean): void {
   group.options.beforeJob = (name, job) =>
     name === node && kinds.includes(job.kind) && broken(job)
       ? Promise.reject(new Error('Terminating worker thread'))

@@ -261,7 +261,7 @@ test('a member that signs its messages with anything in them crashes no core', a
 
 /** Puts `change` in the place of the n-th field of a tree, counted from the top. */
 function changeAt(tree: unknown, place: number, change: unknown): void {
-  const fields: Array<[Record<string, unknown>, string]> = [];
+  const fields: [Record<string, unknown>, string][] = [];
   const visit = (node: unknown): void => {
     if (typeof node !== 'object' || node === null || node instanceof Uint8Array) return;
     for (const name of Object.keys(node)) {

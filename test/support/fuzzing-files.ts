@@ -1,5 +1,5 @@
 /** Damaged files into everything that reads one: it takes them, or refuses them in one line of its own. */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /** Damaged bytes for the network's own protocols: into what reads them, and over real streams into a real transport. */
 
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -65,7 +65,7 @@ export async function fuzzReaders(seed: number, inputs: number, counts: FuzzCoun
   const book = new AddressBook([]);
   book.setMembers([{ peer: peerIdOf(await testIdentity(7)), addresses: [] }]);
   const others = Object.values(real);
-  const readers: Array<[where: string, message: Uint8Array, read: (bytes: Uint8Array) => unknown]> = [
+  const readers: [where: string, message: Uint8Array, read: (bytes: Uint8Array) => unknown][] = [
     ['admissions in a lobby', real.admission, (bytes) => decode(admissionSchema, bytes)],
     ['answers of a lobby', real.waiting, (bytes) => decode(lobbyAnswerSchema, bytes)],
     ['invitations', real.invitation, (bytes) => parseInvitation(new TextDecoder().decode(bytes))],
@@ -115,7 +115,7 @@ export async function fuzzStreams(seed: number, inputs: number, counts: FuzzCoun
     assert.deepEqual(await friend.transport.request(honest.transport.peerId, request, { signal }), request);
   };
   const nonce = mutator.bytes(32);
-  const messages: Array<[protocol: string, frames: Uint8Array]> = [
+  const messages: [protocol: string, frames: Uint8Array][] = [
     [
       protocolIds.handshake,
       new Uint8Array([...prefixed(nonce), ...prefixed(encode([1, mutator.bytes(64)]))]),

@@ -2,7 +2,7 @@
  * Real messages of a running group, damaged by seeded chance, into everything that reads what others send.
  * The same bodies for a short run in every test and for the long one.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

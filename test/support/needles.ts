@@ -12,7 +12,7 @@ const sliceBytes = 16;
 /** A byte string: whole or a part of it, as hex, base64, base64url, CBOR or raw bytes, or as a list or number. */
 export function needlesOfBytes(name: string, secret: Uint8Array): Needle[] {
   const bytes = Buffer.from(secret);
-  const forms: Array<[string, string]> = [
+  const forms: [string, string][] = [
     ['decimal', BigInt(`0x0${bytes.toString('hex')}`).toString()],
     ['decimal, little-endian', BigInt(`0x0${Buffer.from(bytes).reverse().toString('hex')}`).toString()],
   ];
@@ -29,7 +29,10 @@ export function needlesOfBytes(name: string, secret: Uint8Array): Needle[] {
       [`inspected, ${where}`, hex.replaceAll(/(..)(?!$)/g, '$1 ')],
       [`raw bytes, ${where}`, slice.toString('latin1')],
       [`list of numbers, ${where}`, [...slice].join(',')],
-      [`list of numbers with blanks, ${where}`, inspect([...slice], { breakLength: Infinity }).slice(2, -2)],
+      [
+        `list of numbers with blanks, ${where}`,
+        inspect([...slice], { breakLength: Number.POSITIVE_INFINITY }).slice(2, -2),
+      ],
     );
     // Base64 looks different at each of three places within what it encodes; the ends depend on the neighbours.
     for (const offset of [0, 1, 2]) {

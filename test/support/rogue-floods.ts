@@ -110,7 +110,7 @@ export const rogueFloods: readonly Flood[] = [
         stream.send(new Uint8Array([0x80, 0x80, 0x40, ...new Uint8Array(512 * 1024)])); // of 1 MiB
         sent();
       };
-      const protocols = [direct, use, handshake, addresses].flatMap((one) => Array<string>(8).fill(one));
+      const protocols = [direct, use, handshake, addresses].flatMap((one) => new Array(8).fill(one));
       await Promise.allSettled(protocols.map(half));
     },
   },

@@ -1,7 +1,7 @@
 /** One group of five, 3 of 5, RSA-3072, every peer with another local cipher, put to use for claim after claim. */
 
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodePkcs1 } from '../../src/keys/rsa/encoding.ts';
 import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
@@ -43,7 +43,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
 
   const newest = async (name = 'a'): Promise<number> => (await lab.api(name).status()).epoch ?? Number.NaN;
 
-  it('find each other through one lobby address, each with another local cipher, and hold an RSA-3072 key', async () => {
+  test('find each other through one lobby address, each with another local cipher, and hold an RSA-3072 key', async () => {
     const found: string[] = [];
     for (const name of lab.names)
       found.push(
@@ -57,14 +57,14 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     expect(program.publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072);
   });
 
-  it('sign what OpenSSL accepts, PKCS#1 and PSS', async () => {
+  test('sign what OpenSSL accepts, PKCS#1 and PSS', async () => {
     before = await lab.sign('b', 'ca', message);
     expect(program.opensslVerdict(message, before)).toBe('Verified OK');
     const pss = await lab.sign('c', 'ca', message, ['--scheme', 'pss']);
     expect(program.opensslVerdict(message, pss, ['-sigopt', 'rsa_padding_mode:pss'])).toBe('Verified OK');
   });
 
-  it('sign with any two stopped, and the same bytes whoever signs', async () => {
+  test('sign with any two stopped, and the same bytes whoever signs', async () => {
     for (const [away, asked] of [
       [['b', 'c'], 'a'],
       [['d', 'e'], 'b'],
@@ -78,7 +78,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     }
   });
 
-  it('wait with a refresh while two are stopped, say so, go on signing, and finish by themselves', async () => {
+  test('wait with a refresh while two are stopped, say so, go on signing, and finish by themselves', async () => {
     const epoch = await newest();
     await lab.api('a').refresh();
     await untilProblem(lab, 'a', 'refresh-waits', /it needs 4 of 5 members to attend; missing: d, e\.$/);
@@ -90,7 +90,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     await lab.untilEpoch(epoch + 1);
   });
 
-  it('do not sign with three stopped: exit code 4 at the --timeout, saying who is missing', async () => {
+  test('do not sign with three stopped: exit code 4 at the --timeout, saying who is missing', async () => {
     await Promise.all(['c', 'd', 'e'].map(lab.stop));
     const startedAtMs = performance.now();
     const { code, stdout, stderr } = await lab.run('a', ['sign', '--key', 'ca', '--timeout', '2s'], message);
@@ -102,7 +102,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     await startAndRecall(lab, ['c', 'd', 'e']);
   });
 
-  it(`replace all shares ${refreshes} times under one public key: every v_i and every sealed record changes`, async () => {
+  test(`replace all shares ${refreshes} times under one public key: every v_i and every sealed record changes`, async () => {
     const seenHashes = new Set<string>();
     const seenFiles = new Map(lab.names.map((name) => [name, new Set<string>()]));
     const look = async (epoch: EpochView): Promise<void> => {
@@ -139,7 +139,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     expect(program.opensslVerdict('another message\n', fresh)).toBe('Verified OK');
   });
 
-  it('shares of one epoch sign, any mixture of two epochs does not, and the older ones are gone', async () => {
+  test('shares of one epoch sign, any mixture of two epochs does not, and the older ones are gone', async () => {
     const epoch = await newest();
     const [link] = await lab.api('a').links(epoch);
     const [key] = link?.value.keys ?? [];
@@ -193,11 +193,11 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     expect(mixtures).toBe(60);
   });
 
-  const instants: Array<[string, string[]]> = [
+  const instants: [string, string[]][] = [
     ['is being decided', ['agreeing', 'applying', 'retiring']],
     ['has begun', ['gathering', 'dealing', 'agreeing']],
   ];
-  it.each(instants.slice(0, rounds({ usually: 1, all: 2 })))(
+  test.each(instants.slice(0, rounds({ usually: 1, all: 2 })))(
     'all killed at once when a refresh %s: after the restart it completes under the same key',
     async (_, phases) => {
       let asked = await newest('b');

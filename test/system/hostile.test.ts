@@ -6,7 +6,7 @@
 import { publicEncrypt, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SealError } from '../../src/cipher/seal-error.ts';
 import { Decryption, unpadded } from '../../src/client/decryption.ts';
 import type { SigningKey } from '../../src/client/signing-key.ts';
@@ -111,12 +111,12 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
   };
   const soon = (): number => Date.now() + 60_000;
 
-  it('each of the others refuses each request that no client made like this, by a code of its own', async () => {
+  test('each of the others refuses each request that no client made like this, by a code of its own', async () => {
     const decryption = Decryption.ask({
       ...{ cluster: hostile.stolen.clusterId, key: vault, client: operator },
       ...{ ciphertext: random(256).fill(1, 0, 1), expiresAtMs: soon() },
     }).request;
-    const table: Array<[what: string, code: string, request: () => object]> = [
+    const table: [what: string, code: string, request: () => object][] = [
       [
         'no client signature',
         'bad-signature',
@@ -162,7 +162,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     expect(new Set(table.map(([, code]) => code)).size).toBe(11);
   });
 
-  it('a request that is repeated is given the same bytes, and counts once against its client’s rate', async () => {
+  test('a request that is repeated is given the same bytes, and counts once against its client’s rate', async () => {
     for (const { peer } of hostile.others()) {
       const [first, second, third] = [1, 2, 3].map(() => signed(slow));
       const asking = hostile.asking(first as UseRequest);
@@ -174,7 +174,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     }
   });
 
-  it('it learns nothing of a decryption that it coordinates: no secret of its home opens a partial, the client gets the plaintext', async () => {
+  test('it learns nothing of a decryption that it coordinates: no secret of its home opens a partial, the client gets the plaintext', async () => {
     const plain = random(64);
     const { value, durable, clusterId } = hostile.stolen;
     const at = value.keys.findIndex(({ name }) => name === 'vault');
@@ -207,7 +207,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     expect(unpadded(block ?? 0n, publicOf(key.public).modulus, padding)).toEqual(plain);
   });
 
-  it('a superseded epoch key of its opens no handshake; the current one does', async () => {
+  test('a superseded epoch key of its opens no handshake; the current one does', async () => {
     expect(older.value.epoch).toBeLessThan(hostile.stolen.value.epoch);
     const self = (await lab.api('b').peers()).find((peer) => peer.self);
     const rogue = await RawMember.start(older.identity);
@@ -227,7 +227,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
   });
 
   // One kind at each daemon that a client asks: what one has learned of it, another does not know.
-  it.each(falseAnswers.map((lie, number) => ({ ...lie, at: 'abcd'.charAt(number) })))(
+  test.each(falseAnswers.map((lie, number) => ({ ...lie, at: 'abcd'.charAt(number) })))(
     'it answers $how: the others sign in bounded time, and name it',
     async ({ at, code, respond }) => {
       await hostile.untilConnected();
@@ -249,7 +249,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     },
   );
 
-  it('it floods everybody with frames: each cuts it off and names it, memory stays bounded, and the others sign', async () => {
+  test('it floods everybody with frames: each cuts it off and names it, memory stays bounded, and the others sign', async () => {
     await hostile.untilConnected();
     const before = new Map(['a', 'b', 'c', 'd'].map((name) => [name, resourcesOf(lab, name)]));
     const junk = Array.from({ length: 64 }, (_, at) => random(64 * (at + 1)));
@@ -281,7 +281,7 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     }
   });
 
-  it('and a refresh without it completes', async () => {
+  test('and a refresh without it completes', async () => {
     const epoch = (await lab.api('a').status()).epoch ?? 0;
     await lab.api('a').refresh();
     await lab.untilEpoch(epoch + 1);

@@ -9,7 +9,7 @@ import { byteStream } from '@libp2p/utils';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
@@ -73,7 +73,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
 
   const epochOf = async (name: string): Promise<number> => (await lab.api(name).status()).epoch ?? -1;
 
-  it('takes a sixth and a seventh member while it signs: no signature fails, and epochs go on', async () => {
+  test('takes a sixth and a seventh member while it signs: no signature fails, and epochs go on', async () => {
     const before = await epochOf('a');
     let joining = true;
     let signed = 0;
@@ -107,7 +107,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     expect((await lab.api('g').status()).members).toBe(7);
   });
 
-  it('held a change for each newcomer or told it to wait, and history says whom and how long', async () => {
+  test('held a change for each newcomer or told it to wait, and history says whom and how long', async () => {
     // The change that was held is history once it is decided.
     await lab.untilEpoch((await epochOf('a')) + 1);
     const met = (
@@ -123,7 +123,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     expect(shown).toMatch(new RegExp(`^recovery +${pauseInWords(one)}$`, 'm'));
   });
 
-  it('signs by a set of three with both newcomers in it', async () => {
+  test('signs by a set of three with both newcomers in it', async () => {
     const away = ['a', 'b', 'c', 'd'];
     // The next change is two seconds away: no three of an epoch are cut off in the middle of one.
     await lab.untilEpoch((await epochOf('a')) + 1);
@@ -134,7 +134,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     expect(program.accepts(message, signature)).toBe(true);
   });
 
-  it('tells a member that comes back in mid-change to wait, and serves it after the decision', async () => {
+  test('tells a member that comes back in mid-change to wait, and serves it after the decision', async () => {
     const missed = await epochOf('a');
     await Promise.all([lab.stop('f'), lab.stop('g')]);
     // Seven members are quorate with five: the next change goes on without the two, the one after not without d.
@@ -172,7 +172,7 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
     expect(program.accepts(message, signature)).toBe(true);
   });
 
-  it('gives a lost machine its place again: one order, the same index and name, a new home', async () => {
+  test('gives a lost machine its place again: one order, the same index and name, a new home', async () => {
     const index = (await lab.api('e').status()).index;
     await lab.kill('e');
     await lab.until('a', async (api) =>
@@ -223,7 +223,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     return { code, lines: stderr.trim().split('\n') };
   };
 
-  it('grows to five, and the newcomers sign the same bytes', async () => {
+  test('grows to five, and the newcomers sign the same bytes', async () => {
     await Promise.all(['d', 'e'].map((name) => lab.join(name)));
     await Promise.all(['d', 'e'].map(lab.start));
     await lab.admit(['d', 'e']);
@@ -233,7 +233,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     await samePublicKey('e');
   });
 
-  it('refuses a wrong passphrase and another cluster’s order, and knows a used one; nothing is changed', async () => {
+  test('refuses a wrong passphrase and another cluster’s order, and knows a used one; nothing is changed', async () => {
     const state = async () => {
       const [head] = await lab.api('a').links((await lab.api('a').status()).epoch ?? 0);
       return { value: head?.value, files: filesOf(lab.peer('a').home) };
@@ -262,7 +262,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     expect(await state()).toEqual(before);
   });
 
-  it('lets nobody wait under the name of a member that is here, nor with another cluster’s invitation', async () => {
+  test('lets nobody wait under the name of a member that is here, nor with another cluster’s invitation', async () => {
     const lobby = parseInvitation((await lab.must('a', ['invite'])).toString('utf8').trim());
     const strange = { ...lobby, genesis: { ...lobby.genesis, nonce: new Uint8Array(16) } };
     const says = async (name: string, alias: string, invitation: string, line: RegExp): Promise<void> => {
@@ -282,7 +282,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     expect((await lab.api('a').peers()).map(({ state }) => state)).not.toContain('waiting');
   });
 
-  it('evicts a member, whose stolen share with any other of the epoch after signs nothing', async () => {
+  test('evicts a member, whose stolen share with any other of the epoch after signs nothing', async () => {
     const [key] = (await lab.api('a').links((await lab.api('a').status()).epoch ?? 0))[0]?.value.keys ?? [];
     if (key === undefined) throw new Error('the newest value has the key');
     const shareOf = (name: string, epoch: number): Promise<bigint> =>
@@ -310,7 +310,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     for (const entry of partials) expect(combined([entry, [index, old]])).toBeNull();
   });
 
-  it('gives the evicted peer no stream and no gossip', async () => {
+  test('gives the evicted peer no stream and no gossip', async () => {
     await lab.until('b', async (api) => ((await api.status()).state === 'evicted' ? true : null));
     const known = (await lab.api('b').status()).epoch;
     await lab.api('c').refresh();
@@ -327,7 +327,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     expect(await streamsTo(self?.addresses ?? [], lab.peer('b').home)).toEqual([]);
   });
 
-  it('shrinks to three with other members, operated from one of them: same public key, same signature', async () => {
+  test('shrinks to three with other members, operated from one of them: same public key, same signature', async () => {
     await lab.operateAt('d');
     await lab.evict(['a']);
     await lab.until('a', async (api) => ((await api.status()).state === 'evicted' ? true : null));
@@ -339,7 +339,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     await samePublicKey('d');
   });
 
-  it('replaces a dead machine: a forced eviction, then an admission', async () => {
+  test('replaces a dead machine: a forced eviction, then an admission', async () => {
     const evict = (line: string) =>
       runOnTerminal(
         ['evict', 'c', '--forced', '--operator', lab.operatorFile],

@@ -1,7 +1,7 @@
 /** A daemon that is killed while a command waits for its order: nothing is lost, done twice, or called a failure. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
 import { startCommand } from '../support/under-way.ts';
 import { readyPrimes } from './support.ts';
@@ -24,7 +24,7 @@ describe('kill -9 of the daemon in mid-order', { timeout: patienceMs }, () => {
   };
   const add = (name: string) => ['client', 'add', name, '--key', 'ca', '--may', 'sign', '--open'];
 
-  it('it comes back: the command goes on, to its end', async () => {
+  test('it comes back: the command goes on, to its end', async () => {
     // 2-of-3 needs all three: while one is frozen the order stays undecided.
     lab.pause('c');
     const command = start(add('steady'));
@@ -38,7 +38,7 @@ describe('kill -9 of the daemon in mid-order', { timeout: patienceMs }, () => {
     expect(await listed()).toEqual(['ca', 'steady']);
   });
 
-  it('it stays away: exit code 5 and what is known; given again, the command finds it done', async () => {
+  test('it stays away: exit code 5 and what is known; given again, the command finds it done', async () => {
     lab.pause('c');
     const command = start([...add('later'), '--timeout', '10s']);
     await command.says('waiting for the group');
@@ -63,7 +63,7 @@ describe('kill -9 of the daemon in mid-order', { timeout: patienceMs }, () => {
     expect(await listed()).toEqual(['ca', 'later', 'steady']);
   });
 
-  it('while a key is created: its dealer deals to the daemon that comes back', async () => {
+  test('while a key is created: its dealer deals to the daemon that comes back', async () => {
     const primes = join(lab.dir, 'mid.primes');
     writeFileSync(primes, JSON.stringify(readyPrimes(2048, 2)), { mode: 0o600 });
     lab.pause('c');

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
 import { fromHex } from '../../src/protocol/records/codec.ts';
 import { readyPrimes, refresh, stolenShares, untilProblem } from './support.ts';
@@ -52,7 +52,7 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
   }, patienceMs);
   afterAll(() => lab?.close());
 
-  it('decrypt what OpenSSL encrypted, before and after all shares changed, asked at any peer', async () => {
+  test('decrypt what OpenSSL encrypted, before and after all shares changed, asked at any peer', async () => {
     const before = await decrypt('b');
     expect(before.stderr).toMatch(/decrypted in epoch \d+ with b, [ac]/);
     expect(before.stdout.toString()).toBe(secret);
@@ -60,13 +60,13 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
     expect((await decrypt('c')).stdout.toString()).toBe(secret);
   });
 
-  it('sign nothing with a key made to decrypt: every peer refuses', async () => {
+  test('sign nothing with a key made to decrypt: every peer refuses', async () => {
     const { code, stderr } = await lab.run('b', ['sign', '--key', 'vault', '--client', client()], 'x');
     expect(code).toBe(3);
     expect(stderr).toContain('key vault is for decrypt only');
   });
 
-  it('sign with an imported key exactly what its original signs, after a refresh too', async () => {
+  test('sign with an imported key exactly what its original signs, after a refresh too', async () => {
     const original = file('original.pem');
     execFileSync('openssl', ['genrsa', '-aes256', '-passout', 'pass:rosebud', '-out', original, '2048'], {
       stdio: 'ignore',
@@ -83,7 +83,7 @@ describe('three daemons with more keys', { timeout: patienceMs }, () => {
     expect(refused.stderr).toContain('key old is for sign only');
   });
 
-  it('erase every share of a destroyed key; whoever was away is named until it is back, and the other key goes on', async () => {
+  test('erase every share of a destroyed key; whoever was away is named until it is back, and the other key goes on', async () => {
     const id = fromHex((await lab.api('a').keys()).find(({ name }) => name === 'vault')?.id ?? '');
     await lab.stop('c');
     expect((await stolenShares(lab, 'c', id)).size).toBe(1);

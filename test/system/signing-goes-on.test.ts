@@ -1,5 +1,5 @@
 /** One group of five, 3 of 5, RSA-2048, whose random gates are half closed: signing and refreshing at the same time. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
@@ -47,7 +47,7 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     return epochs;
   }
 
-  it(`sign ${busyRefreshes * signaturesPerRefresh} times during ${busyRefreshes} refreshes, and none fails`, async () => {
+  test(`sign ${busyRefreshes * signaturesPerRefresh} times during ${busyRefreshes} refreshes, and none fails`, async () => {
     const epochs: number[] = [];
     for (let round = 0; round < busyRefreshes; round += 1) {
       const refreshed = refresh(lab, lab.names[round % 5] ?? 'a');
@@ -58,7 +58,7 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     expect(new Set(epochs).size).toBeGreaterThanOrEqual(busyRefreshes - 1);
   });
 
-  it(`complete ${refreshes} refreshes; every v_i changes each time, and history names who did not deal`, async () => {
+  test(`complete ${refreshes} refreshes; every v_i changes each time, and history names who did not deal`, async () => {
     const someoneDidNotDeal = async (): Promise<boolean> =>
       (await lab.api('b').epochs(100)).some(({ epoch, didNotDeal }) => epoch > 1 && didNotDeal.length > 0);
     // Such gates leave somebody out of every other change only.
@@ -80,7 +80,7 @@ describe('five peers with a random gate of 0.5', { timeout: patienceMs }, () => 
     expect(changes.some(({ didNotDeal }) => didNotDeal.length > 0)).toBe(true);
   });
 
-  it('with one stopped a refresh completes, and the one that missed it recovers its share when it is back', async () => {
+  test('with one stopped a refresh completes, and the one that missed it recovers its share when it is back', async () => {
     const { epoch: before } = await newest();
     await lab.stop('e');
     const done = await refresh(lab, 'a');

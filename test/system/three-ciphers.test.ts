@@ -1,6 +1,6 @@
 /** Three peers, 2 of 3, with DES, AES and Blowfish: what three can and cannot do, and what strangers get from them. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { dialAsStrangers } from '../support/strangers.ts';
@@ -22,7 +22,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
   }, patienceMs);
   afterAll(() => lab?.close());
 
-  it('refresh with all three up', async () => {
+  test('refresh with all three up', async () => {
     const epoch = await refresh(lab, 'a');
     expect(epoch.dealt.length).toBeGreaterThanOrEqual(2);
     expect(epoch.missing).toEqual([]);
@@ -30,7 +30,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     expect(choice).toContain('2-of-3');
   });
 
-  it.each(['a', 'b', 'c'])('sign the same bytes with %s stopped', async (away) => {
+  test.each(['a', 'b', 'c'])('sign the same bytes with %s stopped', async (away) => {
     await lab.stop(away);
     const [asked = '', other = ''] = lab.names.filter((name) => name !== away);
     const { signature, signers } = await program.sign(asked, message);
@@ -39,7 +39,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     await startAndRecall(lab, [away]);
   });
 
-  it('with one stopped, status says that the refresh waits because it needs all three', async () => {
+  test('with one stopped, status says that the refresh waits because it needs all three', async () => {
     const { epoch } = await lab.api('a').status();
     await lab.stop('c');
     await untilProblem(
@@ -58,7 +58,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     await lab.untilEpoch((epoch ?? 0) + 1);
   });
 
-  it('a newcomer under a taken name hears that, and is not admitted', async () => {
+  test('a newcomer under a taken name hears that, and is not admitted', async () => {
     await lab.must('a', ['invite', '--for', '10m']);
     const second = await lab.join('second-b', 'b');
     await second.start();
@@ -73,7 +73,7 @@ describe('three peers with DES, AES and Blowfish, 2 of 3', { timeout: patienceMs
     expect((await lab.api('a').status()).members).toBe(3);
   });
 
-  it('a thousand dials by strangers who know the addresses get no answer and leave nothing behind', async () => {
+  test('a thousand dials by strangers who know the addresses get no answer and leave nothing behind', async () => {
     const { pid } = lab.peer('a');
     const self = (await lab.api('a').peers()).find((peer) => peer.self);
     const target = self?.addresses ?? [];

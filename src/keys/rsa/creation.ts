@@ -20,7 +20,10 @@ import {
   verificationKey,
 } from './sharing.ts';
 
-export type Primes = { readonly p: bigint; readonly q: bigint };
+export interface Primes {
+  readonly p: bigint;
+  readonly q: bigint;
+}
 
 const findPrime = promisify<number, { bigint: true; safe: true }, bigint>(generatePrime);
 
@@ -66,13 +69,13 @@ export const checkSafePrimes = (p: bigint, q: bigint): boolean =>
   p !== q && [p, q, (p - 1n) / 2n, (q - 1n) / 2n].every((n) => n > 2n && checkPrimeSync(n));
 
 /** Secret but for `public` and `commitments`. */
-export type KeyCreation = {
+export interface KeyCreation {
   readonly public: KeyPublic;
   readonly commitments: readonly bigint[];
   readonly coefficients: readonly bigint[];
   /** Δ·d = f(0) */
   readonly secretConstant: bigint;
-};
+}
 
 const randomUnit = (modulus: bigint, randomBytes: (length: number) => Uint8Array): bigint => {
   for (;;) {

@@ -3,7 +3,7 @@
  * sends receiver j the number γ(j), and the receiver multiplies by j − ρ itself: so a dealer can deal nothing else.
  * Verifiable as in Feldman 1987, refresh as in Herzberg et al. 1995 §3, over the integers with a public modulus.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { absolute, bytesToInteger } from '../../crypto/integers.ts';
 import { modPow } from './engine.ts';
 import { areUnits, fold } from './group.ts';
@@ -55,13 +55,13 @@ export const deal = (dealing: {
 export const subShare = (coefficients: readonly bigint[], receiver: number): bigint =>
   coefficients.reduceRight((sum, coefficient) => sum * BigInt(receiver) + coefficient, 0n);
 
-export type SubShareCheck = {
+export interface SubShareCheck {
   key: KeyPublic;
   parameters: SharingParameters;
   commitments: readonly bigint[];
   receiver: number;
   subShare: bigint;
-};
+}
 
 /** All that protocol §3 asks of a sub-share but the equation. */
 const isWellFormed = (check: SubShareCheck): boolean =>

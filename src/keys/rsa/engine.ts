@@ -3,7 +3,7 @@
  * constant-time `BN_mod_exp_mont_consttime`, which Node reaches through a Diffie–Hellman object whose "prime" is our
  * modulus: 1.7 ms for 2048 bits, where BigInt needs 10. OpenSSL is trusted only after a known-answer test.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { createDiffieHellman, type DiffieHellman } from 'node:crypto';
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { bitLength, bytesToInteger, mod, modInverse } from '../../crypto/integers.ts';

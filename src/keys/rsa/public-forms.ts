@@ -5,8 +5,15 @@ import { bitLength, bytesToInteger, integerToBytes } from '../../crypto/integers
 import { encodePkcs1, type HashName, isPssBlock } from './encoding.ts';
 import { modPow } from './engine.ts';
 
-export type RsaPublicKey = { readonly modulus: bigint; readonly exponent: bigint };
-type RsaJwk = { readonly kty: 'RSA'; readonly n: string; readonly e: string };
+export interface RsaPublicKey {
+  readonly modulus: bigint;
+  readonly exponent: bigint;
+}
+interface RsaJwk extends crypto.JsonWebKey {
+  readonly kty: 'RSA';
+  readonly n: string;
+  readonly e: string;
+}
 export type SignatureScheme = 'pkcs1' | 'pss';
 
 const shortest = (n: bigint): Uint8Array => integerToBytes(n, Math.ceil(bitLength(n) / 8));

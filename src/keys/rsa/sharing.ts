@@ -8,17 +8,17 @@ import { bitLength, factorial } from '../../crypto/integers.ts';
 import { modPow } from './engine.ts';
 import { fold, isUnit } from './group.ts';
 
-export type SharingParameters = {
+export interface SharingParameters {
   /** M: the highest index ever, fixed for a cluster. */
   readonly membersMax: number;
   /** k: the peers needed to use the key. */
   readonly threshold: number;
   /** |N| */
   readonly modulusBits: number;
-};
+}
 
 /** What everybody knows of a key and what never changes. */
-export type KeyPublic = {
+export interface KeyPublic {
   /** N */
   readonly modulus: bigint;
   /** e */
@@ -27,7 +27,7 @@ export type KeyPublic = {
   readonly base: bigint;
   /** V₀ = v^(Δd) */
   readonly constant: bigint;
-};
+}
 
 /** t = k − 1 coefficients hide a share, and as many commitments are published. */
 export const coefficientCount = (p: SharingParameters): number => p.threshold - 1;

@@ -2,7 +2,7 @@
  * Threshold RSA signing (Shoup, Practical threshold signatures, 2000, §3.1; protocol §2): partials, their combination,
  * and the proofs that name a liar. The same arithmetic decrypts.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { ArithmeticError, EncodingError } from '../../crypto/errors.ts';
 import { hashOf } from '../../crypto/hash.ts';
 import {
@@ -68,7 +68,10 @@ export const combine = (request: {
 };
 
 /** That a partial was made with the share behind v_i; says nothing about the share. */
-export type Proof = { readonly challenge: bigint; readonly response: bigint };
+export interface Proof {
+  readonly challenge: bigint;
+  readonly response: bigint;
+}
 
 const challengeBytes = 32;
 
@@ -78,7 +81,7 @@ const nonceBits = (p: SharingParameters): number => shareBits(p) + 384;
 /** How many secret random bytes a proof takes; surplus high bits are dropped. */
 export const nonceBytes = (p: SharingParameters): number => Math.ceil(nonceBits(p) / 8);
 
-type Statement = {
+interface Statement {
   key: KeyPublic;
   parameters: SharingParameters;
   index: number;
@@ -86,7 +89,7 @@ type Statement = {
   partial: bigint;
   /** Key id and epoch, put together by the caller. */
   context: Uint8Array;
-};
+}
 
 const challengeOf = (
   statement: Statement,
@@ -199,13 +202,13 @@ function* setsOf(indices: readonly number[], size: number): Generator<number[]> 
     }
 }
 
-export type RobustResult = {
+export interface RobustResult {
   signature: bigint | null;
   /** Whose proof is missing or fails. */
   culprits: number[];
   /** Whose proof passes and whose partial still spoils a signature: only possible where primes are not safe. */
   suspects: number[];
-};
+}
 
 /**
  * Combines k or more partials, some of them false: first the first k as they come, and only on failure by the proofs,

@@ -61,7 +61,7 @@ export class AuditLog {
   #begun: 'no' | Promise<void> | 'yes' = 'no';
   #pruning: Promise<void> = Promise.resolve();
   #damage: string | null = null;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
   #owed: AuditEntry[] = [];
   #missed = 0;
   /** A write failed: behind the whole lines may stand a part of one. */

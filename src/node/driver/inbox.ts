@@ -4,7 +4,7 @@
  * other lane, however much a member that sends faster than we step has waiting; and what each may have
  * waiting is bounded.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { limits } from '../../protocol/records/limits.ts';
 
 export const inboxLimits = {

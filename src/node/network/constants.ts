@@ -1,5 +1,5 @@
 /** Protocol ids, and the bounds of the network layer. A changed wire format needs a new number at the id's end. */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { limits } from '../../protocol/records/limits.ts';
 
 export const protocolIds = {

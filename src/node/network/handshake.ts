@@ -185,7 +185,10 @@ export class Handshake {
         : null;
       // Before the proof leaves: the peer may speak on other streams as soon as it has it.
       const mutual = proven && proof !== null;
-      if (mutual) peerConnection.proven = peerConnection.wasProven = true;
+      if (mutual) {
+        peerConnection.proven = true;
+        peerConnection.wasProven = true;
+      }
       await frames.write(encode(encodeProof(proof)), { signal });
       const verdict = (await frames.read({ signal })).subarray();
       this.#settle(peerConnection, mutual && verdict.length === 1 && verdict[0] === 1, renewals);

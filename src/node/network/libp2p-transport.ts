@@ -54,6 +54,7 @@ export interface Libp2pTransportOptions {
   queueBounds?: QueueBounds;
 }
 
+// biome-ignore lint/style/useConsistentTypeDefinitions: libp2p asks for an index signature, which only an alias has.
 type Services = { identify: Identify; ping: Ping; pubsub: GossipSub };
 
 /** What exists between start and stop. */
@@ -139,7 +140,7 @@ export class Libp2pTransport implements Transport {
     this.#connections.clear();
   }
 
-  async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
+  async setMembers(members: readonly MemberAddress[]): Promise<void> {
     const before = this.#book.peers();
     this.#book.setMembers(members.filter(({ peer }) => peer !== this.peerId && isPeerId(peer)));
     this.#quotas.keep((peer) => this.#book.has(peer));

@@ -3,7 +3,7 @@
  * and little enough that the others do not feel it. A member that goes beyond is cut off (`quota-enforcer.ts`), but
  * for `requests`, which wait.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { limits } from '../../protocol/records/limits.ts';
 import type { Rate } from './bucket.ts';
 import { networkLimits } from './constants.ts';

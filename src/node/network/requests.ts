@@ -29,8 +29,8 @@ function encodeFrame(kind: Kind, number: number, body: Uint8Array): Uint8Array {
 /** null: shorter than a header */
 function decodeFrame(frame: Uint8Array): { kind: number; number: number; body: Uint8Array } | null {
   if (frame.length < headerBytes) return null;
-  const number = new DataView(frame.buffer, frame.byteOffset).getUint32(1);
-  return { kind: frame[0]!, number, body: frame.subarray(headerBytes) };
+  const header = new DataView(frame.buffer, frame.byteOffset);
+  return { kind: header.getUint8(0), number: header.getUint32(1), body: frame.subarray(headerBytes) };
 }
 
 interface Waiting {

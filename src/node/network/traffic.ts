@@ -2,7 +2,7 @@
  * Everything that arrives on a connection, of whatever protocol: its bytes, and the streams that the other
  * side opens.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import type { Connection, MultiaddrConnection, StreamMuxer } from '@libp2p/interface';
 
 /**

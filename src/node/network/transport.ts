@@ -66,7 +66,7 @@ export interface Transport {
    * Who may connect, and where they were last known to listen; may be called before `start`. Everyone else is refused
    * at the connection; connections of members that are no longer listed are closed and their addresses forgotten.
    */
-  setMembers(members: ReadonlyArray<MemberAddress>): Promise<void>;
+  setMembers(members: readonly MemberAddress[]): Promise<void>;
   /** The newest addresses known of each other member, worth storing for the next start. */
   memberAddresses(): MemberAddress[];
   /** To all members. Never throws. The same bytes again within a few seconds may be delivered only once. */

@@ -145,7 +145,7 @@ export class Twins {
       .of(peer)
       .filter(({ connection }) => connection.status === 'open');
     return new Map(
-      connections.flatMap((peerConnection): Array<[string, PeerConnection]> => {
+      connections.flatMap((peerConnection): [string, PeerConnection][] => {
         const instance = this.#instances.get(peerConnection);
         return instance === undefined ? [] : [[instance, peerConnection]];
       }),

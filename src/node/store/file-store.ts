@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { assertChainKey, ChainFiles } from './chain-files.ts';
@@ -58,7 +59,7 @@ export class FileStore implements Store {
   readonly #options: Required<Omit<FileStoreOptions, 'patience'>>;
   readonly #patience: Patience | undefined;
   #open: OpenStore | undefined;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
   #working: Promise<void> | undefined;
   #failure: StoreError | undefined;
 
@@ -146,7 +147,8 @@ export class FileStore implements Store {
   /** Takes all that waits as one batch, so that overlapping commits share one write to the disk. */
   async #work(): Promise<void> {
     // `close` waits for this loop, so the store stays as it is.
-    const opened = this.#open!;
+    const opened = this.#open;
+    assert(opened !== undefined, 'a batch waits in an open store only');
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0);
       try {

@@ -1,4 +1,4 @@
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { createHash, hkdfSync } from 'node:crypto';
 import { openAtRest, sealAtRest } from '../../cipher/at-rest.ts';
 import type { CipherName } from '../../cipher/local-cipher.ts';

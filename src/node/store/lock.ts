@@ -104,8 +104,8 @@ export function isRunning(pid: number): boolean {
 function parseHolder(lock: string): Holder | undefined {
   try {
     const { pid, started } = JSON.parse(lock) as Partial<Holder>;
-    if (!Number.isSafeInteger(pid) || pid! <= 0 || typeof started !== 'string') return undefined;
-    return { pid: pid!, started };
+    if (pid === undefined || !Number.isSafeInteger(pid) || pid <= 0) return undefined;
+    return typeof started === 'string' ? { pid, started } : undefined;
   } catch {
     return undefined;
   }

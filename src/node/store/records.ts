@@ -16,7 +16,7 @@ export function encodeRecords(changes: Changes): Uint8Array {
 
 export function decodeRecords(plaintext: Uint8Array): Changes {
   // Authentic, so it is what `encodeRecords` wrote. The values are copies: they outlive the plaintext.
-  const entries = decode(plaintext) as Array<[string, Uint8Array | null]>;
+  const entries = decode(plaintext) as [string, Uint8Array | null][];
   return new Map(entries.map(([key, value]) => [key, value && Uint8Array.from(value)]));
 }
 

@@ -39,7 +39,7 @@ interface Current {
 export class Vault {
   readonly #options: VaultOptions;
   #current: Current;
-  #records: Map<string, Uint8Array>;
+  readonly #records: Map<string, Uint8Array>;
   #journalBytes = 0;
   #nextFrame = 1;
 

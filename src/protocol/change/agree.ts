@@ -356,7 +356,7 @@ function forcedOrder(work: Work): { forced?: Order } {
 /** Rule `decide` (lines 49–54): a quorum of precommits of any round for a proposed value certifies it. */
 export function decisionOf(work: Work): Link | null {
   const quorum = changeQuorum(work);
-  const found = new Map<string, { round: number; hash: Hex; entries: Array<Entry<Vote>> }>();
+  const found = new Map<string, { round: number; hash: Hex; entries: Entry<Vote>[] }>();
   for (const entry of Object.values(work.durable.votes)) {
     const { type, round, value } = entry.message;
     if (type !== 'precommit' || value === null) continue;

@@ -24,7 +24,7 @@ import { type CoreState, type Durable, emptyDurable, emptyVolatile, type Timing 
 /** Epoch 0: the roster that the operator signs once at least `k` peers wait (§4 "Beginning"). */
 export function foundingValue(
   genesis: Genesis,
-  roster: ReadonlyArray<Omit<Member, 'keyEpoch'>>,
+  roster: readonly Omit<Member, 'keyEpoch'>[],
   clients: readonly Client[],
 ): Value {
   return {

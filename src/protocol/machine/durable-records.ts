@@ -47,8 +47,8 @@ const recordValue = (section: Section, record: unknown): Uint8Array =>
 export function durableDelta(
   before: Durable,
   after: Durable,
-): { puts: Array<[string, Uint8Array]>; deletes: string[] } {
-  const puts: Array<[string, Uint8Array]> = [];
+): { puts: [string, Uint8Array][]; deletes: string[] } {
+  const puts: [string, Uint8Array][] = [];
   const deletes: string[] = [];
   for (const section of sections) {
     const old: Record<string, unknown> = before[section];

@@ -157,7 +157,7 @@ export type JobResult =
 
 export type Output =
   /** Always first: durable before anything else of the step leaves. `rotate` erases every older byte. */
-  | { type: 'persist'; puts: Array<[key: string, value: Uint8Array]>; deletes: string[]; rotate: boolean }
+  | { type: 'persist'; puts: [key: string, value: Uint8Array][]; deletes: string[]; rotate: boolean }
   | { type: 'send'; to: string; frame: Frame }
   | { type: 'publish'; frame: Frame }
   /** Links from this epoch on for a peer that is behind, as many as one frame holds: the archive has them. */

@@ -2,7 +2,7 @@
  * What a job is for, and the tag by which it is known while it runs and fails, and by which its result comes back:
  * `job/about/item`. Tags are built and read here only.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import type { Hex } from '../records/codec.ts';
 
 export interface OfRun {

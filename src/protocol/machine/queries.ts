@@ -1,6 +1,6 @@
 /** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
 
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import type { Attend, Have, Signs, Vote } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
 import { type Draft, draftOf, planOf } from '../records/draft.ts';
@@ -111,9 +111,9 @@ function recordsWhere<T>(section: Record<string, T>, passes: (key: string) => bo
   return found;
 }
 
-export const attendsOf = (state: ReadableState, plan: Hex): Array<Entry<Attend>> =>
+export const attendsOf = (state: ReadableState, plan: Hex): Entry<Attend>[] =>
   recordsWhere(state.durable.attends, (key) => isOfPlan(key, plan));
-export const havesOf = (state: ReadableState, plan: Hex): Array<Entry<Have>> =>
+export const havesOf = (state: ReadableState, plan: Hex): Entry<Have>[] =>
   recordsWhere(state.durable.haves, (key) => isOfPlan(key, plan));
 
 /** Members that contradicted themselves in the undecided change: leaders and dealers leave them out. */
@@ -196,7 +196,7 @@ export function barePlan(state: ReadableState): Plan {
   return { plan: planOf(parent, draft, []), orders: [], draft };
 }
 
-export const voteEntriesOf = (state: ReadableState, type: Vote['type'], round: number): Array<Entry<Vote>> =>
+export const voteEntriesOf = (state: ReadableState, type: Vote['type'], round: number): Entry<Vote>[] =>
   recordsWhere(state.durable.votes, (key) => isOfRound(key, type, round));
 export function votesOf(state: ReadableState, type: Vote['type'], round: number): Vote[] {
   return voteEntriesOf(state, type, round).map((entry) => entry.message);

@@ -2,7 +2,7 @@
  * The keys of records that are named by several things. They are built and read here only; what a record says itself is
  * read from the record.
  */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 import { z } from 'zod';
 import type { Vote } from '../records/change-messages.ts';
 import { type Hex, hex } from '../records/codec.ts';

@@ -104,7 +104,7 @@ export class Work<in Prints extends PrintedName = never> {
     { countMax, bytesMax = Number.POSITIVE_INFINITY }: { countMax: number; bytesMax?: number },
   ): void {
     const records = this.durable[section];
-    const newestFirst: Array<[key: string, record: RecordIn<S>]> = [];
+    const newestFirst: [key: string, record: RecordIn<S>][] = [];
     for (const key in records) if (passes(key, records[key])) newestFirst.push([key, records[key]]);
     newestFirst.sort(([a], [b]) => epochOfKey(b) - epochOfKey(a));
     let bytes = 0;

@@ -1,5 +1,5 @@
 /** Every bound on what a peer, client or operator can make us store or do, in one place, with their relations. */
-import { strict as assert } from 'node:assert';
+import assert from 'node:assert/strict';
 
 export const limits = {
   membersMax: 64,

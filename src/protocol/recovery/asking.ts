@@ -136,11 +136,7 @@ export function receiveWait(work: Work<'recover-told-to-wait'>, message: Of<'rec
   setAsking(work, asking, { waits: { ...asking.waits, [message.by]: message.until } });
 }
 
-function startRun(
-  work: Work<'recover-run'>,
-  asking: Asking,
-  granted: Array<Asking['grants'][string]>,
-): boolean {
+function startRun(work: Work<'recover-run'>, asking: Asking, granted: Asking['grants'][string][]): boolean {
   const self = selfIn(work);
   if (self === undefined) return false;
   const sealing = sealingKeyFromSeed(work.draw(32));

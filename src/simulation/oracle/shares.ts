@@ -104,7 +104,7 @@ export class Shares extends Watcher {
     for (const key of this.facts.newest?.keys ?? [])
       for (const { link: known } of this.facts.values.values()) {
         const { epoch, threshold } = known.value;
-        const shares = liars.flatMap(({ index, driver }): Array<[number, bigint]> => {
+        const shares = liars.flatMap(({ index, driver }): [number, bigint][] => {
           const share = driver?.state.durable.shares[epoch]?.[hex(key.id)];
           return share === undefined ? [] : [[index, decodeSigned(share)]];
         });

@@ -16,12 +16,12 @@ import {
 } from '../../keys/rsa/sharing.ts';
 import primes from './safe-primes.json' with { type: 'json' };
 
-export type Sharing = {
+export interface Sharing {
   key: KeyPublic;
   parameters: SharingParameters;
   commitments: bigint[];
   shares: Map<number, bigint>;
-};
+}
 
 /** Two of the four ready-made safe primes of half the size. */
 export const samplePrimes = (modulusBits: 512 | 2048 | 3072, first = 0): { p: bigint; q: bigint } => {

@@ -2,6 +2,7 @@
  * A network in memory behind the same `Transport` contract as libp2p: seeded delays, loss, duplication and partitions
  * over a virtual scheduler. The same seed and the same calls give the same history.
  */
+import assert from 'node:assert/strict';
 import { TransportError } from '../../node/network/transport.ts';
 import { seededRandom } from './seeded-random.ts';
 import { type Cables, type Connection, type Frame, SimulatedTransport } from './simulated-transport.ts';
@@ -151,7 +152,8 @@ export class SimulatedNetwork implements Cables {
 
   /** @internal @returns false when the queue is full */
   deliver(connection: Connection, sender: SimulatedTransport, via: Frame['via'], bytes: Uint8Array): boolean {
-    const queue = connection.directions.get(sender)!;
+    const queue = connection.directions.get(sender);
+    assert(queue !== undefined, 'a connection has a queue for each of its ends');
     const { queueFramesMax, queueBytesMax, lossRate, duplicateRate } = this.#options;
     if (queue.frames >= queueFramesMax || queue.bytes + bytes.length > queueBytesMax) return false;
     if (this.#random() < lossRate) return true;

@@ -84,7 +84,7 @@ export class SimulatedTransport implements Transport {
     this.#network.leave(this);
   }
 
-  async setMembers(members: ReadonlyArray<MemberAddress>): Promise<void> {
+  async setMembers(members: readonly MemberAddress[]): Promise<void> {
     this.#members.clear();
     for (const { peer, addresses } of members) if (peer !== this.peerId) this.#members.set(peer, addresses);
     this.#network.review();

@@ -310,7 +310,7 @@ describe('a file that was removed while the daemon was stopped is no file that i
     expect(parseLine(readFileSync(join(bench.folder, aside), 'utf8'))).toMatchObject({ line: 4, epoch: 4 });
     await log.append(epoch(4));
     expect(bench.lines().map((line) => parseLine(line)?.event)).toEqual([
-      ...Array<string>(3).fill('epoch'),
+      ...new Array(3).fill('epoch'),
       'damaged',
       'epoch',
     ]);

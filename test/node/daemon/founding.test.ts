@@ -98,7 +98,7 @@ test('a founding that fails at the first member, or at another one, is told and 
   const failed = await admit();
   expect(failed.stderr).toContain(`the cluster is not founded: ${trouble.message}`);
   expect(failed.code).toBe(1);
-  expect([a, b].map((daemon) => daemon.status().state)).toEqual(Array(2).fill('waiting-for-admission'));
+  expect([a, b].map((daemon) => daemon.status().state)).toEqual(new Array(2).fill('waiting-for-admission'));
 
   failing.add(b.peer);
   const told: string[] = [];
@@ -108,5 +108,5 @@ test('a founding that fails at the first member, or at another one, is told and 
   expect(told).toContain(
     `This peer waits for admission (admitted, but it cannot begin: ${trouble.message}). Mend that: it tries again by itself.`,
   );
-  expect([a, b].map((daemon) => daemon.status().state)).toEqual(Array(2).fill('member'));
+  expect([a, b].map((daemon) => daemon.status().state)).toEqual(new Array(2).fill('member'));
 });

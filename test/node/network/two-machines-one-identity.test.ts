@@ -37,7 +37,7 @@ test.each([
     expect(toldBy).toEqual([]);
     expect(met).toMatchObject([{ peer: original.transport.peerId }]);
     expect(met[0]?.places.map(({ address }) => address)).toEqual(
-      Array(2).fill(expect.stringContaining('/ip4/127.0.0.1/tcp/')),
+      new Array(2).fill(expect.stringContaining('/ip4/127.0.0.1/tcp/')),
     );
   },
 );

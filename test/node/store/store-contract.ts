@@ -134,7 +134,7 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
 
 async function contents(home: StoreHome): Promise<Record<string, string>> {
   const store = home.store();
-  const records: Array<[string, Uint8Array | null]> = [...(await store.open())];
+  const records: [string, Uint8Array | null][] = [...(await store.open())];
   for (const key of await store.archivedKeys()) records.push([key, await store.archived(key)]);
   await store.close();
   return Object.fromEntries(records.map(([key, value]) => [key, toHex(value ?? new Uint8Array())]));

@@ -104,7 +104,7 @@ export class Members {
   /** What members put into their audit logs. */
   readonly audited: PartialAnswer[] = [];
   /** Whom members reproached, and what for. */
-  readonly reproached: Array<[peer: string, quota: ReproachQuota]> = [];
+  readonly reproached: [peer: string, quota: ReproachQuota][] = [];
   /** What members logged, at the level that a daemon has by itself. */
   readonly logged: string[] = [];
   /** What the next combination waits for. */

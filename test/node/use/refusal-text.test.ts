@@ -1,5 +1,5 @@
 /** What a member says when it refuses is shown to people and kept in logs: only known codes and plain text pass. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import type { DaemonError } from '../../../src/node/errors.ts';
 import type { PartialAnswer } from '../../../src/node/use/partial-messages.ts';
 import { Members } from './five-members.ts';
@@ -18,7 +18,7 @@ async function told(answers: readonly PartialAnswer[]) {
 }
 const refused = (code: string, why: string) => ({ type: 'refused', code, why }) as PartialAnswer;
 
-it('a known code and plain text are passed on', async () => {
+test('a known code and plain text are passed on', async () => {
   const answer = refused('expired', 'the client’s clock is wrong');
   const { failure, penalties } = await told([answer, answer, answer, answer]);
   expect(failure.message).toBe('the client’s clock is wrong');
@@ -26,13 +26,13 @@ it('a known code and plain text are passed on', async () => {
   expect(penalties).toEqual([]);
 });
 
-it('of any other code only that it was another one', async () => {
+test('of any other code only that it was another one', async () => {
   const codes = ['no-such-code', 'x\u2028y', '\u001b[2J', ''];
   const { failure } = await told(codes.map((code) => refused(code, 'plain')));
   expect(failure.details).toEqual({ p2: 'other', p3: 'other', p4: 'other', p5: 'other' });
 });
 
-it('text that would move a terminal or break a line is no answer, and whoever sent it is named', async () => {
+test('text that would move a terminal or break a line is no answer, and whoever sent it is named', async () => {
   const texts = ['a\nb', '\u001b[31mred', 'a\u2028b', '\u202Ebackwards'];
   const { failure, penalties } = await told(texts.map((text) => refused('expired', text)));
   for (const text of texts) expect(failure.message).not.toContain(text);

@@ -1,6 +1,6 @@
 /** Members that lie while no proof is asked for, and then fall silent, or tell the truth. */
 
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { elementBytes } from '../../../src/keys/rsa/numbers.ts';
 import { Members } from './five-members.ts';
 
@@ -21,7 +21,7 @@ const named = (members: Members) =>
     .penalties()
     .filter(({ fault }) => fault === 'lied');
 
-it('who lies and is silent when proofs are asked for is named, and the next signature does without it', async () => {
+test('who lies and is silent when proofs are asked for is named, and the next signature does without it', async () => {
   const members = withLiar();
   const asked: string[] = [];
   members.slow = (to, { prove }) => {
@@ -39,7 +39,7 @@ it('who lies and is silent when proofs are asked for is named, and the next sign
   expect(members.proofsAsked).toBe(proofs);
 });
 
-it('who lies and then proves the truth is named for the lie, and signs', async () => {
+test('who lies and then proves the truth is named for the lie, and signs', async () => {
   const members = withLiar();
   members.slow = (to, { prove }) => (prove && to !== peer(2) && to !== peer(4) ? never : null);
   const { signers } = await members.service(1).sign(members.signing(), 5000);
@@ -47,7 +47,7 @@ it('who lies and then proves the truth is named for the lie, and signs', async (
   expect(named(members)).toMatchObject([{ peer: peer(2), times: 1 }]);
 });
 
-it('who told the truth beside a liar, and is silent when proofs are asked for, is not named', async () => {
+test('who told the truth beside a liar, and is silent when proofs are asked for, is not named', async () => {
   const members = withLiar();
   members.slow = (to, { prove }) => (prove && (to === peer(2) || to === peer(3)) ? never : null);
   const { signers } = await members.service(1).sign(members.signing(), 5000);

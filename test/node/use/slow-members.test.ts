@@ -1,6 +1,6 @@
 /** Members that are only slow are nobody's liars, and a peer that stops waits for none of them. */
 
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { elementBytes } from '../../../src/keys/rsa/numbers.ts';
 import { settled } from '../../../src/simulation/world/virtual-time.ts';
 import { Members } from './five-members.ts';
@@ -27,7 +27,7 @@ const blamed = (members: Members) =>
     .filter(({ fault }) => fault === 'lied')
     .map(({ peer }) => peer);
 
-it('an answer without a proof that comes when proofs are asked for already is not taken for a lie', async () => {
+test('an answer without a proof that comes when proofs are asked for already is not taken for a lie', async () => {
   const members = withLiar();
   const late = gate();
   const proving = gate();
@@ -46,7 +46,7 @@ it('an answer without a proof that comes when proofs are asked for already is no
   expect(blamed(members)).toEqual([peer(2)]);
 });
 
-it('an answer without a proof that comes while a combination runs, which fails, is not taken for a lie', async () => {
+test('an answer without a proof that comes while a combination runs, which fails, is not taken for a lie', async () => {
   const members = withLiar();
   const combination = gate();
   const late = gate();
@@ -71,7 +71,7 @@ it('an answer without a proof that comes while a combination runs, which fails, 
   expect(blamed(members)).toEqual([peer(2)]);
 });
 
-it('a peer that stops waits for no use of a key, however long its client would', async () => {
+test('a peer that stops waits for no use of a key, however long its client would', async () => {
   const members = new Members();
   members.slow = () => new Promise(() => {});
   const signing = members.service(1).sign(members.signing(), 300_000);
@@ -87,7 +87,7 @@ it('a peer that stops waits for no use of a key, however long its client would',
   expect(await members.time.next()).toBe(false); // no timer is left
 });
 
-it('a use of a key ends when its asker has gone, however long it would have waited', async () => {
+test('a use of a key ends when its asker has gone, however long it would have waited', async () => {
   const members = new Members();
   members.slow = () => new Promise(() => {});
   const gone = new AbortController();

@@ -1,6 +1,6 @@
 /** Members behind one another's request streams: who learns what, whose false partial is named, and what is refused. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { seal } from '../../../src/cipher/envelope.ts';
 import { Decryption, unpadded } from '../../../src/client/decryption.ts';
 import { integerToBytes } from '../../../src/crypto/integers.ts';
@@ -33,7 +33,7 @@ import {
 } from './five-members.ts';
 
 describe('a decryption by five members', () => {
-  it('is seen by the client alone: the coordinator holds sealed partials only', async () => {
+  test('is seen by the client alone: the coordinator holds sealed partials only', async () => {
     const members = new Members();
     const decryption = members.decryption(encrypted(message));
     const answer = await members.ask(decryption.request);
@@ -48,7 +48,7 @@ describe('a decryption by five members', () => {
     expect(other.combine(answer).block).toBeNull();
   });
 
-  it('with two that seal false partials: asks again with proofs, names both, and needs neither', async () => {
+  test('with two that seal false partials: asks again with proofs, names both, and needs neither', async () => {
     const members = new Members();
     const decryption = members.decryption(encrypted(message));
     // Whichever way round three of five are asked, p3 or p5 is among them.
@@ -68,7 +68,7 @@ describe('a decryption by five members', () => {
     expect(culprits.toSorted()).toEqual(['p3', 'p5']);
   });
 
-  it('with one that seals no number at all: the others open, and with proofs it is named', async () => {
+  test('with one that seals no number at all: the others open, and with proofs it is named', async () => {
     for (const partial of [new Uint8Array(), new Uint8Array(8), new Uint8Array(300)]) {
       const members = new Members();
       const decryption = members.decryption(encrypted(message));
@@ -88,7 +88,7 @@ describe('a decryption by five members', () => {
     }
   });
 
-  it('with one that does not answer: goes on without it, and with proofs waits for it only a moment', async () => {
+  test('with one that does not answer: goes on without it, and with proofs waits for it only a moment', async () => {
     const members = new Members();
     members.lies.set('peer-2-of-five', () => null);
     const decryption = members.decryption(encrypted(message));
@@ -109,7 +109,7 @@ describe('a decryption by five members', () => {
     }
   });
 
-  it('names whose sealed partial did not combine, though it is silent when proofs are asked for', async () => {
+  test('names whose sealed partial did not combine, though it is silent when proofs are asked for', async () => {
     const members = new Members();
     const decryption = members.decryption(encrypted(message));
     const { body } = decryption.request;
@@ -137,7 +137,7 @@ describe('a decryption by five members', () => {
     expect(spoilers.toSorted()).toEqual(liars.toSorted());
   });
 
-  it('takes no partial that is open to others', async () => {
+  test('takes no partial that is open to others', async () => {
     const members = new Members();
     for (const index of [2, 3, 4, 5])
       members.lies.set(`peer-${index}-of-five`, () => ({
@@ -154,13 +154,13 @@ describe('a decryption by five members', () => {
     expect(failure).toMatchObject({ code: 'not-enough-peers' });
   });
 
-  it('with a key of the daemon’s own in the answer: nothing is combined', async () => {
+  test('with a key of the daemon’s own in the answer: nothing is combined', async () => {
     const members = new Members();
     const decryption = members.decryption(encrypted(message));
     const answer = await members.ask(decryption.request);
     const { p, q } = samplePrimes(2048, 2);
     const { key } = answer;
-    const others: Array<Partial<DecryptAnswer>> = [
+    const others: Partial<DecryptAnswer>[] = [
       { key: { ...key, public: encodePublic({ ...sharing.key, modulus: p * q }) } },
       { key: { ...key, public: encodePublic({ ...sharing.key, exponent: 3n }) } },
       { key: { ...key, id: random(32) } },
@@ -179,7 +179,7 @@ describe('a decryption by five members', () => {
     expect(plainOf(saved?.combine(answer).block ?? null)).toBe(message);
   });
 
-  it('is one error for every defect of the padding', () => {
+  test('is one error for every defect of the padding', () => {
     const { modulus } = sharing.key;
     const padding = { hash: 'sha256', label } as const;
     for (const block of [0n, 1n, modulus - 1n, modulus / 3n, 2n ** 2040n])
@@ -198,11 +198,11 @@ describe('every member refuses for itself', () => {
   const { body } = new Members().decryption(encrypted(message)).request;
   const decrypting = (change: Partial<DecryptBody>) => asked(signUse(clientSeed, { ...body, ...change }));
 
-  it('to decrypt with a key made to sign', async () => {
+  test('to decrypt with a key made to sign', async () => {
     expect(await decrypting({ key: ca.id })).toMatchObject({ type: 'refused', code: 'wrong-use' });
   });
 
-  it('to sign with a key made to decrypt', async () => {
+  test('to sign with a key made to decrypt', async () => {
     const { cluster, client: publicKey, nonce, expiresAtMs } = body;
     const request = signUse(clientSeed, {
       operation: 'sign',
@@ -216,7 +216,7 @@ describe('every member refuses for itself', () => {
     expect(await asked(request)).toMatchObject({ type: 'refused', code: 'wrong-use' });
   });
 
-  it('to decrypt the block that retires the old shares', async () => {
+  test('to decrypt the block that retires the old shares', async () => {
     const { modulus } = sharing.key;
     const block = trialBlock(hashOfValue(value), vault.id, modulus);
     for (const x of [block, modulus - block])
@@ -226,7 +226,7 @@ describe('every member refuses for itself', () => {
       });
   });
 
-  it('more decryptions a minute than the client may; the same one again counts once', async () => {
+  test('more decryptions a minute than the client may; the same one again counts once', async () => {
     const members = new Members();
     const ask = async (request: UseRequest): Promise<string> => {
       const answer = await members

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { Audit } from '../../../src/node/audit/audit.ts';
 import { auditFiles } from '../../../src/node/audit/files.ts';
 import { partialAnswerSchema } from '../../../src/node/use/partial-messages.ts';
@@ -26,7 +26,7 @@ function watched(promise: Promise<unknown>) {
 }
 
 describe('a request that is repeated', () => {
-  it('costs one combination and one line, whether the first is answered or under way; the rest is counted', async () => {
+  test('costs one combination and one line, whether the first is answered or under way; the rest is counted', async () => {
     const members = new Members();
     const home = mkdtempSync(join(tmpdir(), 'holdfast-repeats-'));
     onTestFinished(() => rmSync(home, { recursive: true }));
@@ -56,7 +56,7 @@ describe('a request that is repeated', () => {
     ]);
   });
 
-  it('is not answered without the client’s own signature, though it was answered with it', async () => {
+  test('is not answered without the client’s own signature, though it was answered with it', async () => {
     const members = new Members();
     const request = members.signing();
     await members.service(1).sign(request, 5000);
@@ -67,7 +67,7 @@ describe('a request that is repeated', () => {
     });
   });
 
-  it('is not answered any more when it has expired', async () => {
+  test('is not answered any more when it has expired', async () => {
     const members = new Members();
     const request = members.signing();
     await members.service(1).sign(request, 5000);
@@ -78,7 +78,7 @@ describe('a request that is repeated', () => {
     });
   });
 
-  it('waits for the one under way in its own time, and tries again when that one’s was over before', async () => {
+  test('waits for the one under way in its own time, and tries again when that one’s was over before', async () => {
     const members = new Members();
     const silent = [2, 3, 4, 5].map((index) => `peer-${index}-of-five`);
     for (const peer of silent) members.lies.set(peer, () => null);
@@ -96,7 +96,7 @@ describe('a request that is repeated', () => {
     expect(combinations(members)).toBe(1);
   });
 
-  it('asks the members anew when proofs are wanted, and takes what was given without them no more', async () => {
+  test('asks the members anew when proofs are wanted, and takes what was given without them no more', async () => {
     const members = new Members();
     const { request } = members.decryption(encrypted(message));
     const plain = await members.ask(request);
@@ -107,7 +107,7 @@ describe('a request that is repeated', () => {
   });
 });
 
-it('a partial that no worker can compute is a refusal: in the audit log, and not tried again with each repeat', async () => {
+test('a partial that no worker can compute is a refusal: in the audit log, and not tried again with each repeat', async () => {
   const members = new Members();
   members.broken.add('peer-4-of-five');
   const asked = encode({ epoch: value.epoch, request: members.signing(), prove: false });
@@ -117,5 +117,5 @@ it('a partial that no worker can compute is a refusal: in the audit log, and not
   }
   // A worker that died may have taken the job along: it is tried once more, and not with each repeat.
   expect(members.jobs).toHaveLength(2);
-  expect(members.audited).toMatchObject(Array(3).fill({ type: 'refused', code: 'failed' }));
+  expect(members.audited).toMatchObject(new Array(3).fill({ type: 'refused', code: 'failed' }));
 });

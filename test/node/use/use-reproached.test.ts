@@ -1,5 +1,5 @@
 /** A member that passes on what is refused: how that counts against it, and that none of it fills the log. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { partialAnswerSchema } from '../../../src/node/use/partial-messages.ts';
 import { decode, encode } from '../../../src/protocol/records/codec.ts';
 import { type SignBody, signUse } from '../../../src/protocol/records/use-request.ts';
@@ -16,7 +16,7 @@ async function pass(members: Members, change: (body: SignBody) => Partial<SignBo
   return told.type === 'refused' ? told.code : told.type;
 }
 
-it.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
+test.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
   ['is for another cluster', 'wrong-cluster', () => ({ cluster: random(32) })],
   ['uses a key for what it is not', 'wrong-use', () => ({ key: vault.id })],
   ['has no digest of its hash', 'wrong-digest', () => ({ digest: random(31) })],
@@ -27,7 +27,7 @@ it.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
   expect(members.reproached).toEqual([[from, 'refusals']]);
 });
 
-it.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
+test.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
   ['names a key that is not known', 'unknown-key', () => ({ key: random(32) })],
   ['names a client that is not known', 'unknown-client', () => ({ client: random(32) })],
   ['expired', 'expired', ({ expiresAtMs }) => ({ expiresAtMs: expiresAtMs - hourMs })],
@@ -41,14 +41,14 @@ it.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
   },
 );
 
-it('requests over a client’s rate: held against nobody, or a client could have the member cut off that it asks', async () => {
+test('requests over a client’s rate: held against nobody, or a client could have the member cut off that it asks', async () => {
   const members = new Members();
   for (const code of ['partial', 'partial', 'over-rate', 'over-rate'])
     expect(await pass(members, () => ({ digest: random(32) }))).toBe(code);
   expect(members.reproached).toEqual([]);
 });
 
-it('a member does not reproach itself', async () => {
+test('a member does not reproach itself', async () => {
   const members = new Members();
   const { body } = members.signing();
   const request = signUse(clientSeed, { ...body, key: random(32) });
@@ -56,7 +56,7 @@ it('a member does not reproach itself', async () => {
   expect(members.reproached).toEqual([]);
 });
 
-it('a thousand replays leave no line in the log', async () => {
+test('a thousand replays leave no line in the log', async () => {
   const members = new Members();
   for (let at = 0; at < 1000; at += 1) await pass(members, () => ({ expiresAtMs: 0 }));
   expect(members.logged).toEqual([]);

@@ -63,7 +63,7 @@ test('with many that wait, others are told to ask again, and those that wait are
   const statuses = (await outcomes).map((outcome) =>
     outcome.status === 'rejected' ? outcome.reason.code : 'answered',
   );
-  expect(statuses).toEqual([...Array(16).fill('answered'), ...Array(4).fill('busy')]);
+  expect(statuses).toEqual([...new Array(16).fill('answered'), ...new Array(4).fill('busy')]);
   await settled();
   const later = keys.of(linkOf(30));
   await settled();
