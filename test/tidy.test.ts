@@ -82,6 +82,14 @@ const filesBelow = (folder: string): string[] =>
     const path = join(folder, name);
     return statSync(path).isDirectory() ? filesBelow(path) : [path];
   });
+/** Members that a keyword hides, where `#` does; a constructor has no other way. */
+const keywordsForPrivate = (tree: Tree): string[] =>
+  Object.entries(tree).flatMap(([file, text]) =>
+    [...text.matchAll(/^ +(?:private|protected) (?!constructor\b).*$/gm)].map(
+      ([line]) => `${file}: ${line.trim()}`,
+    ),
+  );
+
 const house = readTree(src);
 
 describe('the house', () => {
@@ -98,6 +106,7 @@ describe('the house', () => {
   test('keeps time and chance out of mathematics and core', () =>
     expect(hiddenTimeAndChance(house)).toEqual([]));
   test('has no way around the types of the core', () => expect(waysAroundTypes(house)).toEqual([]));
+  test('marks what a class keeps to itself with #', () => expect(keywordsForPrivate(house)).toEqual([]));
   test('has nothing else at its top level', () => expect(strangers(readdirSync(root))).toEqual([]));
 });
 

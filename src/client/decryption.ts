@@ -18,9 +18,9 @@ import { decodeOaep, type HashName } from '../keys/rsa/encoding.ts';
 import { proofContext, publicOf } from '../keys/rsa/kind.ts';
 import { elementOf } from '../keys/rsa/numbers.ts';
 import { publicKeyFromPem, publicKeyPem, type RsaPublicKey } from '../keys/rsa/public-forms.ts';
+import { refutedPartials } from '../keys/rsa/refuted-partials.ts';
 import { checkKeyPublic, type KeyPublic } from '../keys/rsa/sharing.ts';
 import { combineRobust, decodeProof, type Proof } from '../keys/rsa/signing.ts';
-import { spoilersOf } from '../keys/rsa/spoilers.ts';
 import { sameBytes } from '../protocol/records/codec.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
@@ -106,11 +106,11 @@ export class Decryption {
 
   /**
    * The padded block y with y^e = x, or null when the partials do not combine: ask again, with proofs. With
-   * proofs, `culprits` names whose partial is false; a partial that does not open is. `spoilers` names whose
+   * proofs, `culprits` names whose partial is false; a partial that does not open is. `refuted` names whose
    * partial was, in the first answer that did not combine, once another one of that epoch does. Throws
    * `ClientError('not-to-be-trusted')` for an answer with another key than was asked.
    */
-  combine(answer: DecryptAnswer): { block: bigint | null; culprits: string[]; spoilers: string[] } {
+  combine(answer: DecryptAnswer): { block: bigint | null; culprits: string[]; refuted: string[] } {
     const key = this.#keyIn(answer);
     const { epoch, threshold, membersMax } = answer;
     const modulusBits = bitLength(key.modulus);
@@ -132,17 +132,17 @@ export class Decryption {
       const culprits = namesIn(answer, partials, [...result.culprits, ...result.suspects]);
       if (result.signature === null) this.#failed ??= { answer, partials };
       if (result.signature === null || this.#failed?.answer.epoch !== epoch)
-        return { block: result.signature, culprits, spoilers: [] };
+        return { block: result.signature, culprits, refuted: [] };
       const failed = this.#failed;
-      const spoilers = spoilersOf({ ...asked, result, failed: failed.partials });
+      const refuted = refutedPartials({ ...asked, result, failed: failed.partials });
       return {
         block: result.signature,
         culprits,
-        spoilers: namesIn(failed.answer, failed.partials, spoilers),
+        refuted: namesIn(failed.answer, failed.partials, refuted),
       };
     } catch (error) {
       // The daemon's public values are no key, or its indices no members.
-      if (error instanceof ArithmeticError) return { block: null, culprits: [], spoilers: [] };
+      if (error instanceof ArithmeticError) return { block: null, culprits: [], refuted: [] };
       throw error;
     }
   }

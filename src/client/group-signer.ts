@@ -84,9 +84,9 @@ export class GroupSigner implements Signer {
       const leftMs = Math.max(1, Math.round(endMs - performance.now()));
       const answer = await daemon.decrypt(decryption.request, { prove, timeoutMs: leftMs });
       const { epoch, threshold, partials } = answer;
-      const { block, culprits, spoilers } = decryption.combine(answer);
+      const { block, culprits, refuted } = decryption.combine(answer);
       if (block !== null) {
-        this.#tellOfLiars([...culprits, ...spoilers]);
+        this.#tellOfLiars([...culprits, ...refuted]);
         const proven = partials.map(({ name }) => name).filter((name) => !culprits.includes(name));
         return { block, epoch, holders: proven.slice(0, threshold) };
       }

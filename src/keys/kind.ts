@@ -17,7 +17,8 @@ export interface KeySetting {
 /** Secret, uniformly random bytes. */
 export type RandomBytes = (length: number) => Uint8Array;
 
-export type KeyUse = 'sign' | 'decrypt';
+export const keyUses = ['sign', 'decrypt'] as const;
+export type KeyUse = (typeof keyUses)[number];
 
 export interface Kind {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { VerifiedChain } from '../../client/verified-chain.ts';
-import { operationSchema, schemeSchema, type Value } from '../../protocol/records/value.ts';
+import { keyUseSchema, schemeSchema, type Value } from '../../protocol/records/value.ts';
 import { type NewClientOptions, planClient, withNewClient } from '../clients.ts';
 import { checkName, collect, optionsOf, withDaemon } from '../context.ts';
 import { goneSince, listedSince } from '../done-already.ts';
@@ -19,7 +19,7 @@ interface AddOptions extends NewClientOptions {
   out?: string;
 }
 
-type Operation = z.infer<typeof operationSchema>;
+type Operation = z.infer<typeof keyUseSchema>;
 type Scheme = z.infer<typeof schemeSchema>;
 
 /** One or more words of a list, as `one,other` or with the option repeated. */
@@ -30,7 +30,7 @@ const wordsOf =
     if (!parsed.success) throw new InvalidArgumentError(usage);
     return [...new Set([...before, ...parsed.data])].sort();
   };
-const operations = wordsOf(operationSchema, 'write it as sign, decrypt or sign,decrypt.');
+const operations = wordsOf(keyUseSchema, 'write it as sign, decrypt or sign,decrypt.');
 const schemes = wordsOf(schemeSchema, 'write it as pkcs1, pss or pkcs1,pss.');
 
 const addCommand = (): Command =>

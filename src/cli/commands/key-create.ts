@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { generateSafePrimes, type Primes } from '../../keys/rsa/creation.ts';
-import type { KeyUse } from '../../protocol/records/value.ts';
+import { type KeyUse, keyUseSchema } from '../../protocol/records/value.ts';
 import { duration, interruption, optionsOf, wholeNumber } from '../context.ts';
 import { type GiveOptions, giveKey, withFirstClient } from '../key-giving.ts';
 import { withOperator } from '../operators.ts';
@@ -22,7 +22,7 @@ export const keyCreateCommand = (): Command =>
     .argument('<name>')
     .addOption(
       new Option('--use <use>', 'what the key is for, for ever')
-        .choices(['sign', 'decrypt'])
+        .choices(keyUseSchema.options)
         .makeOptionMandatory(),
     )
     .option('--bits <size>', keySizes.join(', '), wholeNumber, 3072)

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { checkSafePrimes } from '../../keys/rsa/creation.ts';
 import { isPublicExponent } from '../../keys/rsa/sharing.ts';
-import type { KeyUse } from '../../protocol/records/value.ts';
+import { type KeyUse, keyUseSchema } from '../../protocol/records/value.ts';
 import { duration, optionsOf } from '../context.ts';
 import { type GiveOptions, giveKey, withFirstClient } from '../key-giving.ts';
 import { withOperator } from '../operators.ts';
@@ -21,7 +21,7 @@ export const keyImportCommand = (): Command =>
     .argument('<name>')
     .addOption(
       new Option('--use <use>', 'what the key is for, for ever')
-        .choices(['sign', 'decrypt'])
+        .choices(keyUseSchema.options)
         .makeOptionMandatory(),
     )
     .requiredOption('--pem <file>', 'the private key, PKCS#1 or PKCS#8, encrypted or not')

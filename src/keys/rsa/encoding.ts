@@ -5,7 +5,8 @@ import { expandedHashOf } from '../../crypto/hash.ts';
 import { bitLength, bytesToInteger, integerToBytes } from '../../crypto/integers.ts';
 import { isUnit } from './group.ts';
 
-export type HashName = 'sha256' | 'sha384' | 'sha512';
+export const hashNames = ['sha256', 'sha384', 'sha512'] as const;
+export type HashName = (typeof hashNames)[number];
 
 /** Bytes of a digest. */
 export const digestBytes: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };

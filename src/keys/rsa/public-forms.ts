@@ -14,7 +14,8 @@ interface RsaJwk extends crypto.JsonWebKey {
   readonly n: string;
   readonly e: string;
 }
-export type SignatureScheme = 'pkcs1' | 'pss';
+export const signatureSchemes = ['pkcs1', 'pss'] as const;
+export type SignatureScheme = (typeof signatureSchemes)[number];
 
 const shortest = (n: bigint): Uint8Array => integerToBytes(n, Math.ceil(bitLength(n) / 8));
 const base64url = (n: bigint): string => Buffer.from(shortest(n)).toString('base64url');

@@ -1,3 +1,4 @@
+import type { SignatureScheme } from '../../keys/rsa/public-forms.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import type { KeyRecord } from '../../protocol/records/value.ts';
 import type { Lab } from '../lab.ts';
@@ -50,7 +51,7 @@ export const wholeStory: Scenario = {
     let stolen: bigint[];
 
     /** Signs the message at a peer and has OpenSSL verify it; the raw signature. */
-    async function signAndVerify(lab: Lab, name: string, scheme: 'pkcs1' | 'pss'): Promise<Buffer> {
+    async function signAndVerify(lab: Lab, name: string, scheme: SignatureScheme): Promise<Buffer> {
       const signature = await lab.sign(name, 'ca', message, ['--scheme', scheme]);
       const padding = scheme === 'pss' ? ['-sigopt', 'rsa_padding_mode:pss'] : [];
       check(

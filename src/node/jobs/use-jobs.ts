@@ -5,6 +5,7 @@ import { encodePkcs1, encodePss } from '../../keys/rsa/encoding.ts';
 import { blindingBytes } from '../../keys/rsa/engine.ts';
 import { parametersOf, proofContext, proofOf, publicOf } from '../../keys/rsa/kind.ts';
 import { elementBytes, elementOf } from '../../keys/rsa/numbers.ts';
+import { refutedPartials } from '../../keys/rsa/refuted-partials.ts';
 import {
   combineRobust,
   encodeProof,
@@ -13,7 +14,6 @@ import {
   partial,
   prove,
 } from '../../keys/rsa/signing.ts';
-import { spoilersOf } from '../../keys/rsa/spoilers.ts';
 import type { KeySetting } from '../../protocol/machine/io.ts';
 import type { SignBody, UseRequestBody } from '../../protocol/records/use-request.ts';
 import { sealPartial } from '../../sealing/partials.ts';
@@ -52,14 +52,14 @@ export type UseJobResult =
   | { kind: 'use-sealed-partial'; envelope: Uint8Array }
   /**
    * `signature` is null while too few true partials are there; culprits are named only by proofs, suspects
-   * (whose proofs pass) and spoilers of the failed combination only by a signature.
+   * (whose proofs pass) and the refuted ones of the failed combination only by a signature.
    */
   | {
       kind: 'use-combine';
       signature: Uint8Array | null;
       culprits: number[];
       suspects: number[];
-      spoilers: number[];
+      refuted: number[];
     };
 
 const arithmeticOf = ({ key, threshold, membersMax }: KeySetting) => ({
@@ -136,7 +136,7 @@ function runCombine(job: Extract<UseJob, { kind: 'use-combine' }>): UseJobResult
         : integerToBytes(result.signature, Math.ceil(parameters.modulusBits / 8)),
     culprits: result.culprits,
     suspects: result.suspects,
-    spoilers: spoilersOf({ ...asked, result, failed: numbersIn(job.failed) }),
+    refuted: refutedPartials({ ...asked, result, failed: numbersIn(job.failed) }),
   };
 }
 

@@ -337,13 +337,13 @@ export class UseService {
     // No worker could do it, which is no word about anybody: these are asked last from now on, and others instead.
     if (result === null) return { answer: null, culprits: [], suspects: given.map(({ by }) => by.index) };
     if (result.kind !== 'use-combine') throw new Error('unreachable: a combination was asked for');
-    const { signature, culprits, suspects, spoilers } = result;
+    const { signature, culprits, suspects, refuted } = result;
     const signers = given
       .filter(({ by }) => ![...culprits, ...suspects].includes(by.index))
       .slice(0, value.threshold)
       .map(({ by }) => by.name);
     const answer = signature === null ? null : { signature, epoch: value.epoch, signers };
-    return { answer, culprits: [...culprits, ...spoilers], suspects };
+    return { answer, culprits: [...culprits, ...refuted], suspects };
   }
 
   async #combined(job: UseJob): Promise<UseJobResult | null> {

@@ -9,14 +9,14 @@ import { hashOf } from '../../crypto/hash.ts';
 import { bitLength, bytesToInteger } from '../../crypto/integers.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { sign, verify } from '../../crypto/signature.ts';
-import { digestBytes, trialBlock } from '../../keys/rsa/encoding.ts';
+import { digestBytes, hashNames, trialBlock } from '../../keys/rsa/encoding.ts';
 import { fold, isUnit } from '../../keys/rsa/group.ts';
 import { publicOf } from '../../keys/rsa/kind.ts';
 import { encode, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { type Client, hashOfValue, type KeyRecord, schemeSchema, type Value } from './value.ts';
 
-export const hashNameSchema = z.enum(['sha256', 'sha384', 'sha512']);
+export const hashNameSchema = z.enum(hashNames);
 
 const common = {
   cluster: shape.hash,

@@ -4,12 +4,14 @@
  */
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
+import { keyUses } from '../../keys/kind.ts';
+import { signatureSchemes } from '../../keys/rsa/public-forms.ts';
 import { encode, sameLists, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { shortPacketSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
 
-export const keyUseSchema = z.enum(['sign', 'decrypt']);
+export const keyUseSchema = z.enum(keyUses);
 export type KeyUse = z.infer<typeof keyUseSchema>;
 
 /** A shared key. Its commitments change every epoch and are only hashed into the value. */
@@ -23,12 +25,11 @@ export const keyRecordSchema = z.strictObject({
 });
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
-export const operationSchema = z.enum(['sign', 'decrypt']);
-export const schemeSchema = z.enum(['pkcs1', 'pss']);
+export const schemeSchema = z.enum(signatureSchemes);
 const rightSchema = z.strictObject({
   /** A key's name, or `*` for all. */
   key: z.union([shape.name, z.literal('*')]),
-  operations: z.array(operationSchema).min(1).max(2),
+  operations: z.array(keyUseSchema).min(1).max(2),
   /** Of signatures; absent: any. */
   schemes: z.array(schemeSchema).min(1).max(2).optional(),
 });

@@ -124,17 +124,17 @@ describe('a decryption by five members', () => {
     }
     const first = await members.ask(decryption.request);
     const liars = first.partials.map(({ name }) => name).filter((name) => name === 'p3' || name === 'p5');
-    expect(decryption.combine(first)).toMatchObject({ block: null, spoilers: [] });
+    expect(decryption.combine(first)).toMatchObject({ block: null, refuted: [] });
     proving = true;
     let proven: DecryptAnswer | null = null;
     void members.ask(decryption.request, true).then((answer) => {
       proven = answer;
     });
     await members.until(() => proven !== null);
-    const { block, culprits, spoilers } = decryption.combine(proven as unknown as DecryptAnswer);
+    const { block, culprits, refuted } = decryption.combine(proven as unknown as DecryptAnswer);
     expect(plainOf(block)).toBe(message);
     expect(culprits).toEqual([]);
-    expect(spoilers.toSorted()).toEqual(liars.toSorted());
+    expect(refuted.toSorted()).toEqual(liars.toSorted());
   });
 
   test('takes no partial that is open to others', async () => {

@@ -9,7 +9,7 @@ import { combine, type Proof, type RobustResult, verifyProof } from './signing.t
 type Partials = ReadonlyMap<number, { partial: bigint; proof: Proof | null }>;
 
 /** By index, those in `failed` that are false; nobody while `result` has no signature to tell by. */
-export function spoilersOf(request: {
+export function refutedPartials(request: {
   key: KeyPublic;
   parameters: SharingParameters;
   block: bigint;
