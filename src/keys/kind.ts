@@ -143,8 +143,9 @@ export interface SharedKey {
     randomBytes: RandomBytes;
   }): Uint8Array;
   /**
-   * What members showed, put together. `proof` is null while it shows nothing yet; `culprits` gave false trials;
-   * the trials of `suspects` pass, and still the others do not fit them.
+   * What members showed, put together: a proof over exactly these trials, in their order. `proof` is null where
+   * they are too few; `culprits` gave false trials, and a proof with their trials in it may be none; the trials of
+   * `suspects` pass, and still the others do not fit them.
    */
   combineTrials(combined: {
     statement: TrialStatement;
@@ -155,7 +156,7 @@ export interface SharedKey {
   checkTrialProof(checked: {
     statement: TrialStatement;
     commitments: readonly Uint8Array[];
-    /** The members whose Readys are listed with it. */
+    /** The members whose trials it was made of, in that order. */
     members: readonly number[];
     proof: Uint8Array;
   }): boolean;

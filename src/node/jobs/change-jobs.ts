@@ -170,14 +170,25 @@ function runTrial(job: Extract<Job, { kind: 'trial' }>, { randomBytes }: JobCont
 }
 
 function runCombine(job: Extract<Job, { kind: 'combine-trial' }>): JobResult {
+  const combined = combineWithout(job, new Set());
+  if (combined.culprits.length === 0) return combined;
+  // A proof is of the trials that it was made of, and every key's proof must be of the same members.
+  return { ...combineWithout(job, new Set(combined.culprits)), culprits: combined.culprits };
+}
+
+function combineWithout(
+  job: Extract<Job, { kind: 'combine-trial' }>,
+  left: ReadonlySet<number>,
+): Extract<JobResult, { kind: 'combine-trial' }> {
   const culprits = new Set<number>();
   const suspects = new Set<number>();
   const proofs: Uint8Array[] = [];
   for (const { setting, commitments, trials } of job.keys) {
+    const kept = trials.filter(({ by }) => !left.has(by));
     const result = sharedKeyOf(setting).combineTrials({
       statement: statementOf(job, setting),
       commitments,
-      trials: new Map(trials.map(({ by, trial }) => [by, trial])),
+      trials: new Map(kept.map(({ by, trial }) => [by, trial])),
     });
     for (const culprit of result.culprits) culprits.add(culprit);
     for (const suspect of result.suspects) suspects.add(suspect);
@@ -186,6 +197,7 @@ function runCombine(job: Extract<Job, { kind: 'combine-trial' }>): JobResult {
   return {
     kind: 'combine-trial',
     proofs: proofs.length === job.keys.length ? proofs : null,
+    members: job.members.filter((by) => !left.has(by)),
     culprits: [...culprits],
     suspects: [...suspects],
   };

@@ -171,6 +171,7 @@ export function combineTrial(work: Work): boolean {
   const job = (some: typeof readys): Job => ({
     kind: 'combine-trial',
     cluster: work.clusterId,
+    members: some.map(({ message }) => message.by),
     epoch: value.epoch,
     value: headHash(work),
     keys: headKeys(work).map(({ setting, commitments }, at) => ({
@@ -204,13 +205,13 @@ export function combined(
   // Its proof holds: it may be true, and two that lie together may have made it look false. It stays what it
   // is, and is logged.
   for (const by of result.suspects) work.rule('suspect-trial', { epoch, by });
-  const readys = Object.values(work.durable.readys);
-  if (result.proofs === null || readys.length < valueQuorum(work, headOf(work))) return;
-  work.put('retires', epoch, {
-    epoch,
-    readys: readys.map(({ carried }) => carried.packet).slice(0, valueQuorum(work, headOf(work))),
-    proofs: result.proofs,
-  });
+  const readys = result.members.flatMap((by) => work.durable.readys[by]?.carried.packet ?? []);
+  if (
+    result.proofs === null ||
+    readys.length < Math.max(result.members.length, valueQuorum(work, headOf(work)))
+  )
+    return;
+  work.put('retires', epoch, { epoch, readys, proofs: result.proofs });
 }
 
 /** Checks a retire proof of the newest epoch from its value alone. Throws `bad-ready`. */

@@ -107,6 +107,8 @@ export type Job =
   | {
       kind: 'combine-trial';
       cluster: Uint8Array;
+      /** Whose trials they are, in their order. */
+      members: number[];
       epoch: number;
       value: Uint8Array;
       keys: Array<{
@@ -145,7 +147,14 @@ export type JobResult =
   | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
   | { kind: 'apply'; shares: Uint8Array[] | null }
   | { kind: 'trial'; trials: Trials }
-  | { kind: 'combine-trial'; proofs: Uint8Array[] | null; culprits: number[]; suspects: number[] }
+  /** `members`: whose trials the proofs were made of, in that order. */
+  | {
+      kind: 'combine-trial';
+      proofs: Uint8Array[] | null;
+      members: number[];
+      culprits: number[];
+      suspects: number[];
+    }
   | { kind: 'sum'; envelopes: Uint8Array[] }
   /** `culprits`: whose sums are false; `falseMasks`: whose masks are no dealings. */
   | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[]; falseMasks: number[] }

@@ -1,0 +1,300 @@
+/**
+ * A kind of key for tests: shares modulo a prime, in the squares modulo a safe prime p = 2q + 1, with proofs of
+ * knowledge as trials. It has little in common with RSA: whatever works with both knows neither. It is no
+ * cryptography that anybody should use: the group is small, and nothing is constant-time.
+ */
+import { EncodingError, KeyError } from '../../src/crypto/errors.ts';
+import { hashOf } from '../../src/crypto/hash.ts';
+import { bytesToInteger, integerToBytes, mod, modInverse } from '../../src/crypto/integers.ts';
+import type {
+  KeySetting,
+  Kind,
+  RandomBytes,
+  SharedKey,
+  SubShareCheck,
+  TrialStatement,
+} from '../../src/keys/kind.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
+
+const { p } = samplePrimes(512);
+/** The order of the group, a prime. */
+const q = (p - 1n) / 2n;
+const generator = 4n;
+const bytes = 32;
+
+function power(base: bigint, exponent: bigint): bigint {
+  let [result, square] = [1n, base];
+  for (let rest = mod(exponent, q); rest > 0n; rest >>= 1n) {
+    if ((rest & 1n) === 1n) result = (result * square) % p;
+    square = (square * square) % p;
+  }
+  return result;
+}
+
+const encodeInteger = (n: bigint): Uint8Array => integerToBytes(n, bytes);
+
+/** Numbers begin with a zero byte now and then: nothing may take them for the numbers of another kind. */
+function numberOf(encoded: Uint8Array): bigint {
+  const number = bytesToInteger(encoded);
+  if (encoded.length !== bytes || number >= q) throw new EncodingError('not a number of this kind');
+  return number;
+}
+
+/** Null for bytes that are no element of the group, in their one encoding. */
+function elementIn(encoded: Uint8Array): bigint | null {
+  if (encoded.length !== bytes) return null;
+  const element = bytesToInteger(encoded);
+  return element > 0n && element < p && (power(element, q - 1n) * element) % p === 1n ? element : null;
+}
+
+function elementOf(encoded: Uint8Array): bigint {
+  const element = elementIn(encoded);
+  if (element === null) throw new EncodingError('not an element of this group');
+  return element;
+}
+
+const hashed = (...parts: Uint8Array[]): bigint => mod(bytesToInteger(hashOf('toy/1', ...parts)), q);
+
+class ToyKey implements SharedKey {
+  readonly #public: bigint;
+  readonly #threshold: number;
+  readonly coefficientBytes: number;
+
+  constructor({ public: publicBytes, threshold }: KeySetting) {
+    const element = elementIn(publicBytes);
+    if (element === null) throw new KeyError('this is no public key of the toy kind');
+    this.#public = element;
+    this.#threshold = threshold;
+    this.coefficientBytes = (threshold - 1) * 2 * bytes;
+  }
+
+  coefficientsFrom(random: Uint8Array): Uint8Array[] {
+    if (random.length !== this.coefficientBytes) throw new RangeError('another number of random bytes');
+    return Array.from({ length: this.#threshold - 1 }, (_, m) =>
+      encodeInteger(mod(bytesToInteger(random.subarray(2 * bytes * m, 2 * bytes * (m + 1))), q)),
+    );
+  }
+
+  commit(coefficients: readonly Uint8Array[]): Uint8Array[] {
+    return coefficients.map((coefficient) => encodeInteger(power(generator, numberOf(coefficient))));
+  }
+
+  subShare(coefficients: readonly Uint8Array[], receiver: number): Uint8Array {
+    const at = BigInt(receiver);
+    return encodeInteger(
+      coefficients.reduceRight((sum, coefficient) => mod(sum * at + numberOf(coefficient), q), 0n),
+    );
+  }
+
+  isDealing(commitments: readonly Uint8Array[]): boolean {
+    return (
+      commitments.length === this.#threshold - 1 &&
+      commitments.every((commitment) => elementIn(commitment) !== null)
+    );
+  }
+
+  checkSubShares(checks: readonly SubShareCheck[], receiver: number): boolean[] {
+    return checks.map(
+      ({ commitments, subShare }) =>
+        this.isDealing(commitments) && power(generator, numberOf(subShare)) === image(commitments, receiver),
+    );
+  }
+
+  checkFirstShare({ commitments, subShare }: SubShareCheck, receiver: number): boolean {
+    return this.isDealing(commitments) && this.checkShare(commitments, receiver, subShare);
+  }
+
+  applyDealings(applied: {
+    share: Uint8Array;
+    index: number;
+    root: number;
+    subShares: readonly Uint8Array[];
+  }): Uint8Array {
+    const factor = BigInt(applied.index - applied.root);
+    return encodeInteger(
+      applied.subShares.reduce(
+        (sum, subShare) => mod(sum + factor * numberOf(subShare), q),
+        numberOf(applied.share),
+      ),
+    );
+  }
+
+  checkShare(commitments: readonly Uint8Array[], index: number, share: Uint8Array): boolean {
+    return power(generator, numberOf(share)) === this.#verification(commitments, index);
+  }
+
+  verificationKey(commitments: readonly Uint8Array[], index: number): Uint8Array {
+    return encodeInteger(this.#verification(commitments, index));
+  }
+
+  #verification(commitments: readonly Uint8Array[], index: number): bigint {
+    return (this.#public * power(image(commitments, index), BigInt(index))) % p;
+  }
+
+  checkMaskedShare(check: {
+    commitments: readonly Uint8Array[];
+    masks: ReadonlyArray<readonly Uint8Array[]>;
+    index: number;
+    root: number;
+    sum: Uint8Array;
+  }): boolean {
+    const { commitments, masks, index, root, sum } = check;
+    const mask = masks.reduce((product, list) => (product * image(list, index)) % p, 1n);
+    const expected = (this.#verification(commitments, index) * power(mask, BigInt(index - root))) % p;
+    return power(generator, numberOf(sum)) === expected;
+  }
+
+  interpolate(values: ReadonlyMap<number, Uint8Array>, at: number): Uint8Array | null {
+    const indices = [...values.keys()];
+    let sum = 0n;
+    for (const [i, value] of values) {
+      const others = indices.filter((other) => other !== i);
+      const over = others.reduce((product, other) => mod(product * BigInt(at - other), q), 1n);
+      const under = others.reduce((product, other) => mod(product * BigInt(i - other), q), 1n);
+      sum = mod(sum + numberOf(value) * over * modInverse(under, q), q);
+    }
+    return encodeInteger(sum);
+  }
+
+  pack(number: Uint8Array): Uint8Array {
+    return encodeInteger(numberOf(number));
+  }
+
+  unpack(packed: Uint8Array): Uint8Array {
+    return encodeInteger(numberOf(packed));
+  }
+
+  /** A proof of knowledge of the share (Schnorr 1991), as challenge and response. */
+  trial(made: {
+    statement: TrialStatement;
+    index: number;
+    share: Uint8Array;
+    randomBytes: RandomBytes;
+  }): Uint8Array {
+    const { statement, index, randomBytes } = made;
+    const share = numberOf(made.share);
+    const nonce = mod(bytesToInteger(randomBytes(2 * bytes)), q);
+    const challenge = challengeOf(statement, index, power(generator, share), power(generator, nonce));
+    return new Uint8Array([...encodeInteger(challenge), ...encodeInteger(mod(nonce + challenge * share, q))]);
+  }
+
+  /** The proof is all the trials that it was made of, one after the other. */
+  combineTrials(combined: {
+    statement: TrialStatement;
+    commitments: readonly Uint8Array[];
+    trials: ReadonlyMap<number, Uint8Array>;
+  }): { proof: Uint8Array | null; culprits: number[]; suspects: number[] } {
+    const { statement, commitments, trials } = combined;
+    const culprits = [...trials].flatMap(([index, trial]) =>
+      this.#isTrial(statement, commitments, index, trial) ? [] : [index],
+    );
+    const enough = trials.size >= this.#threshold && culprits.length === 0;
+    return { proof: enough ? join([...trials.values()]) : null, culprits, suspects: [] };
+  }
+
+  checkTrialProof(checked: {
+    statement: TrialStatement;
+    commitments: readonly Uint8Array[];
+    members: readonly number[];
+    proof: Uint8Array;
+  }): boolean {
+    const { statement, commitments, members, proof } = checked;
+    return (
+      proof.length === members.length * 2 * bytes &&
+      members.every((index, at) =>
+        this.#isTrial(statement, commitments, index, proof.subarray(2 * bytes * at, 2 * bytes * (at + 1))),
+      )
+    );
+  }
+
+  #isTrial(
+    statement: TrialStatement,
+    commitments: readonly Uint8Array[],
+    index: number,
+    trial: Uint8Array,
+  ): boolean {
+    const challenge = bytesToInteger(trial.subarray(0, bytes));
+    const response = bytesToInteger(trial.subarray(bytes));
+    if (trial.length !== 2 * bytes || challenge >= q || response >= q) return false;
+    const verification = this.#verification(commitments, index);
+    const announcement = (power(generator, response) * power(verification, -challenge)) % p;
+    return challengeOf(statement, index, verification, announcement) === challenge;
+  }
+}
+
+const join = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
+
+/** ∏ C_m^(at^m) */
+const image = (commitments: readonly Uint8Array[], at: number): bigint =>
+  commitments.reduceRight(
+    (product, commitment) => (power(product, BigInt(at)) * elementOf(commitment)) % p,
+    1n,
+  );
+
+const challengeOf = (
+  { cluster, epoch, value, key }: TrialStatement,
+  index: number,
+  verification: bigint,
+  announcement: bigint,
+): bigint =>
+  hashed(
+    cluster,
+    encodeInteger(BigInt(epoch)),
+    value,
+    key,
+    encodeInteger(BigInt(index)),
+    encodeInteger(verification),
+    encodeInteger(announcement),
+  );
+
+export const toy: Kind = {
+  name: 'toy',
+  uses: ['sign'],
+
+  checkPublic(publicBytes) {
+    const element = elementIn(publicBytes);
+    if (element === null || element === 1n) throw new KeyError('this is no public key of the toy kind');
+  },
+
+  publicForms: (publicBytes) => ({ bits: 8 * bytes, pem: `toy ${Buffer.from(publicBytes).toString('hex')}` }),
+
+  identityOf: (publicBytes) => publicBytes,
+
+  areWellFormed: (_, elements) => elements.every(({ length }) => length === bytes),
+
+  combineCommitments: (_, lists) =>
+    Array.from({ length: Math.max(0, ...lists.map(({ length }) => length)) }, (_each, m) =>
+      encodeInteger(
+        lists.reduce((product, list) => {
+          const commitment = list[m];
+          return commitment === undefined ? product : (product * elementOf(commitment)) % p;
+        }, 1n),
+      ),
+    ),
+
+  shared: (setting) => new ToyKey(setting),
+};
+
+/** A key that one machine has shared, for the tests of the kind itself. */
+export function toyCreation(options: { threshold: number; randomBytes: RandomBytes }): {
+  public: Uint8Array;
+  commitments: Uint8Array[];
+  firstShare: (index: number) => Uint8Array;
+} {
+  const { threshold, randomBytes } = options;
+  const secret = mod(bytesToInteger(randomBytes(2 * bytes)), q);
+  const publicBytes = encodeInteger(power(generator, secret));
+  const shared = new ToyKey({ public: publicBytes, threshold, membersMax: 0 });
+  const coefficients = shared.coefficientsFrom(randomBytes(shared.coefficientBytes));
+  return {
+    public: publicBytes,
+    commitments: shared.commit(coefficients),
+    firstShare: (index) =>
+      shared.applyDealings({
+        share: encodeInteger(secret),
+        index,
+        root: 0,
+        subShares: [shared.subShare(coefficients, index)],
+      }),
+  };
+}
