@@ -11,9 +11,10 @@ import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
 import { mixKeystream } from '../cipher/mixing.ts';
 import { isSealingKey } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
+import type { DealtKey } from '../keys/kind.ts';
 import { kindNamed } from '../keys/kinds.ts';
-import { createKeyFromPrimes, type KeyCreation, type Primes } from '../keys/rsa/creation.ts';
-import { dealtKeyOf, firstShareOf } from '../keys/rsa/kind.ts';
+import { createKeyFromPrimes, type Primes } from '../keys/rsa/creation.ts';
+import { dealtKeyOf } from '../keys/rsa/kind.ts';
 import type { SharingParameters } from '../keys/rsa/sharing.ts';
 import {
   type Attend,
@@ -54,7 +55,7 @@ interface Sharing {
   action: CreateKey;
   parameters: SharingParameters;
   /** Secret. */
-  creation: KeyCreation;
+  dealt: DealtKey;
   /** Secret: signs this sharing's packets and nothing else; the order names its public half. */
   dealingSeed: Uint8Array;
   /** The change that its numbers were dealt in; null while none was. */
@@ -108,16 +109,20 @@ export class KeyDealer {
     const { name, use, modulusBits, primes, exponent } = this.#key;
     const parameters = { membersMax: this.#genesis.membersMax, threshold: head.threshold, modulusBits };
     const random = mixedRandom(this.#cipher);
-    const creation = createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes: random });
+    const dealt = dealtKeyOf(
+      createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes: random }),
+    );
     const dealingSeed = random(32);
     const action: CreateKey = {
       type: 'create-key',
       name,
+      kind: dealt.kind,
       use,
-      ...dealtKeyOf(creation),
+      public: dealt.public,
+      commitments: dealt.commitments,
       dealingKey: ed25519FromSeed(dealingSeed).publicKey,
     };
-    return { action, parameters, creation, dealingSeed, epoch: null, served: new Set() };
+    return { action, parameters, dealt, dealingSeed, epoch: null, served: new Set() };
   }
 
   #known(): Sharing {
@@ -178,7 +183,7 @@ export class KeyDealer {
   }
 
   #packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array): Packet {
-    const { action, creation, parameters, dealingSeed } = sharing;
+    const { action, dealt, parameters, dealingSeed } = sharing;
     const { epoch, by: receiver, sealingKey } = attend;
     const key = keyIdOf(this.#cluster, action);
     const half: DealingPublic = {
@@ -191,7 +196,7 @@ export class KeyDealer {
     const publicBytes = encode(half);
     const digest = digestOfDealing(publicBytes);
     const entropy = new Uint8Array(randomBytes(32));
-    const number = firstShareOf(creation, receiver);
+    const number = dealt.firstShare(receiver);
     const { threshold, membersMax } = parameters;
     const envelope = sealNumber({
       shared: kindNamed(action.kind).shared({ public: action.public, threshold, membersMax }),

@@ -161,3 +161,13 @@ export interface SharedKey {
     proof: Uint8Array;
   }): boolean;
 }
+
+/** A key that one machine has made and shares: what its order says, and what each member is dealt. */
+export interface DealtKey {
+  readonly kind: string;
+  readonly public: Uint8Array;
+  /** Of the polynomial of its first shares. */
+  readonly commitments: Uint8Array[];
+  /** The first share of a member, in the kind's encoding. Secret. */
+  firstShare(receiver: number): Uint8Array;
+}

@@ -3,7 +3,7 @@
  * so whatever the suite shows holds for the epoch change and recovery, which see no more of a kind.
  */
 import { describe, expect, test } from 'vitest';
-import type { Kind, SharedKey } from '../../src/keys/kind.ts';
+import type { DealtKey, Kind, SharedKey } from '../../src/keys/kind.ts';
 import { bytesFrom } from '../../src/simulation/world/sample-keys.ts';
 
 export interface KindSample {
@@ -11,13 +11,10 @@ export interface KindSample {
   membersMax: number;
   /** k of the sample. */
   threshold: number;
-  /** The public values of a key that is shared by `threshold`. */
-  public: Uint8Array;
+  /** A key that is shared by `threshold`. */
+  dealt: DealtKey;
   /** Of another key of this kind. */
   otherPublic: Uint8Array;
-  commitments: Uint8Array[];
-  /** The first share of a member. */
-  firstShare: (index: number) => Uint8Array;
 }
 
 const members = [1, 2, 3, 4, 5];
@@ -31,12 +28,12 @@ interface Epoch {
 
 export function describeKind(sample: KindSample): void {
   const { kind, threshold, membersMax } = sample;
-  const setting = (k = threshold) => ({ public: sample.public, threshold: k, membersMax });
+  const setting = (k = threshold) => ({ public: sample.dealt.public, threshold: k, membersMax });
   const key: SharedKey = kind.shared(setting());
   const random = bytesFrom(`kind ${kind.name}`);
   const first: Epoch = {
-    commitments: sample.commitments,
-    shares: new Map(members.map((index) => [index, sample.firstShare(index)])),
+    commitments: sample.dealt.commitments,
+    shares: new Map(members.map((index) => [index, sample.dealt.firstShare(index)])),
   };
   const shareOf = (epoch: Epoch, index: number): Uint8Array => epoch.shares.get(index) as Uint8Array;
   const dealing = (by: SharedKey = key) => {
@@ -52,7 +49,7 @@ export function describeKind(sample: KindSample): void {
   function refreshed(epoch: Epoch, dealings: ReturnType<typeof dealing>[], by: SharedKey = key): Epoch {
     const lists = [epoch.commitments, ...dealings.map(({ commitments }) => commitments)];
     return {
-      commitments: kind.combineCommitments(sample.public, lists),
+      commitments: kind.combineCommitments(sample.dealt.public, lists),
       shares: new Map(
         [...epoch.shares].map(([index, share]) => {
           const subShares = dealings.map(({ coefficients }) => by.subShare(coefficients, index));
@@ -68,19 +65,21 @@ export function describeKind(sample: KindSample): void {
 
   describe(`a key of kind ${kind.name}`, () => {
     test('has public values that are checked, and one encoding of them', () => {
-      expect(() => kind.checkPublic(sample.public, membersMax)).not.toThrow();
+      expect(() => kind.checkPublic(sample.dealt.public, membersMax)).not.toThrow();
       for (const bytes of [
         new Uint8Array(),
-        sample.public.slice(1),
-        Uint8Array.of(...sample.public, 0),
-        random(sample.public.length),
+        sample.dealt.public.slice(1),
+        Uint8Array.of(...sample.dealt.public, 0),
+        random(sample.dealt.public.length),
       ])
         expect(() => kind.checkPublic(bytes, membersMax)).toThrow(/./);
     });
 
     test('is told from every other key', () => {
-      expect(kind.identityOf(sample.public)).toEqual(kind.identityOf(Uint8Array.from(sample.public)));
-      expect(kind.identityOf(sample.public)).not.toEqual(kind.identityOf(sample.otherPublic));
+      expect(kind.identityOf(sample.dealt.public)).toEqual(
+        kind.identityOf(Uint8Array.from(sample.dealt.public)),
+      );
+      expect(kind.identityOf(sample.dealt.public)).not.toEqual(kind.identityOf(sample.otherPublic));
     });
 
     test('has a first share for each member, which the member checks', () => {
@@ -136,7 +135,7 @@ export function describeKind(sample: KindSample): void {
     test('has as many commitments as its degree asks for, each an element of the group', () => {
       const [{ commitments }] = several as [(typeof several)[0]];
       expect(key.isDealing(commitments)).toBe(true);
-      expect(kind.areWellFormed(sample.public, commitments)).toBe(true);
+      expect(kind.areWellFormed(sample.dealt.public, commitments)).toBe(true);
       expect(key.isDealing(commitments.slice(1))).toBe(false);
       expect(key.isDealing([...commitments, commitments[0] as Uint8Array])).toBe(false);
       for (const none of [new Uint8Array(), new Uint8Array(commitments[0]?.length ?? 1)]) {
@@ -145,7 +144,7 @@ export function describeKind(sample: KindSample): void {
           false,
         ]);
       }
-      expect(kind.areWellFormed(sample.public, [random(1024)])).toBe(false);
+      expect(kind.areWellFormed(sample.dealt.public, [random(1024)])).toBe(false);
     });
 
     test('travels in plaintexts of one length', () => {

@@ -2,29 +2,27 @@
 import { describe, expect, test } from 'vitest';
 import { KeyError } from '../../src/crypto/errors.ts';
 import { kindNamed, kindNames } from '../../src/keys/kinds.ts';
-import { dealtKeyOf, firstShareOf, rsa } from '../../src/keys/rsa/kind.ts';
+import { dealtKeyOf, rsa } from '../../src/keys/rsa/kind.ts';
 import { encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { sampleCreation, samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { describeKind } from './kind-contract.ts';
 
 const parameters = { membersMax: 8, threshold: 3, modulusBits: 512 } as const;
 const creation = sampleCreation(parameters);
-const { commitments, public: bytes } = dealtKeyOf(creation);
+const dealt = dealtKeyOf(creation);
 const { p, q } = samplePrimes(512, 2);
 
 describeKind({
   kind: rsa,
   membersMax: parameters.membersMax,
   threshold: parameters.threshold,
-  public: bytes,
+  dealt,
   otherPublic: encodePublic({ ...creation.public, modulus: p * q }),
-  commitments,
-  firstShare: (index) => firstShareOf(creation, index),
 });
 
 describe('the kinds', () => {
   test('are known by their names', () => {
-    expect(kindNames).toEqual(['rsa']);
+    expect(kindNames()).toEqual(['rsa']);
     expect(kindNamed('rsa')).toBe(rsa);
   });
   test('and one that is not says so, with those that are', () => {

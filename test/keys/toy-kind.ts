@@ -7,6 +7,7 @@ import { EncodingError, KeyError } from '../../src/crypto/errors.ts';
 import { hashOf } from '../../src/crypto/hash.ts';
 import { bytesToInteger, integerToBytes, mod, modInverse } from '../../src/crypto/integers.ts';
 import type {
+  DealtKey,
   KeySetting,
   Kind,
   RandomBytes,
@@ -275,18 +276,15 @@ export const toy: Kind = {
   shared: (setting) => new ToyKey(setting),
 };
 
-/** A key that one machine has shared, for the tests of the kind itself. */
-export function toyCreation(options: { threshold: number; randomBytes: RandomBytes }): {
-  public: Uint8Array;
-  commitments: Uint8Array[];
-  firstShare: (index: number) => Uint8Array;
-} {
+/** A key that one machine makes and shares. */
+export function toyKey(options: { threshold: number; randomBytes: RandomBytes }): DealtKey {
   const { threshold, randomBytes } = options;
   const secret = mod(bytesToInteger(randomBytes(2 * bytes)), q);
   const publicBytes = encodeInteger(power(generator, secret));
   const shared = new ToyKey({ public: publicBytes, threshold, membersMax: 0 });
   const coefficients = shared.coefficientsFrom(randomBytes(shared.coefficientBytes));
   return {
+    kind: toy.name,
     public: publicBytes,
     commitments: shared.commit(coefficients),
     firstShare: (index) =>

@@ -9,7 +9,7 @@ import {
   encodeSigned,
   integerToBytes,
 } from '../../crypto/integers.ts';
-import type { KeySetting, Kind, SharedKey, SubShareCheck, TrialStatement } from '../kind.ts';
+import type { DealtKey, KeySetting, Kind, SharedKey, SubShareCheck, TrialStatement } from '../kind.ts';
 import { checkCreationShare, creationShare, type KeyCreation } from './creation.ts';
 import * as dealing from './dealing.ts';
 import { trialBlock } from './encoding.ts';
@@ -88,16 +88,13 @@ function decodeTrial(bytes: Uint8Array): { partial: bigint; proof: Proof | null 
   return { partial: bytesToInteger(element), proof: proofOf(bytes.subarray(end)) };
 }
 
-/** What an order says of a key that its dealer has made. */
-export const dealtKeyOf = ({ public: key, commitments }: KeyCreation) => ({
+/** A new key of which this machine knows the primes. */
+export const dealtKeyOf = (creation: KeyCreation): DealtKey => ({
   kind: 'rsa',
-  public: encodePublic(key),
-  commitments: commitments.map(elementBytes),
+  public: encodePublic(creation.public),
+  commitments: creation.commitments.map(elementBytes),
+  firstShare: (receiver) => encodeSigned(creationShare(creation, receiver)),
 });
-
-/** f(receiver), secret: the first share of a member. */
-export const firstShareOf = (creation: KeyCreation, receiver: number): Uint8Array =>
-  encodeSigned(creationShare(creation, receiver));
 
 class SharedRsaKey implements SharedKey {
   readonly #key: KeyPublic;

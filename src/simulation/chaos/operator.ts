@@ -11,7 +11,7 @@ import { clusterIdOf } from '../../protocol/records/genesis.ts';
 import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';
 import { hashOfValue, type Value } from '../../protocol/records/value.ts';
-import { NewKey, smallCreation } from '../world/new-key.ts';
+import { NewKey, smallKey } from '../world/new-key.ts';
 import { chainFrom } from '../world/nodes.ts';
 import { samplePrimes } from '../world/sample-keys.ts';
 import { seededRandom } from '../world/seeded-random.ts';
@@ -47,13 +47,13 @@ export class Operator {
     const name = `n${this.#names}`;
     const { genesis } = this.#world;
     const drawn = this.#chance();
-    const creation =
+    const dealt =
       drawn < 0.3 && head.keys.length < 2
-        ? smallCreation(genesis, head.threshold, samplePrimes(512, 2), this.#random)
+        ? smallKey(genesis, head.threshold, samplePrimes(512, 2), this.#random)
         : null;
     const dealingSeed = this.#random(32);
     const use = drawn < 0.15 ? 'decrypt' : 'sign';
-    const key = creation && new NewKey({ name, use, creation, dealingSeed, genesis, random: this.#random });
+    const key = dealt && new NewKey({ name, use, dealt, dealingSeed, genesis, random: this.#random });
     const action =
       key?.action ?? (drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name);
     const [actions, isWrong] = this.#among(action, head, name);

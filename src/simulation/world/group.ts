@@ -1,12 +1,13 @@
 /** A group in one process, and what its operator does with it: keys, members that come and go, refreshes. */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
+import type { DealtKey } from '../../keys/kind.ts';
 import type { Driver } from '../../node/driver/driver.ts';
 import { joinDurable } from '../../protocol/machine/create.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
 import { clusterIdOf } from '../../protocol/records/genesis.ts';
 import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
 import { hashOfValue } from '../../protocol/records/value.ts';
-import { NewKey, smallCreation } from './new-key.ts';
+import { NewKey, smallKey } from './new-key.ts';
 import { chainFrom, type GroupOptions, Nodes } from './nodes.ts';
 import { samplePrimes } from './sample-keys.ts';
 
@@ -88,22 +89,31 @@ export class Group extends Nodes {
     return order;
   }
 
-  /** A new 512-bit key, shared by the present threshold. */
+  /** A new key of 512 bits, shared by the present threshold. */
   newKey(name: string, by: number, primes: { p: bigint; q: bigint }): NewKey {
-    const { genesis, random } = this;
-    const creation = smallCreation(genesis, headOf(this.state(by)).threshold, primes, random);
-    const dealingSeed = random(32);
-    this.dealingSeeds.set(name, dealingSeed);
-    return new NewKey({ name, use: 'sign', creation, dealingSeed, genesis, random });
+    const { threshold } = headOf(this.state(by));
+    return this.newKeyOf(name, smallKey(this.genesis, threshold, primes, this.random));
   }
 
-  /** Creates a 512-bit key as the operator's command does: an order, then its dealing to everyone who attends. */
+  /** A key of any kind that its dealer has made. */
+  newKeyOf(name: string, dealt: DealtKey): NewKey {
+    const { genesis, random } = this;
+    const dealingSeed = random(32);
+    this.dealingSeeds.set(name, dealingSeed);
+    return new NewKey({ name, use: 'sign', dealt, dealingSeed, genesis, random });
+  }
+
+  /** Creates a key of 512 bits as the operator's command does: an order, then its dealing to everyone who attends. */
   async createKey(
     name = 'key',
     by = 1,
     primes = samplePrimes(512, 2 * headOf(this.state(by)).keys.length),
   ): Promise<void> {
-    const key = this.newKey(name, by, primes);
+    await this.giveKey(name, by, this.newKey(name, by, primes));
+  }
+
+  /** Orders a new key through the member `by`, and deals it until the group has it. */
+  async giveKey(name: string, by: number, key: NewKey): Promise<void> {
     const next = this.epochOf(by) + 1;
     const order = await this.order(by, key.action);
     const { driver } = this.node(by);

@@ -1,7 +1,9 @@
 /** A key that the operator of a simulated group makes, orders and deals (protocol §4 "Creation"). */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import { createKeyFromPrimes, type KeyCreation } from '../../keys/rsa/creation.ts';
-import { dealtKeyOf, firstShareOf, rsa } from '../../keys/rsa/kind.ts';
+import type { DealtKey, RandomBytes } from '../../keys/kind.ts';
+import { kindNamed } from '../../keys/kinds.ts';
+import { createKeyFromPrimes } from '../../keys/rsa/creation.ts';
+import { dealtKeyOf } from '../../keys/rsa/kind.ts';
 import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import { type Attend, digestOfDealing } from '../../protocol/records/change-messages.ts';
@@ -13,21 +15,21 @@ import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import { type KeyUse, operatorDealer } from '../../protocol/records/value.ts';
 import { sealNumber } from '../../sealing/numbers.ts';
 
-type RandomBytes = (length: number) => Uint8Array;
-
-/** A 512-bit key, shared by this threshold. */
-export const smallCreation = (
+/** An RSA key of 512 bits, shared by this threshold. */
+export const smallKey = (
   { membersMax }: Genesis,
   threshold: number,
   primes: { p: bigint; q: bigint },
   randomBytes: RandomBytes,
-): KeyCreation =>
-  createKeyFromPrimes({
-    ...primes,
-    e: 65537n,
-    parameters: { membersMax, threshold, modulusBits: 512 },
-    randomBytes,
-  });
+): DealtKey =>
+  dealtKeyOf(
+    createKeyFromPrimes({
+      ...primes,
+      e: 65537n,
+      parameters: { membersMax, threshold, modulusBits: 512 },
+      randomBytes,
+    }),
+  );
 
 export class NewKey {
   readonly action: Extract<Action, { type: 'create-key' }>;
@@ -39,11 +41,14 @@ export class NewKey {
   constructor(options: NewKeyOptions) {
     this.#options = options;
     this.#cluster = clusterIdOf(options.genesis);
+    const { kind, public: publicBytes, commitments } = options.dealt;
     this.action = {
       type: 'create-key',
       name: options.name,
+      kind,
       use: options.use,
-      ...dealtKeyOf(options.creation),
+      public: publicBytes,
+      commitments,
       dealingKey: ed25519FromSeed(options.dealingSeed).publicKey,
     };
   }
@@ -68,13 +73,13 @@ export class NewKey {
   }
 
   #dealing({ by: receiver, sealingKey }: Attend, epoch: number, plan: Uint8Array): Packet {
-    const { creation, dealingSeed, genesis, random } = this.#options;
-    const { dealingKey, commitments, public: publicKey } = this.action;
+    const { dealt, dealingSeed, genesis, random } = this.#options;
+    const { dealingKey, commitments, kind, public: publicBytes } = this.action;
     const [cluster, key] = [this.#cluster, keyIdOf(this.#cluster, this.action)];
     const half = encode({ epoch, plan, dealer: operatorDealer, dealingKey, parts: [{ key, commitments }] });
     const envelope = sealNumber({
-      shared: rsa.shared({
-        public: publicKey,
+      shared: kindNamed(kind).shared({
+        public: publicBytes,
         threshold: commitments.length + 1,
         membersMax: genesis.membersMax,
       }),
@@ -82,7 +87,7 @@ export class NewKey {
       cipher: 'aes',
       receiverKey: sealingKey,
       entropy: random(32),
-      number: firstShareOf(creation, receiver),
+      number: dealt.firstShare(receiver),
     });
     const dealing = {
       type: 'dealing',
@@ -98,7 +103,7 @@ export class NewKey {
 interface NewKeyOptions {
   name: string;
   use: KeyUse;
-  creation: KeyCreation;
+  dealt: DealtKey;
   /** What its dealings are signed with. */
   dealingSeed: Uint8Array;
   genesis: Genesis;
