@@ -17,7 +17,12 @@ import type { ProblemCode } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { base64Bytes, decryptRequest, hexBytes, orderText, packed, signRequest } from './wire.ts';
 
-const epochNumber = z.coerce.number().int().min(0);
+/** In decimal digits: an empty text is no 0. */
+const epochNumber = z
+  .string()
+  .regex(/^\d{1,16}$/)
+  .transform(Number)
+  .pipe(z.number().int().min(0).max(Number.MAX_SAFE_INTEGER));
 const keyName = z.strictObject({ name: z.string().max(limits.nameBytesMax) });
 const waiting = z
   .int()

@@ -81,7 +81,10 @@ describe('whatever a program sends', () => {
       throw new DaemonError('refused', 'no');
     };
     Object.assign(daemon, { sign: refuse, decrypt: refuse, submitOrder: refuse, found: refuse });
-    Object.assign(daemon, { submitDealings: refuse, links: async () => [], epochs: () => [], epoch: refuse });
+    const epoch = async () => {
+      throw new DaemonError('unknown', 'not here');
+    };
+    Object.assign(daemon, { submitDealings: refuse, links: async () => [], epochs: () => [], epoch });
     Object.assign(daemon, {
       peers: () => [],
       audit: () => emptyExtent,

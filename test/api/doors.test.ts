@@ -118,6 +118,8 @@ describe('the two doors of the API', () => {
     ['POST', '/v1/verify', { body: 'x'.repeat(200_000), headers: json }, 'too-large'],
     ['GET', '/v1/keys/none', {}, 'unknown'],
     ['GET', '/v1/epochs/-1', {}, 'malformed'],
+    ['GET', '/v1/epochs/', {}, 'malformed'],
+    ['GET', '/v1/epochs/1e3', {}, 'malformed'],
     ['GET', '/v1/keys/%', {}, 'malformed'],
     ['GET', '/v1/status', { headers: { host: 'evil.example:4180' } }, 'misdirected'],
   ] as const)('%s %s is answered with a problem document', async (method, url, more, code) => {
