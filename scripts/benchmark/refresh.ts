@@ -45,6 +45,7 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
       kind: 'rsa',
       use: 'sign',
       public: encodePublic(creation.public),
+      creation: null,
     },
     threshold,
     membersMax: parameters.membersMax,
@@ -56,7 +57,8 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   const [self, ...others] = sealingKeys;
   if (self === undefined) throw new Error('a group has members');
 
-  const deal = (dealer: number) => run<'deal'>({ kind: 'deal', keys: [setting], dealer });
+  const deal = (dealer: number) =>
+    run<'deal'>({ kind: 'deal', cluster: tie.cluster, plan: tie.plan, keys: [setting], dealer });
   const partOf = ({ parts: [part] }: Result<'deal'>) => {
     if (part === undefined) throw new Error('a dealing of one key has one part');
     return part;
@@ -76,7 +78,8 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
     parts: (seal(index, dealt, [self]).sealed[0]?.envelopes ?? []).map((envelope) => ({
       setting,
       commitments: partOf(dealt).commitments,
-      creation: false,
+      key: setting.key.id,
+      ...{ creation: false, joint: false },
       envelope,
     })),
   }));
@@ -101,7 +104,7 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   const applyJob: Job = {
     kind: 'apply',
     index: self.index,
-    keys: [{ setting, commitments, before, created: null, numbers }],
+    keys: [{ setting, commitments, before, created: null, joint: false, numbers }],
   };
   const share = run<'apply'>(applyJob).shares?.[0];
   if (share === undefined) throw new Error('the sample share was refused');

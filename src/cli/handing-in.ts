@@ -21,6 +21,10 @@ export function tookEffect(action: Action, value: Value): boolean {
   switch (action.type) {
     case 'create-key':
       return value.keys.some((key) => key.name === action.name && isSameKey(key, action));
+    case 'create-key-jointly':
+      return value.keys.some(
+        ({ name, kind, use }) => name === action.name && kind === action.kind && use === action.use,
+      );
     case 'destroy-key':
       return !value.keys.some((key) => key.name === action.name);
     case 'admit':
@@ -42,6 +46,7 @@ export function tookEffect(action: Action, value: Value): boolean {
 /** Which command shows whether an action was carried out. */
 const shownBy: Record<Action['type'], string> = {
   'create-key': 'holdfast key list',
+  'create-key-jointly': 'holdfast key list',
   'destroy-key': 'holdfast key list',
   admit: 'holdfast peers',
   reinstate: 'holdfast peers',

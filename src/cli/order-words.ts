@@ -29,6 +29,8 @@ function actionInWords(action: Action, { genesis, cluster }: Cluster, head: Valu
       const k = action.commitments.length + 1;
       return `create key ${action.name}, ${action.kind.toUpperCase()} of ${bits} bits, to ${action.use} with; ${k} peers must work together to use it`;
     }
+    case 'create-key-jointly':
+      return `have the members create key ${action.name} together, ${action.kind}, to ${action.use} with: nobody ever knows it`;
     case 'destroy-key':
       return `destroy key ${action.name} for ever: every share of it is erased`;
     case 'admit':

@@ -199,7 +199,7 @@ export class KeyDealer {
     const number = dealt.firstShare(receiver);
     const { threshold, membersMax } = parameters;
     const envelope = sealNumber({
-      shared: kindNamed(action.kind).shared({ public: action.public, threshold, membersMax }),
+      coding: kindNamed(action.kind).shared({ public: action.public, threshold, membersMax }),
       tie: { cluster: this.#cluster, epoch, plan, key, digest, sender: 0, receiver },
       cipher: this.#cipher,
       receiverKey: sealingKey,

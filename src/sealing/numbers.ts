@@ -3,7 +3,7 @@ import { open, seal } from '../cipher/envelope.ts';
 import type { CipherName } from '../cipher/local-cipher.ts';
 import { SealError } from '../cipher/seal-error.ts';
 import { EncodingError } from '../crypto/errors.ts';
-import type { SharedKey } from '../keys/kind.ts';
+import type { NumberCoding } from '../keys/kind.ts';
 import type { EnvelopeTie } from '../protocol/machine/io.ts';
 import { encode } from '../protocol/records/codec.ts';
 
@@ -20,15 +20,15 @@ const contextOf = (tie: NumberTie): Uint8Array =>
  * Throws RangeError for a number over the bound of shares.
  */
 export function sealNumber(sealed: {
-  shared: SharedKey;
+  coding: NumberCoding;
   tie: NumberTie;
   cipher: CipherName;
   receiverKey: Uint8Array;
   entropy: Uint8Array;
   number: Uint8Array;
 }): Uint8Array {
-  const { shared, tie, cipher, receiverKey, entropy, number } = sealed;
-  const plaintext = shared.pack(number);
+  const { coding, tie, cipher, receiverKey, entropy, number } = sealed;
+  const plaintext = coding.pack(number);
   try {
     return seal({ cipher, receiverKey, entropy, context: contextOf(tie), plaintext });
   } finally {
@@ -38,14 +38,14 @@ export function sealNumber(sealed: {
 
 /** The number in an envelope; null for anything that `sealNumber` would not have made for this place. */
 export function openNumber(opened: {
-  shared: SharedKey;
+  coding: NumberCoding;
   tie: NumberTie;
   secretKey: Uint8Array;
   envelope: Uint8Array;
 }): Uint8Array | null {
-  const { shared, tie, secretKey, envelope } = opened;
+  const { coding, tie, secretKey, envelope } = opened;
   try {
-    return shared.unpack(open({ secretKey, context: contextOf(tie), envelope }));
+    return coding.unpack(open({ secretKey, context: contextOf(tie), envelope }));
   } catch (error) {
     if (error instanceof SealError || error instanceof EncodingError) return null;
     throw error;

@@ -111,6 +111,7 @@ describe('the API over a Unix socket', () => {
         kind: 'rsa',
         use: 'decrypt',
         public: number,
+        creation: null,
       },
       commitments: [number, bytes(2, 9)],
       partials: [{ index: 1, name: 'a', envelope: bytes(300, 1) }],

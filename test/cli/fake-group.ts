@@ -428,6 +428,8 @@ export class FakeGroup extends Listening implements DaemonApi {
             setting: this.#setting(created.key),
             commitments: part.commitments,
             creation: true,
+            key: part.key,
+            joint: false,
             envelope,
           })),
         },

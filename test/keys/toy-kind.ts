@@ -8,8 +8,10 @@ import { hashOf } from '../../src/crypto/hash.ts';
 import { bytesToInteger, integerToBytes, mod, modInverse } from '../../src/crypto/integers.ts';
 import type {
   DealtKey,
+  JointCreation,
   KeySetting,
   Kind,
+  PossessionStatement,
   RandomBytes,
   SharedKey,
   SubShareCheck,
@@ -248,9 +250,74 @@ const challengeOf = (
     encodeInteger(announcement),
   );
 
+/** The challenge of a proof that somebody knows the logarithm of `element`. */
+const possessionOf = (
+  { cluster, plan, creation, dealer }: PossessionStatement,
+  commitments: readonly Uint8Array[],
+  announcement: bigint,
+): bigint =>
+  hashed(cluster, plan, creation, encodeInteger(BigInt(dealer)), ...commitments, encodeInteger(announcement));
+
+const joint: JointCreation = {
+  coefficientBytes: (threshold) => threshold * 2 * bytes,
+
+  coefficientsFrom(random, threshold) {
+    if (random.length !== threshold * 2 * bytes) throw new RangeError('another number of random bytes');
+    return Array.from({ length: threshold }, (_, m) =>
+      encodeInteger(mod(bytesToInteger(random.subarray(2 * bytes * m, 2 * bytes * (m + 1))), q)),
+    );
+  },
+
+  commit: (coefficients) =>
+    coefficients.map((coefficient) => encodeInteger(power(generator, numberOf(coefficient)))),
+
+  number: (coefficients, receiver) =>
+    encodeInteger(
+      coefficients.reduceRight(
+        (sum, coefficient) => mod(sum * BigInt(receiver) + numberOf(coefficient), q),
+        0n,
+      ),
+    ),
+
+  possession({ statement, coefficients, randomBytes }) {
+    const constant = numberOf(coefficients[0] as Uint8Array);
+    const nonce = mod(bytesToInteger(randomBytes(2 * bytes)), q);
+    const challenge = possessionOf(statement, joint.commit(coefficients), power(generator, nonce));
+    return join([encodeInteger(challenge), encodeInteger(mod(nonce + challenge * constant, q))]);
+  },
+
+  checkPart({ statement, threshold, commitments, possession }) {
+    const [constant] = commitments;
+    if (commitments.length !== threshold || constant === undefined || possession.length !== 2 * bytes)
+      return false;
+    if (commitments.some((each) => elementIn(each) === null) || elementIn(constant) === 1n) return false;
+    const [challenge, response] = [
+      bytesToInteger(possession.subarray(0, bytes)),
+      bytesToInteger(possession.subarray(bytes)),
+    ];
+    if (challenge >= q || response >= q) return false;
+    const announcement = (power(generator, response) * power(elementOf(constant), -challenge)) % p;
+    return possessionOf(statement, commitments, announcement) === challenge;
+  },
+
+  checkNumber: (commitments, receiver, number) =>
+    power(generator, numberOf(number)) === image(commitments, receiver),
+
+  combine(parts) {
+    const [constant, ...commitments] = toy.combineCommitments(new Uint8Array(), parts);
+    return constant === undefined || elementIn(constant) === 1n ? null : { public: constant, commitments };
+  },
+
+  sum: (numbers) => encodeInteger(numbers.reduce((sum, number) => mod(sum + numberOf(number), q), 0n)),
+
+  pack: (number) => encodeInteger(numberOf(number)),
+  unpack: (packed) => encodeInteger(numberOf(packed)),
+};
+
 export const toy: Kind = {
   name: 'toy',
   uses: ['sign'],
+  joint,
 
   checkPublic(publicBytes) {
     const element = elementIn(publicBytes);

@@ -33,6 +33,7 @@ const keyNamed = (name: string, use: 'sign' | 'decrypt' = 'sign'): KeyRecord => 
   kind: 'rsa',
   use,
   public: encodePublic({ modulus: 5n, exponent: 5n, base: 5n, constant: 5n }),
+  creation: null,
 });
 const keys = [keyNamed('ca'), keyNamed('other'), keyNamed('vault', 'decrypt')] as [
   KeyRecord,

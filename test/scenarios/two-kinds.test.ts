@@ -4,12 +4,17 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { learnKind } from '../../src/keys/kinds.ts';
-import { headKeys, headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
+import { headKeys, headOf, holdsShare, selfIn, signingSecret } from '../../src/protocol/machine/queries.ts';
 import { sharedKeyOf } from '../../src/protocol/machine/shared-keys.ts';
+import { type DealingPublic, dealingPublicSchema } from '../../src/protocol/records/change-messages.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { keyIdOf } from '../../src/protocol/records/draft.ts';
+import { signPacket } from '../../src/protocol/records/packet.ts';
+import type { KeyRecord } from '../../src/protocol/records/value.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { toy, toyKey } from '../keys/toy-kind.ts';
-import { fivePeers } from './support.ts';
+import { fivePeers, linkOf, messageIn } from './support.ts';
 
 beforeAll(() => learnKind(toy));
 
@@ -102,4 +107,156 @@ describe('a group with keys of two kinds', () => {
       'keys of kind odd are not known',
     );
   });
+});
+
+/** The members create a key of the toy kind together; at all of them in the end. */
+async function created(group: Group, name = 'joint'): Promise<KeyRecord> {
+  const next = group.epochOf(1) + 1;
+  await group.order(1, { type: 'create-key-jointly', name, kind: 'toy', use: 'sign' });
+  await group.until(() => group.settledAt(next), 120_000, `the creation of ${name}`);
+  return headOf(group.state(1)).keys.find((key) => key.name === name) as KeyRecord;
+}
+
+describe('a key that the members create together', () => {
+  test('is one key with a share for each, which nobody knows, and is refreshed with the rest', async () => {
+    const group = await fivePeers();
+    const key = await created(group);
+    expect(key.creation).not.toBeNull();
+    expect(hex(key.id)).not.toBe(hex(key.creation as Uint8Array));
+    expect(key.id).toEqual(keyIdOf(group.state(1).clusterId, key));
+    const before = sharesOf(group, everybody);
+    // No member dealt the key: it is the sum of what at least k of them dealt.
+    const { value } = linkOf(group.state(1), group.epochOf(1));
+    const dealers = value.accepted.map(({ dealer }) => dealer);
+    expect(dealers).not.toContain(0);
+    expect(dealers.length).toBeGreaterThanOrEqual(3);
+    const epoch = await group.refresh(3);
+    expect(headOf(group.state(2)).keys.at(-1)).toEqual(key);
+    const after = sharesOf(group, everybody);
+    for (const share of before.get('joint') ?? []) expect(after.get('joint')).not.toContain(share);
+    expect(group.state(4).durable.retires[epoch]?.proofs).toHaveLength(2);
+  });
+
+  test('can be the first of a group, and can be created while the threshold is raised', async () => {
+    const group = await fivePeers({ key: false });
+    const next = group.epochOf(1) + 1;
+    await group.order(
+      1,
+      { type: 'create-key-jointly', name: 'first', kind: 'toy', use: 'sign' },
+      { type: 'raise-threshold', threshold: 4 },
+    );
+    await group.until(() => group.settledAt(next));
+    expect(headOf(group.state(1)).threshold).toBe(4);
+    expect([...sharesOf(group, everybody).keys()]).toEqual(['first']);
+  });
+
+  test('is dealt for by everybody, also by members whose gate is closed', async () => {
+    const group = await fivePeers({ gate: 0.999 });
+    await created(group);
+    const { value } = linkOf(group.state(1), group.epochOf(1));
+    expect(value.accepted.length).toBeGreaterThanOrEqual(3);
+    expect(value.accepted.length).toBe(5);
+  });
+
+  test('a member that was away while it was created recovers its share', async () => {
+    const group = await fivePeers();
+    await group.stop(5);
+    await created(group);
+    await group.restart(5);
+    await group.until(() => holdsShare(group.state(5)), 30_000, 'the recovery');
+    sharesOf(group, everybody);
+  });
+
+  test.each<[string, (half: DealingPublic) => DealingPublic]>([
+    [
+      'without a proof of possession',
+      ({ parts, ...half }) => ({
+        ...half,
+        parts: parts.map(({ key, commitments }) => ({ key, commitments })),
+      }),
+    ],
+    [
+      'with a false proof',
+      (half) =>
+        changed(half, ({ possession, ...part }) => ({
+          ...part,
+          possession: possession?.map((byte, at) => (at === 40 ? byte ^ 1 : byte)),
+        })),
+    ],
+    [
+      'with another constant term than it proves',
+      (half) =>
+        changed(half, ({ commitments, ...part }) => ({
+          ...part,
+          commitments: [commitments[1] as Uint8Array, ...commitments.slice(1)],
+        })),
+    ],
+    [
+      'that is nothing but the identity',
+      (half) =>
+        changed(half, ({ commitments, ...part }) => ({
+          ...part,
+          commitments: commitments.map((each) => each.map((_, at) => (at === each.length - 1 ? 1 : 0))),
+        })),
+    ],
+    [
+      'with too few commitments',
+      (half) =>
+        changed(half, ({ commitments, ...part }) => ({
+          ...part,
+          commitments: commitments.slice(1),
+        })),
+    ],
+    [
+      'with too many commitments',
+      (half) =>
+        changed(half, ({ commitments, ...part }) => ({
+          ...part,
+          commitments: [...commitments, commitments[1] as Uint8Array],
+        })),
+    ],
+  ])('is made without the part of a member %s', async (_, bend) => {
+    const group = await fivePeers({
+      beforeJob: (node, job) => {
+        if (node === 'p2' && job.kind === 'deal' && job.keys.some(({ key }) => key.name === 'joint'))
+          lying = true;
+        return undefined;
+      },
+    });
+    let lying = false;
+    group.intercept = ({ from }, frame) => {
+      const message = from === 'p2' ? messageIn(frame) : undefined;
+      if (message?.type !== 'dealing' || !lying) return [frame];
+      const half = decode(dealingPublicSchema, message.public);
+      const { secret } = signingSecret(group.state(2)) as { secret: Uint8Array };
+      const body = encode({ ...message, public: encode(bend(half)) });
+      return [{ type: 'message', message: { packet: signPacket(group.state(2).clusterId, secret, body) } }];
+    };
+    const key = await created(group);
+    const { value } = linkOf(group.state(1), group.epochOf(1));
+    expect(value.accepted.map(({ dealer }) => dealer)).not.toContain(2);
+    expect(key.public).toHaveLength(32);
+    await group.until(() => holdsShare(group.state(2)), 30_000, 'the share of p2');
+    sharesOf(group, [1, 3, 4, 5]);
+  });
+
+  test('needs a kind whose keys can be created so, and a name that is free', async () => {
+    const group = await fivePeers();
+    const order = (name: string, kind: string) =>
+      group.order(1, { type: 'create-key-jointly', name, kind, use: 'sign' });
+    await expect(order('other', 'rsa')).rejects.toThrow('keys of kind rsa need a dealer');
+    await expect(order('other', 'odd')).rejects.toThrow('keys of kind odd are not known');
+    await expect(order('key', 'toy')).rejects.toThrow('a key named key exists already');
+  });
+});
+
+/** The half with its last part changed: that of the key that is created. */
+const changed = (
+  half: DealingPublic,
+  change: (part: DealingPublic['parts'][number]) => object,
+): DealingPublic => ({
+  ...half,
+  parts: half.parts.map((part, at) =>
+    at === half.parts.length - 1 ? (change(part) as DealingPublic['parts'][number]) : part,
+  ),
 });

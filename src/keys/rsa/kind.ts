@@ -283,6 +283,9 @@ export const rsa: Kind = {
   name: 'rsa',
   uses: ['sign', 'decrypt'],
 
+  /** The primes must be found in one place. */
+  joint: null,
+
   checkPublic(publicBytes, membersMax) {
     checkKeyPublic(publicOf(publicBytes), membersMax);
   },

@@ -6,10 +6,11 @@
 import { type CipherName, localCipher } from '../../cipher/local-cipher.ts';
 import { mixKeystream } from '../../cipher/mixing.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
-import type { RandomBytes, SharedKey, TrialStatement } from '../../keys/kind.ts';
-import type { CheckItem, Job, JobResult, KeySetting } from '../../protocol/machine/io.ts';
-import { sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
-import { zip } from '../../protocol/records/present.ts';
+import type { RandomBytes, TrialStatement } from '../../keys/kind.ts';
+import type { CheckItem, DealtPart, Job, JobResult, KeySetting } from '../../protocol/machine/io.ts';
+import { jointCreationOf, sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
+import { present, zip } from '../../protocol/records/present.ts';
+import { isUnmade } from '../../protocol/records/value.ts';
 import { openNumber, sealNumber } from '../../sealing/numbers.ts';
 
 export interface JobContext {
@@ -40,22 +41,42 @@ export function runJob(job: Job, context: JobContext): JobResult {
 }
 
 /** §3: coefficient bytes are system randomness XOR the local cipher's keystream under a fresh key. */
-function freshCoefficients(shared: SharedKey, { cipher, randomBytes }: JobContext): Uint8Array[] {
+function freshBytes(length: number, { cipher, randomBytes }: JobContext): Uint8Array {
   const key = randomBytes(localCipher(cipher).keyBytes);
-  return shared.coefficientsFrom(mixKeystream(cipher, key, randomBytes(shared.coefficientBytes)));
+  return mixKeystream(cipher, key, randomBytes(length));
 }
 
 function runDeal(job: Extract<Job, { kind: 'deal' }>, context: JobContext): JobResult {
-  const parts = job.keys.map((setting) => {
+  const parts = job.keys.map((setting): DealtPart => {
+    if (isUnmade(setting.key)) return createdPart(job, setting, context);
     const shared = sharedKeyOf(setting);
-    const coefficients = freshCoefficients(shared, context);
+    const coefficients = shared.coefficientsFrom(freshBytes(shared.coefficientBytes, context));
     return {
       coefficients,
       commitments: shared.commit(coefficients),
       own: shared.subShare(coefficients, job.dealer),
+      possession: null,
     };
   });
   return { kind: 'deal', parts };
+}
+
+/** This member's part of a key that all create together. */
+function createdPart(
+  { cluster, plan, dealer }: Extract<Job, { kind: 'deal' }>,
+  { key, threshold }: KeySetting,
+  context: JobContext,
+): DealtPart {
+  const joint = jointCreationOf(key.kind);
+  const bytes = freshBytes(joint.coefficientBytes(threshold), context);
+  const coefficients = joint.coefficientsFrom(bytes, threshold);
+  const statement = { cluster, plan, creation: key.id, dealer };
+  return {
+    coefficients,
+    commitments: joint.commit(coefficients),
+    own: joint.number(coefficients, dealer),
+    possession: joint.possession({ statement, coefficients, randomBytes: context.randomBytes }),
+  };
 }
 
 function runSeal(job: Extract<Job, { kind: 'seal' }>, { cipher, randomBytes }: JobContext): JobResult {
@@ -63,14 +84,18 @@ function runSeal(job: Extract<Job, { kind: 'seal' }>, { cipher, randomBytes }: J
     // Of a sealing key that protects nothing the owner gets nothing.
     if (!isSealingKey(sealingKey)) return { receiver: index, envelopes: [] };
     const envelopes = job.keys.map(({ setting, coefficients }) => {
-      const shared = sharedKeyOf(setting);
+      const { key } = setting;
+      const joint = isUnmade(key) ? jointCreationOf(key.kind) : null;
+      const shared = joint === null ? sharedKeyOf(setting) : null;
       return sealNumber({
-        shared,
-        tie: { ...job.tie, receiver: index, key: setting.key.id },
+        coding: joint ?? present(shared, 'one of the two'),
+        tie: { ...job.tie, receiver: index, key: key.id },
         cipher,
         receiverKey: sealingKey,
         entropy: randomBytes(32),
-        number: shared.subShare(coefficients, index),
+        number:
+          joint?.number(coefficients, index) ??
+          present(shared, 'one of the two').subShare(coefficients, index),
       });
     });
     return { receiver: index, envelopes };
@@ -87,10 +112,10 @@ interface Opened {
 /** Opens every envelope; a dealing with one that does not open is false. */
 function openItem(job: Extract<Job, { kind: 'check' }>, item: CheckItem): Uint8Array[] | null {
   const numbers: Uint8Array[] = [];
-  for (const { setting, envelope } of item.parts) {
+  for (const { setting, key, joint, envelope } of item.parts) {
     const number = openNumber({
-      shared: sharedKeyOf(setting),
-      tie: { ...job.tie, digest: item.digest, sender: item.dealer, key: setting.key.id },
+      coding: joint ? jointCreationOf(setting.key.kind) : sharedKeyOf(setting),
+      tie: { ...job.tie, digest: item.digest, sender: item.dealer, key },
       secretKey: job.sealingSecret,
       envelope,
     });
@@ -118,12 +143,16 @@ function runCheck(job: Extract<Job, { kind: 'check' }>, { randomBytes }: JobCont
   }
   // Every dealing of a plan covers the same keys in one order.
   const refreshes = opened.filter((one) => !isCreation(one));
-  refreshes[0]?.item.parts.forEach(({ setting }, at) => {
+  refreshes[0]?.item.parts.forEach(({ setting, joint }, at) => {
     const checks = refreshes.flatMap(({ item, numbers }) => {
       const [commitments, subShare] = [item.parts[at]?.commitments, numbers[at]];
       return commitments === undefined || subShare === undefined ? [] : [{ item, commitments, subShare }];
     });
-    const good = sharedKeyOf(setting).checkSubShares(checks, receiver, randomBytes);
+    const good = joint
+      ? checks.map(({ commitments, subShare }) =>
+          jointCreationOf(setting.key.kind).checkNumber(commitments, receiver, subShare),
+        )
+      : sharedKeyOf(setting).checkSubShares(checks, receiver, randomBytes);
     for (const [{ item }, isTrue] of zip(checks, good)) if (!isTrue) refused.add(item);
   });
   return {
@@ -137,13 +166,15 @@ function runCheck(job: Extract<Job, { kind: 'check' }>, { randomBytes }: JobCont
 
 /** §3 "Applying": s ← s + Σ i·γ(i), checked against the new v_i before it is stored. */
 function runApply(job: Extract<Job, { kind: 'apply' }>): JobResult {
-  const shares = job.keys.map(({ setting, commitments, before, created, numbers }) => {
+  const { index } = job;
+  const shares = job.keys.map(({ setting, commitments, before, created, joint, numbers }) => {
     const shared = sharedKeyOf(setting);
-    const share =
-      before === null
-        ? (created as Uint8Array)
-        : shared.applyDealings({ share: before, index: job.index, root: 0, subShares: numbers });
-    return shared.checkShare(commitments, job.index, share) ? share : null;
+    const share = joint
+      ? jointCreationOf(setting.key.kind).sum(numbers)
+      : before === null
+        ? present(created, 'the first share of a new key')
+        : shared.applyDealings({ share: before, index, root: 0, subShares: numbers });
+    return shared.checkShare(commitments, index, share) ? share : null;
   });
   return {
     kind: 'apply',
@@ -209,7 +240,7 @@ function runSum(job: Extract<Job, { kind: 'sum' }>, { cipher, randomBytes }: Job
   const envelopes = job.keys.map(({ setting, share, numbers }) => {
     const shared = sharedKeyOf(setting);
     return sealNumber({
-      shared,
+      coding: shared,
       tie: { ...job.tie, key: setting.key.id },
       cipher,
       receiverKey: job.sealingKey,
@@ -236,7 +267,7 @@ function runRecover(job: Extract<Job, { kind: 'recover' }>): JobResult {
     const found = new Map<number, Uint8Array>();
     for (const { by, envelope } of sums) {
       const tie = { ...job.tie, sender: by, key: setting.key.id };
-      const sum = openNumber({ shared, tie, secretKey, envelope });
+      const sum = openNumber({ coding: shared, tie, secretKey, envelope });
       if (sum !== null && shared.checkMaskedShare({ commitments, masks, index: by, root, sum }))
         found.set(by, sum);
       else culprits.add(by);

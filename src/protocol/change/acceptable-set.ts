@@ -169,7 +169,7 @@ export function acceptable(
     const decoded = decodePublic(half.bytes);
     // What a liar listed may be a half for anything; one of a key that is not created would be required, and
     // held by nobody.
-    if (!isPublicOf(head.epoch + 1, fromHex(plan), draft, decoded)) continue;
+    if (!isPublicOf(state, head.epoch + 1, fromHex(plan), draft, decoded)) continue;
     const { dealer, parts } = decoded;
     if (dealer !== operatorDealer && !attending.has(dealer)) continue;
     const key = dealer === operatorDealer ? hex(parts[0]?.key ?? new Uint8Array()) : String(dealer);

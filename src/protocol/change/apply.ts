@@ -46,11 +46,15 @@ export function apply(work: Work<'apply'>): boolean {
   if (before === undefined || parent === undefined || parentSelf?.index !== self.index) return false;
   const held = value.accepted.map(({ digest }) => work.durable.subShares[hex(digest)]);
   if (held.some((subShare) => subShare === undefined)) return false;
+  // What members' dealings covered, in their order: keys that stay, and keys that they created together.
+  const dealt = value.keys.filter(
+    ({ id, creation }) => creation !== null || parent.keys.some((listed) => sameBytes(listed.id, id)),
+  );
   const keys = headKeys(work).map(({ id, setting, commitments }) => {
     const { key } = setting;
     const old = parent.keys.some((listed) => sameBytes(listed.id, key.id));
-    const staying = parent.keys.filter((listed) => value.keys.some((kept) => sameBytes(kept.id, listed.id)));
-    const part = staying.findIndex((listed) => sameBytes(listed.id, key.id));
+    const joint = !old && key.creation !== null;
+    const part = dealt.findIndex((listed) => sameBytes(listed.id, key.id));
     const created = value.accepted.findIndex(
       ({ digest, dealer }) => dealer === operatorDealer && createsKey(work, digest, key.id),
     );
@@ -58,17 +62,20 @@ export function apply(work: Work<'apply'>): boolean {
       setting,
       commitments,
       before: old ? (before[id] ?? null) : null,
-      created: old ? null : (held[created]?.numbers[0] ?? null),
-      numbers: old
-        ? held.flatMap((subShare) =>
-            subShare !== undefined && subShare.dealer !== operatorDealer
-              ? [present(subShare.numbers[part], 'a number of each key')]
-              : [],
-          )
-        : [],
+      created: old || joint ? null : (held[created]?.numbers[0] ?? null),
+      joint,
+      numbers:
+        old || joint
+          ? held.flatMap((subShare) =>
+              subShare !== undefined && subShare.dealer !== operatorDealer
+                ? [present(subShare.numbers[part], 'a number of each key')]
+                : [],
+            )
+          : [],
     };
   });
-  if (keys.some((key) => key.before === null && key.created === null)) return false;
+  if (keys.some(({ before: old, created, joint }) => old === null && created === null && !joint))
+    return false;
   if (!work.compute(jobTag({ job: 'apply', epoch: value.epoch }), { kind: 'apply', index: self.index, keys }))
     return false;
   work.rule('apply', { epoch: value.epoch });

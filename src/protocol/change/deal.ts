@@ -23,6 +23,7 @@ import type { Draft } from '../records/draft.ts';
 import { signPacket } from '../records/packet.ts';
 import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
+import { isUnmade } from '../records/value.ts';
 import { dealtKeys } from './validity.ts';
 
 const settingsOf = (state: ReadableState, draft: Draft) =>
@@ -47,9 +48,11 @@ export function deal(work: Work<'gate-closed' | 'deal'>): boolean {
   if (signer === null || !holdsShare(work)) return false;
   for (const plan of attendedPlans(work)) {
     if (work.durable.attended[plan] === undefined || work.durable.dealt[plan] !== undefined) continue;
-    if (!gateOpen(work)) continue;
     const draft = present(draftOfPlan(work, plan), 'the draft of an attended plan');
-    const job: Job = { kind: 'deal', keys: settingsOf(work, draft), dealer: signer.index };
+    // What a key is made of must not depend on who draws a number.
+    if (!draft.keys.some(isUnmade) && !gateOpen(work)) continue;
+    const tie = { cluster: work.clusterId, plan: fromHex(plan) };
+    const job: Job = { kind: 'deal', ...tie, keys: settingsOf(work, draft), dealer: signer.index };
     if (work.compute(jobTag({ job: 'deal', plan }), job)) {
       work.rule('deal', { epoch: headOf(work).epoch + 1 });
       return true;
@@ -68,7 +71,11 @@ export function dealt(work: Work, plan: Hex, result: Extract<JobResult, { kind: 
     epoch,
     plan: fromHex(plan),
     dealer: self.index,
-    parts: zip(dealtKeys(draft), result.parts).map(([{ id }, { commitments }]) => ({ key: id, commitments })),
+    parts: zip(dealtKeys(draft), result.parts).map(([{ id }, { commitments, possession }]) => ({
+      key: id,
+      commitments,
+      ...(possession === null ? {} : { possession }),
+    })),
   });
   const digest = digestOfDealing(bytes);
   const coefficients = result.parts.map((part) => part.coefficients);

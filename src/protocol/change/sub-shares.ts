@@ -29,7 +29,7 @@ import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
 import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
-import { operatorDealer } from '../records/value.ts';
+import { isCreatedBy, operatorDealer } from '../records/value.ts';
 import { accuse } from './accusation.ts';
 import { signAndPublish } from './message-slots.ts';
 import { checkPublic, decodePublic } from './validity.ts';
@@ -111,7 +111,7 @@ export function receiveDealing(work: Work, message: Dealing, packet: Packet): vo
       throw new ProtocolError('bad-dealing', 'the plan is of an epoch that is decided', {
         culprit: half.dealer,
       });
-    checkPublic(head.epoch + 1, half.plan, draft, half);
+    checkPublic(work, head.epoch + 1, half.plan, draft, half);
     const other = half.dealer !== operatorDealer && waiting.some((held) => held.digest !== digest);
     const stored = Object.entries(work.durable.subShares).some(
       ([, held]) => held.dealer === half.dealer && half.dealer !== operatorDealer && hex(held.plan) === plan,
@@ -155,11 +155,15 @@ export function check(work: Work<'dealing-given-up'>): boolean {
       items.push({
         digest: fromHex(digest),
         dealer: held.dealer,
-        parts: zip(half.parts, held.envelopes).flatMap(([{ key: id, commitments }, envelope]) => {
-          const key = draft.keys.find((listed) => sameBytes(listed.id, id));
+        parts: zip(half.parts, held.envelopes).flatMap(([part, envelope]) => {
+          const key = draft.keys.find(
+            (listed) => sameBytes(listed.id, part.key) || isCreatedBy(listed, part),
+          );
           if (key === undefined) return [];
           const setting = { key, threshold: draft.threshold, membersMax: work.genesis.membersMax };
-          return [{ setting, commitments, creation: half.dealer === operatorDealer, envelope }];
+          const creation = half.dealer === operatorDealer;
+          const { commitments } = part;
+          return [{ setting, key: part.key, commitments, creation, joint: isCreatedBy(key, part), envelope }];
         }),
       });
     }
@@ -298,7 +302,7 @@ export function takeCreationDealings(work: Work, packets: readonly Packet[]): vo
     const draft = draftOfPlan(work, plan);
     if (draft === null)
       throw new ProtocolError('late', 'its plan is decided, or not known here', { action: 'ignore' });
-    checkPublic(epoch + 1, half.plan, draft, half);
+    checkPublic(work, epoch + 1, half.plan, draft, half);
     checkSigned(work, undefined, half, packet);
     const receiver = memberAt(roster, message.receiver);
     if (receiver === undefined) continue;

@@ -2,6 +2,9 @@
  * What a value must be (§4.3): leader and validators build it with the same function from the same evidence,
  * so validity is objective and nobody needs a sub-share to judge it.
  */
+
+import { BoundedCache } from '../../crypto/bounded-cache.ts';
+import { hashOf } from '../../crypto/hash.ts';
 import { kindNamed } from '../../keys/kinds.ts';
 import {
   attendsOf,
@@ -14,6 +17,7 @@ import {
   isSuspended,
   type ReadableState,
 } from '../machine/queries.ts';
+import { jointCreationOf } from '../machine/shared-keys.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
 import {
   type Attend,
@@ -25,10 +29,11 @@ import {
   haveSchema,
 } from '../records/change-messages.ts';
 import { compareBytes, decode, encode, hex, sameBytes, sameLists } from '../records/codec.ts';
-import { type Draft, draftOf, planOf } from '../records/draft.ts';
+import { type Draft, draftOf, keyIdOf, planOf } from '../records/draft.ts';
 import { ProtocolError } from '../records/errors.ts';
+import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
-import { present } from '../records/present.ts';
+import { present, zip } from '../records/present.ts';
 import { holdersNeeded, memberAt } from '../records/roster.ts';
 import {
   type Accepted,
@@ -36,6 +41,7 @@ import {
   digestOfCommitments,
   follows,
   hashOfValue,
+  isUnmade,
   type KeyCommitments,
   type KeyRecord,
   operatorDealer,
@@ -52,7 +58,13 @@ export const dealtKeys = (draft: Draft) =>
  * Checks that a dealing's public half is one for this plan: parts, order and number of commitments (a higher
  * degree is a longer list). Throws `bad-dealing`.
  */
-export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): void {
+export function checkPublic(
+  state: ReadableState,
+  epoch: number,
+  plan: Uint8Array,
+  draft: Draft,
+  half: DealingPublic,
+): void {
   const bad = (why: string): never => {
     throw new ProtocolError(
       'bad-dealing',
@@ -77,21 +89,56 @@ export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half:
   if (half.dealingKey !== undefined) bad('only the dealer of a new key has a key of its own');
   const keys = dealtKeys(draft);
   if (half.parts.length !== keys.length) bad('it does not cover every key');
-  half.parts.forEach((part, at) => {
-    if (!sameBytes(part.key, present(keys[at], 'a key of each part').id)) bad('it covers other keys');
+  for (const [key, part] of zip(keys, half.parts)) {
+    if (!sameBytes(part.key, key.id)) bad('it covers other keys');
+    if (isUnmade(key)) {
+      if (!isCreatingPart(state.clusterId, plan, draft, half, part)) bad('its part of a new key is none');
+      continue;
+    }
+    if (part.possession !== undefined) bad('it proves possession of what it does not create');
     if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
-    if (!areElementsOf(keys[at], part.commitments)) bad('a commitment is no element of the key’s group');
-  });
+    if (!areElementsOf(key, part.commitments)) bad('a commitment is no element of the key’s group');
+  }
 }
+
+/**
+ * Whether a part of a key that members create together is one (Pedersen 1991): a dealer that need not know its constant
+ * term could make the key its own.
+ */
+function isCreatingPart(
+  cluster: Uint8Array,
+  plan: Uint8Array,
+  { keys, threshold }: Draft,
+  { dealer }: DealingPublic,
+  { key: creation, commitments, possession }: DealingPublic['parts'][number],
+): boolean {
+  const key = keys.find(({ id }) => sameBytes(id, creation));
+  if (key === undefined || possession === undefined) return false;
+  const statement = { cluster, plan, creation, dealer };
+  const name = hex(
+    hashOf('holdfast/creating-part/1', encode([statement, threshold, commitments, possession])),
+  );
+  return checkedParts.getOrCompute(name, () =>
+    jointCreationOf(key.kind).checkPart({ statement, threshold, commitments, possession }),
+  );
+}
+/** A part is looked at by its receiver, by leaders and by every validator: once is enough. */
+const checkedParts = new BoundedCache<string, boolean>(limits.membersMax * limits.keysMax);
 
 /** What cannot be an element of the key's group is only there to be kept and sent again. */
 export const areElementsOf = (key: KeyRecord | undefined, elements: readonly Uint8Array[]): boolean =>
   key !== undefined && kindNamed(key.kind).areWellFormed(key.public, elements);
 
 /** Whether a public half is one for this plan. */
-export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): boolean {
+export function isPublicOf(
+  state: ReadableState,
+  epoch: number,
+  plan: Uint8Array,
+  draft: Draft,
+  half: DealingPublic,
+): boolean {
   try {
-    checkPublic(epoch, plan, draft, half);
+    checkPublic(state, epoch, plan, draft, half);
     return true;
   } catch (error) {
     if (error instanceof ProtocolError) return false;
@@ -101,25 +148,36 @@ export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: 
 
 export const decodePublic = (bytes: Uint8Array): DealingPublic => decode(dealingPublicSchema, bytes);
 
-/** Every key's commitments after the accepted dealings are applied: C_m ← ∏ C_m (§3). */
-function nextCommitments(
+/** Every key with its commitments after the accepted dealings are applied: C_m ← ∏ C_m (§3). Throws `bad-proposal`. */
+function nextKeys(
   state: ReadableState,
   draft: Draft,
   halves: readonly DealingPublic[],
-): KeyCommitments {
+): Array<{ key: KeyRecord; commitments: Uint8Array[] }> {
   const { value, commitments } = headLink(state);
   return draft.keys.map((key) => {
     const made = draft.created.find((creation) => sameBytes(creation.key.id, key.id));
-    if (made !== undefined) return made.action.commitments;
+    if (made !== undefined) return { key, commitments: made.action.commitments };
+    const parts = halves.flatMap((half) =>
+      half.parts.filter((part) => sameBytes(part.key, key.id)).map((part) => part.commitments),
+    );
+    if (isUnmade(key)) return createdTogether(state, key, parts);
     const at = value.keys.findIndex((old) => sameBytes(old.id, key.id));
-    const lists = [
-      present(commitments[at], 'commitments of each key'),
-      ...halves.flatMap((half) =>
-        half.parts.filter((part) => sameBytes(part.key, key.id)).map((part) => part.commitments),
-      ),
-    ];
-    return kindNamed(key.kind).combineCommitments(key.public, lists);
+    const lists = [present(commitments[at], 'commitments of each key'), ...parts];
+    return { key, commitments: kindNamed(key.kind).combineCommitments(key.public, lists) };
   });
+}
+
+/** The key that the accepted parts make. */
+function createdTogether(
+  { clusterId }: ReadableState,
+  unmade: KeyRecord,
+  parts: readonly Uint8Array[][],
+): { key: KeyRecord; commitments: Uint8Array[] } {
+  const made = jointCreationOf(unmade.kind).combine(parts);
+  if (made === null) throw new ProtocolError('bad-proposal', `its dealings make no key ${unmade.name}`);
+  const key = { ...unmade, public: made.public };
+  return { key: { ...key, id: keyIdOf(clusterId, key) }, commitments: made.commitments };
 }
 
 export const sortAccepted = (accepted: readonly Accepted[]): Accepted[] =>
@@ -135,9 +193,11 @@ export function assembleValue(
   halves: readonly DealingPublic[],
   suspended: readonly Suspension[],
 ): { value: Value; commitments: KeyCommitments } {
-  const commitments = nextCommitments(state, draft, halves);
+  const next = nextKeys(state, draft, halves);
+  const commitments = next.map((each) => each.commitments);
   const digest = digestOfCommitments(commitments);
-  return { value: madeValue(state, plan, draft, attends, accepted, digest, suspended), commitments };
+  const made = { ...draft, keys: next.map(({ key }) => key) };
+  return { value: madeValue(state, plan, made, attends, accepted, digest, suspended), commitments };
 }
 
 function madeValue(
@@ -237,10 +297,20 @@ export function checkShown(
     bad('too few members show that they hold every accepted dealing');
   checkSuspensions(state, draft, value.suspended);
   const { plan, accepted, commitments, suspended } = value;
-  const made = madeValue(state, plan, draft, attends, accepted, commitments, suspended);
+  const shownKeys = { ...draft, keys: withPublicValues(state, draft, value) };
+  const made = madeValue(state, plan, shownKeys, attends, accepted, commitments, suspended);
   if (!sameBytes(hashOfValue(made), hashOfValue(value))) bad('it is not what its evidence makes');
   return { draft, attends };
 }
+
+/** The drafted keys, with the public values that a proposal gives those which its dealings create: not judged yet. */
+const withPublicValues = ({ clusterId }: ReadableState, draft: Draft, { keys }: Value): KeyRecord[] =>
+  draft.keys.map((key, at) => {
+    const shown = keys[at];
+    if (!isUnmade(key) || shown === undefined) return key;
+    const made = { ...key, public: shown.public };
+    return { ...made, id: keyIdOf(clusterId, made) };
+  });
 
 function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): Verdict {
   const bad = (why: string): never => {
@@ -257,7 +327,7 @@ function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): V
       present(state.durable.publics[hex(digest)], 'the public half of an accepted dealing').bytes,
     );
     if (half.dealer !== dealer) bad('it names the wrong dealer');
-    checkPublic(value.epoch, value.plan, draft, half);
+    checkPublic(state, value.epoch, value.plan, draft, half);
     return half;
   });
   const created = halves

@@ -52,6 +52,10 @@ export interface CheckPart {
   commitments: Uint8Array[];
   /** Whether the number is the first share of a new key. */
   creation: boolean;
+  /** What the dealing calls the key: the envelope is tied to it. */
+  key: Uint8Array;
+  /** Whether the number is a part of a key that members create together. */
+  joint: boolean;
   envelope: Uint8Array;
 }
 
@@ -67,11 +71,13 @@ export interface DealtPart {
   coefficients: Uint8Array[];
   /** The dealer's own number. */
   own: Uint8Array;
+  /** Of a key that members create together. */
+  possession: Uint8Array | null;
 }
 
 /** Heavy arithmetic: pure functions of these fields and of entropy that the driver adds. */
 export type Job =
-  | { kind: 'deal'; keys: KeySetting[]; dealer: number }
+  | { kind: 'deal'; cluster: Uint8Array; plan: Uint8Array; keys: KeySetting[]; dealer: number }
   | {
       kind: 'seal';
       keys: Array<{ setting: KeySetting; coefficients: Uint8Array[] }>;
@@ -93,6 +99,8 @@ export type Job =
         commitments: Uint8Array[];
         before: Uint8Array | null;
         created: Uint8Array | null;
+        /** Whether `numbers` are the parts of a key that members created together. */
+        joint: boolean;
         numbers: Uint8Array[];
       }>;
     }

@@ -32,7 +32,14 @@ export const dealingPublicSchema = z.strictObject({
    */
   dealingKey: shape.key32.optional(),
   parts: z
-    .array(z.strictObject({ key: shape.hash, commitments: z.array(shape.element).max(limits.membersMax) }))
+    .array(
+      z.strictObject({
+        key: shape.hash,
+        commitments: z.array(shape.element).max(limits.membersMax),
+        /** Of a part that creates a key: the proof that its dealer knows its constant term. */
+        possession: shape.bytes(limits.possessionBytesMax).optional(),
+      }),
+    )
     .max(limits.keysMax),
 });
 export type DealingPublic = z.infer<typeof dealingPublicSchema>;

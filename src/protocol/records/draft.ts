@@ -13,7 +13,7 @@ import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
 import { type Action, type CreateKey, checkOrder, hashOfOrder, type Order, type OrderBody } from './order.ts';
 import { faultsOf, type Member, memberAt } from './roster.ts';
-import { ancestorsAfter, type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
+import { ancestorsAfter, type Client, hashOfValue, isUnmade, type KeyRecord, type Value } from './value.ts';
 
 /** Actions whose key's public values were found true under a genesis: they are immutable, one check is enough. */
 const soundUnder = new WeakMap<CreateKey, Genesis>();
@@ -43,7 +43,7 @@ export function isSameKey(one: PublicKey, other: PublicKey): boolean {
 }
 
 /** The id of a key: it binds the name to the public values in this cluster. */
-export function keyIdOf(clusterId: Uint8Array, key: Omit<KeyRecord, 'id'>): Uint8Array {
+export function keyIdOf(clusterId: Uint8Array, key: Omit<KeyRecord, 'id' | 'creation'>): Uint8Array {
   return hashOf('holdfast/key/1', clusterId, encode([key.name, key.kind, key.use, key.public]));
 }
 
@@ -99,11 +99,12 @@ function draftOfBodies(
     reinstated: [],
     forced: null,
   };
-  for (const { sequence, actions } of bodies) {
+  for (const { ancestor, sequence, actions } of bodies) {
     if (sequence !== draft.lastOrder + 1)
       throw new ProtocolError('bad-order', `order ${sequence} does not follow ${draft.lastOrder}`);
     draft.lastOrder = sequence;
-    for (const action of actions) applyAction({ genesis, clusterId, parent }, draft, action);
+    const setting = { genesis, clusterId, parent, ancestor, sequence };
+    for (const action of actions) applyAction(setting, draft, action);
   }
   // The plan without orders changes nothing that its members could be too few for: it must always be there.
   if (bodies.length === 0) return draft;
@@ -133,6 +134,9 @@ interface Setting {
   genesis: Genesis;
   clusterId: Uint8Array;
   parent: Value;
+  /** Of the order: no other order of this branch has the same two. */
+  ancestor: Uint8Array;
+  sequence: number;
 }
 
 type ActionOf<Type extends Action['type']> = Extract<Action, { type: Type }>;
@@ -145,6 +149,8 @@ function applyAction(setting: Setting, draft: Draft, action: Action): void {
   switch (action.type) {
     case 'create-key':
       return createKey(draft, action, setting);
+    case 'create-key-jointly':
+      return createKeyJointly(draft, action, setting);
     case 'destroy-key':
       return destroyKey(draft, action);
     case 'admit':
@@ -183,12 +189,32 @@ function createKey(
     refuse(`the key's public values are wrong: ${error.message}`);
   }
   // A use of one key must never be a use of another; and a key that leaves in this very plan has its old shares.
-  const twin = [...parent.keys, ...draft.keys].find((key) => isSameKey(key, action));
+  const twin = [...parent.keys, ...draft.keys].find((key) => !isUnmade(key) && isSameKey(key, action));
   if (twin !== undefined) refuse(`key ${twin.name} is this very key: one key cannot be two`);
   const { commitments: _, type: __, dealingKey: ___, ...rest } = action;
-  const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest };
+  const key: KeyRecord = { id: keyIdOf(clusterId, action), ...rest, creation: null };
   draft.keys.push(key);
   draft.created.push({ key, action });
+}
+
+/** The key gets its public values when the group decides; until then an id stands for it that its order gives it. */
+function createKeyJointly(
+  draft: Draft,
+  { name, kind, use }: ActionOf<'create-key-jointly'>,
+  { clusterId, ancestor, sequence }: Setting,
+): void {
+  if (draft.keys.some((key) => key.name === name)) refuse(`a key named ${name} exists already`);
+  if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
+  try {
+    const { joint, uses } = kindNamed(kind);
+    if (joint === null) refuse(`keys of kind ${kind} need a dealer: members cannot create one together`);
+    if (!uses.includes(use)) refuse(`keys of kind ${kind} are not to ${use} with`);
+  } catch (error) {
+    if (!(error instanceof KeyError)) throw error;
+    refuse(error.message);
+  }
+  const creation = hashOf('holdfast/creation/1', clusterId, encode([ancestor, sequence, name, kind, use]));
+  draft.keys.push({ id: creation, name, kind, use, public: new Uint8Array(), creation });
 }
 
 function destroyKey(draft: Draft, action: ActionOf<'destroy-key'>): void {

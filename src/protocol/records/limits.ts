@@ -66,6 +66,8 @@ export const limits = {
   envelopeBytesMax: 4096,
   /** The proof beside a partial. */
   proofBytesMax: 2048,
+  /** What shows that a dealer knows its part of a key that members create together. */
+  possessionBytesMax: 128,
   /** What a member shows for a new share: of RSA a partial after its length, and its proof. */
   trialBytesMax: 2 + 512 + 2048,
   /** What a quorum's trials come to: of RSA a signature. */
@@ -124,6 +126,7 @@ const keyBytes =
   named(limits.nameBytesMax) +
   named(limits.kindNameBytesMax) +
   named(7) +
+  named(32) +
   named(limits.keyPublicBytesMax);
 const commitmentsBytes = limits.membersMax * (limits.groupElementBytesMax + 3) + named(32);
 const valueBytes =

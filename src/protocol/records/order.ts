@@ -26,6 +26,13 @@ const actionSchema = z.discriminatedUnion('type', [
      */
     dealingKey: shape.key32,
   }),
+  /** §4 "Joint creation": the members create the key together. */
+  z.strictObject({
+    type: z.literal('create-key-jointly'),
+    name: shape.name,
+    kind: shape.kind,
+    use: keyUseSchema,
+  }),
   z.strictObject({ type: z.literal('destroy-key'), name: shape.name }),
   z.strictObject({ type: z.literal('admit'), name: shape.name, peer: shape.peer, epochKey: shape.key32 }),
   z.strictObject({ type: z.literal('evict'), index: shape.index }),

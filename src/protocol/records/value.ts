@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
 import { keyUses } from '../../keys/kind.ts';
 import { signatureSchemes } from '../../keys/rsa/public-forms.ts';
-import { encode, sameLists, shape } from './codec.ts';
+import { encode, sameBytes, sameLists, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { shortPacketSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
@@ -22,8 +22,20 @@ export const keyRecordSchema = z.strictObject({
   use: keyUseSchema,
   /** The public values of the key, in the encoding of its kind. */
   public: shape.bytes(limits.keyPublicBytesMax),
+  /**
+   * Of a key that members created together: what its dealings called it before it had public values. Null of a
+   * key that a dealer made.
+   */
+  creation: shape.hash.nullable(),
 });
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
+
+/** Whether a drafted key is one that members create together in this very change: it has no public values yet. */
+export const isUnmade = (key: KeyRecord): boolean => key.public.length === 0;
+
+/** Whether a part of a dealing creates this key, rather than refreshing it. */
+export const isCreatedBy = ({ creation }: KeyRecord, part: { key: Uint8Array }): boolean =>
+  creation !== null && sameBytes(creation, part.key);
 
 export const schemeSchema = z.enum(signatureSchemes);
 const rightSchema = z.strictObject({

@@ -86,6 +86,8 @@ export function receiveRun(
 const dealMask = (work: Work, { recoverer, run }: Helping, dealer: number): boolean =>
   work.compute(jobTag({ job: 'mask', recoverer, run: hex(run) }), {
     kind: 'deal',
+    cluster: work.clusterId,
+    plan: run,
     keys: headSettings(work),
     dealer,
   });
@@ -230,7 +232,10 @@ export function checkMasks(work: Work<'mask-given-up'>): boolean {
     const items = Object.values(helping.inbox).map(({ dealer, public: bytes, envelopes }) => {
       const half = decodePublic(bytes);
       const parts = zip(zip(headSettings(work), half.parts), envelopes).map(
-        ([[setting, { commitments }], envelope]) => ({ setting, commitments, creation: false, envelope }),
+        ([[setting, { key, commitments }], envelope]) => ({
+          ...{ setting, key, commitments, envelope },
+          ...{ creation: false, joint: false },
+        }),
       );
       return { digest: digestOfDealing(bytes), dealer, parts };
     });

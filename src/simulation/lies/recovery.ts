@@ -39,7 +39,7 @@ function otherMask(liar: Liar, { run, epoch, by, receiver }: Of<'recover-mask'>)
   const made = otherMasks.get(liar) ?? new Map<string, OtherMask>();
   otherMasks.set(liar, made);
   if (!made.has(hex(run))) {
-    const dealt = runJob({ kind: 'deal', keys, dealer: by }, context);
+    const dealt = runJob({ kind: 'deal', cluster: state.clusterId, plan: run, keys, dealer: by }, context);
     if (dealt.kind !== 'deal') return null;
     const parts = zip(keys, dealt.parts).map(([{ key }, { commitments }]) => ({ key: key.id, commitments }));
     made.set(hex(run), {

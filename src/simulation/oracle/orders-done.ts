@@ -38,6 +38,7 @@ function isDone(outline: Outline, { roster }: Value, action: Action): boolean {
   const isAdded = (names: Set<string>, name: string) => names.size < names.add(name).size;
   switch (action.type) {
     case 'create-key':
+    case 'create-key-jointly':
       return isAdded(keys, action.name);
     case 'destroy-key':
       return keys.delete(action.name);

@@ -78,7 +78,7 @@ export class NewKey {
     const [cluster, key] = [this.#cluster, keyIdOf(this.#cluster, this.action)];
     const half = encode({ epoch, plan, dealer: operatorDealer, dealingKey, parts: [{ key, commitments }] });
     const envelope = sealNumber({
-      shared: kindNamed(kind).shared({
+      coding: kindNamed(kind).shared({
         public: publicBytes,
         threshold: commitments.length + 1,
         membersMax: genesis.membersMax,

@@ -41,6 +41,7 @@ const record = (name: string, use: KeyRecord['use']): KeyRecord => ({
   use,
   kind: 'rsa',
   public: encodePublic(sharing.key),
+  creation: null,
 });
 export const vault = record('vault', 'decrypt');
 export const ca = record('ca', 'sign');
