@@ -40,7 +40,7 @@ function orders(liar: Liar): Evidence['orders'] {
         name: 'k',
         use: 'sign',
         kind: 'rsa',
-        public: new Uint8Array(limits.keyPublicBytesMax).fill(1),
+        public: hash,
         dealingKey: hash,
         commitments: some(8, () => new Uint8Array(limits.groupElementBytesMax).fill(1)),
       })),

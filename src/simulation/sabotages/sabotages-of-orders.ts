@@ -14,9 +14,9 @@ export const orderSabotages: readonly Sabotage[] = [
   {
     name: 'half an order applied',
     file: 'protocol/records/draft.ts',
-    rule: 'for (const action of actions) applyAction({ genesis, clusterId, parent }, draft, action);',
+    rule: 'for (const action of actions) applyAction(setting, draft, action);',
     broken: `try {
-      for (const action of actions) applyAction({ genesis, clusterId, parent }, draft, action);
+      for (const action of actions) applyAction(setting, draft, action);
     } catch {
       // what was done before the action that does not fit stays done
     }`,

@@ -18,7 +18,7 @@ export const recoverySabotages: readonly Sabotage[] = [
     broken:
       '  if (helping === null || self === undefined) return;\n' +
       '  const kept = (globalThis.masks ??= new Map());\n' +
-      '  const name = [work.peer, result.commitments.length, result.commitments[0]?.length].join();\n' +
+      '  const name = [work.peer, result.parts.length, result.parts[0]?.commitments.length].join();\n' +
       '  result = kept.get(name) ?? result;\n' +
       '  kept.set(name, result);\n' +
       '  const bytes = encode({',

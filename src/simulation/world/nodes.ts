@@ -14,7 +14,7 @@ import {
   signFounding,
 } from '../../protocol/machine/create.ts';
 import { durableFromRecords } from '../../protocol/machine/durable-records.ts';
-import type { Job, Output } from '../../protocol/machine/io.ts';
+import type { Job, JobResult, Output } from '../../protocol/machine/io.ts';
 import { holdsShare } from '../../protocol/machine/queries.ts';
 import type { PrintedName } from '../../protocol/machine/rule-names.ts';
 import type { CoreState, Timing } from '../../protocol/machine/state.ts';
@@ -61,6 +61,8 @@ export interface GroupOptions {
   clockSkewMs?: Record<number, number>;
   /** What a peer's computation waits for before it begins. */
   beforeJob?: (node: string, job: Job) => Promise<void> | undefined;
+  /** What a peer takes for the result of its computation. */
+  afterJob?: (node: string, result: JobResult) => JobResult;
 }
 
 export interface Node {
@@ -170,7 +172,10 @@ export class Nodes {
       compute: async (job) => {
         if (this.options.beforeJob) await this.options.beforeJob(node.name, job);
         return new Promise((resolve) => {
-          this.time.schedule(1, () => resolve(runJob(job, { cipher: node.cipher, randomBytes })));
+          this.time.schedule(1, () => {
+            const result = runJob(job, { cipher: node.cipher, randomBytes });
+            resolve(this.options.afterJob?.(node.name, result) ?? result);
+          });
         });
       },
       clock: this.time.clock(this.options.clockSkewMs?.[this.nodes.indexOf(node) + 1] ?? 0),
