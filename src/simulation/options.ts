@@ -87,6 +87,7 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
     delayMsMax: between(5, 60),
     workerDeaths: [0, 0, 0, 0.1, 0.3, 0.6][seed % 6] as number,
     orders: random() < 0.5 ? 0 : between(1, 3),
+    jointKeys: seed % 3 === 0,
     gate: random() < 0.75 ? 0 : random() * 0.8,
     dead: 0,
     deadInMidChange: false,

@@ -1,6 +1,8 @@
 /** One run: a safety phase full of faults, then a liveness phase in which everything must finish. */
+
 import { createHash } from 'node:crypto';
 import { decodeSigned } from '../crypto/integers.ts';
+import { learnKind } from '../keys/kinds.ts';
 import { trialBlock } from '../keys/rsa/encoding.ts';
 import { parametersOf, publicOf } from '../keys/rsa/kind.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
@@ -15,6 +17,7 @@ import { Operator } from './chaos/operator.ts';
 import { Liar } from './lies/liar.ts';
 import { allianceNamed, lieNamed } from './lies/library.ts';
 import type { Violation } from './oracle/facts.ts';
+import { keyOracles } from './oracle/key-oracles.ts';
 import { lookEveryMs, MutualTrust } from './oracle/mutual-trust.ts';
 import { Oracle } from './oracle/oracle.ts';
 import { isUnderWay, unfinished } from './oracle/progress.ts';
@@ -23,6 +26,7 @@ import { fixtureOf, secretConstant } from './world/fixture.ts';
 import { type RunOptions, tooManyLie } from './world/run-options.ts';
 import { samplePrimes } from './world/sample-keys.ts';
 import { seededRandom } from './world/seeded-random.ts';
+import { toy } from './world/toy-kind.ts';
 import { settled } from './world/virtual-time.ts';
 import { type Peer, World } from './world/world.ts';
 
@@ -92,6 +96,8 @@ const counted = new Set<PrintedName>([
 /** More than any run of so many peers needs: a group that goes round in circles ends here. */
 const eventsMax = (peers: number): number => 400_000 + 4_000 * peers ** 2;
 
+learnKind(toy);
+
 export async function simulate(options: RunOptions, trace: Trace = () => {}): Promise<RunResult> {
   const fixture = await fixtureOf(options);
   const faults = new Counters();
@@ -142,11 +148,8 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   const secrets = new Map(
     [0, 2].map((first) => [modulusOf(first), secretConstant(world.genesis.membersMax, first)]),
   );
-  const oracle: Oracle = new Oracle(
-    world,
-    clusterIdOf(world.genesis),
-    (key) => secrets.get(publicOf(key.public).modulus) as bigint,
-  );
+  const oracleOf = keyOracles(world.genesis.membersMax, (modulus) => secrets.get(modulus));
+  const oracle: Oracle = new Oracle(world, clusterIdOf(world.genesis), oracleOf);
   const operator = new Operator(world);
   const chaos = new Chaos(world, operator, faults, (peer) => oracle.onWentBack(peer));
   for (const liar of chooseFaulty(world, faults)) liars.set(liar.peer.peer, liar);
@@ -334,7 +337,7 @@ function checkSignatures(world: World, oracle: Oracle): void {
     return faulty !== null || shares === undefined ? [] : [{ index, shares }];
   });
   const chosen = holders.sort(() => world.random() - 0.5).slice(0, value.threshold);
-  for (const record of value.keys) {
+  for (const record of value.keys.filter(({ kind }) => kind === 'rsa')) {
     const key = publicOf(record.public);
     const { membersMax } = world.genesis;
     const parameters = parametersOf({ public: record.public, threshold: value.threshold, membersMax });

@@ -1,7 +1,7 @@
 /** A second kind, unlike RSA in every part, keeps to what a kind of key promises: so the suite asks nothing of RSA. */
 import { bytesFrom } from '../../src/simulation/world/sample-keys.ts';
+import { toy, toyKey } from '../../src/simulation/world/toy-kind.ts';
 import { describeKind } from './kind-contract.ts';
-import { toy, toyKey } from './toy-kind.ts';
 
 const threshold = 3;
 const dealt = toyKey({ threshold, randomBytes: bytesFrom('toy') });

@@ -13,7 +13,7 @@ import { keyIdOf } from '../../src/protocol/records/draft.ts';
 import type { KeyRecord } from '../../src/protocol/records/value.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
-import { toy, toyKey } from '../keys/toy-kind.ts';
+import { toy, toyKey } from '../../src/simulation/world/toy-kind.ts';
 import { fivePeers, linkOf } from './support.ts';
 
 beforeAll(() => learnKind(toy));

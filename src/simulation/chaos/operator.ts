@@ -55,11 +55,19 @@ export class Operator {
     const use = drawn < 0.15 ? 'decrypt' : 'sign';
     const key = dealt && new NewKey({ name, use, dealt, dealingSeed, genesis, random: this.#random });
     const action =
-      key?.action ?? (drawn < 0.8 ? this.#rosterChange(head, name) : null) ?? this.#newClient(name);
+      key?.action ??
+      (drawn < 0.8 ? this.#rosterChange(head, name) : null) ??
+      this.#jointKey(head, name) ??
+      this.#newClient(name);
     const [actions, isWrong] = this.#among(action, head, name);
     void this.#give(by, head, actions, key);
     const said = actions.map(({ type }) => type);
     return isWrong ? ['must be refused'] : [...said, ...(actions.length > 1 ? ['several actions'] : [])];
+  }
+
+  #jointKey({ keys }: Value, name: string): Action | null {
+    const isWanted = this.#world.options.jointKeys && keys.length < 3 && this.#more() < 0.7;
+    return isWanted ? { type: 'create-key-jointly', name, kind: 'toy', use: 'sign' } : null;
   }
 
   /**

@@ -19,7 +19,9 @@ const retireFrame = (liar: Liar): Frame | null => {
   const own = state.durable.readys[liar.peer.index];
   if (own === undefined) return null;
   const proofs = value.keys.map((key) =>
-    elementBytes(trialBlock(hashOfValue(value), key.id, publicOf(key.public).modulus)),
+    key.kind === 'rsa'
+      ? elementBytes(trialBlock(hashOfValue(value), key.id, publicOf(key.public).modulus))
+      : liar.randomBytes(64),
   );
   return { type: 'retire', proof: { epoch: value.epoch, readys: [own.carried.packet], proofs } };
 };

@@ -4,11 +4,11 @@ import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
 import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
 import { elementBytes, elementOf } from '../../keys/rsa/numbers.ts';
 import { coefficientBound, type SharingParameters } from '../../keys/rsa/sharing.ts';
-import type { Job, JobResult } from '../../protocol/machine/io.ts';
+import type { DealtPart, Job, JobResult } from '../../protocol/machine/io.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../protocol/records/codec.ts';
 import { zip } from '../../protocol/records/present.ts';
-import { operatorDealer } from '../../protocol/records/value.ts';
+import { isUnmade, type KeyRecord, operatorDealer } from '../../protocol/records/value.ts';
 import { honestVictim, type Liar, type Lie } from './liar.ts';
 
 type SealJob = Extract<Job, { kind: 'seal' }>;
@@ -27,7 +27,11 @@ const sealing =
     const keys = job.keys.map(({ setting, coefficients: list }) => ({
       setting,
       coefficients: list.map((bytes, m) =>
-        m === 0 ? encodeSigned(change(decodeSigned(bytes), liar, job)) : bytes,
+        m > 0
+          ? bytes
+          : isRsa(setting.key)
+            ? encodeSigned(change(decodeSigned(bytes), liar, job))
+            : bytes.map((byte, at) => (at === bytes.length - 1 ? byte ^ 1 : byte)),
       ),
     }));
     const honest = run({ ...job, receivers: job.receivers.filter((each) => !receivers.includes(each)) });
@@ -44,19 +48,45 @@ const publishing =
     const result = run(job) as DealResult;
     const parts = zip(job.keys, result.parts).map(([{ key }, part]) => ({
       ...part,
-      commitments: change(part.commitments, publicOf(key.public).modulus),
+      commitments: isRsa(key) ? change(part.commitments, publicOf(key.public).modulus) : part.commitments,
     }));
     return { ...result, parts };
   };
 
 const arithmeticIn = ({ keys: [first] }: SealJob): SharingParameters => {
-  const { key, threshold, membersMax } = (first as SealJob['keys'][number]).setting;
+  const { key, threshold, membersMax } = (first as SealJob['keys'][number]).setting; // the sample key, which is RSA
   return parametersOf({ public: key.public, threshold, membersMax });
 };
+
+/** Makes another part for each key that the members create together. */
+const creating =
+  (change: (part: DealtPart) => DealtPart): NonNullable<Lie['job']> =>
+  (_liar, job, run) => {
+    if (job.kind !== 'deal' || !job.keys.some(({ key }) => isUnmade(key))) return null;
+    const result = run(job) as DealResult;
+    const parts = zip(job.keys, result.parts).map(([{ key }, part]) => (isUnmade(key) ? change(part) : part));
+    return { ...result, parts };
+  };
+
+const isRsa = ({ kind }: KeyRecord): boolean => kind === 'rsa';
 
 const oneVictim = (liar: Liar) => 1 + (liar.world.options.seed % liar.world.peers.length);
 
 export const dealingLies = {
+  /** Of a key that all create together: a part without its proof, with a false one, or of what everybody knows. */
+  'part-without-proof': { job: creating((part) => ({ ...part, possession: null })) },
+  'part-with-false-proof': {
+    job: creating(({ possession, ...part }) => ({
+      ...part,
+      possession: possession?.map((byte, at) => (at === 40 ? byte ^ 1 : byte)) ?? null,
+    })),
+  },
+  'part-with-another-constant': {
+    job: creating(({ commitments: [first, second, ...rest], ...part }) => ({
+      ...part,
+      commitments: [second ?? first, second ?? first, ...rest].filter((each) => each !== undefined),
+    })),
+  },
   'false-sub-share-to-all': {
     job: sealing(
       () => true,

@@ -5,6 +5,7 @@
 import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { runJob } from '../../node/jobs/change-jobs.ts';
+import type { Job } from '../../protocol/machine/io.ts';
 import { headSettings } from '../../protocol/machine/queries.ts';
 import { dealingPublicSchema, digestOfDealing, type Frame } from '../../protocol/records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../../protocol/records/codec.ts';
@@ -107,13 +108,18 @@ const lastRuns = new WeakMap<Liar, Extract<Frame, { type: 'recovery' }>>();
 /** It takes nobody's dealing, so that it recovers in every epoch. */
 const neverDealt = ({ type }: { type: string }): boolean => type === 'dealing';
 
+const otherShare = ({ setting, share }: Extract<Job, { kind: 'sum' }>['keys'][number]): Uint8Array =>
+  setting.key.kind === 'rsa'
+    ? encodeSigned(decodeSigned(share) + 1n)
+    : share.map((byte, at) => (at === share.length - 1 ? byte ^ 1 : byte));
+
 export const recoveryLies = {
   'false-sum': {
     job: (_liar, job, run) =>
       job.kind === 'sum'
         ? run({
             ...job,
-            keys: job.keys.map((key) => ({ ...key, share: encodeSigned(decodeSigned(key.share) + 1n) })),
+            keys: job.keys.map((key) => ({ ...key, share: otherShare(key) })),
           })
         : null,
   },

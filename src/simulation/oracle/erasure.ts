@@ -3,20 +3,19 @@
  */
 
 import { decode as decodeRecord } from 'cborg';
-import { bytesToInteger } from '../../crypto/integers.ts';
-import { trialBlock } from '../../keys/rsa/encoding.ts';
-import { modPow } from '../../keys/rsa/engine.ts';
-import { publicOf } from '../../keys/rsa/kind.ts';
 import type { StoreTransaction } from '../../node/store/store.ts';
 import { archiveKey, readRecordName } from '../../protocol/machine/durable-records.ts';
+import { sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import { type RetireProof, readySchema } from '../../protocol/records/change-messages.ts';
 import { decode, fromHex, hex } from '../../protocol/records/codec.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import { verifyPacket } from '../../protocol/records/packet.ts';
+import type { KeyRecord } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
-import { Watcher } from './facts.ts';
+import { type Facts, Watcher } from './facts.ts';
 import { checkEnoughHolders } from './holders.ts';
+import type { KeyOracle } from './key-oracles.ts';
 
 /** What lets whoever reads it compute shares of a change (§4.5), and goes with the older shares. */
 const secretsOfAChange = new Set(['subShares', 'dealt', 'attended', 'outbox']);
@@ -25,6 +24,12 @@ export class Erasure extends Watcher {
   /** What each peer's disk said last that it had retired. */
   readonly #retired = new Map<string, number>();
   readonly #checkedProofs = new Set<string>();
+  readonly #oracleOf: (key: KeyRecord) => KeyOracle;
+
+  constructor(facts: Facts, oracleOf: (key: KeyRecord) => KeyOracle) {
+    super(facts);
+    this.#oracleOf = oracleOf;
+  }
 
   /** After every durable write of an honest peer. */
   check(peer: Peer, { puts, deletes }: StoreTransaction): void {
@@ -76,11 +81,21 @@ export class Erasure extends Watcher {
     }
     if (ready.size < this.facts.quorumOf(value) || proof.proofs.length !== value.keys.length)
       this.facts.fail('4', `${peer.name} erased on a retire proof of ${ready.size} Readys`);
+    const { membersMax } = this.facts.world.genesis;
     value.keys.forEach((key, at) => {
-      const { modulus, exponent } = publicOf(key.public);
-      const signature = bytesToInteger(proof.proofs[at] ?? new Uint8Array());
-      if (modPow(signature, exponent, modulus) !== trialBlock(fromHex(known.hash), key.id, modulus))
-        this.facts.fail('4', `${peer.name} erased on a retire proof whose shares never signed`);
+      const bytes = proof.proofs[at] ?? new Uint8Array();
+      const shown =
+        this.#oracleOf(key).isTrialProof(key, fromHex(known.hash), bytes) ??
+        sharedKeyOf({ key, threshold: value.threshold, membersMax }).checkTrialProof({
+          statement: {
+            ...{ cluster: this.facts.clusterId, epoch: value.epoch },
+            ...{ value: fromHex(known.hash), key: key.id },
+          },
+          commitments: known.link.commitments[at] ?? [],
+          members: proof.readys.map(({ body }) => decode(readySchema, body).by),
+          proof: bytes,
+        });
+      if (!shown) this.facts.fail('4', `${peer.name} erased on a retire proof whose shares never signed`);
     });
   }
 

@@ -10,6 +10,7 @@ import { shareBits } from '../../keys/rsa/sharing.ts';
 import { encode } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import type { Value } from '../../protocol/records/value.ts';
+import { toy } from '../world/toy-kind.ts';
 import type { Peer } from '../world/world.ts';
 
 interface GroupSize {
@@ -77,6 +78,7 @@ const sizeOf = (value: Value, membersMax: number, plans: number, ordersBytes: nu
   threshold: value.threshold,
   keys: value.keys.map((key) => {
     const { threshold } = value;
+    if (key.kind === toy.name) return { modulus: 128, share: 64 };
     const share = Math.ceil(shareBits(parametersOf({ public: key.public, threshold, membersMax })) / 8);
     return { modulus: elementBytes(publicOf(key.public).modulus).length, share };
   }),

@@ -18,6 +18,7 @@ import { Erasure } from './erasure.ts';
 import { Facts } from './facts.ts';
 import { Growth } from './growth.ts';
 import { checkAccusations, checkBlames, checkReproach } from './honest-names.ts';
+import type { KeyOracle } from './key-oracles.ts';
 import { Memories } from './memories.ts';
 import { Recoveries } from './recovery.ts';
 import { Shares } from './shares.ts';
@@ -46,16 +47,17 @@ export class Oracle extends Facts {
   >();
   readonly #decisions = new Decisions(this);
   readonly #shares: Shares;
-  readonly #erasure = new Erasure(this);
+  readonly #erasure: Erasure;
   readonly #words = new Words(this);
   readonly #votes = new Votes(this);
   readonly #recoveries = new Recoveries(this);
   readonly #memories = new Memories();
 
-  constructor(world: World, clusterId: Uint8Array, secretOf: (key: KeyRecord) => bigint) {
+  constructor(world: World, clusterId: Uint8Array, oracleOf: (key: KeyRecord) => KeyOracle) {
     super(world, clusterId);
     this.growth = new Growth(world.genesis.membersMax);
-    this.#shares = new Shares(this, secretOf);
+    this.#shares = new Shares(this, oracleOf);
+    this.#erasure = new Erasure(this, oracleOf);
   }
 
   /** After every step of a peer. */

@@ -3,11 +3,6 @@
  * shares of several epochs, and those of liars, give nothing. Sub-shares that are held are true.
  */
 
-import { decodeSigned } from '../../crypto/integers.ts';
-import { checkSubShare } from '../../keys/rsa/dealing.ts';
-import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
-import { elementOf } from '../../keys/rsa/numbers.ts';
-import { interpolate } from '../../keys/rsa/sharing.ts';
 import { selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState, Durable } from '../../protocol/machine/state.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
@@ -15,16 +10,16 @@ import { decode, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { type KeyRecord, operatorDealer } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import { type Facts, Watcher } from './facts.ts';
+import type { KeyOracle } from './key-oracles.ts';
 
 export class Shares extends Watcher {
-  /** f(0) of a key: what no peer ever knows. */
-  readonly #secretOf: (key: KeyRecord) => bigint;
+  readonly #oracleOf: (key: KeyRecord) => KeyOracle;
   /** Shares that honest peers hold: `epoch/key` → index → share. */
   readonly #shares = new Map<string, Map<number, bigint>>();
 
-  constructor(facts: Facts, secretOf: (key: KeyRecord) => bigint) {
+  constructor(facts: Facts, oracleOf: (key: KeyRecord) => KeyOracle) {
     super(facts);
-    this.#secretOf = secretOf;
+    this.#oracleOf = oracleOf;
   }
 
   /** Every share lies on the one polynomial of its epoch, whose value at 0 is the secret: so any k of them sign. */
@@ -37,7 +32,8 @@ export class Shares extends Watcher {
         const bytes = shares[hex(key.id)];
         if (bytes === undefined) continue;
         const held = this.#heldOf(`${name}/${hex(key.id)}`);
-        const share = decodeSigned(bytes);
+        const oracle = this.#oracleOf(key);
+        const share = oracle.numberOf(bytes);
         if (held.get(index) === share) continue;
         if (held.has(index)) this.facts.fail('2', `${peer.name} holds two shares of epoch ${name}`);
         held.set(index, share);
@@ -46,8 +42,7 @@ export class Shares extends Watcher {
           this.facts.fail('3', `the share of ${peer.name} is the same in epochs before and at ${name}`);
         if (held.size < value.threshold) continue;
         const others = [...held].filter(([other]) => other !== index).slice(0, value.threshold - 1);
-        const secret = this.#secretOf(key);
-        if (this.#at0(new Map([...others, [index, share]])) !== secret)
+        if (!oracle.isSecret(key, oracle.at0(new Map([...others, [index, share]]))))
           this.facts.fail('2', `the share of ${peer.name} in epoch ${name} does not sign with the others`);
       }
     }
@@ -73,21 +68,17 @@ export class Shares extends Watcher {
       if (half === undefined || parent === undefined) continue;
       decode(dealingPublicSchema, half.bytes).parts.forEach((part, at) => {
         const key = parent.keys.find(({ id }) => sameBytes(id, part.key));
+        // A part of a key that is created belongs to no key of the value before; its shares are checked as such.
+        if (key === undefined && part.possession !== undefined) return;
         if (key === undefined) {
           this.facts.fail('2', `${peer.name} holds a sub-share of no key`);
           return;
         }
-        const threshold = part.commitments.length + 1;
-        const right = checkSubShare({
-          key: publicOf(key.public),
-          parameters: parametersOf({
-            public: key.public,
-            threshold,
-            membersMax: this.facts.world.genesis.membersMax,
-          }),
-          commitments: part.commitments.map(elementOf),
+        const right = this.#oracleOf(key).isSubShare({
+          key,
+          commitments: part.commitments,
           receiver: peer.index,
-          subShare: decodeSigned(held.numbers[at] as Uint8Array),
+          subShare: held.numbers[at] as Uint8Array,
         });
         if (!right)
           this.facts.fail('2', `${peer.name} took a false sub-share of ${held.dealer} for a true one`);
@@ -101,24 +92,26 @@ export class Shares extends Watcher {
    */
   checkLiarsShares(): void {
     const liars = this.facts.world.peers.filter(({ faulty }) => faulty === 'lies');
-    for (const key of this.facts.newest?.keys ?? [])
+    for (const key of this.facts.newest?.keys ?? []) {
+      const oracle = this.#oracleOf(key);
       for (const { link: known } of this.facts.values.values()) {
         const { epoch, threshold } = known.value;
         const shares = liars.flatMap(({ index, driver }): [number, bigint][] => {
           const share = driver?.state.durable.shares[epoch]?.[hex(key.id)];
-          return share === undefined ? [] : [[index, decodeSigned(share)]];
+          return share === undefined ? [] : [[index, oracle.numberOf(share)]];
         });
         if (shares.length >= threshold)
           this.facts.fail('3', `liars hold ${shares.length} shares of epoch ${epoch}`);
-        if (shares.length > 0 && this.#at0(new Map(shares)) === this.#secretOf(key))
+        if (shares.length > 0 && oracle.isSecret(key, oracle.at0(new Map(shares))))
           this.facts.fail('3', `${shares.length} shares of liars sign in epoch ${epoch}`);
       }
+    }
   }
 
   /** Statement 3 by the numbers: k shares, fewer than k of them of any one epoch, do not give the secret. */
   checkMixedEpochs(random: () => number): void {
     for (const key of this.facts.newest?.keys ?? []) {
-      const secret = this.#secretOf(key);
+      const oracle = this.#oracleOf(key);
       const held = [...this.facts.values.values()].flatMap(({ link: { value } }) => {
         const shares = this.#shares.get(`${value.epoch}/${hex(key.id)}`) ?? new Map<number, bigint>();
         return [...shares].map(([index, share]) => ({
@@ -140,17 +133,9 @@ export class Shares extends Watcher {
           perEpoch.set(epoch, count + 1);
         }
         if (chosen.size < k || perEpoch.size < 2) continue;
-        if (this.#at0(chosen) === secret)
+        if (oracle.isSecret(key, oracle.at0(chosen)))
           this.facts.fail('3', `shares of epochs ${[...perEpoch.keys()].join(', ')} sign together`);
       }
-    }
-  }
-
-  #at0(shares: ReadonlyMap<number, bigint>): bigint | null {
-    try {
-      return interpolate(shares, 0, this.facts.world.genesis.membersMax);
-    } catch {
-      return null; // Not even an integer.
     }
   }
 }

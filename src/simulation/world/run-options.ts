@@ -29,6 +29,8 @@ export interface RunOptions {
   workerDeaths: number;
   /** Orders of the operator: clients, keys of either use, members that come and go, a raised threshold. */
   orders: number;
+  /** Whether some orders have the members create a key together, of a kind that only tests know. */
+  jointKeys: boolean;
   /** The random gate (step 5) of every member. */
   gate: number;
   /** Members, at most `faults`, that die for good once the faults have stopped: all must finish without them. */

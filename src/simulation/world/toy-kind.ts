@@ -3,9 +3,9 @@
  * knowledge as trials. It has little in common with RSA: whatever works with both knows neither. It is no
  * cryptography that anybody should use: the group is small, and nothing is constant-time.
  */
-import { EncodingError, KeyError } from '../../src/crypto/errors.ts';
-import { hashOf } from '../../src/crypto/hash.ts';
-import { bytesToInteger, integerToBytes, mod, modInverse } from '../../src/crypto/integers.ts';
+import { EncodingError, KeyError } from '../../crypto/errors.ts';
+import { hashOf } from '../../crypto/hash.ts';
+import { bytesToInteger, integerToBytes, mod, modInverse } from '../../crypto/integers.ts';
 import type {
   DealtKey,
   JointCreation,
@@ -16,8 +16,8 @@ import type {
   SharedKey,
   SubShareCheck,
   TrialStatement,
-} from '../../src/keys/kind.ts';
-import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
+} from '../../keys/kind.ts';
+import { samplePrimes } from './sample-keys.ts';
 
 const { p } = samplePrimes(512);
 /** The order of the group, a prime. */
@@ -363,3 +363,21 @@ export function toyKey(options: { threshold: number; randomBytes: RandomBytes })
       }),
   };
 }
+
+/** For the oracle, which sees every secret. */
+export const toyArithmetic = {
+  /** The value at 0 of the polynomial through these shares. */
+  at0(shares: ReadonlyMap<number, bigint>): bigint {
+    const indices = [...shares.keys()];
+    return [...shares].reduce((sum, [i, share]) => {
+      const others = indices.filter((other) => other !== i);
+      const over = others.reduce((product, other) => mod(product * BigInt(-other), q), 1n);
+      const under = others.reduce((product, other) => mod(product * BigInt(i - other), q), 1n);
+      return mod(sum + share * over * modInverse(under, q), q);
+    }, 0n);
+  },
+  isSecretOf: (publicBytes: Uint8Array, secret: bigint): boolean =>
+    power(generator, secret) === elementOf(publicBytes),
+  fits: (commitments: readonly Uint8Array[], receiver: number, subShare: bigint): boolean =>
+    power(generator, subShare) === image(commitments, receiver),
+};
