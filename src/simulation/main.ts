@@ -17,7 +17,7 @@ const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [-
        --crashes N --partitions N --restores N --orders N --loss-rate 0.1 --duplicate-rate 0.1 --reorder-rate 0.1
        --delay-ms-max N --safety-ms N --liveness-ms N --gate 0.3 --worker-deaths 0.3 --dying true|false --files true|false
        --lies-last true|false --dead N --dead-in-mid-change true|false --alliance NAME
-       --sleepers N --absent-epochs-max N --reinstates true|false --rests true|false
+       --sleepers N --absent-epochs-max N --reinstates true|false --rests true|false --joint-keys true|false
 `;
 
 const { values } = parseArgs({
@@ -63,6 +63,7 @@ const { values } = parseArgs({
           'sleepers',
           'reinstates',
           'rests',
+          'joint-keys',
         ],
       ].map((name) => [name, { type: 'string' as const }]),
     ),

@@ -8,6 +8,7 @@ import type { CoreState, Durable } from '../../protocol/machine/state.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { type KeyRecord, operatorDealer } from '../../protocol/records/value.ts';
+import { toyArithmetic } from '../world/toy-kind.ts';
 import type { Peer } from '../world/world.ts';
 import { type Facts, Watcher } from './facts.ts';
 import type { KeyOracle } from './key-oracles.ts';
@@ -68,8 +69,16 @@ export class Shares extends Watcher {
       if (half === undefined || parent === undefined) continue;
       decode(dealingPublicSchema, half.bytes).parts.forEach((part, at) => {
         const key = parent.keys.find(({ id }) => sameBytes(id, part.key));
-        // A part of a key that is created belongs to no key of the value before; its shares are checked as such.
-        if (key === undefined && part.possession !== undefined) return;
+        // A part of a key that is created belongs to no key of the value before.
+        if (key === undefined && part.possession !== undefined) {
+          const statement = {
+            ...{ cluster: this.facts.clusterId, plan: held.plan },
+            ...{ creation: part.key, dealer: held.dealer },
+          };
+          if (!toyArithmetic.isProven(statement, part.commitments, part.possession))
+            this.facts.fail('3', `${peer.name} took a part of a new key whose dealer need not know it`);
+          return;
+        }
         if (key === undefined) {
           this.facts.fail('2', `${peer.name} holds a sub-share of no key`);
           return;

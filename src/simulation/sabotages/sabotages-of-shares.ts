@@ -160,4 +160,14 @@ export const shareSabotages: readonly Sabotage[] = [
     statements: ['4'],
     seedsMax: 20,
   },
+  {
+    name: 'a proof of possession is not checked',
+    file: 'protocol/change/validity.ts',
+    rule: 'if (!isCreatingPart(state.clusterId, plan, draft, half, part)) bad',
+    broken:
+      'if (!isCreatingPart(state.clusterId, plan, draft, half, part) && part.possession === undefined) bad',
+    options: { ...lying, lies: ['part-with-false-proof'], jointKeys: true, orders: 8 },
+    statements: ['3'],
+    seedsMax: 20,
+  },
 ];

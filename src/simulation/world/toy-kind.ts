@@ -378,6 +378,11 @@ export const toyArithmetic = {
   },
   isSecretOf: (publicBytes: Uint8Array, secret: bigint): boolean =>
     power(generator, secret) === elementOf(publicBytes),
+  isProven: (
+    statement: PossessionStatement,
+    commitments: readonly Uint8Array[],
+    possession: Uint8Array,
+  ): boolean => joint.checkPart({ statement, threshold: commitments.length, commitments, possession }),
   fits: (commitments: readonly Uint8Array[], receiver: number, subShare: bigint): boolean =>
     power(generator, subShare) === image(commitments, receiver),
 };
