@@ -6,7 +6,7 @@
 import { type CipherName, localCipher } from '../../cipher/local-cipher.ts';
 import { mixKeystream } from '../../cipher/mixing.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
-import type { RandomBytes, TrialStatement } from '../../keys/kind.ts';
+import type { NumberCoding, RandomBytes, TrialStatement } from '../../keys/kind.ts';
 import type { CheckItem, DealtPart, Job, JobResult, KeySetting } from '../../protocol/machine/io.ts';
 import { jointCreationOf, sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
 import { present, zip } from '../../protocol/records/present.ts';
@@ -84,23 +84,27 @@ function runSeal(job: Extract<Job, { kind: 'seal' }>, { cipher, randomBytes }: J
     // Of a sealing key that protects nothing the owner gets nothing.
     if (!isSealingKey(sealingKey)) return { receiver: index, envelopes: [] };
     const envelopes = job.keys.map(({ setting, coefficients }) => {
-      const { key } = setting;
-      const joint = isUnmade(key) ? jointCreationOf(key.kind) : null;
-      const shared = joint === null ? sharedKeyOf(setting) : null;
-      return sealNumber({
-        coding: joint ?? present(shared, 'one of the two'),
-        tie: { ...job.tie, receiver: index, key: key.id },
-        cipher,
-        receiverKey: sealingKey,
-        entropy: randomBytes(32),
-        number:
-          joint?.number(coefficients, index) ??
-          present(shared, 'one of the two').subShare(coefficients, index),
-      });
+      const { coding, number } = numberFor(index, setting, coefficients);
+      const tie = { ...job.tie, receiver: index, key: setting.key.id };
+      return sealNumber({ coding, tie, cipher, receiverKey: sealingKey, entropy: randomBytes(32), number });
     });
     return { receiver: index, envelopes };
   });
   return { kind: 'seal', sealed };
+}
+
+/** What a dealing has for one receiver, and how it lies in an envelope. */
+function numberFor(
+  receiver: number,
+  setting: KeySetting,
+  coefficients: readonly Uint8Array[],
+): { coding: NumberCoding; number: Uint8Array } {
+  if (isUnmade(setting.key)) {
+    const joint = jointCreationOf(setting.key.kind);
+    return { coding: joint, number: joint.number(coefficients, receiver) };
+  }
+  const shared = sharedKeyOf(setting);
+  return { coding: shared, number: shared.subShare(coefficients, receiver) };
 }
 
 interface Opened {
