@@ -18,11 +18,10 @@ import { type Route, route } from './route.ts';
 import { base64Bytes, decryptRequest, hexBytes, orderText, packed, signRequest } from './wire.ts';
 
 /** In decimal digits: an empty text is no 0. */
-const epochNumber = z
-  .string()
-  .regex(/^\d{1,16}$/)
-  .transform(Number)
-  .pipe(z.number().int().min(0).max(Number.MAX_SAFE_INTEGER));
+const epochNumber = z.codec(z.string().regex(/^\d{1,16}$/), z.int().min(0), {
+  decode: Number,
+  encode: String,
+});
 const keyName = z.strictObject({ name: z.string().max(limits.nameBytesMax) });
 const waiting = z
   .int()
