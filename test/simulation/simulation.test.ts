@@ -63,6 +63,9 @@ const momentOf: Partial<Record<LieName, Parameters<typeof optionsOf>[1]>> = {
   'false-valid-round': { safetyMs: 8_000, lossRate: 0.3, partitions: 3 },
   'retire-proof-that-never-signed': { safetyMs: 8_000 },
   'have-of-an-evicted': { orders: 8, safetyMs: 8_000 },
+  'part-without-proof': { orders: 8, safetyMs: 8_000, jointKeys: true },
+  'part-with-false-proof': { orders: 8, safetyMs: 8_000, jointKeys: true },
+  'part-with-another-constant': { orders: 8, safetyMs: 8_000, jointKeys: true },
 };
 
 test('every lie of the library can be told, and does no harm', { timeout: timeoutMs }, async () => {
