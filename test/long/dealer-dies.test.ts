@@ -6,6 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
+import { refreshAmong } from '../../src/lab/scenario.ts';
 import { startCommand } from '../support/under-way.ts';
 import { readyPrimes } from '../system/support.ts';
 
@@ -22,6 +23,8 @@ test('a key whose dealer was killed is created again by the same command, with t
     writeFileSync(primes, JSON.stringify(readyPrimes(2048, first)), { mode: 0o600 });
     return ['key', 'create', 'ca', '--use', 'sign', '--primes-file', primes, ...clientArguments('ca')];
   };
+  // Each has heard both others: a member that has just started takes part only then.
+  await refreshAmong(lab, 'a');
   lab.pause('c');
   const dealer = startCommand(create(0), env);
   await dealer.says('2 of 3 attend');
