@@ -1,4 +1,7 @@
-/** A map that forgets the entry unused for longest when it is full. Holds only what can be computed again. */
+/**
+ * A map with at most `entriesMax` entries. A full map forgets the entry that was unused for longest. So it
+ * may hold only values that can be computed again.
+ */
 export class BoundedCache<Key, Value> {
   readonly #entries = new Map<Key, Value>();
   readonly #entriesMax: number;
@@ -15,10 +18,11 @@ export class BoundedCache<Key, Value> {
     this.#entries.delete(key);
   }
 
+  /** The value of `key`, computed when it is not there. The entry counts as used now. */
   getOrCompute(key: Key, compute: () => Value): Value {
     const known = this.#entries.get(key);
     const value = known ?? compute();
-    // A Map keeps insertion order: put back last what was used last.
+    // A Map keeps the order of insertion, so the entry that was used last goes to the end.
     this.#entries.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size > this.#entriesMax) {

@@ -1,6 +1,6 @@
 /**
- * An error that whoever catches it acts upon: `code` says what happened, from a closed list, and the message
- * says it to a person. Every room's errors with a code are of this class.
+ * The base class of errors that the catching code acts on. `code` is from a closed list and names the case.
+ * `message` is one sentence for a person. Every error with a code, in every room, is of this class.
  */
 export abstract class CodedError<Code extends string> extends Error {
   readonly code: Code;
@@ -11,17 +11,20 @@ export abstract class CodedError<Code extends string> extends Error {
   }
 }
 
-/** An operation on integers has no answer: no inverse, no exact quotient, a value outside its range. */
+/**
+ * An operation on integers has no answer: there is no inverse, no exact quotient, or a value is out of its
+ * range.
+ */
 export class ArithmeticError extends Error {
   override readonly name = 'ArithmeticError';
 }
 
-/** The public values of a key, or the primes it is made from, break a rule of protocol §2. */
+/** The public values of a key, or the primes that it is made from, break a rule of protocol §2. */
 export class KeyError extends Error {
   override readonly name = 'KeyError';
 }
 
-/** Bytes or a block do not have the form that they must have. */
+/** Bytes, or a padded block, do not have the required form. */
 export class EncodingError extends Error {
   override readonly name = 'EncodingError';
 }

@@ -1,4 +1,4 @@
-/** Arithmetic on integers, and the border between integers and bytes. */
+/** Arithmetic on integers, and conversions between integers and bytes. No function here is constant-time. */
 import { ArithmeticError, EncodingError } from './errors.ts';
 
 export const absolute = (n: bigint): bigint => (n < 0n ? -n : n);
@@ -24,7 +24,7 @@ export const gcd = (a: bigint, b: bigint): bigint => {
 
 /** The inverse of a in [0, m). @throws ArithmeticError when gcd(a, m) ≠ 1 */
 export const modInverse = (a: bigint, m: bigint): bigint => {
-  // Euclid with the one cofactor that is needed.
+  // Euclid's algorithm, with only the cofactor of `a`.
   let [r0, r1] = [m, mod(a, m)];
   let [x0, x1] = [0n, 1n];
   while (r1 !== 0n) {
@@ -36,20 +36,23 @@ export const modInverse = (a: bigint, m: bigint): bigint => {
   return mod(x0, m);
 };
 
-/** m! */
+/** m!, for a whole number m ≥ 0. */
 export const factorial = (m: number): bigint => {
   let product = 1n;
   for (let i = 2; i <= m; i++) product *= BigInt(i);
   return product;
 };
 
-/** Big-endian, unsigned. Empty bytes are 0. */
+/** The integer that the bytes stand for: big-endian and unsigned. Empty bytes stand for 0. */
 export const bytesToInteger = (bytes: Uint8Array): bigint =>
   bytes.length === 0
     ? 0n
     : BigInt(`0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`);
 
-/** Exactly `length` bytes, big-endian. @throws RangeError when n is negative or needs more bytes */
+/**
+ * The integer as exactly `length` bytes, big-endian.
+ * @throws RangeError when n is negative or needs more bytes
+ */
 export const integerToBytes = (n: bigint, length: number): Uint8Array => {
   if (n < 0n || bitLength(n) > 8 * length)
     throw new RangeError(`the integer is negative or does not fit in ${length} bytes`);
@@ -61,13 +64,16 @@ export const integerToBytes = (n: bigint, length: number): Uint8Array => {
 const negative = 1;
 const nonNegative = 0;
 
-/** One sign byte (1: negative), then the shortest big-endian magnitude; zero is the single byte 0. */
+/**
+ * A sign byte (1 is negative, 0 is not), and then the shortest big-endian magnitude. Zero is the single byte
+ * 0.
+ */
 export const encodeSigned = (n: bigint): Uint8Array => {
   const magnitude = integerToBytes(absolute(n), Math.ceil(bitLength(n) / 8));
   return new Uint8Array([n < 0n ? negative : nonNegative, ...magnitude]);
 };
 
-/** The inverse of `encodeSigned`. @throws EncodingError for any bytes that it would not have written */
+/** The inverse of `encodeSigned`. @throws EncodingError for bytes that `encodeSigned` never writes */
 export const decodeSigned = (bytes: Uint8Array): bigint => {
   const sign = bytes[0];
   const canonical =

@@ -1,13 +1,17 @@
-/** OpenSSL's key objects of raw 32-byte keys: Ed25519 (RFC 8032) and X25519 (RFC 7748), by their DER of RFC 8410. */
+/**
+ * OpenSSL's key objects of raw 32-byte keys: Ed25519 (RFC 8032) and X25519 (RFC 7748), made from their DER
+ * form of RFC 8410.
+ */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { EncodingError } from './errors.ts';
 import { hashHex } from './hash.ts';
 
 type RawKeyKind = 'ed25519' | 'x25519';
 
+/** The length of every raw key here, in bytes. */
 export const rawKeyBytes = 32;
 
-/** What comes before the raw key: PKCS #8 for the secret one, SubjectPublicKeyInfo for the public one. */
+/** The DER bytes before the raw key: PKCS #8 for a secret key, SubjectPublicKeyInfo for a public one. */
 const prefixes = {
   ed25519: {
     secret: Buffer.from('302e020100300506032b657004220420', 'hex'),
@@ -26,17 +30,20 @@ interface SecretKey {
 }
 
 /**
- * Creating OpenSSL's key objects costs most, so they are kept: by the caller's own bytes, so that none
- * outlives its secret.
+ * Making OpenSSL's key objects is the most expensive part, so the objects are kept. The map finds them by the
+ * caller's own byte array. A key object therefore goes when its caller lets the secret go.
  */
 const secretKeys = new WeakMap<Uint8Array, SecretKey & { secretHash: string; kind: RawKeyKind }>();
 
-/** The key of a raw secret (for Ed25519, its seed). @throws EncodingError for another length than 32 bytes */
+/**
+ * OpenSSL's key of a raw 32-byte secret, with its public key. For Ed25519 the secret is the seed.
+ * @throws EncodingError for another length
+ */
 export function secretKeyOf(kind: RawKeyKind, secret: Uint8Array): SecretKey {
   if (secret.length !== rawKeyBytes) throw new EncodingError(`a raw ${kind} key has ${rawKeyBytes} bytes`);
   const secretHash = hashHex(secret);
   const known = secretKeys.get(secret);
-  // The bytes may have been wiped or written over since.
+  // The caller may have wiped or overwritten the bytes since they were remembered.
   if (known?.secretHash === secretHash && known.kind === kind) return known;
   const der = Buffer.concat([prefixes[kind].secret, secret]);
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
@@ -47,7 +54,7 @@ export function secretKeyOf(kind: RawKeyKind, secret: Uint8Array): SecretKey {
   return made;
 }
 
-/** @throws EncodingError for another length than 32 bytes */
+/** OpenSSL's key of a raw 32-byte public key. @throws EncodingError for another length */
 export function publicKeyOf(kind: RawKeyKind, raw: Uint8Array): KeyObject {
   if (raw.length !== rawKeyBytes) throw new EncodingError(`a raw ${kind} key has ${rawKeyBytes} bytes`);
   return createPublicKey({ key: Buffer.concat([prefixes[kind].public, raw]), format: 'der', type: 'spki' });
