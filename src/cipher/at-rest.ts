@@ -12,17 +12,18 @@ import {
 import type { CipherName } from './local-cipher.ts';
 
 /*
- * What lies in the sealed store (protocol §3, place 3):
+ * The form of a sealed piece of the store (protocol §3, place 3). Lengths are in bytes.
  *
- *   version (1) ‖ cipher (1) ‖ outer ciphertext ‖ tag (16)
+ *     version (1) ‖ cipher (1) ‖ outer ciphertext ‖ tag (16)
  */
 
 export const atRestPlaintextBytesMax = 256 * 1024 * 1024;
 const overheadBytes = sealedHeaderBytes + tagBytes;
 
 /**
- * Seals `plaintext` in the two layers. `key32`: 32 bytes that seal this text and no other, ever. `context`: where
- * the text belongs (file, number); `openAtRest` needs the same.
+ * Seals `plaintext` (at most `atRestPlaintextBytesMax` bytes) in the two layers. `key32` has 32 bytes and
+ * must seal this text only, ever. `context` says where the text belongs (file, number). `openAtRest` needs
+ * the same key and context.
  */
 export function sealAtRest(request: {
   readonly cipher: CipherName;
@@ -36,7 +37,11 @@ export function sealAtRest(request: {
   return new Uint8Array(Buffer.concat([header, sealed]));
 }
 
-/** The plaintext, whichever cipher sealed it. Throws `SealError` when any byte, the key or the context differs. */
+/**
+ * The plaintext. The sealed text itself names its cipher.
+ * @throws SealError for a key, a context or any byte that differs, and for a text that is too short or too
+ * long
+ */
 export function openAtRest(request: {
   readonly key32: Uint8Array;
   readonly context: Uint8Array;

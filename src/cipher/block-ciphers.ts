@@ -2,11 +2,13 @@ import { createCipheriv } from 'node:crypto';
 import { Blowfish } from 'egoroof-blowfish';
 import type { EncryptBlocks } from './counter-mode.ts';
 
-/** A raw block cipher. Only encryption is needed: counter mode uses it in both directions. */
+/** A raw block cipher. Counter mode needs only encryption, for sealing and for opening. */
 export interface BlockCipher {
   readonly keyBytes: number;
   readonly blockBytes: number;
-  /** Key of `keyBytes` bytes → the encryption of whole blocks, each for itself (ECB). */
+  /**
+   * Takes a key of `keyBytes` bytes. The function that it gives encrypts whole blocks, each for itself (ECB).
+   */
   withKey(key: Uint8Array): EncryptBlocks;
 }
 
@@ -22,8 +24,8 @@ export const aes: BlockCipher = {
 };
 
 /**
- * DES (FIPS 46-3). OpenSSL 3 offers it only in its legacy provider, which Node does not load; triple DES with
- * three equal keys encrypts, decrypts and encrypts again, which *is* single DES.
+ * DES (FIPS 46-3). OpenSSL 3 has DES only in its legacy provider, and Node does not load that one. Triple DES
+ * with three equal keys encrypts, decrypts and encrypts again. The result is single DES.
  */
 export const des: BlockCipher = {
   keyBytes: 8,
@@ -43,7 +45,7 @@ export const blowfish: BlockCipher = {
   keyBytes: 32,
   blockBytes: 8,
   withKey: (key) => {
-    // NULL padding adds nothing to whole blocks.
+    // The input is whole blocks, and NULL padding adds nothing to those.
     const cipher = new Blowfish(key, Blowfish.MODE.ECB, Blowfish.PADDING.NULL);
     return (blocks) => (blocks.length === 0 ? blocks : cipher.encode(blocks));
   },

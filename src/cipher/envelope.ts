@@ -14,26 +14,30 @@ import type { CipherName } from './local-cipher.ts';
 import { SealError } from './seal-error.ts';
 
 /*
- * The envelope in which a number travels to its receiver (protocol §3, place 2):
+ * The envelope in which a number travels to its receiver (protocol §3, place 2). Lengths are in bytes.
  *
- *   version (1) ‖ cipher (1) ‖ ephemeral public key (32) ‖ outer ciphertext ‖ tag (16)
+ *     version (1) ‖ cipher (1) ‖ ephemeral public key (32) ‖ outer ciphertext ‖ tag (16)
  *
- * The secret is X25519 (RFC 7748) of the ephemeral key and the receiver's one-time sealing key. The header, both
- * public keys and the caller's context are authenticated.
+ * The secret is X25519 (RFC 7748) of the ephemeral key and the receiver's one-time sealing key. The header,
+ * both public keys and the caller's context are authenticated.
  */
 
 export const envelopePlaintextBytesMax = 64 * 1024;
 const headerBytes = sealedHeaderBytes + rawKeyBytes;
-/** How much longer an envelope is than its plaintext. */
+/** An envelope is longer than its plaintext by this number of bytes. */
 export const envelopeOverheadBytes = headerBytes + tagBytes;
 
 /**
- * Seals `plaintext` for the owner of `receiverKey` (X25519, 32 bytes, as sent by a peer and not trusted).
+ * Seals `plaintext` for the owner of `receiverKey` (X25519, 32 bytes). A peer sent that key, and it is not
+ * trusted.
  *
- * `entropy`: 32 uniformly random bytes for this one envelope. `context`: canonical bytes of what the number
- * belongs to (epoch, plan, key id, dealing digest, sender, receiver); the receiver must present the same. The
- * length of the plaintext shows: callers pad numbers to a fixed one. Errors: `weak-public-key`, `malformed`,
- * `too-large`.
+ * - `entropy`: 32 uniformly random bytes, for this envelope only.
+ * - `context`: canonical bytes of all that the number belongs to (epoch, plan, key id, dealing digest,
+ *   sender, receiver). The receiver must give the same bytes to `open`.
+ * - `plaintext`: at most `envelopePlaintextBytesMax` bytes. Its length is visible in the envelope, so callers
+ *   pad numbers to a fixed length.
+ *
+ * @throws SealError `weak-public-key`, `malformed` or `too-large`
  */
 export function seal(request: {
   readonly cipher: CipherName;
@@ -59,8 +63,9 @@ export function seal(request: {
 }
 
 /**
- * Opens an envelope from a peer, whichever cipher it names. `secretKey`: the receiver's one-time sealing key.
- * Throws `SealError` for everything that `seal` cannot have made for this key and context.
+ * Opens an envelope from a peer. The envelope itself names its cipher. `secretKey` is the receiver's one-time
+ * sealing key (32 bytes).
+ * @throws SealError for everything that `seal` cannot have made for this key and context
  */
 export function open(request: {
   readonly secretKey: Uint8Array;
@@ -96,7 +101,11 @@ function envelopeLayers(
   return { place: 'envelope', cipher, secret, publicKeys, associated };
 }
 
-/** Errors: `malformed` for a key of another length, `weak-public-key` for one that would protect nothing. */
+/**
+ * The shared secret (32 bytes).
+ * @throws SealError `malformed` for a key of another length, `weak-public-key` for a key that protects
+ * nothing
+ */
 function secretWith(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   if (publicKey.length !== rawKeyBytes)
     throw new SealError('malformed', `a sealing key has ${rawKeyBytes} bytes`);

@@ -6,26 +6,28 @@ import { type CipherName, cipherNames, localCipher } from './local-cipher.ts';
 import { SealError } from './seal-error.ts';
 
 /**
- * The two layers that everything sealed is wrapped in (protocol §3): inside the local cipher in counter mode,
- * outside XChaCha20-Poly1305. Both keys come from one secret by HKDF-SHA-256, with a label of their own.
+ * The two layers around everything that is sealed (protocol §3). The inner layer is the local cipher in
+ * counter mode. The outer layer is XChaCha20-Poly1305. HKDF-SHA-256 (RFC 5869) makes both keys from one
+ * secret, each with a label of its own.
  */
 export interface Layers {
-  /** What is sealed (`envelope`, `at rest`), so that a key of one place never serves in another. */
+  /** The kind of sealed text (`envelope`, `at rest`). A key of one kind never serves for the other. */
   readonly place: string;
   readonly cipher: CipherName;
-  /** Input key material, 32 bytes. Together with `associated` it seals one plaintext, ever. */
+  /** The input key material, 32 bytes. Together with `associated` it seals one plaintext only, ever. */
   readonly secret: Uint8Array;
-  /** Goes into both keys' HKDF info: the public keys, where there are any. */
+  /** The public keys, where there are any. They are part of the HKDF info of both keys. */
   readonly publicKeys: Uint8Array;
-  /** Authenticated, not encrypted: header and context. */
+  /** Header and context: authenticated, not encrypted. */
   readonly associated: Uint8Array;
 }
 
 export const tagBytes = 16;
 
-/** Each key encrypts once, so the nonce says nothing and is zero. */
+/** Each key encrypts once, so a constant nonce of zeros is safe. */
 const nonce = new Uint8Array(24);
 
+/** `plaintext` in both layers. The result is longer than `plaintext` by `tagBytes`. */
 export function sealLayers(layers: Layers, plaintext: Uint8Array): Uint8Array {
   const inner = applyInnerLayer(layers, plaintext);
   const outerKey = layerKey(layers, 'outer', 32);
@@ -34,7 +36,10 @@ export function sealLayers(layers: Layers, plaintext: Uint8Array): Uint8Array {
   return sealed;
 }
 
-/** Throws `SealError` `not-authentic` when any byte of the secret, the associated data or the sealed text differs. */
+/**
+ * The plaintext.
+ * @throws SealError `not-authentic` when a byte of the secret, the associated data or the sealed text differs
+ */
 export function openLayers(layers: Layers, sealed: Uint8Array): Uint8Array {
   return applyInnerLayer(layers, openOuterLayer(layers, sealed));
 }
@@ -50,7 +55,10 @@ function openOuterLayer(layers: Layers, sealed: Uint8Array): Uint8Array {
   }
 }
 
-/** XOR with the keystream: its own inverse. Every 2²⁰ blocks a new key begins. */
+/**
+ * XORs the text with the keystream. The same function removes the layer again. Every 2²⁰ blocks a new key
+ * begins.
+ */
 function applyInnerLayer(layers: Layers, text: Uint8Array): Uint8Array {
   const cipher = localCipher(layers.cipher);
   const chunkBytes = cipher.blockBytes * blocksPerKeyMax;
@@ -71,14 +79,17 @@ function layerKey(layers: Layers, label: string, keyBytes: number): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', layers.secret, salt, info, keyBytes));
 }
 
-/** The first bytes of everything sealed: format version, and the cipher's place in `cipherNames`, from 1. */
+/**
+ * The first two bytes of everything sealed: the format's version, and the cipher's position in `cipherNames`,
+ * from 1.
+ */
 export function sealedHeader(cipher: CipherName): Uint8Array {
   return Uint8Array.of(1, cipherNames.indexOf(cipher) + 1);
 }
 
 export const sealedHeaderBytes = 2;
 
-/** The cipher that a sealed text names. Errors: `malformed`, `unknown-cipher`. */
+/** The cipher that a sealed text names. @throws SealError `malformed` or `unknown-cipher` */
 export function readSealedHeader(sealed: Uint8Array): CipherName {
   const [version, code] = sealed;
   if (version !== 1 || code === undefined) {
@@ -89,7 +100,7 @@ export function readSealedHeader(sealed: Uint8Array): CipherName {
   return cipher;
 }
 
-/** Bounds that everything sealed keeps. Errors: `too-large`, `malformed`. */
+/** Checks the length of a sealed text. @throws SealError `too-large` or `malformed` */
 export function checkSealedBytes(sealed: Uint8Array, overheadBytes: number, plaintextBytesMax: number): void {
   if (sealed.length > overheadBytes + plaintextBytesMax) {
     throw new SealError('too-large', `a sealed text here holds at most ${plaintextBytesMax} bytes`);

@@ -3,19 +3,23 @@ import { xchacha20 } from '@noble/ciphers/chacha.js';
 import { aes, type BlockCipher, blowfish, des, tripleDes } from './block-ciphers.ts';
 import { blocksPerKeyMax, counterKeystream } from './counter-mode.ts';
 
-/** The ciphers a peer can choose from. The order is part of the sealed formats (see `layers.ts`): only append. */
+/**
+ * The ciphers that a peer can choose from. The sealed formats store the position in this list (see
+ * `layers.ts`), so new names go to the end.
+ */
 export const cipherNames = ['aes', 'blowfish', 'des', '3des', 'xchacha20'] as const;
 
 export type CipherName = (typeof cipherNames)[number];
 
-/** A peer's own cipher as a source of keystream (protocol §3, "The local cipher"). */
+/** A peer's own cipher, as a source of keystream (protocol §3, "The local cipher"). */
 interface LocalCipher {
   readonly name: CipherName;
   readonly keyBytes: number;
   readonly blockBytes: number;
   /**
-   * The first `length` bytes of the keystream under `key` (of `keyBytes` bytes), counter from 0. There is no
-   * nonce: every key encrypts once. Throws an assertion when asked for more than 2²⁰ blocks.
+   * The first `length` bytes of the keystream under `key` (`keyBytes` bytes). The counter begins at 0. There
+   * is no nonce, because every key encrypts once.
+   * @throws AssertionError for more than 2²⁰ blocks or a key of another length
    */
   keystream(key: Uint8Array, length: number): Uint8Array;
 }
@@ -46,7 +50,8 @@ const localCiphers: Readonly<Record<CipherName, LocalCipher>> = {
   blowfish: counterMode('blowfish', blowfish),
   des: counterMode('des', des),
   '3des': counterMode('3des', tripleDes),
-  // A stream cipher that counts by itself, with the nonce fixed at zero (draft-irtf-cfrg-xchacha-03).
+  // XChaCha20 is a stream cipher with a counter of its own (draft-irtf-cfrg-xchacha-03). Its nonce is fixed
+  // at zero.
   xchacha20: checked('xchacha20', 32, 64, (key, length) =>
     xchacha20(key, new Uint8Array(24), new Uint8Array(length)),
   ),

@@ -2,11 +2,12 @@ import { xorBytes } from './counter-mode.ts';
 import { type CipherName, localCipher } from './local-cipher.ts';
 
 /**
- * The bytes that a dealing's coefficients are drawn from (protocol §3, place 1): system randomness XOR the local
- * cipher's keystream under a fresh key. The result is uniform as soon as either of the two is, so a weak cipher
- * takes nothing away, and a good one covers for a weak random source.
+ * The random bytes for the coefficients of a dealing (protocol §3, place 1): system randomness XOR the
+ * keystream of the local cipher. The result is uniform when either of the two is uniform. So a weak cipher
+ * does no harm, and a good cipher makes up for a weak random source.
  *
- * `key`: fresh, of the cipher's `keyBytes`, used for nothing else. Result: as long as `systemRandom`.
+ * `key` is fresh, has the cipher's `keyBytes`, and serves for nothing else. The result is as long as
+ * `systemRandom`.
  */
 export function mixKeystream(cipher: CipherName, key: Uint8Array, systemRandom: Uint8Array): Uint8Array {
   return xorBytes(systemRandom, localCipher(cipher).keystream(key, systemRandom.length));

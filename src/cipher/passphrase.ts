@@ -5,20 +5,20 @@ import { assertKey32, checkSealedBytes, tagBytes } from './layers.ts';
 import { SealError } from './seal-error.ts';
 
 /*
- * A file that a person opens with a passphrase: the operator's key.
+ * A file that a person opens with a passphrase, such as the operator's key. Lengths are in bytes.
  *
- *   version (1) ‖ log₂N (1) ‖ salt (32) ‖ ciphertext ‖ tag (16)
+ *     version (1) ‖ log₂N (1) ‖ salt (32) ‖ ciphertext ‖ tag (16)
  *
- * The key is scrypt (RFC 7914) with r = 8, p = 1; the header is authenticated. The salt is fresh for each file, so
- * the key seals once and the nonce is zero.
+ * The key comes from scrypt (RFC 7914) with r = 8 and p = 1. XChaCha20-Poly1305 authenticates the header too.
+ * The salt is fresh for each file, so each key seals once, and the nonce is zero.
  */
 
 const saltBytes = 32;
 const headerBytes = 2 + saltBytes;
 const plaintextBytesMax = 1024 * 1024;
-/** 128 MiB of memory and about half a second. */
+/** 128 MiB of memory, and about half a second of time. */
 const defaultLog2N = 17;
-/** What a file may ask of the machine that opens it: between 1 and 256 MiB. */
+/** The work that a file may ask of the machine that opens it: from 1 MiB to 256 MiB of memory. */
 const log2NMin = 10;
 const log2NMax = 18;
 
@@ -26,8 +26,9 @@ const nonce = new Uint8Array(24);
 const runScrypt = promisify<BinaryLike, BinaryLike, number, ScryptOptions, Buffer>(scrypt);
 
 /**
- * Seals `plaintext` under a passphrase. `entropy`: 32 uniformly random bytes for this one file. `log2N`: work, lower
- * only in tests. Errors: `too-large`, `work-out-of-bounds`.
+ * Seals `plaintext` (at most 1 MiB) under a passphrase. `entropy` is 32 uniformly random bytes, for this file
+ * only. `log2N` is the work of scrypt. Only tests lower it.
+ * @throws SealError `too-large` or `work-out-of-bounds` (as a rejection)
  */
 export async function sealWithPassphrase(
   passphrase: string,
@@ -46,7 +47,11 @@ export async function sealWithPassphrase(
   return new Uint8Array(Buffer.concat([header, sealed]));
 }
 
-/** Errors: `not-authentic` (wrong passphrase or a changed file), `malformed`, `too-large`, `work-out-of-bounds`. */
+/**
+ * Opens a file that `sealWithPassphrase` made. The file is not trusted, so its work is bounded.
+ * @throws SealError (as a rejection) `not-authentic` for a wrong passphrase or a changed file, `malformed`,
+ * `too-large`, `work-out-of-bounds`
+ */
 export async function openWithPassphrase(passphrase: string, sealed: Uint8Array): Promise<Uint8Array> {
   checkSealedBytes(sealed, headerBytes + tagBytes, plaintextBytesMax);
   const [version, log2N] = sealed;
@@ -69,6 +74,6 @@ async function passphraseKey(passphrase: string, salt: Uint8Array, log2N: number
     throw new SealError('work-out-of-bounds', `passphrase work is between 2^${log2NMin} and 2^${log2NMax}`);
   }
   const cost = 2 ** log2N;
-  // The same passphrase typed on another keyboard may arrive in another Unicode form.
+  // Another keyboard may give the same passphrase in another Unicode form.
   return runScrypt(passphrase.normalize('NFKC'), salt, 32, { N: cost, r: 8, p: 1, maxmem: 2 * 1024 * cost });
 }

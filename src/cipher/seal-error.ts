@@ -1,20 +1,23 @@
 import { CodedError } from '../crypto/errors.ts';
 
 export type SealErrorCode =
-  /** Not one of our sealed formats, or cut short. */
+  /** The text is in no sealed format of Holdfast, or it is cut short. */
   | 'malformed'
-  /** Longer than the format allows. */
+  /** The text is longer than the format allows. */
   | 'too-large'
-  /** Names a cipher that this version does not know. */
+  /** The text names a cipher that this version does not know. */
   | 'unknown-cipher'
-  /** A public key of small order: the shared secret would be zero and known to everybody. */
+  /** The public key has small order. The shared secret would be zero, and everybody knows that. */
   | 'weak-public-key'
-  /** Asks for more, or less, passphrase work than the bounds allow. */
+  /** The file asks for more, or for less, passphrase work than the bounds allow. */
   | 'work-out-of-bounds'
-  /** Changed, or sealed for another key, passphrase or context. */
+  /** The text was changed, or it was sealed for another key, passphrase or context. */
   | 'not-authentic';
 
-/** Something sealed cannot be opened, or not be sealed for this receiver. The message never holds a secret. */
+/**
+ * A sealed text cannot be opened, or a text cannot be sealed for this receiver. The message never holds a
+ * secret.
+ */
 export class SealError extends CodedError<SealErrorCode> {
   override readonly name = 'SealError';
 }
