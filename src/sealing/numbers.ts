@@ -1,4 +1,7 @@
-/** Numbers in envelopes (protocol §3): plaintexts of one length a key, tied to where they belong. */
+/**
+ * Numbers in envelopes (protocol §3). All plaintexts of one key have the same length. Each envelope is tied
+ * to the place that it belongs to.
+ */
 import { open, seal } from '../cipher/envelope.ts';
 import type { CipherName } from '../cipher/local-cipher.ts';
 import { SealError } from '../cipher/seal-error.ts';
@@ -7,17 +10,21 @@ import type { NumberCoding } from '../keys/kind.ts';
 import type { EnvelopeTie } from '../protocol/machine/io.ts';
 import { encode } from '../protocol/records/codec.ts';
 
-/** What an envelope of one key is tied to. */
+/** All that an envelope of one key is tied to. */
 export type NumberTie = EnvelopeTie & { key: Uint8Array };
 
-/** The associated data of an envelope: canonical bytes of everything that it belongs to. */
+/** The associated data of an envelope: canonical bytes of all that it is tied to. */
 const contextOf = (tie: NumberTie): Uint8Array =>
   encode([tie.cluster, tie.epoch, tie.plan, tie.key, tie.digest, tie.sender, tie.receiver]);
 
 /**
- * @param sealed.number in the encoding of its kind
- * @param sealed.entropy 32 uniformly random bytes for this one envelope
- * Throws RangeError for a number over the bound of shares.
+ * Seals one number for the owner of `receiverKey` (X25519, 32 bytes, sent by a peer and not trusted).
+ *
+ * - `number`: in the encoding of the key's kind.
+ * - `entropy`: 32 uniformly random bytes, for this envelope only.
+ *
+ * @throws RangeError for a number over the bound of shares
+ * @throws SealError `weak-public-key` for a receiver's key that protects nothing
  */
 export function sealNumber(sealed: {
   coding: NumberCoding;
@@ -36,7 +43,10 @@ export function sealNumber(sealed: {
   }
 }
 
-/** The number in an envelope; null for anything that `sealNumber` would not have made for this place. */
+/**
+ * The number in an envelope from a peer. The result is null for an envelope that `sealNumber` never makes for
+ * this tie.
+ */
 export function openNumber(opened: {
   coding: NumberCoding;
   tie: NumberTie;

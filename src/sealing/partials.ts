@@ -1,6 +1,6 @@
 /**
- * A decryption's partials, sealed to the one-time key in the client's signed request: whoever coordinates only passes
- * them on, and the client alone learns the plaintext (protocol §2 "Use").
+ * Partials of a decryption, sealed to the one-time key in the client's signed request (protocol §2, "Use").
+ * The member that collects them only passes them on. Only the client learns the plaintext.
  */
 import { z } from 'zod';
 import { open, seal } from '../cipher/envelope.ts';
@@ -11,7 +11,9 @@ import { ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type DecryptBody, hashOfUse } from '../protocol/records/use-request.ts';
 
-/** What a sealed partial belongs to: the request with its one-time key, whose shares made it, and by whom. */
+/**
+ * All that a sealed partial is tied to: the request with its one-time key, the epoch, and the member's index.
+ */
 interface PartialTie {
   body: DecryptBody;
   epoch: number;
@@ -27,9 +29,13 @@ const contextOf = ({ body, epoch, index }: PartialTie): Uint8Array =>
   encode(['holdfast/sealed-partial/1', hashOfUse(body), epoch, index]);
 
 /**
- * @param request.entropy 32 uniformly random bytes for this one envelope
- * @param request.proof null unless the client asked for proofs
- * Throws `SealError('weak-public-key')` for a one-time key that would protect nothing.
+ * Seals one member's partial to the one-time key of the request.
+ *
+ * - `entropy`: 32 uniformly random bytes, for this envelope only.
+ * - `partial`: below `N`. It is sealed at the length of the ciphertext.
+ * - `proof`: null unless the client asked for proofs.
+ *
+ * @throws SealError `weak-public-key` for a one-time key that protects nothing
  */
 export function sealPartial(request: {
   tie: PartialTie;
@@ -44,7 +50,10 @@ export function sealPartial(request: {
   return seal({ cipher, receiverKey, entropy, context: contextOf(tie), plaintext });
 }
 
-/** Throws `SealError` or `ProtocolError` for anything that `sealPartial` would not have made for this request. */
+/**
+ * Opens a sealed partial from a member. The member is not trusted: the caller still checks the partial.
+ * @throws SealError, ProtocolError for an envelope that `sealPartial` never makes for this tie
+ */
 export function openPartial(request: { tie: PartialTie; secretKey: Uint8Array; envelope: Uint8Array }): {
   partial: bigint;
   proof: Uint8Array | null;
