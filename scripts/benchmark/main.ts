@@ -2,7 +2,7 @@
  * `scripts/bench`: what Holdfast costs on this machine, beside what OpenSSL costs for the same numbers in the same run.
  * It reports; no figure makes it fail. `--no-group` leaves out what needs daemons, `--only PART` everything else.
  */
-import { parseArgs } from 'node:util';
+import { argumentsOf, refuseUsage } from '../arguments.ts';
 import { benchEngine } from './engine.ts';
 import { benchFlooder } from './flooder.ts';
 import { benchGroup } from './group.ts';
@@ -30,10 +30,17 @@ const parts: Record<string, () => void | Promise<void>> = {
 };
 const daemons = ['group', 'flooder'];
 
-const { values: options } = parseArgs({
-  options: { 'no-group': { type: 'boolean', default: false }, only: { type: 'string' } },
-});
 const all = Object.keys(parts);
+const { values: options } = argumentsOf(
+  'scripts/bench',
+  `[--no-group] [--only PART]
+       measures what Holdfast costs on this machine, beside what OpenSSL costs
+       --no-group   leaves out the parts that need daemons: ${daemons.join(' and ')}
+       --only PART  measures one part: ${all.join(', ')}`,
+  { options: { 'no-group': { type: 'boolean', default: false }, only: { type: 'string' } } },
+);
+if (options.only !== undefined && parts[options.only] === undefined)
+  refuseUsage('scripts/bench', `there is no part ${options.only}; there are ${all.join(', ')}`);
 const chosen =
   options.only === undefined
     ? all.filter((name) => !options['no-group'] || !daemons.includes(name))
@@ -42,11 +49,7 @@ try {
   write(
     `Node ${process.version}, ${process.platform} ${process.arch}, OpenSSL ${process.versions.openssl}\n`,
   );
-  for (const name of chosen) {
-    const measure = parts[name];
-    if (measure === undefined) throw new Error(`there is no part ${name}; there are ${all.join(', ')}`);
-    await measure();
-  }
+  for (const name of chosen) await parts[name]?.();
 } catch (error) {
   write(`\nthe measurement stopped: ${(error as Error).message}\n`);
 }

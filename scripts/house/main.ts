@@ -3,10 +3,16 @@
  * import each other.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { argumentsOf } from '../arguments.ts';
 import { circles, picture, readTree, wrongArrows } from './graph.ts';
 
-const { values } = parseArgs({ options: { write: { type: 'boolean', default: false } } });
+const { values } = argumentsOf(
+  'scripts/rooms',
+  `[--write]
+       draws every room and floor of src/ with what it imports; an import that points up or in a circle is a failure
+       --write  puts the picture into src/README.md`,
+  { options: { write: { type: 'boolean', default: false } } },
+);
 const src = new URL('../../src/', import.meta.url).pathname;
 const tree = readTree(src);
 const drawn = picture(tree);

@@ -3,11 +3,17 @@
  * was just checked.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Lab } from '../../src/lab/lab.ts';
 import { wholeStory } from '../../src/lab/scenarios/whole-story.ts';
+import { argumentsOf } from '../arguments.ts';
 
-const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
+const { values: options } = argumentsOf(
+  'scripts/demo',
+  `[--keep]
+       tells the whole story with five daemons on this machine, and checks every claim
+       --keep  leaves the group running, and prints how to talk to it and how to end it`,
+  { options: { keep: { type: 'boolean', default: false } } },
+);
 const { group } = wholeStory;
 const bits = 3072;
 

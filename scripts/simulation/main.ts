@@ -1,16 +1,17 @@
 /** `scripts/simulate`: runs many seeds, prints what was injected and decided, and the first seed that fails. */
 
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
-import { lieNames } from './lies/library.ts';
-import { type Summary, simulateMany } from './many.ts';
-import { manyEpochs } from './many-epochs.ts';
-import { optionsOf } from './options.ts';
-import { type RunReport, reportOf, simulate } from './run.ts';
-import type { Counters } from './world/counters.ts';
-import type { RunOptions } from './world/run-options.ts';
+import { lieNames } from '../../src/simulation/lies/library.ts';
+import { type Summary, simulateMany } from '../../src/simulation/many.ts';
+import { manyEpochs } from '../../src/simulation/many-epochs.ts';
+import { optionsOf } from '../../src/simulation/options.ts';
+import { type RunReport, reportOf, simulate } from '../../src/simulation/run.ts';
+import type { Counters } from '../../src/simulation/world/counters.ts';
+import type { RunOptions } from '../../src/simulation/world/run-options.ts';
+import { argumentsOf, refuseUsage } from '../arguments.ts';
 
-const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [--keep-going] [--json] [--threads N]
+const script = 'scripts/simulate';
+const usage = `[--seeds N] [--from S] [--replay SEED] [--keep-going] [--json] [--threads N]
        scripts/simulate --epochs N [--liar]     N epochs of one group of three, and how large a store gets; --liar: a
        fourth member adds to it at will
        and any option of a run: --peers N --threshold K --fault-model byzantine|crash --liars N --lies A,B
@@ -20,7 +21,7 @@ const usage = `usage: scripts/simulate [--seeds N] [--from S] [--replay SEED] [-
        --sleepers N --absent-epochs-max N --reinstates true|false --rests true|false --joint-keys true|false
 `;
 
-const { values } = parseArgs({
+const { values } = argumentsOf(script, usage, {
   options: {
     seeds: { type: 'string', default: '200' },
     from: { type: 'string', default: '1' },
@@ -28,7 +29,6 @@ const { values } = parseArgs({
     threads: { type: 'string', default: String(availableParallelism()) },
     json: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
     epochs: { type: 'string' },
     liar: { type: 'boolean', default: false },
     ...Object.fromEntries(
@@ -71,14 +71,23 @@ const { values } = parseArgs({
 });
 const given = values as Record<string, string | boolean | undefined>;
 
+/** The number that an option was given. Ends the process with a usage error when it is none. */
+function numberOf(option: string, text: string): number {
+  const number = Number(text);
+  return text.trim() !== '' && Number.isFinite(number)
+    ? number
+    : refuseUsage(script, `--${option} must be a number (it is ${JSON.stringify(text)})`);
+}
+
 function fixedOptions(): Partial<RunOptions> {
   const fixed: Record<string, unknown> = {};
   for (const name of Object.keys(optionsOf(1))) {
-    const text = given[name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)];
+    const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const text = given[option];
     if (typeof text !== 'string' || name === 'seed') continue;
     if (name === 'lies') fixed[name] = text.split(',');
     else if (name === 'faultModel' || name === 'alliance') fixed[name] = text;
-    else fixed[name] = text === 'true' || text === 'false' ? text === 'true' : Number(text);
+    else fixed[name] = text === 'true' || text === 'false' ? text === 'true' : numberOf(option, text);
   }
   return fixed as Partial<RunOptions>;
 }
@@ -97,17 +106,13 @@ const runOptions = (): string =>
     .join('');
 
 async function main(): Promise<number> {
-  if (values.help) {
-    process.stdout.write(usage);
-    return 0;
-  }
   if (typeof values.epochs === 'string') {
-    await tellManyEpochs(Number(values.epochs), values.liar);
+    await tellManyEpochs(numberOf('epochs', values.epochs), values.liar);
     return 0;
   }
   const fixed = fixedOptions();
   if (values.replay !== undefined) {
-    const result = await simulate(optionsOf(Number(values.replay), fixed), (atMs, peer, what) =>
+    const result = await simulate(optionsOf(numberOf('replay', values.replay), fixed), (atMs, peer, what) =>
       process.stdout.write(`${atMs.toFixed(0).padStart(7)} ${peer.padEnd(4)} ${what}\n`),
     );
     process.stdout.write(
@@ -121,9 +126,9 @@ async function main(): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
   const summary = await simulateMany({
     signal: interrupted.signal,
-    from: Number(values.from),
-    seeds: Number(values.seeds),
-    threads: Number(values.threads),
+    from: numberOf('from', values.from),
+    seeds: numberOf('seeds', values.seeds),
+    threads: numberOf('threads', values.threads),
     fixed,
     keepGoing: values['keep-going'],
     onFailure: (report) => process.stderr.write(`${describe(report)}\n`),
