@@ -1,7 +1,7 @@
 /**
- * The chain since genesis as this peer can show it: the newest links from the core, older ones from the plain
- * files of the store's archive, read when somebody asks. A file that is missing or damaged costs that piece
- * of history and nothing else.
+ * The chain since genesis, as far as this peer has it. The core has the newest links. Older links come from
+ * the plain files of the store's archive, which are read on demand. A missing or damaged file costs that
+ * piece of history and nothing else.
  */
 import { linksInFrame } from '../../protocol/change/catch-up.ts';
 import { type ArchiveSection, archiveKey, epochOfLink } from '../../protocol/machine/durable-records.ts';
@@ -12,7 +12,7 @@ import { limits } from '../../protocol/records/limits.ts';
 import { type Link, linkSchema } from '../../protocol/records/link.ts';
 import type { Store } from './store.ts';
 
-/** What is known of one epoch. */
+/** The records of one epoch that this peer has. */
 export interface EpochRecords {
   link: Link;
   parent: Link | null;
@@ -20,13 +20,14 @@ export interface EpochRecords {
   proof: RetireProof | null;
 }
 
-/** More are not counted. */
+/** At most so many unreadable epochs are remembered. */
 const unreadableMax = 1000;
 
+/** Reads the chain, and remembers the epochs whose links it did not find. */
 export class Archive {
   readonly #store: Pick<Store, 'archived' | 'archivedKeys'>;
   readonly #state: () => CoreState;
-  /** Epochs of whose link a reader found no true file. */
+  /** Epochs whose link was asked for and not found in a whole file. */
   readonly #unreadable = new Set<number>();
 
   constructor(store: Pick<Store, 'archived' | 'archivedKeys'>, state: () => CoreState) {
@@ -34,6 +35,7 @@ export class Archive {
     this.#state = state;
   }
 
+  /** The link of an epoch. Null when this peer does not have it. */
   async link(epoch: number): Promise<Link | null> {
     const { links, own } = this.#state().durable;
     if (epoch < own.oldest || epoch > own.head) return null;
@@ -43,12 +45,12 @@ export class Archive {
     return null;
   }
 
-  /** Epochs that are missing or damaged, as far as was noticed; in order. */
+  /** The epochs whose links were found missing or damaged so far, in order. */
   get unreadable(): number[] {
     return [...this.#unreadable].sort((a, b) => a - b);
   }
 
-  /** As many from this epoch on as one frame holds. */
+  /** The links from this epoch on, as many as one frame holds. */
   async linksFrom(first: number): Promise<Link[]> {
     const links: Link[] = [];
     while (links.length < limits.linksPerFrameMax) {
@@ -59,6 +61,7 @@ export class Archive {
     return linksInFrame(links);
   }
 
+  /** The records of an epoch. Null when its link is missing. */
   async records(epoch: number): Promise<EpochRecords | null> {
     const link = await this.link(epoch);
     if (link === null) return null;
@@ -72,7 +75,7 @@ export class Archive {
     };
   }
 
-  /** Looks for epochs whose links should be there and are not, by the names of the files alone. */
+  /** Finds epochs whose links should be there and are not. It looks at the names of the files only. */
   async look(): Promise<void> {
     const { oldest, head } = this.#state().durable.own;
     const present = new Set((await this.#store.archivedKeys()).map(epochOfLink));
@@ -80,7 +83,7 @@ export class Archive {
       if (!present.has(epoch)) this.#unreadable.add(epoch);
   }
 
-  /** Null also for what is no such record: the file was changed, and whole. */
+  /** Null also for a file that is whole and holds no such record: somebody replaced it. */
   async #read<T>(section: ArchiveSection, epoch: number, parse: (bytes: Uint8Array) => T): Promise<T | null> {
     try {
       const bytes = await this.#store.archived(archiveKey(section, epoch));

@@ -5,9 +5,9 @@ import type { Disk } from './disk.ts';
 const checksumBytes = 32;
 
 /**
- * The archive (`chain/…`): public records, one plain file each behind its SHA-256, so that a damaged one is told from a
- * true one. What they say is checked by whoever follows the chain, link by link, not here. They are read when somebody
- * asks, one by one, and never at a start.
+ * The archive (`chain/…`) holds public records, each in a plain file after its SHA-256. The hash shows
+ * damage. It does not show that a record is true: the code that follows the chain checks that, link by link.
+ * A file is read only when somebody asks for it, never at a start.
  */
 export class ChainFiles {
   readonly #disk: Disk;
@@ -20,7 +20,7 @@ export class ChainFiles {
     this.#folder = `${home}/chain`;
   }
 
-  /** Makes the folder, and removes what an interrupted write left. */
+  /** Makes the folder, and removes the files that an interrupted write left. */
   async open(): Promise<void> {
     await this.#disk.makeFolder(this.#folder);
     for (const name of await this.#disk.list(this.#folder))
@@ -36,7 +36,7 @@ export class ChainFiles {
       .sort();
   }
 
-  /** Null when there is no such file, or it is damaged. */
+  /** The record. Null when there is no such file, or when the file is damaged. */
   async get(key: string): Promise<Uint8Array | null> {
     const bytes = await this.#disk.read(this.#path(key));
     if (bytes === undefined || bytes.length < checksumBytes) return null;
@@ -54,7 +54,7 @@ export class ChainFiles {
     await this.#disk.syncFolder(this.#folder);
   }
 
-  /** Those that are there. */
+  /** Removes those of the records that exist. */
   async delete(keys: readonly string[]): Promise<void> {
     let removed = false;
     for (const key of keys) {
@@ -74,7 +74,10 @@ const checksumOf = (value: Uint8Array): Buffer => createHash('sha256').update(va
 
 const chainKeyPattern = /^chain\/[a-z0-9][a-z0-9-]{0,63}$/;
 
-/** Keys come from our own code: another shape is a bug. */
+/**
+ * Checks the shape of a key.
+ * @throws AssertionError for another shape: keys come from our own code, so that is a bug
+ */
 export function assertChainKey(key: string): void {
   assert(
     chainKeyPattern.test(key),

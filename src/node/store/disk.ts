@@ -1,28 +1,34 @@
 /**
- * The few file operations that the store needs, so that tests can crash them one by one. Paths are whole. Errors
- * are `StoreError`.
+ * The few file operations that the store needs. Tests replace them and crash at each one. Paths are absolute.
+ * Every error is a `StoreError`, as a rejection.
  *
- * Durable means: still there after a power cut. A file's bytes and its name are two things: a name made, changed or
- * removed is durable only after `syncFolder`.
+ * Durable means: still there after a power cut. A file's bytes and its name become durable separately. A name
+ * that was made, changed or removed is durable only after `syncFolder`.
  */
 export interface Disk {
-  /** Makes the folder, and those above it, durably, for this user only (0700). It may exist. */
+  /**
+   * Makes the folder and the folders above it, durably, for this user only (mode 0700). The folder may exist
+   * already.
+   */
   makeFolder(folder: string): Promise<void>;
   /** The names of the files in a folder. */
   list(folder: string): Promise<string[]>;
-  /** `undefined` when there is no such file. */
+  /** The content of a file. `undefined` when there is no such file. */
   read(path: string): Promise<Uint8Array | undefined>;
-  /** Makes or replaces a file (0600) that holds `bytes`; these are durable, the name is not yet. */
+  /**
+   * Makes or replaces a file (mode 0600) with the content `bytes`. The bytes are durable, the name is not
+   * yet.
+   */
   write(path: string, bytes: Uint8Array): Promise<void>;
-  /** Adds bytes at the end of an existing file, durably. */
+  /** Adds bytes at the end of an existing file. They are durable. */
   append(path: string, bytes: Uint8Array): Promise<void>;
-  /** Overwrites the file in place with zeros, durably. */
+  /** Overwrites the file in place with zeros. They are durable. */
   zero(path: string): Promise<void>;
-  /** Gives the file another name, in place of any file of that name, in one step. */
+  /** Renames a file in one step. A file that has the new name already is replaced. */
   rename(from: string, to: string): Promise<void>;
-  /** Removes the name. */
+  /** Removes the file's name. */
   unlink(path: string): Promise<void>;
-  /** Makes the bytes durable that an earlier process may have left in the system's memory. */
+  /** Makes a file's bytes durable. An earlier process may have left them in the system's memory only. */
   syncFile(path: string): Promise<void>;
   /** Makes the names in the folder durable. */
   syncFolder(folder: string): Promise<void>;

@@ -10,34 +10,40 @@ import { isChainKey, type Store, type StoreTransaction } from './store.ts';
 import { mayPass, StoreError } from './store-error.ts';
 import { Vault } from './vault.ts';
 
-/** Above every message and state of the protocol; more is an error, not a slow disk. */
+/**
+ * The most bytes of one record. Every message and state of the protocol is smaller, so a larger record is a
+ * bug.
+ */
 export const recordBytesMax = 16 * 1024 * 1024;
 const journalBytesMaxDefault = 4 * 1024 * 1024;
-/** With room for the encoding around them, below what one frame can hold. */
+/** The most bytes of all records. Even with the encoding around them, one frame can hold them. */
 const recordsBytesMaxDefault = 192 * 1024 * 1024;
 
 interface FileStoreOptions {
-  /** The store's own folder; made when it does not exist. */
+  /** The store's own folder. `open` makes it when it does not exist. */
   readonly folder: string;
-  /** The peer's local cipher: the inner layer of what is written from now on. */
+  /** The peer's local cipher: the inner layer of everything that is written from now on. */
   readonly cipher: CipherName;
-  /** That many uniformly random bytes. */
+  /** Gives `length` uniformly random bytes. */
   readonly randomBytes: (length: number) => Uint8Array;
   readonly disk?: Disk;
   readonly takeLock?: TakeLock;
   readonly journalBytesMax?: number;
-  /** Of all sealed records together. */
+  /** The bound on all sealed records together, in bytes. */
   readonly recordsBytesMax?: number;
   readonly patience?: Patience;
   readonly sealer?: Sealer;
 }
 
-/** Waiting for a trouble of the machine to pass, instead of failing: commits take as long as it lasts. */
+/**
+ * A store with patience waits until a trouble of the machine has passed. Its commits take as long as the
+ * trouble lasts. A store without patience fails at once.
+ */
 export interface Patience {
-  /** Ends the waiting: what waits fails then. */
+  /** The abort of this signal ends the waiting: the commits that wait then fail. */
   readonly until: AbortSignal;
   readonly retryMs: number;
-  /** Called with every failed try, and with null when a write succeeded again. */
+  /** Gets the error of every failed try, and null when a write succeeds again. */
   readonly onTrouble: (error: StoreError | null) => void;
 }
 
@@ -54,7 +60,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** The store of a real peer: files in one folder. */
+/** The store of a real peer: files in one folder. Its errors are `StoreError`. */
 export class FileStore implements Store {
   readonly #options: Required<Omit<FileStoreOptions, 'patience'>>;
   readonly #patience: Patience | undefined;
@@ -112,7 +118,7 @@ export class FileStore implements Store {
     });
   }
 
-  /** How much of its bound the sealed part fills. */
+  /** How full the sealed part is, in bytes. */
   fill(): { bytes: number; bytesMax: number } {
     return {
       bytes: this.#open?.vault.recordBytes ?? 0,
@@ -128,7 +134,7 @@ export class FileStore implements Store {
     return this.#chain().keys();
   }
 
-  /** Reads its own files only, so it goes on when commits fail. */
+  /** Reading the archive touches only the archive's own files, so it works also while commits fail. */
   #chain(): ChainFiles {
     if (!this.#open) throw closed();
     return this.#open.chain;
@@ -144,9 +150,9 @@ export class FileStore implements Store {
     await opened.release();
   }
 
-  /** Takes all that waits as one batch, so that overlapping commits share one write to the disk. */
+  /** Takes all waiting commits as one batch. So commits that overlap share one write to the disk. */
   async #work(): Promise<void> {
-    // `close` waits for this loop, so the store stays as it is.
+    // `close` waits for this loop, so the store stays open until the loop ends.
     const opened = this.#open;
     assert(opened !== undefined, 'a batch waits in an open store only');
     while (this.#waiting.length > 0) {
@@ -184,13 +190,14 @@ export class FileStore implements Store {
 }
 
 /**
- * Public files first: a power cut in between leaves only a value too many, which anyone could have sent. Public files
- * that go, go last, for the same reason.
+ * Writes public files before the sealed part. A power cut between the two leaves one public value too many,
+ * and any peer could have sent that value. For the same reason public files are removed after the sealed part
+ * is written.
  */
 async function applyBatch(
   { chain, vault }: OpenStore,
   batch: readonly Waiting[],
-  /** After a write that failed. */
+  /** True after a write that failed. */
   { anew }: { anew: boolean },
 ): Promise<void> {
   const changes = new Map(batch.flatMap((each) => [...each.changes]));
@@ -210,7 +217,7 @@ async function applyBatch(
   await chain.delete(chainDeletes);
 }
 
-/** The transaction with values of our own. Errors: `too-large`. */
+/** The transaction with its own copies of the values. @throws StoreError `too-large` */
 function toChanges({ puts, deletes }: StoreTransaction): Map<string, Uint8Array | null> {
   const changes = new Map<string, Uint8Array | null>();
   for (const key of deletes) changes.set(key, null);

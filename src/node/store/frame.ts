@@ -5,26 +5,27 @@ import type { CipherName } from '../../cipher/local-cipher.ts';
 import { StoreError } from './store-error.ts';
 
 /*
- * A frame: one sealed piece of the vault, numbered within its generation. Number 0 is the snapshot, 1 and up are
- * the journal's.
+ * A frame is one sealed piece of the vault. It has a number within its generation. Frame 0 is the snapshot,
+ * and the frames from 1 on are the journal. Lengths are in bytes.
  *
- *   "HF" (2) ‖ version (2) ‖ number (4) ‖ length of sealed (4) ‖ checksum (16) ‖ sealed
+ *     "HF" (2) ‖ version (2) ‖ number (4) ‖ length of sealed (4) ‖ checksum (16) ‖ sealed
  *
- * The checksum (SHA-256 of header and sealed text, cut to 16 bytes) tells a torn write; the seal itself tells a
- * forged one. Each frame has a key of its own: HKDF of the store key and the number.
+ * The checksum is SHA-256 of header and sealed text, cut to 16 bytes. It finds a torn write. The seal finds a
+ * forged frame. Each frame has its own key: HKDF-SHA-256 (RFC 5869) of the store key and the number.
  */
 
 const fixedBytes = 8;
 const headerBytes = fixedBytes + 4;
 const checksumBytes = 16;
 
-/** The secret of one generation of the vault: replaced as a whole, never reused. */
+/** The secret of one generation of the vault. It is replaced as a whole and never used again. */
 export interface Generation {
   readonly number: number;
   /** 32 bytes. */
   readonly storeKey: Uint8Array;
 }
 
+/** The frame with this number, sealed under the generation's store key. */
 export function writeFrame(
   generation: Generation,
   number: number,
@@ -38,12 +39,13 @@ export function writeFrame(
   return new Uint8Array(Buffer.concat([header, checksum(header, sealed), sealed]));
 }
 
-/** What stands at `offset` of a vault file, when frame `number` should. */
+/** The result of a look at `offset` of a vault file, where frame `number` should begin. */
 type FrameRead =
   | { readonly kind: 'end' }
   | { readonly kind: 'frame'; readonly sealed: Uint8Array; readonly next: number }
   | { readonly kind: 'broken' };
 
+/** Reads frame `number` at `offset` and checks its checksum. It does not open the seal. */
 export function readFrame(file: Uint8Array, offset: number, number: number): FrameRead {
   if (offset === file.length) return { kind: 'end' };
   const bytes = Buffer.from(file.buffer, file.byteOffset + offset, file.length - offset);
@@ -57,12 +59,16 @@ export function readFrame(file: Uint8Array, offset: number, number: number): Fra
   return { kind: 'frame', sealed, next: offset + sealedStart + sealed.length };
 }
 
-/** A frame under another number would end the journal for whoever reads it, with all that follows: that is a bug. */
+/**
+ * Checks the number of a new frame. A reader ends the journal at a frame with a wrong number and loses all
+ * later frames.
+ * @throws AssertionError for another number: that is a bug
+ */
 export function assertNumbered(frame: Uint8Array, number: number): void {
   assert(Buffer.from(frame.subarray(0, fixedBytes)).equals(frameStart(number)), 'a frame has its own number');
 }
 
-/** Whether a whole frame of this number stands anywhere at or after `offset`. */
+/** Whether a whole frame with this number begins at `offset` or later. */
 export function hasFrameAfter(file: Uint8Array, offset: number, number: number): boolean {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.length);
   const start = frameStart(number);
@@ -72,7 +78,10 @@ export function hasFrameAfter(file: Uint8Array, offset: number, number: number):
   return false;
 }
 
-/** The plaintext of a frame that was read whole. Throws `damaged` when it was not sealed here. */
+/**
+ * The plaintext of a frame that was read whole.
+ * @throws StoreError `damaged` when this store key did not seal the frame
+ */
 export function openFrame(
   generation: Generation,
   number: number,
@@ -89,6 +98,7 @@ export function openFrame(
   }
 }
 
+/** The error for a damaged file, with advice for the owner. */
 export function damaged(path: string, cause?: unknown): StoreError {
   const advice =
     'do not restore a backup; join again with a new home, and have the operator reinstate this peer';

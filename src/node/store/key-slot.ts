@@ -3,24 +3,27 @@ import { decode, encode } from 'cborg';
 import type { Generation } from './frame.ts';
 import { StoreError } from './store-error.ts';
 
-/** The two files that take turns in holding the store key. */
+/** The names of the two files that hold the store key in turns. */
 export const slotNames = ['key-a', 'key-b'] as const;
 
 export type SlotName = (typeof slotNames)[number];
 
-/** Of the vault, of its records, and of the values in `chain/`: another version reads none of them. */
+/**
+ * The version of the vault, its records, and the values in `chain/`. Other versions of Holdfast read none of
+ * them.
+ */
 const formatVersion = 3;
 const checksumBytes = 32;
 
-/** The bytes of a slot: CBOR `[format, generation, store key]` and its SHA-256. */
+/** The bytes of a slot: CBOR of `[format, generation, store key]`, and then its SHA-256. */
 export function writeSlot({ number, storeKey }: Generation): Uint8Array {
   const record = encode([formatVersion, number, storeKey]);
   return new Uint8Array(Buffer.concat([record, checksum(record)]));
 }
 
 /**
- * `undefined` for anything that `writeSlot` did not write, a wiped slot among them. Throws `other-version`
- * for what it wrote in another version of Holdfast.
+ * The generation in a slot. `undefined` for bytes that `writeSlot` never writes, such as a wiped slot.
+ * @throws StoreError `other-version` for a slot of another version of Holdfast
  */
 export function readSlot(bytes: Uint8Array | undefined): Generation | undefined {
   if (bytes === undefined || bytes.length < checksumBytes) return undefined;

@@ -4,20 +4,26 @@ import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises
 import { basename, dirname, join } from 'node:path';
 import { fromSystemError, StoreError } from './store-error.ts';
 
-/** Takes the lock, or throws `StoreError` `locked`. Resolves to what gives it back. */
+/**
+ * Takes the lock. The promise gives the function that releases it.
+ * @throws StoreError (as a rejection) `locked` when another process holds the lock
+ */
 export type TakeLock = () => Promise<() => Promise<void>>;
 
 const lockPath = (folder: string): string => join(folder, 'lock');
 
 interface Holder {
   readonly pid: number;
-  /** Tells a process from a later one with the same number; empty where the system does not say. */
+  /**
+   * The start of the process, which tells it from a later process with the same number. Empty where the
+   * system does not say.
+   */
   readonly started: string;
 }
 
 /**
- * One process at a time: a file `lock` in the folder that names the process. The lock of a process that has died,
- * however it died, is taken over.
+ * A lock for one process at a time: the file `lock` in the folder names the process. The lock of a dead
+ * process is taken over, however that process died.
  */
 export function pidFileLock(folder: string): TakeLock {
   const path = lockPath(folder);
@@ -38,16 +44,16 @@ export function pidFileLock(folder: string): TakeLock {
   };
 }
 
-/** The process that the lock of a store's folder names, alive or dead; null when there is no lock. */
+/** The number of the process that the lock names, alive or dead. Null when there is no lock. */
 export function lockHolder(folder: string): number | null {
   try {
     return parseHolder(readFileSync(lockPath(folder), 'utf8'))?.pid ?? null;
   } catch {
-    return null; // there is none, or it may not be read
+    return null; // There is no lock, or this process may not read it.
   }
 }
 
-/** Makes a file that never exists without its content; false when the name is taken. */
+/** Makes a file together with its content: no reader ever finds it empty. False when the name is taken. */
 async function createWhole(path: string, content: string): Promise<boolean> {
   const temporary = uniqueName(path);
   await writeFile(temporary, content, { mode: 0o600, flag: 'wx' });
@@ -62,7 +68,10 @@ async function createWhole(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Two processes may find the same dead lock: whoever moves away the other's fresh lock instead puts it back. */
+/**
+ * Removes the lock of a dead process. Two processes may find the same dead lock. The slower one then moves
+ * away the fresh lock of the faster one, so it puts that lock back.
+ */
 async function removeStale(path: string, stale: string): Promise<void> {
   const aside = uniqueName(path);
   try {
@@ -76,7 +85,7 @@ async function removeStale(path: string, stale: string): Promise<void> {
   await rm(aside, { force: true });
 }
 
-/** What processes that died in the middle of taking the lock have left beside it. */
+/** Removes the files of processes that died while they took the lock. */
 async function removeLeftovers(path: string): Promise<void> {
   for (const name of await readdir(dirname(path))) {
     const [, pid] = /^\.(\d+)-[0-9a-f]+$/.exec(name.slice(basename(path).length)) ?? [];
@@ -91,12 +100,13 @@ async function isAlive(lock: string): Promise<boolean> {
   return isRunning(holder.pid) && holder.started === (await startOf(holder.pid));
 }
 
+/** Whether a process with this number is alive, of any user. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it lives, and belongs to somebody else.
+    // EPERM: the process lives, and belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
@@ -111,12 +121,13 @@ function parseHolder(lock: string): Holder | undefined {
   }
 }
 
-/** The machine's boot and the process's start within it, from /proc; empty on systems without it. */
+/** The machine's boot id, and the process's start since boot, from /proc. Empty on systems without /proc. */
 async function startOf(pid: number): Promise<string> {
   const boot = await readText('/proc/sys/kernel/random/boot_id');
   const stat = await readText(`/proc/${pid}/stat`);
   if (boot === undefined || stat === undefined) return '';
-  // proc(5): the 22nd field; the second, the command's name, is in parentheses and may hold blanks.
+  // proc(5): the start is the 22nd field. The second field is the command's name in parentheses, and may hold
+  // blanks.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return `${boot.trim()} ${fields[19] ?? ''}`;
 }

@@ -12,7 +12,7 @@ export const realDisk: Disk = {
       const firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
       await chmod(folder, 0o700);
       if (firstMade === undefined) return;
-      // Each new folder is a name in the one above it.
+      // Each new folder is a name in the folder above it, so that folder is synced too.
       const top = dirname(firstMade);
       for (let above = dirname(folder); above.length >= top.length; above = dirname(above)) {
         await withFile(above, 'r', (handle) => handle.sync());

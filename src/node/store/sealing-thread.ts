@@ -1,6 +1,6 @@
 /**
- * The thread's entry: records in, a sealed frame out. The records and the key cross as copies, which are
- * wiped here.
+ * The entry of the sealing thread. It takes records and gives a sealed frame. Records and store key arrive as
+ * copies, and the thread wipes the copies.
  */
 import { type FrameRequest, type Sealed, sealFrame } from './sealing.ts';
 import { StoreError } from './store-error.ts';

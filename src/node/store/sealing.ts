@@ -1,6 +1,6 @@
 /**
- * Sealing records as a frame: short ones at once, long ones in a thread of their own. A megabyte takes a good part of a
- * second, and a peer whose event loop stands still for some of them looks dead to the others.
+ * Seals records as a frame. The event loop seals short frames, and a thread seals long ones. A megabyte takes
+ * a good part of a second, and a peer whose event loop stands still for seconds looks dead to the others.
  */
 import { Piscina } from 'piscina';
 import type { CipherName } from '../../cipher/local-cipher.ts';
@@ -8,6 +8,7 @@ import { assertNumbered, type Generation, writeFrame } from './frame.ts';
 import { bytesOf, type Changes, encodeRecords } from './records.ts';
 import { StoreError, type StoreErrorCode } from './store-error.ts';
 
+/** The frame to make: its generation and number, the local cipher, and the records in it. */
 export interface FrameRequest {
   readonly generation: Generation;
   readonly number: number;
@@ -15,18 +16,18 @@ export interface FrameRequest {
   readonly changes: Changes;
 }
 
-/** What a vault seals its frames with; one frame at a time. */
+/** The part of the store that seals frames for a vault, one frame at a time. */
 export interface Sealer {
   seal(request: FrameRequest): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** What the thread answers. */
+/** The answer of the thread. */
 export type Sealed = { frame: Uint8Array } | { code: StoreErrorCode | null; message: string };
 
-/** A thread that had nothing to seal for so long ends. */
+/** A thread ends after so long without a frame to seal. */
 const idleMs = 60_000;
-/** From so many bytes of records on a thread seals them. */
+/** Frames with at least so many bytes of records go to the thread. */
 const threadBytesMin = 128 * 1024;
 
 export function sealFrame({ generation, number, cipher, changes }: FrameRequest): Uint8Array {
@@ -38,12 +39,13 @@ export function sealFrame({ generation, number, cipher, changes }: FrameRequest)
   }
 }
 
-/** Everything in the event loop, for stores whose time is not the machine's. */
+/** A sealer that does all its work in the event loop, for the simulator and its own clock. */
 export const sealerInPlace: Sealer = {
   seal: async (request) => sealFrame(request),
   close: async () => {},
 };
 
+/** The sealer of a real peer. */
 export class ThreadSealer implements Sealer {
   #pool: Piscina<FrameRequest, Sealed> | undefined;
 
@@ -51,7 +53,7 @@ export class ThreadSealer implements Sealer {
     if (bytesOf(request.changes) < threadBytesMin) return sealFrame(request);
     const sealed = await this.#ask(request);
     if (sealed !== undefined && 'frame' in sealed) assertNumbered(sealed.frame, request.number);
-    // Without a thread (the machine has no room for one) it takes the event loop's time, and is sealed all the same.
+    // When the machine has no room for a thread, the event loop seals the frame.
     if (sealed === undefined) return sealFrame(request);
     if ('frame' in sealed) return sealed.frame;
     throw sealed.code === null ? new Error(sealed.message) : new StoreError(sealed.code, sealed.message);
@@ -64,8 +66,7 @@ export class ThreadSealer implements Sealer {
   }
 
   /**
-   * `undefined`: there is no thread, or it died over the request. An answer belongs to its own request,
-   * whatever died before.
+   * The thread's answer. `undefined` when there is no thread, or when the thread died during this request.
    */
   async #ask(request: FrameRequest): Promise<Sealed | undefined> {
     const name = import.meta.url.endsWith('.ts') ? './sealing-thread.ts' : './sealing-thread.js';

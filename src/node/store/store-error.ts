@@ -3,9 +3,9 @@ import { CodedError } from '../../crypto/errors.ts';
 export type StoreErrorCode =
   /** Another live process has the store open. */
   | 'locked'
-  /** What lies on the disk is not what a store left there. */
+  /** The files on the disk are not as a store left them. */
   | 'damaged'
-  /** Whole, and in a format that this version does not read. */
+  /** The files are whole, and in a format that this version does not read. */
   | 'other-version'
   /** No space left, or a quota is used up. */
   | 'full'
@@ -17,22 +17,32 @@ export type StoreErrorCode =
   | 'unreadable'
   /** A record, or all of them together, is larger than the store holds. */
   | 'too-large'
-  /** Not open, or closed. */
+  /** The store is not open yet, or it is closed. */
   | 'closed'
-  /** Stopped by an earlier error, or an operation failed for a reason of the machine. */
+  /** An earlier error stopped the store, or an operation failed for a reason of the machine. */
   | 'failed';
 
-/** One line: what happened, and what to do next. Never holds a record or a key of the store. */
+/**
+ * An error of the store. The message is one line: what happened, and what to do next. It holds no record and
+ * no key.
+ */
 export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = 'StoreError';
 }
 
-/** Troubles of the machine that end without a new start: what was not written can be written later. */
+/**
+ * Troubles of the machine that can end while the process runs. The store can then write what it could not
+ * write before.
+ */
 const passing: readonly StoreErrorCode[] = ['full', 'read-only', 'descriptors'];
+/** Whether the error is a trouble of the machine that can pass. */
 export const mayPass = (error: unknown): error is StoreError =>
   error instanceof StoreError && passing.includes(error.code);
 
-/** The `StoreError` for what the operating system reported while reading or writing `path`; bugs stay as they are. */
+/**
+ * The `StoreError` for an error that the operating system reported while `path` was read or written. Every
+ * other error, such as a bug's, comes back as it is.
+ */
 export function fromSystemError(error: unknown, doing: 'read' | 'write', path: string): unknown {
   const reason = (error as NodeJS.ErrnoException | undefined)?.code;
   if (error instanceof StoreError || typeof reason !== 'string' || !reason.startsWith('E')) return error;

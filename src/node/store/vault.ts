@@ -9,18 +9,24 @@ import { StoreError } from './store-error.ts';
 interface VaultOptions {
   readonly disk: Disk;
   readonly folder: string;
-  /** The peer's local cipher, for what is written from now on. What others wrote opens all the same. */
+  /**
+   * The peer's local cipher, for everything that is written from now on. Frames under another cipher can
+   * still be opened.
+   */
   readonly cipher: CipherName;
-  /** That many uniformly random bytes; makes store keys. */
+  /** Gives `length` uniformly random bytes. Store keys are made of them. */
   readonly randomBytes: (length: number) => Uint8Array;
   readonly sealer: Sealer;
-  /** A longer journal is folded into a new snapshot. */
+  /** A journal longer than this number of bytes is folded into a new snapshot. */
   readonly journalBytesMax: number;
-  /** All records with their keys: what would make them more is refused before a byte of it is written. */
+  /**
+   * The bound on all records with their keys, in bytes. A change that passes the bound is refused before a
+   * byte of it is written.
+   */
   readonly recordsBytesMax: number;
 }
 
-/** Which files are the vault now. */
+/** The generation that counts now, and the slot that holds its key. */
 interface Current {
   readonly generation: Generation;
   readonly slot: SlotName;
@@ -33,8 +39,8 @@ interface Current {
  *     snapshot-g       frame 0: all records
  *     journal-g        frames 1, 2, …: the changes since
  *
- * A rotation writes generation g + 1 under a new key beside the old one; the rename of the new key slot is the
- * moment it counts. Then the old files are overwritten with zeros and removed.
+ * A rotation writes generation g + 1 under a new key, beside the old generation. The new generation counts
+ * from the moment its key slot is renamed. Then the old files are overwritten with zeros and removed.
  */
 export class Vault {
   readonly #options: VaultOptions;
@@ -49,7 +55,10 @@ export class Vault {
     this.#records = records;
   }
 
-  /** Opens or makes the vault, and wipes what an interrupted rotation left. Errors: `damaged`, those of the disk. */
+  /**
+   * Opens the vault, or makes it. It also wipes the files that an interrupted rotation left.
+   * @throws StoreError (as a rejection) `damaged`, `other-version`, and the errors of the disk
+   */
   static async open(options: VaultOptions): Promise<Vault> {
     await options.disk.makeFolder(options.folder);
     const current = await findCurrent(options);
@@ -67,12 +76,12 @@ export class Vault {
     return vault;
   }
 
-  /** Copies of all records: the vault's own are wiped when they are replaced. */
+  /** Copies of all records. The vault wipes its own records when they are replaced. */
   records(): Map<string, Uint8Array> {
     return new Map([...this.#records].map(([key, value]) => [key, Uint8Array.from(value)]));
   }
 
-  /** Of all records with their keys. */
+  /** The size of all records with their keys, in bytes. */
   get recordBytes(): number {
     let bytes = 0;
     for (const [key, value] of this.#records) bytes += key.length + value.length + entryBytes;
@@ -80,9 +89,10 @@ export class Vault {
   }
 
   /**
-   * Whatever is refused here could be written and never be folded into a snapshot again, so a start after it
-   * would fail. A vault that is over its bound already, from another version, takes everything that makes it
-   * smaller.
+   * Refuses changes that would pass the bound. The journal could take such changes, but no snapshot could
+   * hold them, so a later start would fail. Another version may have left a vault over the bound. Such a
+   * vault still takes every change that makes it smaller.
+   * @throws StoreError `too-large`
    */
   assertRoomFor(changes: Changes): void {
     let grown = 0;
@@ -96,7 +106,10 @@ export class Vault {
       throw new StoreError('too-large', `the store holds at most ${recordsBytesMax} bytes of records`);
   }
 
-  /** Applies the changes as one, durably. The vault keeps the values: nobody else may change them. */
+  /**
+   * Applies the changes as one, durably. The vault keeps the values themselves, so the caller must not change
+   * them later.
+   */
   async apply(changes: Changes): Promise<void> {
     const { disk, cipher, sealer, journalBytesMax } = this.#options;
     const { generation } = this.#current;
@@ -109,7 +122,10 @@ export class Vault {
     applyTo(this.#records, changes);
   }
 
-  /** Applies the changes, seals everything under a new store key, and erases the older one with all it sealed. */
+  /**
+   * Applies the changes and seals all records under a new store key. Then it erases the old key and all that
+   * it sealed.
+   */
   async rotate(changes: Changes): Promise<void> {
     const records = new Map(this.#records);
     for (const [key, value] of changes) {
@@ -126,8 +142,9 @@ export class Vault {
   }
 
   /**
-   * Writes everything anew after a write that failed: what the disk holds then is uncertain, what the memory holds is
-   * not. Erases what the failed write left. May be tried again when it fails.
+   * Writes all records anew after a write that failed. After such a write the content of the disk is
+   * uncertain, and the records in memory are not. It also erases the files of the failed write. The caller
+   * may try again when it fails.
    */
   async rewrite(changes: Changes): Promise<void> {
     await wipeAllBut(this.#options, this.#current);
@@ -142,8 +159,8 @@ export class Vault {
   }
 
   /**
-   * Reads snapshot and journal. True when the last frame is torn: a power cut took a commit that nobody was
-   * told of.
+   * Reads snapshot and journal. True when the last frame is torn. Then a power cut interrupted a commit, and
+   * that commit was never reported as done.
    */
   async #load(): Promise<boolean> {
     const { generation } = this.#current;
@@ -160,7 +177,7 @@ export class Vault {
       const frame = readFrame(journal, offset, this.#nextFrame);
       if (frame.kind === 'end') break;
       if (frame.kind === 'broken') {
-        // Commits are made durable one by one, so only the last can be torn.
+        // Each commit is durable before the next begins, so only the last frame can be torn.
         if (hasFrameAfter(journal, offset, this.#nextFrame + 1)) throw damaged(journalPath);
         return true;
       }
@@ -179,7 +196,7 @@ export class Vault {
   }
 }
 
-/** The highest valid slot: a rotation that got as far as its slot counts. */
+/** The slot with the highest generation among the valid ones. A rotation counts once its slot is written. */
 async function findCurrent({ disk, folder }: VaultOptions): Promise<Current | undefined> {
   let best: Current | undefined;
   for (const slot of slotNames) {
@@ -189,7 +206,11 @@ async function findCurrent({ disk, folder }: VaultOptions): Promise<Current | un
   return best;
 }
 
-/** Without a valid slot, a vault is new only if nothing lies there but what an interrupted first start leaves. */
+/**
+ * A vault without a valid slot is new only when its folder holds no more than an interrupted first start
+ * leaves.
+ * @throws StoreError `damaged` otherwise
+ */
 async function assertNothingIsLost({ disk, folder }: VaultOptions): Promise<void> {
   const leftovers = [snapshotName({ number: 1 }), journalName({ number: 1 }), temporaryName('key-a')];
   for (const name of await disk.list(folder)) {
@@ -199,7 +220,10 @@ async function assertNothingIsLost({ disk, folder }: VaultOptions): Promise<void
   if (journal && journal.length > 0) throw damaged(`the store key in ${folder}`);
 }
 
-/** Writes the next generation in whole and makes it the one that counts. The old one still lies beside it. */
+/**
+ * Writes the next generation as a whole, and makes it the one that counts. The old generation still lies
+ * beside it.
+ */
 async function beginGeneration(
   { disk, folder, cipher, randomBytes, sealer }: VaultOptions,
   old: Current | undefined,
@@ -212,14 +236,17 @@ async function beginGeneration(
   await disk.write(`${folder}/${snapshotName(generation)}`, snapshot);
   await disk.write(`${folder}/${journalName(generation)}`, new Uint8Array());
   await disk.write(temporary, writeSlot(generation));
-  // The names of what the slot speaks of are durable before the slot counts.
+  // The names of snapshot and journal must be durable before the slot counts.
   await disk.syncFolder(folder);
   await disk.rename(temporary, `${folder}/${slot}`);
   await disk.syncFolder(folder);
   return { generation, slot };
 }
 
-/** A killed process may have left in the system's memory what we are about to rely on. */
+/**
+ * A killed process may have left these files in the system's memory only, and from now on the store relies on
+ * them.
+ */
 async function makeDurable({ disk, folder }: VaultOptions, { generation, slot }: Current): Promise<void> {
   for (const name of [snapshotName(generation), journalName(generation), slot]) {
     await disk.syncFile(`${folder}/${name}`);
@@ -227,7 +254,7 @@ async function makeDurable({ disk, folder }: VaultOptions, { generation, slot }:
   await disk.syncFolder(folder);
 }
 
-/** Erases every other file. All are zero on the disk before the first name goes. */
+/** Erases every other file. All of them are zeros on the disk before the first name is removed. */
 async function wipeAllBut({ disk, folder }: VaultOptions, { generation, slot }: Current): Promise<void> {
   const keep: string[] = [snapshotName(generation), journalName(generation), slot];
   const others = (await disk.list(folder)).filter((name) => !keep.includes(name)).sort();
@@ -236,13 +263,14 @@ async function wipeAllBut({ disk, folder }: VaultOptions, { generation, slot }: 
   if (others.length > 0) await disk.syncFolder(folder);
 }
 
-/** CBOR around a key and a value. */
+/** The bytes that CBOR adds to a key and its value, at most. */
 const entryBytes = 16;
 
 function applyTo(records: Map<string, Uint8Array>, changes: Changes): void {
   for (const [key, value] of changes) {
     const old = records.get(key);
-    if (old !== value) old?.fill(0); // a commit that is tried again brings the same bytes
+    // A commit that is tried again brings the very same bytes, and these must stay.
+    if (old !== value) old?.fill(0);
     if (value === null) records.delete(key);
     else records.set(key, value);
   }
@@ -256,7 +284,7 @@ function journalName({ number }: { readonly number: number }): string {
   return `journal-${number}`;
 }
 
-/** The generation that a file of the vault belongs to, by its name; null for a key slot and for anything else. */
+/** The generation in the name of a snapshot or journal. Null for a key slot and for every other name. */
 export function generationOf(name: string): number | null {
   const [, digits] = /^(?:snapshot|journal)-(\d+)$/.exec(name) ?? [];
   return digits === undefined ? null : Number(digits);
