@@ -1,18 +1,18 @@
 /**
- * A peer's home: the one folder that holds all of it, for its owner's eyes only (folder 0700, files 0600).
+ * A peer's home: the one folder that holds all of the peer, for its owner only (folders 0700, files 0600).
  *
- *     settings.yaml       what the owner may edit
+ *     settings.yaml       the settings, which the owner may edit
  *     invitation          the cluster's genesis, pinned, and the lobby to ask for admission
  *     identity            libp2p key of the main node (protobuf)
- *     lobby-identity      libp2p key of the lobby
- *     admission           the operators' order that admitted this peer, unless it was there at the founding
+ *     lobby-identity      libp2p key of the lobby (protobuf)
+ *     admission           the operators' order that admitted this peer; a founding member has none
  *     first-epoch-key     seed of the first epoch key, until the daemon has it in its store
  *     store/              the sealed store
- *     audit/              what this peer did, and for whom, as hash-chained lines
- *     clients/NAME.key    client keys, each sealed with a passphrase unless it was made open
- *     operator.key        the operator's key, sealed with a passphrase (of the first peer, unless kept elsewhere)
- *     seen-chain          newest value that the operator's commands have checked
- *     api.sock            where the daemon answers while it runs
+ *     audit/              the audit log, as hash-chained lines
+ *     clients/NAME.key    client keys, each sealed with a passphrase unless its owner made it without one
+ *     operator.key        the operator's key, sealed with a passphrase (first peer; it may be kept elsewhere)
+ *     seen-chain          the newest value that the operator's commands have checked
+ *     api.sock            the socket of the API, while the daemon runs
  */
 
 import {
@@ -41,22 +41,28 @@ import { identityFromBytes } from './identity.ts';
 type HomeErrorCode =
   /** There is no such folder. */
   | 'missing'
-  /** A folder without (all of) a peer's files. */
+  /** The folder lacks files that every home has. */
   | 'not-a-home'
   /** There is no such file. */
   | 'no-file'
-  /** Others could read or change it. */
+  /** Other users of the machine may read or change the file. */
   | 'permissions'
-  /** Something is there already. */
+  /** The place is taken. */
   | 'exists'
-  /** No socket can be there. */
+  /** The path is too long for a socket. */
   | 'path-too-long'
+  /** The file or folder cannot be read or made, or the file is damaged. */
   | 'unreadable';
 
+/** An error of a home. The message is for the owner, and holds no secret. */
 export class HomeError extends CodedError<HomeErrorCode> {
   override readonly name = 'HomeError';
 }
 
+/**
+ * An open home. Each `read…` method reads the file anew.
+ * @throws HomeError `no-file`, `permissions` or `unreadable`, at each `read…` method
+ */
 export interface Home {
   readonly dir: string;
   readonly settingsFile: string;
@@ -72,17 +78,17 @@ export interface Home {
   /** The cluster id, 32 bytes. */
   readonly cluster: Uint8Array;
   readSettings(): Settings;
-  /** libp2p private key, protobuf. Secret. */
+  /** The libp2p private key, as protobuf. Secret. */
   readIdentity(): Uint8Array;
-  /** libp2p private key of the lobby, protobuf. Secret. */
+  /** The libp2p private key of the lobby, as protobuf. Secret. */
   readLobbyIdentity(): Uint8Array;
-  /** 32-byte Ed25519 seed, secret; null once the daemon has taken it over into its store. */
+  /** The 32-byte Ed25519 seed of the first epoch key. Secret. Null once the daemon has it in its store. */
   readFirstEpochSeed(): Uint8Array | null;
-  /** Overwrites and removes the first epoch key: call when the store holds it. */
+  /** Overwrites and removes the first epoch key. The caller must have the key in its store, durably. */
   eraseFirstEpochSeed(): void;
 }
 
-/** The names of all that lies in a home. */
+/** The names of the files and folders in a home. */
 export const files = {
   settings: 'settings.yaml',
   invitation: 'invitation',
@@ -99,8 +105,9 @@ export const files = {
 } as const;
 
 /**
- * Makes a new home. Throws `HomeError('exists')` when the folder holds anything. The settings come last: without
- * them a folder is no home, so a half-made one is never taken for one.
+ * Makes a new home. The settings are written last, and a folder without settings is no home. So nobody takes
+ * a half-made home for a whole one.
+ * @throws HomeError `exists` when the folder is not empty, `path-too-long`, `permissions`, `unreadable`
  */
 export function createHome(
   dir: string,
@@ -125,8 +132,9 @@ export function createHome(
 }
 
 /**
- * Makes a folder for its owner only, and those above it that are missing, one after the other: Node's recursive `mkdir`
- * never ends where the system takes no folder (`/proc`). Throws `HomeError('unreadable')`.
+ * Makes a folder for its owner only, and the missing folders above it, one after the other. Node's recursive
+ * `mkdir` never ends where the system refuses folders, as in `/proc`.
+ * @throws HomeError `unreadable`
  */
 export function makeFolder(dir: string): void {
   if (existsSync(dir)) return;
@@ -149,17 +157,20 @@ const unmakeable: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
 };
 
-/** Throws `HomeError` unless a home can be made at `dir`: `exists`, `path-too-long`. */
+/** Checks that a home can be made at `dir`. @throws HomeError `exists` or `path-too-long` */
 export function checkFree(dir: string): void {
   checkSocketPath(join(resolve(dir), files.socket));
   if (existsSync(dir) && (!statSync(dir).isDirectory() || readdirSync(dir).length > 0))
     throw new HomeError('exists', `${dir} exists already and is not empty`);
 }
 
-/** The kernel's bound for a socket's path (`sun_path`), with the smallest of the supported systems. */
+/**
+ * The kernel's bound for the path of a socket (`sun_path`), in bytes: the smallest among the supported
+ * systems.
+ */
 const socketPathBytesMax = 103;
 
-/** Throws `HomeError('path-too-long')` where no daemon can listen, nor be asked. */
+/** Checks that a socket can have this path. @throws HomeError `path-too-long` */
 export function checkSocketPath(socketFile: string): void {
   const over = Buffer.byteLength(socketFile) - socketPathBytesMax;
   if (over > 0)
@@ -169,7 +180,10 @@ export function checkSocketPath(socketFile: string): void {
     );
 }
 
-/** Opens a peer's home. Throws `HomeError`. */
+/**
+ * Opens a peer's home.
+ * @throws HomeError `missing`, `not-a-home`, `permissions`, `no-file` or `unreadable`
+ */
 export function openHome(dir: string): Home {
   const path = resolve(dir);
   if (!existsSync(path)) throw new HomeError('missing', `there is no home at ${dir}`);
@@ -179,7 +193,7 @@ export function openHome(dir: string): Home {
       throw new HomeError('not-a-home', `${dir} is not a peer's home: it has no ${needed}`);
   checkPrivate(path, dir);
   const read = (name: string): Uint8Array => readPrivateFile(file(name));
-  /** What `use` can make something of. */
+  /** The bytes of a file that `use` accepts without an error. */
   const whole = (name: string, use: (bytes: Uint8Array) => unknown): Uint8Array => {
     const bytes = read(name);
     try {
@@ -218,7 +232,10 @@ export function openHome(dir: string): Home {
   };
 }
 
-/** Writes a new file that only its owner can read, durably. Throws `HomeError('exists')` when it is there already. */
+/**
+ * Writes a new file that only its owner may read, durably.
+ * @throws HomeError `exists` when there is such a file, `unreadable` when it cannot be written
+ */
 export function writePrivateFile(path: string, content: string | Uint8Array): void {
   let handle: number;
   try {
@@ -233,8 +250,10 @@ export function writePrivateFile(path: string, content: string | Uint8Array): vo
 }
 
 /**
- * Replaces a private file at once: a reader sees the old content or the new. Two commands that replace it at
- * the same time have a temporary file each; what one that was killed left behind is removed.
+ * Replaces a private file in one step: a reader sees the old content or the new. Each command has its own
+ * temporary file, so two commands can replace the file at the same time. Files of commands that were killed
+ * are removed.
+ * @throws HomeError `unreadable`
  */
 export function replacePrivateFile(path: string, content: Uint8Array): void {
   const dir = dirname(path);
@@ -250,7 +269,7 @@ export function replacePrivateFile(path: string, content: Uint8Array): void {
   syncFolder(dir);
 }
 
-/** A new name in a folder is on the disk only when the folder is. */
+/** A new name in a folder is durable only when the folder is synced. */
 function syncFolder(dir: string): void {
   const handle = openSync(dir, 'r');
   try {
@@ -260,7 +279,7 @@ function syncFolder(dir: string): void {
   }
 }
 
-/** Reads a file that only its owner may read. Throws `HomeError`: `no-file`, `permissions`, `unreadable`. */
+/** Reads a file that only its owner may read. @throws HomeError `no-file`, `permissions` or `unreadable` */
 export function readPrivateFile(path: string): Uint8Array {
   if (!existsSync(path)) throw new HomeError('no-file', `there is no file ${path}`);
   checkPrivate(path, path);
