@@ -1,10 +1,11 @@
-/** The addresses under which others reach what listens here. */
+/** The addresses under which other machines reach this peer. */
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /**
- * Where others reach what listens on `listen`, each ending in `/p2p/<peer>`: the announced addresses if there are
- * any, else the given ones, with `0.0.0.0` and `::` replaced by those of the interfaces that leave this machine.
+ * The addresses under which others reach the listener, each ending in `/p2p/<peer>`. The announced addresses
+ * are used when there are any, and the listen addresses otherwise. In the latter, the addresses of the
+ * interfaces that leave this machine take the place of `0.0.0.0` and `::`.
  */
 export function reachableAddresses(
   listen: readonly string[],
@@ -28,7 +29,7 @@ function expandWildcard(address: string): string[] {
   return hosts.map((host) => address.replace(`/${wildcard}/`, `/${protocol}/${host}/`));
 }
 
-/** `127.0.0.1:4180` or `[::1]:4180`. Null for anything else. */
+/** The parts of `127.0.0.1:4180` or `[::1]:4180`. Null for any other form, and for names. */
 export function hostAndPort(text: string): { host: string; port: number } | null {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
@@ -37,5 +38,5 @@ export function hostAndPort(text: string): { host: string; port: number } | null
   return fits && port <= 65_535 ? { host, port } : null;
 }
 
-/** Only programs on this machine reach it. */
+/** Whether only programs on this machine reach the host. */
 export const isLoopback = (host: string): boolean => host === '::1' || /^127(\.\d+){3}$/.test(host);

@@ -1,13 +1,14 @@
-/** Time as the driver sees it, so that the simulator can put its own in its place. */
+/** The clock of the driver and everything around it. The simulator replaces it with its own. */
 export interface Clock {
-  /** Monotonic milliseconds. */
+  /** Monotonic time in milliseconds, from any beginning. */
   nowMs(): number;
-  /** Unix milliseconds. */
+  /** Unix time in milliseconds. Somebody may set it forward or back. */
   wallMs(): number;
-  /** Runs `task` once; the returned function cancels it. */
+  /** Runs `task` once, after `delayMs` milliseconds. The returned function cancels it. */
   schedule(delayMs: number, task: () => void): () => void;
 }
 
+/** The machine's own clock. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),

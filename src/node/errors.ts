@@ -1,19 +1,23 @@
 import { CodedError } from '../crypto/errors.ts';
 
-/** Thrown by `Daemon` methods; `code` decides the exit code and the HTTP status. */
+/** The codes of a daemon's errors. The code decides the exit code of a command and the HTTP status. */
 export type DaemonErrorCode =
   | 'refused'
   | 'not-enough-peers'
   | 'not-a-member'
   | 'unknown'
   | 'busy'
-  /** This machine did not let the first member begin; the operator may try again. */
+  /** This machine did not let the first member begin. The operator may try again. */
   | 'not-founded'
-  /** What must be durable first cannot be: the disk takes no writes at present. */
+  /** The disk takes no writes at present, and the request needs a durable one first. */
   | 'unwritable';
+/** An error of the methods of `Daemon`. The message is for a person and holds no secret. */
 export class DaemonError extends CodedError<DaemonErrorCode> {
   override readonly name = 'DaemonError';
-  /** Names of those who did not answer, or the refusals' codes by name. */
+  /**
+   * By a member's name: `silent`, `lied`, or the code of its refusal. Under the name `code`: the code of the
+   * protocol's error.
+   */
   readonly details: Record<string, string>;
   constructor(code: DaemonErrorCode, message: string, details: Record<string, string> = {}) {
     super(code, message);

@@ -1,11 +1,11 @@
 /**
- * The log, built so that it cannot contain a secret: a field is written only when its name is in the closed list
- * below and its value is of a harmless type; whatever else is passed is replaced by '[withheld]'. Byte arrays and
- * bigints (shares, sub-shares, keys) are never written, whatever their field is called.
+ * The log, built so that it cannot contain a secret. It writes a field only when the name is in the closed
+ * list below and the value has a harmless type. It writes '[withheld]' in the place of any other value. It
+ * never writes byte arrays and bigints (shares, sub-shares, keys), under any name.
  */
 import pino from 'pino';
 
-/** The part of pino that Holdfast uses; tests and libraries may pass anything of this shape. */
+/** The part of pino that Holdfast uses. Tests and libraries may pass any object of this shape. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -18,13 +18,17 @@ type LogLevel = (typeof logLevels)[number];
 
 interface LogOptions {
   level: LogLevel | 'silent';
-  /** Where lines go; standard error by default, because standard output belongs to the commands. */
+  /**
+   * The place for the lines. The default is standard error, because standard output belongs to the commands.
+   */
   destination?: { write(line: string): unknown };
-  /** Short lines for people instead of JSON. */
+  /** True: short lines for people, in the place of JSON. */
   pretty?: boolean;
 }
 
-/** Every field name that may appear in a log. Add a name here only when no value under it can ever be a secret. */
+/**
+ * Every field name that may appear in the log. A name may be added only when its value can never be a secret.
+ */
 const safeFields: ReadonlySet<string> = new Set(
   `
   action address addresses answers attempt attending authenticated by bytes cipher client clusterId code
@@ -56,7 +60,10 @@ function safeValue(value: unknown, depth: number): unknown {
   return safeObject(value, depth + 1);
 }
 
-/** An error's message is text that we or a library wrote; other properties of it may hold anything. */
+/**
+ * The message of an error is text that we or a library wrote. Other properties may hold anything, so they are
+ * left out.
+ */
 function safeError(error: Error): object {
   const code = (error as { code?: unknown }).code;
   return {
@@ -83,17 +90,20 @@ function prettyLine(json: string): string {
   return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${String(msg)}${details}\n`;
 }
 
-/** What waits to be written while standard error takes nothing (a file on a full disk); more is dropped. */
+/**
+ * The most bytes that wait while standard error takes nothing (a file on a full disk). Further lines are
+ * dropped.
+ */
 const waitingBytesMax = 1024 * 1024;
 
 function standardError(): { write(line: string): unknown } {
   const destination = pino.destination({ dest: 2, sync: true, maxLength: waitingBytesMax });
-  // A daemon must not end because nobody can read what it says: the lines are written when there is room again.
+  // A daemon must not end because nobody can read its log. The lines are written when there is room again.
   destination.on('error', () => {});
   return destination;
 }
 
-/** A log that writes lines to `destination` (synchronously, so that nothing is lost in a crash). */
+/** A log that writes its lines to `destination`. It writes synchronously, so a crash loses nothing. */
 export function createLog(options: LogOptions): Log {
   const destination = options.destination ?? standardError();
   const logger = pino(
@@ -105,7 +115,8 @@ export function createLog(options: LogOptions): Log {
     },
     options.pretty ? { write: (line: string) => destination.write(prettyLine(line)) } : destination,
   );
-  // Cleaned before pino sees it: pino's own serializers are chosen by field name and would miss unknown fields.
+  // Fields are cleaned before pino sees them. Pino chooses its own serializers by field name and would let
+  // unknown fields through.
   const write =
     (level: LogLevel) =>
     (fields: object, message: string): void => {
@@ -115,5 +126,5 @@ export function createLog(options: LogOptions): Log {
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 }
 
-/** For code that may run without a log. */
+/** A log that drops everything, for code that may run without a log. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

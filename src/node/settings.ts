@@ -1,6 +1,6 @@
 /**
- * A peer's settings: one commented YAML file in its home. One table below holds every setting with its check, its
- * default and the words that the written file explains it with. Errors name file, line and setting.
+ * A peer's settings: one commented YAML file in its home. The table below holds every setting with its check,
+ * its default and its explanation in the file. Errors name the file, the line and the setting.
  */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -13,6 +13,7 @@ import { limits } from '../protocol/records/limits.ts';
 import { hostAndPort, isLoopback } from './addresses.ts';
 import { logLevels } from './log.ts';
 
+/** A wrong setting. The message is one line for the owner: file, line, setting, and what is wrong. */
 export class SettingsError extends Error {
   constructor(message: string) {
     super(message);
@@ -41,7 +42,7 @@ const fraction = z
   .min(0, 'must be at least 0')
   .lt(1, 'must be below 1');
 
-/** What an address may be made of, in this order: where, the port, and whose it is. */
+/** The parts that an address may have, in this order: the host, the port, and the peer id. */
 interface AddressForm {
   hosts: readonly string[];
   peer: 'never' | 'maybe' | 'always';
@@ -51,9 +52,9 @@ interface AddressForm {
 const ip = ['ip4', 'ip6'] as const;
 const names = ['dns', 'dns4', 'dns6'] as const;
 const forms = {
-  /** A socket of this machine; TCP is the only transport, so nothing may stand behind the port. */
+  /** A socket of this machine. TCP is the only transport, so nothing may follow the port. */
   listen: { hosts: ip, peer: 'never', example: '/ip4/0.0.0.0/tcp/4101' },
-  /** It is told to members, who look up no names for others. */
+  /** Members are told this address, and they look up no names for others. */
   announce: { hosts: ip, peer: 'maybe', example: '/ip4/192.0.2.1/tcp/4101' },
   lobbyAnnounce: { hosts: [...ip, ...names], peer: 'maybe', example: '/dns4/a.example/tcp/4100' },
   bootstrap: { hosts: [...ip, ...names], peer: 'always', example: '/ip4/192.0.2.1/tcp/4101/p2p/12D3Koo…' },
@@ -94,14 +95,14 @@ const fileName = z
 
 interface Setting<Type> {
   check: z.ZodType<Type>;
-  /** Undefined: must be given. */
+  /** The default. A setting without a default must be given. */
   standard?: Type;
   explained: string;
 }
 const setting = <Type>(explained: string, check: z.ZodType<Type>, standard?: Type): Setting<Type> =>
   standard === undefined ? { check, explained } : { check, explained, standard };
 
-/** What `shape.name` lets through, in words. */
+/** The rule of `shape.name`, in words. */
 export const nameRule = 'lower-case letters, digits, dots and dashes, 63 at most';
 
 const flag = z.boolean({ error: 'must be true or false' });
@@ -232,7 +233,10 @@ const standards = Object.fromEntries(
   settingNames.flatMap((name) => (table[name].standard === undefined ? [] : [[name, table[name].standard]])),
 );
 
-/** The text of a settings file: every setting with its explanation. What `values` leaves out gets its default. */
+/**
+ * The text of a settings file: every setting with its explanation. A setting that is not in `values` has its
+ * default.
+ */
 export function settingsText(values: Partial<Settings> & Pick<Settings, 'name'>): string {
   const all: Record<string, unknown> = { ...standards, ...values };
   const entries = settingNames.map((name) => {
@@ -246,8 +250,8 @@ export function settingsText(values: Partial<Settings> & Pick<Settings, 'name'>)
 }
 
 /**
- * Reads and checks a settings file. Throws `SettingsError`, one line: `settings.yaml:7: gate must be below 1
- * (it is 1.5)`.
+ * Reads and checks a settings file.
+ * @throws SettingsError with one line, such as `settings.yaml:7: gate must be below 1 (it is 1.5)`
  */
 export function readSettings(file: string): Settings {
   let text: string;
@@ -261,12 +265,16 @@ export function readSettings(file: string): Settings {
 
 const errorCharactersMax = 500;
 
-/** Checks the text of a settings file; `file` is the name that errors show, with the line. Throws `SettingsError`. */
+/**
+ * Checks the text of a settings file. `file` is the file's name for the errors. With null, errors name
+ * neither file nor line.
+ * @throws SettingsError
+ */
 export function parseSettings(text: string, file: string | null = 'settings.yaml'): Settings {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const fail = (offset: number | undefined, why: string): never => {
-    // What is quoted from the file may hold anything: the line that a person reads stays one.
+    // Text from the file may hold any characters. The message must stay one line.
     const what = why.replaceAll(/[\p{Cc}\u2028\u2029]/gu, '·').slice(0, errorCharactersMax);
     if (file === null) throw new SettingsError(what);
     const place = offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
