@@ -1,6 +1,7 @@
 /**
- * Clients of the commands: the options that make one, the file of its key, which is there before its order is handed in
- * and is never written over, and the client that `sign` and `decrypt` ask as.
+ * Clients of the commands: the options that make one, the file of its key, and the client that `sign` and
+ * `decrypt` ask as. The file of a new client is written before its order is handed in. It is never written
+ * over.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -18,6 +19,7 @@ import { rateInWords } from './order-words.ts';
 import { clientPassphrase, passphraseSource } from './passphrases.ts';
 import { CommandError, progress, warn } from './terminal.ts';
 
+/** The options of commands that make a client. `rate` is uses a minute; 0 means no bound. */
 export interface NewClientOptions {
   open: boolean;
   rate: number;
@@ -25,7 +27,7 @@ export interface NewClientOptions {
   passphraseWork?: number;
 }
 
-/** A client that nobody has given another rate. A stolen key of it does what it can do slowly. */
+/** The rate of a client without `--rate`. It slows down a thief of the client's key. */
 const standardRate = 100;
 const rateMax = 1_000_000;
 
@@ -37,6 +39,7 @@ const ratePerMinute = (text: string): number => {
   return Number(count);
 };
 
+/** The option that names the file with the passphrase of a client's key. */
 export const clientPassphraseOption = (): Option =>
   new Option(
     '--client-passphrase-file <file>',
@@ -65,21 +68,21 @@ export const withNewClient = (command: Command): Command =>
 export interface PlannedClient {
   name: string;
   file: string;
-  /** The newest value lists this very client already: its key is in the file, and its rights are those. */
+  /** The newest value lists this very client already, with the key in `file` and with these rights. */
   listed: boolean;
-  /** Asks for the passphrase that seals a new file; opens the one that an earlier try has left. */
+  /** Asks for the passphrase of a new file. A file that an earlier try left is opened instead, as a check. */
   ask: () => Promise<void>;
-  /** Writes the file, unless it is there; the client to list with the order of this number. */
+  /** Writes the file, unless it is there. Gives the client that the order of this number lists. */
   make: (order: number) => Promise<Client>;
-  /** Removes what `make` wrote: the order can never take effect. */
+  /** Removes the file that `make` wrote. It is called when the order can never take effect. */
   undo: () => void;
-  /** What it may do, and where its key is. */
+  /** The rights of the client and the place of its key, in words. */
   words: () => string;
 }
 
 /**
- * What has to be done for a new client, checked before anything is made. Throws `CommandError` where its name
- * or its file is another's.
+ * Plans a new client, and checks everything that can be checked before anything is made.
+ * @throws CommandError when another client has the name or the file
  */
 export function planClient(
   head: Value,
@@ -111,7 +114,8 @@ export function planClient(
     ask: async () => {
       if (options.rate === 0)
         warn(`client ${name} is given no bound on its requests, nor is whoever steals its key`);
-      // Whoever can write here could have put a file of their own in its place, but not seal it.
+      // Anybody who can write here could have replaced the file by one of their own. They could not seal it
+      // with this passphrase.
       if (kept !== null)
         (await openClientKey(file, (of) => passphraseFor(0, { of, fresh: false }))).seed.fill(0);
       else if (!options.open)
@@ -145,7 +149,7 @@ const rightInWords = ({ key, operations, schemes }: Client['rights'][number]): s
 const newPassphrases = ({ clientPassphraseFile: file }: NewClientOptions) =>
   passphraseSource(file === undefined ? [] : [file], 1, clientPassphrase);
 
-/** The client key in a file; null where there is no file. */
+/** The client key in a file; null when there is no file. */
 function keptClient(file: string): ClientFile | null {
   if (!existsSync(file)) return null;
   try {
@@ -168,7 +172,10 @@ function takenName(known: Client, kept: ClientFile | null, file: string): string
   return `a client named ${known.name} exists already, ${why}`;
 }
 
-/** A file that lists nobody yet is used again while its order may still take effect, and only as it was meant. */
+/**
+ * A file whose client is not listed yet is used again while its order may still take effect. Its name and its
+ * form (sealed or open) must be those of the earlier try.
+ */
 function checkResumable(
   file: string,
   kept: ClientFile,
@@ -188,18 +195,20 @@ function checkResumable(
     );
 }
 
+/** The option that names the client's key file. */
 export const clientOption = (): Option =>
   new Option('--client <file>', "client key (default: the home's one client that may use the key)");
 
-/** What a client is to do. */
+/** What a client is asked to do. */
 interface Wanted {
   key: string;
   operation: KeyUse;
 }
 
 /**
- * The key of the client to ask as: the one in `--client`, or else that of the home's one client which may.
- * Its seed is the caller's to erase. Throws `CommandError` for none and for several.
+ * The key of the client to ask as: the one in `--client`, or else that of the only client of the home that
+ * may do it. The caller wipes its seed. `daemon` is null when no daemon is asked.
+ * @throws CommandError for no client and for several; ApiError, HomeError, ClientError
  */
 export async function openClient(
   command: Command,
@@ -223,7 +232,9 @@ export async function openClient(
 const howToMake = ({ key, operation }: Wanted): string =>
   `holdfast client add NAME --key ${key} --may ${operation}`;
 
-/** The one file of the home whose client the newest value lets do it, as the daemon shows it. */
+/**
+ * The only file of the home whose client may do it. The daemon shows the newest value, which has the rights.
+ */
 async function clientOfHome(command: Command, wanted: Wanted, daemon: ApiClient | null): Promise<string> {
   const { key, operation } = wanted;
   const { api, home } = optionsOf(command);
@@ -255,7 +266,7 @@ function isOf(client: Client, file: string): boolean {
   try {
     return sameBytes(readClientFile(file).publicKey, client.publicKey);
   } catch (error) {
-    if (isNoClientKey(error)) return false; // Something else of the owner's.
+    if (isNoClientKey(error)) return false; // the file is something else of the owner's
     throw error;
   }
 }

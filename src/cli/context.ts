@@ -1,4 +1,4 @@
-/** What every command begins with: the options that all have, the home, and the daemon in it. */
+/** The beginning of every command: the options that all commands have, the home, and the daemon in it. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -9,6 +9,7 @@ import { nameRule } from '../node/settings.ts';
 import { shape } from '../protocol/records/codec.ts';
 import { CommandError, progress, Stopped, warn } from './terminal.ts';
 
+/** The options that every command has. `api` is the URL of a daemon's API on TCP. */
 export interface GlobalOptions {
   home: string;
   api?: string;
@@ -26,6 +27,7 @@ const folder = (text: string): string => {
   return text;
 };
 
+/** The options of `GlobalOptions`. */
 export const globalOptions = (): Option[] => [
   new Option('--home <dir>', "the peer's folder")
     .argParser(folder)
@@ -40,10 +42,13 @@ export const globalOptions = (): Option[] => [
   new Option('--json', 'one JSON document instead of text, for commands that report').default(false),
 ];
 
-/** The command's own options together with those that all commands have. */
+/** The command's own options together with those of `GlobalOptions`. */
 export const optionsOf = <Own = object>(command: Command): Own & GlobalOptions => command.optsWithGlobals();
 
-/** Lends a connection to the daemon at `--api`, or else of the home, to `use`. */
+/**
+ * Lends `use` a connection to the daemon at `--api`, or else to the daemon of the home.
+ * @throws ApiError, HomeError; CommandError `not-running` with the command that starts the home's daemon
+ */
 export async function withApi<T>(command: Command, use: (daemon: ApiClient) => Promise<T>): Promise<T> {
   const { api, home } = optionsOf(command);
   if (api !== undefined) return lend(api, use);
@@ -51,8 +56,9 @@ export async function withApi<T>(command: Command, use: (daemon: ApiClient) => P
 }
 
 /**
- * The same for what a daemon does only at its socket. Throws `CommandError('refused')` for `--api`; the
- * variable is meant for other commands, and ignored with a warning.
+ * Lends `use` a connection to the daemon of the home, for requests that a daemon answers only at its socket.
+ * `HOLDFAST_API` is meant for other commands. It is ignored with a warning.
+ * @throws CommandError `refused` for `--api`, and all errors of `withApi`
  */
 export async function withDaemon<T>(
   command: Command,
@@ -72,7 +78,7 @@ export async function withDaemon<T>(
   );
 }
 
-/** Says how the daemon of the home is started where none runs. */
+/** Adds to the error of a daemon that does not run how it is started. */
 async function orHowToStart<T>(command: Command, result: Promise<T>): Promise<T> {
   try {
     return await result;
@@ -85,13 +91,13 @@ async function orHowToStart<T>(command: Command, result: Promise<T>): Promise<T>
   }
 }
 
-/** The command that starts the daemon which this one asks. */
+/** The command that starts the daemon of this command's home. */
 export function howToStart(command: Command): string {
   const given = command.getOptionValueSourceWithGlobals('home') === 'cli';
   return `holdfast start${given ? ` --home ${optionsOf(command).home}` : ''}`;
 }
 
-/** Lends a connection to the daemon of the home to `use`; null when none runs. */
+/** Lends `use` a connection to the daemon of the home. Null when no daemon runs there. */
 export async function ifRunning<T>(home: Home, use: (daemon: ApiClient) => Promise<T>): Promise<T | null> {
   try {
     return await lend(socketOf(home), use);
@@ -101,6 +107,7 @@ export async function ifRunning<T>(home: Home, use: (daemon: ApiClient) => Promi
   }
 }
 
+/** The whole name of a command, such as `holdfast key create`. */
 export const nameOf = (command: Command): string =>
   command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 
@@ -118,11 +125,14 @@ async function lend<T>(target: string, use: (daemon: ApiClient) => Promise<T>): 
   }
 }
 
-/** Aborts with `Stopped` and this line when the person interrupts the command, and when the time is over. */
+/**
+ * A signal that aborts with `Stopped` when the person presses Ctrl-C, and with a `TimeoutError` after
+ * `timeoutMs`. `stopped` gives the line that the person is shown.
+ */
 export function interruption(timeoutMs?: number, stopped: () => string = () => 'stopped'): AbortSignal {
   const controller = new AbortController();
   process.once('SIGINT', () => {
-    if (process.stderr.isTTY) progress(''); // What follows is not to stand behind the terminal's own ^C.
+    if (process.stderr.isTTY) progress(''); // the next line must not stand behind the terminal's own ^C
     controller.abort(new Stopped(stopped()));
   });
   return timeoutMs === undefined
@@ -132,7 +142,10 @@ export function interruption(timeoutMs?: number, stopped: () => string = () => '
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `8s`, `500ms`, `1h`, within these bounds → milliseconds. */
+/**
+ * Reads a duration from `minMs` to `maxMs`, such as `500ms`, `8s` or `1h`. Gives milliseconds. The parser
+ * throws `InvalidArgumentError`.
+ */
 export const durationWithin =
   (minMs: number, maxMs: number) =>
   (text: string): number => {
@@ -145,24 +158,29 @@ export const durationWithin =
     return given;
   };
 
-/** The bound is that of a timer in Node: 2^31 ms. */
+/** The upper bound, 24 days, is below that of a timer in Node (2^31 ms). */
 export const duration = durationWithin(1, 24 * 86_400_000);
 
-/** Milliseconds as `duration` takes them, in the largest unit that leaves no fraction. */
+/** Milliseconds in the form that `duration` reads, in the largest unit that leaves no fraction. */
 export function durationText(ms: number): string {
   const [unit, size] = Object.entries(unitMs).findLast(([, size]) => ms % size === 0) ?? ['ms', 1];
   return `${ms / size}${unit}`;
 }
 
+/** Reads a whole number of at most nine digits. Throws `InvalidArgumentError`. */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('it must be a whole number.');
   return Number(text);
 }
 
-/** Throws `CommandError('usage')` unless `name` can be the name of a key, a client, … */
+/**
+ * Throws `CommandError('usage')` unless `name` follows the rule for names. `what` is the kind of thing:
+ * `key`, `client`.
+ */
 export function checkName(what: string, name: string): void {
   if (!shape.name.safeParse(name).success)
     throw new CommandError('usage', `${name} is no name for a ${what}: ${nameRule}`);
 }
 
+/** For an option that may be repeated: the values so far, and one more. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];

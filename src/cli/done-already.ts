@@ -1,6 +1,6 @@
 /**
- * Orders that the group has carried out before: by an earlier try of the same command, say, which ended
- * without an answer. Each is recognised by all that it names, so that nothing else of the same name is taken
+ * Recognises orders that the group has carried out before, such as that of an earlier try that ended without
+ * an answer. An order is recognised by everything that it names. So nothing else of the same name is taken
  * for it.
  */
 
@@ -15,10 +15,10 @@ import type { KeyRecord, Value } from '../protocol/records/value.ts';
 import { tookEffect } from './handing-in.ts';
 import type { Newcomer } from './newcomers.ts';
 
-/** Nothing is to be handed in: `value` is the first one that was already as the order would make it. */
+/** Nothing needs to be handed in. `value` is the first value that was already as the order would make it. */
 export class DoneAlready {
   readonly value: Value;
-  /** What is said instead of the words for a change that was made; null for those. */
+  /** The words that are said instead of those for a new change; null for the usual words. */
   readonly said: string | null;
   constructor(value: Value, said: string | null = null) {
     this.value = value;
@@ -26,14 +26,17 @@ export class DoneAlready {
   }
 }
 
-/** Since when a client is listed that the newest value lists. */
+/** The first value of the unbroken time for which this client is listed. `head` lists it. */
 export async function listedSince(head: Value, daemon: ApiClient, name: string): Promise<DoneAlready> {
   const listed = ({ clients }: Value) => clients.some((client) => client.name === name);
   const since = await new History(head, daemon).since(listed);
   return new DoneAlready(since?.value ?? head);
 }
 
-/** Since when something is gone that was there; null when it never was, as far as the chain is known here. */
+/**
+ * The first value in which a thing was gone that was there before. Null when it never was there, as far as
+ * the chain is known here.
+ */
 export async function goneSince(
   head: Value,
   daemon: ApiClient,
@@ -43,7 +46,7 @@ export async function goneSince(
   return since === null || since.before === null ? null : new DoneAlready(since.value);
 }
 
-/** Since when the members of these names are gone; null unless all of them were members. */
+/** The value in which the last of these members was gone. Null unless all of them were members once. */
 export async function evictedSince(
   head: Value,
   daemon: ApiClient,
@@ -62,14 +65,16 @@ export async function evictedSince(
 
 const isMember = ({ roster }: Value, name: string): boolean => roster.some((member) => member.name === name);
 
-/** Since when the threshold is what the newest value says; perhaps since the founding: nobody need have raised it. */
+/** The first value with today's threshold. That may be the founding: perhaps nobody ever raised it. */
 export async function raisedSince(head: Value, daemon: ApiClient, { genesis }: Home): Promise<DoneAlready> {
   const since = await new History(head, daemon).since(({ threshold }) => threshold === head.threshold);
   const choice = explainChoice(head.roster.length, head.threshold, genesis.faultModel);
   return new DoneAlready(since?.value ?? head, `the threshold is ${head.threshold} already; ${choice}`);
 }
 
-/** A member with the key that it came with: what its fingerprint was when it was admitted or reinstated. */
+/**
+ * A member with the epoch key that it came with. Its fingerprint is that of its admission or reinstatement.
+ */
 interface Entered {
   since: DoneAlready;
   newcomer: Newcomer;
@@ -79,8 +84,8 @@ interface Entered {
 }
 
 /**
- * How the member of this name came in; null for no such member, and where the chain known here does not go
- * back so far.
+ * How the member of this name came into the roster. Null when there is no such member, or when the chain
+ * known here begins later.
  */
 export async function enteredAs(
   head: Value,
@@ -100,7 +105,7 @@ export async function enteredAs(
   return { since: new DoneAlready(since.value), newcomer: { name, peer, epochKey }, fingerprint, cameBack };
 }
 
-/** Since when this very key has this name; null when none has. */
+/** The first value in which this very key has this name. Null when none is known here. */
 export async function createdSince(
   head: Value,
   daemon: ApiClient,
@@ -112,7 +117,10 @@ export async function createdSince(
   return since === null ? null : new DoneAlready(since.value);
 }
 
-/** The value in which this very order was carried out; null when none was, or another one with its number. */
+/**
+ * The value in which this very order was carried out. Null when there is none, or when another order has its
+ * number.
+ */
 export async function carriedOutIn(
   order: Order,
   head: Value,

@@ -1,4 +1,6 @@
-/** The fault model is chosen once, at `cluster init`; whoever makes a peer of such a group is told what it means. */
+/**
+ * The warning about the crash model. `cluster init` chooses the fault model once; `join` repeats the warning.
+ */
 import type { Genesis } from '../protocol/records/genesis.ts';
 import { warn } from './terminal.ts';
 

@@ -1,4 +1,4 @@
-/** Whether the members that are up now can carry out an order, said before it is signed. */
+/** Whether the members that are up can carry out an order. The command says so before the order is signed. */
 import type { ApiClient } from '../client/api-client.ts';
 import type { Home } from '../node/home/home.ts';
 import { isOut, namesOf, waysToRefresh, whyNot } from '../node/views/advice.ts';
@@ -12,8 +12,8 @@ import type { Value } from '../protocol/records/value.ts';
 import { CommandError, warn } from './terminal.ts';
 
 /**
- * The change that raises the threshold needs the new `k + m` members (protocol §4.3). Throws
- * `CommandError('not-enough-peers')` with the names of those who are missing when fewer are connected.
+ * A change that raises the threshold needs the new `k + m` members (protocol §4.3).
+ * @throws CommandError `not-enough-peers` with the names of the missing members, when fewer can attend
  */
 export async function checkThreshold(
   threshold: number,
@@ -32,8 +32,9 @@ export async function checkThreshold(
 }
 
 /**
- * A forced eviction is for members that are gone, and a quorum of those who remain must carry it out. Throws
- * `CommandError`: `refused` for a member that is up, `not-enough-peers` with the names of those who are missing.
+ * A forced eviction is for members that are gone. A quorum of the members that remain must carry it out.
+ * @throws CommandError `refused` for a member that is up, `not-enough-peers` with the names of the missing
+ * members
  */
 export async function checkForcedEviction(
   remaining: readonly number[],
@@ -46,7 +47,8 @@ export async function checkForcedEviction(
   const stays = ({ index }: Member): boolean => remaining.includes(index);
   const leaving = head.roster.filter((member) => !stays(member) && isUp(member)).map(({ name }) => name);
   const staying = head.roster.filter(stays);
-  // With too few others for an ordinary change, a member that was broken into may be up and has to go all the same.
+  // When too few others are up for an ordinary change, a member that is up may be evicted too: it may have
+  // been broken into.
   const others = staying.filter(isUp).length;
   const ordinary = others >= quorumOf(head.roster.length, head.threshold, faultModel);
   if (leaving.includes(self))
@@ -66,7 +68,7 @@ export async function checkForcedEviction(
     );
 }
 
-/** Who of these cannot take part in a change now, as the daemon knows it. */
+/** Those of `members` that cannot take part in a change now, as the daemon knows it. */
 async function cannotAttend(daemon: ApiClient, members: readonly Member[]): Promise<Ability[]> {
   const { roster } = await daemon.status();
   return roster.filter(
@@ -82,8 +84,8 @@ interface Group {
 }
 
 /**
- * An eviction that cannot be carried out now would block every other order for as long. Throws
- * `CommandError('not-enough-peers')` with what helps.
+ * An eviction that cannot be carried out now would block every other order until it can.
+ * @throws CommandError `not-enough-peers` with what helps
  */
 export async function checkEviction(actions: readonly Action[], group: Group): Promise<void> {
   const short = await shortageOf(actions, group);
@@ -96,7 +98,7 @@ export async function warnOfWaiting(actions: readonly Action[], group: Group): P
   if (short !== null) warn(`this will wait: ${short}`);
 }
 
-/** What is said of the order that keeps another of its number out. */
+/** The line about the pending order that keeps another one with its number out. */
 export async function pendingInWords(sequence: number, group: Group): Promise<string> {
   const pending = `order ${sequence} is pending`;
   const short = await shortageNow([], group);
@@ -109,14 +111,18 @@ export async function pendingInWords(sequence: number, group: Group): Promise<st
 
 interface Shortage {
   words: string;
-  /** Whether members that are connected have not proven their epoch keys, perhaps not yet. */
+  /** Some members are connected and have not proven their epoch keys. They may do so soon. */
   unproven: boolean;
 }
 
-/** How long a busy machine may take to prove its connections anew, after a start or a change. */
+/**
+ * How long a busy machine may take to prove its connections anew after a start or a change, in milliseconds.
+ */
 const provingMs = 10_000;
 
-/** Why the group cannot carry out these actions now, and what helps; null where it can, and where nobody knows. */
+/**
+ * Why the group cannot carry out these actions now, and what helps. Null when it can, and when nobody knows.
+ */
 async function shortageOf(actions: readonly Action[], group: Group): Promise<string | null> {
   let short = await shortageNow(actions, group);
   if (short === null) return null;
@@ -155,7 +161,7 @@ function inWords({ what, of, needed, able, lacking }: Need): string {
   return `${words[what]}; ${whyNot(lacking)}`;
 }
 
-/** What can be done about it: starting members, or a forced eviction that could be carried out. */
+/** The steps that help: to start members, or a forced eviction that could be carried out. */
 function stepsInWords(scene: Scene, { lacking }: Need): string {
   const { start, force } = waysToRefresh(scene);
   const these = (members: readonly Ability[], one: string, several: string): string =>

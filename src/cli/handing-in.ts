@@ -1,7 +1,7 @@
 /**
- * What is known of an order from the moment it is handed in. A daemon that goes away is waited for, and the
- * order is handed in to it again; every ending short of an answer says that the order may still take effect,
- * and what shows it.
+ * The state of one order from the moment at which it is handed in. The command waits for a daemon that goes
+ * away, and hands the order in to it again. When the command ends without an answer, it says that the order
+ * may still take effect, and which command shows it.
  */
 
 import type { Command } from 'commander';
@@ -16,7 +16,9 @@ import { howToStart } from './context.ts';
 import { CommandError, explain, warn } from './terminal.ts';
 import { untilDone, type Wait } from './waiting.ts';
 
-/** Whether `value`, in which its order was carried out, shows the action. */
+/**
+ * Whether `value` shows the action. `value` is the value in which the order of this action was carried out.
+ */
 export function tookEffect(action: Action, value: Value): boolean {
   switch (action.type) {
     case 'create-key':
@@ -43,7 +45,7 @@ export function tookEffect(action: Action, value: Value): boolean {
   }
 }
 
-/** Which command shows whether an action was carried out. */
+/** For each action, the command that shows whether it was carried out. */
 const shownBy: Record<Action['type'], string> = {
   'create-key': 'holdfast key list',
   'create-key-jointly': 'holdfast key list',
@@ -57,7 +59,7 @@ const shownBy: Record<Action['type'], string> = {
   'remove-client': 'holdfast client list',
 };
 
-/** The value in which the order of this number was carried out; null while none was. */
+/** The value in which an order of this number was carried out. Null while there is none. */
 async function decidedIn(head: Value, sequence: number, daemon: ApiClient): Promise<Value | null> {
   if (head.lastOrder < sequence) return null;
   const since = await new History(head, daemon).since(({ lastOrder }) => lastOrder >= sequence);
@@ -65,14 +67,15 @@ async function decidedIn(head: Value, sequence: number, daemon: ApiClient): Prom
 }
 
 type State =
-  /** Nobody but this command has it, or the daemon has refused it. */
+  /** Only this command has the order, or the daemon has refused it. */
   | 'here'
-  /** The daemon was asked to take it, and has not answered. */
+  /** The daemon was asked to take the order, and has not answered. */
   | 'under way'
   | 'handed in'
-  /** Another order with its number was carried out. */
+  /** The group carried out another order with this number. */
   | 'superseded';
 
+/** One order on its way to the group, and everything that the command says about its fate. */
 export class HandingIn {
   readonly #command: Command;
   readonly #chain: VerifiedChain;
@@ -81,7 +84,7 @@ export class HandingIn {
   #order: Order;
   #state: State = 'here';
 
-  /** `note`: more to say where the ending is unknown. */
+  /** `note` is added to the line about an ending without an answer. */
   constructor(
     order: Order,
     of: { command: Command; chain: VerifiedChain; daemon: ApiClient; note?: string },
@@ -93,22 +96,26 @@ export class HandingIn {
     this.#note = of.note ?? '';
   }
 
+  /** The order that `submit` hands in next or has handed in. */
   get current(): Order {
     return this.#order;
   }
 
-  /** Whether the group may have it: it takes effect some day, or has. */
+  /** Whether the group may have the order. Then the order may take effect now or later. */
   get sent(): boolean {
     return this.#state === 'under way' || this.#state === 'handed in';
   }
 
-  /** Another order takes the place of the first, with the same number. */
+  /** Replaces the order by another one with the same number. */
   replace(order: Order): void {
     this.#order = order;
     if (this.#state === 'handed in') this.#state = 'under way';
   }
 
-  /** The value in which the order was carried out; null as long as none was. Throws `CommandError('failed')`. */
+  /**
+   * The value in which the order was carried out; null while there is none.
+   * @throws CommandError `failed` when the group carried out another order with its number
+   */
   async decision(): Promise<Value | null> {
     const { sequence, actions } = this.#order.body;
     const value = await decidedIn(await this.#chain.head(), sequence, this.#daemon);
@@ -120,7 +127,11 @@ export class HandingIn {
     );
   }
 
-  /** Hands the order in, once; true when this was the first time. What the daemon then refuses was never handed in. */
+  /**
+   * Hands the order in, once. Gives true the first time. An order that the daemon refuses the first time
+   * counts as never handed in.
+   * @throws ApiError
+   */
   async submit(): Promise<boolean> {
     if (this.#state === 'handed in') return false;
     const first = this.#state === 'here';
@@ -135,14 +146,18 @@ export class HandingIn {
     }
   }
 
-  /** What an ending that is no answer has to say. */
+  /** The line for an ending without an answer. */
   get mayStill(): string {
     const { sequence, actions } = this.#order.body;
     const shows = [...new Set(actions.map(({ type }) => shownBy[type]))].join(' and ');
     return `order ${sequence} was handed in and may still take effect: ${shows} shows whether it has${this.#note}`;
   }
 
-  /** Waits until `check` has an answer. `late`: what the group has not done, with who is missing. */
+  /**
+   * Waits until `check` gives something else than null. `late` gets the names of the missing members in
+   * words, and gives the line for a timeout.
+   * @throws CommandError, ApiError; with `mayStill` in its line when the group may have the order
+   */
   async wait<T>(
     check: () => Promise<T | null>,
     { timeoutMs, begins, late }: Pick<Wait, 'timeoutMs' | 'begins' | 'late'>,
@@ -160,7 +175,10 @@ export class HandingIn {
     }
   }
 
-  /** What is done once the order was carried out: where that fails, the order has not. */
+  /**
+   * Runs the last part of a command, after the order was carried out. When `run` fails, the error says that
+   * the order was carried out all the same.
+   */
   async afterwards<T>({ epoch }: Value, run: () => Promise<T>): Promise<T> {
     try {
       return await run();

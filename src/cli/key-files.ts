@@ -1,4 +1,6 @@
-/** Key files: a client's (`client/client-file.ts`), and an operator's, which a passphrase always seals. */
+/**
+ * Key files. A passphrase always seals an operator's file. `client/client-file.ts` describes a client's file.
+ */
 import { z } from 'zod';
 import { type ClientFile, openClientFile, parseClientFile } from '../client/client-file.ts';
 import { newSigningKey, openSeed, type SigningKey, sealSeed } from '../client/signing-key.ts';
@@ -9,7 +11,7 @@ import { CommandError } from './terminal.ts';
 const operatorFileSchema = z.strictObject({
   holdfast: z.literal('operator-key'),
   publicKey: z.string().regex(/^[0-9a-f]{64}$/),
-  /** The 32-byte Ed25519 seed, sealed with the passphrase; base64url. */
+  /** The 32-byte Ed25519 seed, sealed with the passphrase, in base64url. */
   sealed: z.string(),
 });
 
@@ -24,7 +26,10 @@ function readOperatorFile(file: string): z.infer<typeof operatorFileSchema> {
   }
 }
 
-/** A new operator key: its public part, and the text of its file. `log2N`: passphrase work, lower only in tests. */
+/**
+ * Makes an operator key. Gives its public half (Ed25519, 32 bytes) and the text of its file. `log2N` is the
+ * scrypt work; only tests lower it.
+ */
 export async function newOperatorKey(
   passphrase: string,
   log2N?: number,
@@ -36,19 +41,28 @@ export async function newOperatorKey(
   return { publicKey, fileText: `${JSON.stringify(content)}\n` };
 }
 
-/** The public part of an operator key file; needs no passphrase. */
+/**
+ * The public half (32 bytes) of an operator key file. It needs no passphrase.
+ * @throws HomeError, or CommandError `failed` for another file
+ */
 export const operatorPublicKey = (file: string): Uint8Array => fromHex(readOperatorFile(file).publicKey);
 
-/** Opens an operator key. Throws `ClientError('wrong-passphrase')` for another passphrase than its own. */
+/**
+ * Opens an operator key. The caller wipes its seed.
+ * @throws HomeError, CommandError `failed` for another file, ClientError `wrong-passphrase`
+ */
 export async function openOperatorFile(file: string, passphrase: string): Promise<SigningKey> {
   const { publicKey, sealed } = readOperatorFile(file);
   return openSeed(file, { publicKey: fromHex(publicKey), sealed }, passphrase);
 }
 
-/** What a client's file says without its passphrase. Throws `HomeError` and `ClientError`. */
+/** The open part of a client's file, which needs no passphrase. Throws `HomeError` and `ClientError`. */
 export const readClientFile = (file: string): ClientFile => parseClientFile(file, privateText(file));
 
-/** Opens a client key; `passphraseFor` is asked only for a sealed one. Throws `HomeError` and `ClientError`. */
+/**
+ * Opens a client key. `passphraseFor` is called only for a sealed file. The caller wipes the seed.
+ * @throws HomeError, ClientError
+ */
 export const openClientKey = (
   file: string,
   passphraseFor: (file: string) => Promise<string>,

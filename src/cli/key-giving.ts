@@ -1,6 +1,7 @@
 /**
- * Giving a group a key, made here or imported, and its first client with it: this command is the key's dealer, from the
- * order to the decision, and forgets it then (protocol §4 "Creation").
+ * Gives a group a key, with its first client when the command names one. The key is new or imported. The
+ * command is the key's dealer from the order to the decision, and forgets the key then (protocol §4
+ * "Creation").
  */
 
 import type { Command } from 'commander';
@@ -28,6 +29,7 @@ import { type OperatorOptions, openOperators, wipe } from './operators.ts';
 import { checkEnoughOperators, makeOrder } from './orders.ts';
 import { CommandError, progress, say, sayJson } from './terminal.ts';
 
+/** The options of `key create` and `key import`. `timeout` is in milliseconds. */
 export interface GiveOptions extends OperatorOptions, NewClientOptions {
   timeout?: number;
   client?: string;
@@ -50,15 +52,20 @@ interface Secret {
 interface KeyToGive {
   name: string;
   use: KeyUse;
-  /** The secret key where it is there already; else it is made when it is clear that the group may have it. */
+  /**
+   * The secret key, or a function that makes it. The function is called only when the group may have the key.
+   */
   secret: Secret | (() => Promise<Secret>);
   /** Throws for a key that this group cannot have. */
   check?: (secret: Secret, home: Home) => void;
-  /** Added to what is reported: facts for --json, and lines for people. */
+  /** More to report: facts for `--json`, and lines for people. */
   report?: { facts: Record<string, unknown>; lines: readonly string[] };
 }
 
-/** Hands the key in, deals it, waits until the group has it, and says so. */
+/**
+ * Hands in the order for the key, deals the key, and waits until the group has it. Then it reports.
+ * @throws CommandError, ApiError, ClientError, HomeError
+ */
 export async function giveKey(
   command: Command,
   options: GiveOptions & GlobalOptions,
@@ -101,9 +108,10 @@ export async function giveKey(
 }
 
 /**
- * Since when the group has this key, by an earlier try of the same command: known by its modulus where that
- * is known here, and else by its client, whose key only that try can have left here, and which the same order
- * listed. Throws `CommandError('refused')` when another key has the name.
+ * When an earlier try of the same command gave the group this key; null when none did. The command knows its
+ * key by the modulus, if it has the key already. Otherwise it knows the key by its client: only the earlier
+ * try can have left the client's key here, and the same order listed both.
+ * @throws CommandError `refused` when another key has the name
  */
 async function givenSince(
   head: Value,
@@ -162,16 +170,18 @@ interface Giving {
   timeoutMs: number | undefined;
 }
 
-/** One key on its way to the group: its dealer, and the order that creates it and lists its client. */
+/**
+ * One key on its way to the group, with its dealer and with the order that creates it and lists its client.
+ */
 class Gift {
   readonly #of: Giving;
   readonly #dealer: KeyDealer;
   readonly #handing: HandingIn;
   #listing: Action[] = [];
-  /** Dealings that the daemon has not confirmed: it is given them again, the same ones, when it comes back. */
+  /** Dealings that the daemon has not confirmed. A daemon that comes back gets the same ones again. */
   #due: Packet[] = [];
   #shown = '';
-  /** The epoch in which the daemon refused the order, because another one with its number is pending. */
+  /** The epoch in which the daemon refused the order because another order with its number was pending. */
   #blockedIn: number | null = null;
 
   constructor(of: Giving, { name, use }: KeyToGive, secret: Secret, head: Value) {
@@ -187,16 +197,20 @@ class Gift {
     this.#handing = new HandingIn(this.#orderOn(head), { ...of, note });
   }
 
-  /** Whether the group may have it. */
+  /** Whether the group may have the order. */
   get sent(): boolean {
     return this.#handing.sent;
   }
 
+  /** Drops the dealer's memory of the key. */
   forget(): void {
     this.#dealer.forget();
   }
 
-  /** Hands in the order and deals to whoever attends its plan, until a certified value has the key. */
+  /**
+   * Hands in the order, and deals to the members that attend its plan. Ends when a certified value has the
+   * key.
+   */
   async give(): Promise<Value> {
     await this.#listClient();
     return this.#handing.wait(() => this.#step(), {
@@ -210,7 +224,7 @@ class Gift {
     return makeOrder(this.#of.home, head, [this.#dealer.action, ...this.#listing], this.#of.keys);
   }
 
-  /** The client's key is on the disk, under the number of its order, before anybody else hears of it. */
+  /** Writes the client's key to the disk, under the number of its order, before anybody else hears of it. */
   async #listClient(): Promise<void> {
     const { client, chain } = this.#of;
     const head = await chain.head();
@@ -227,12 +241,13 @@ class Gift {
     if (this.#dealer.renew(head)) {
       progress(`epoch ${head.epoch} was decided without the key; its shares are made and dealt anew`);
       this.#due = [];
-      this.#handing.replace(this.#orderOn(head)); // In the place of the first, on a later value.
+      // The new order follows a later value, and has the number of the first.
+      this.#handing.replace(this.#orderOn(head));
     }
     if (!(await this.#isHandedIn(head))) return null;
     const order = this.#handing.current;
     const view = await daemon.creation(order);
-    // The daemon may have moved on between the two answers; the next event brings both together.
+    // The daemon may have moved on between its two answers. After the next event they agree.
     if (view.head.value.epoch !== head.epoch) return null;
     const { packets, attending, quorum } = this.#dealer.dealings(head, view, order);
     this.#due.push(...packets);
@@ -244,11 +259,11 @@ class Gift {
     return null;
   }
 
-  /** False while another order has the number: an earlier try's, say, whose dealing never comes. */
+  /** False while another order has the number, such as that of an earlier try whose dealing never comes. */
   async #isHandedIn({ epoch }: Value): Promise<boolean> {
     if (this.#blockedIn === epoch) return false;
     if (this.#blockedIn !== null) {
-      this.#of.client?.undo(); // Made for an order of another number, and never handed in.
+      this.#of.client?.undo(); // its file belongs to an order of another number, which was never handed in
       await this.#listClient();
     }
     const { sequence } = this.#handing.current.body;

@@ -1,4 +1,7 @@
-/** What commands that use a key share: the daemon as a client asks it, how something is signed, which key is meant. */
+/**
+ * Shared parts of the commands that use a key: the daemon as a client asks it, the scheme, and the choice of
+ * the key.
+ */
 import { type Command, Option } from 'commander';
 import type { ApiClient } from '../client/api-client.ts';
 import { Daemons, type GroupKey, type Notice } from '../client/daemons.ts';
@@ -13,12 +16,14 @@ import { schemeSchema } from '../protocol/records/value.ts';
 import { durationText, durationWithin, optionsOf } from './context.ts';
 import { CommandError, progress, readInput, warn } from './terminal.ts';
 
+/** The name of a key, and how something is signed with it. */
 export interface SchemeOptions {
   key: string;
   scheme: SignatureScheme;
   hash: HashName;
 }
 
+/** Adds the options of `SchemeOptions`. */
 export const withScheme = (command: Command): Command =>
   command
     .requiredOption('--key <name>', 'which key')
@@ -32,8 +37,8 @@ export const withScheme = (command: Command): Command =>
     );
 
 /**
- * The daemon that a command asks, as a client's only one. A key's id exists in one cluster only: the one that the home
- * pins, or of a daemon at `--api` the one that it names.
+ * The daemon of a command in the form that the client library takes. A key's id exists in one cluster only.
+ * That cluster is the one that the home pins. With `--api` it is the cluster that the daemon names.
  */
 export function asClientOf(command: Command, daemon: ApiClient): Daemons {
   const { api, home } = optionsOf(command);
@@ -52,10 +57,11 @@ function sayNotice(notice: Notice): void {
   }
 }
 
+/** The option that pins a public key from elsewhere. */
 export const publicKeyOption = (): Option =>
   new Option('--public-key <file>', 'refuse any other key than this one (PEM), whatever the daemon says');
 
-/** Throws `CommandError('failed')` for anything but an RSA public key in PEM. */
+/** The RSA public key in a PEM file. Throws `CommandError('failed')` for another file. */
 export async function readPublicKey(file: string): Promise<RsaPublicKey> {
   try {
     return publicKeyFromPem((await readInput(file)).toString('utf8'));
@@ -65,7 +71,10 @@ export async function readPublicKey(file: string): Promise<RsaPublicKey> {
   }
 }
 
-/** Throws `CommandError('refused')` when the key is another than the one in the file, where there is one. */
+/**
+ * Compares the daemon's key with the one in `file`, when a file is given.
+ * @throws CommandError `refused` when they differ
+ */
 export async function checkPinned({ name, publicKey }: GroupKey, file: string | undefined): Promise<void> {
   if (file === undefined) return;
   const { modulus, exponent } = await readPublicKey(file);
@@ -76,7 +85,7 @@ export async function checkPinned({ name, publicKey }: GroupKey, file: string | 
     );
 }
 
-/** How long a request to use a key is waited for. */
+/** The option that bounds the wait for a use of a key, in milliseconds. */
 export const timeoutOption = (): Option =>
   new Option('--timeout <time>', 'how long to wait for enough peers')
     .argParser(durationWithin(1, limits.useRequestLifetimeMs))

@@ -1,4 +1,7 @@
-/** The command line: one file per command; what all of them share is in `context.ts` and `terminal.ts`. */
+/**
+ * The command line: one file for each command. `context.ts` and `terminal.ts` have the parts that all
+ * commands share.
+ */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { admitCommand } from './commands/admit.ts';
@@ -30,7 +33,7 @@ import { globalOptions, nameOf } from './context.ts';
 import { protectMemory } from './own-memory.ts';
 import { runCommand, usageOutput } from './terminal.ts';
 
-/** From a checkout and in a package it lies two folders above. */
+/** `package.json` lies two folders above this file, in a checkout and in a package. */
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
@@ -77,7 +80,7 @@ const commands = [
 ];
 for (const command of commands) program.addCommand(command);
 
-/** Commander passes these on to subcommands only when they are made with `.command()`. */
+/** Commander passes these settings on only to subcommands that `.command()` makes. */
 function settle(command: Command): void {
   command
     .exitOverride()

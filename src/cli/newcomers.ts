@@ -1,4 +1,7 @@
-/** Peers that wait in the lobby, as the operator's commands take them up: each confirmed by its fingerprint. */
+/**
+ * Peers that wait in the lobby. The operator's commands take them up after each was confirmed by its
+ * fingerprint.
+ */
 import type { ApiClient } from '../client/api-client.ts';
 import type { Home } from '../node/home/home.ts';
 import type { PeerView } from '../node/views/view.ts';
@@ -7,9 +10,15 @@ import { fromHex } from '../protocol/records/codec.ts';
 import type { Member } from '../protocol/records/roster.ts';
 import { CommandError, confirm, progress } from './terminal.ts';
 
+/** A peer that waits for a place in the roster. */
 export type Newcomer = Omit<Member, 'index' | 'keyEpoch'>;
 
-/** The newcomers of these names (all, for none), each with the epoch key that its fingerprint really covers. */
+/**
+ * The newcomers with these names, or all of them when no name is given. The daemon is not trusted: each epoch
+ * key is checked against the fingerprint.
+ * @throws CommandError `refused` for a name that nobody or more than one newcomer has, and for a false
+ * fingerprint
+ */
 export async function waitingPeers(
   daemon: ApiClient,
   home: Home,
@@ -33,7 +42,7 @@ export async function waitingPeers(
   });
 }
 
-/** Whether somebody waits in the lobby under this name. */
+/** Whether a peer waits in the lobby under this name. */
 export const isAwaited = async (daemon: ApiClient, name: string): Promise<boolean> =>
   (await daemon.peers()).some((peer) => peer.state === 'waiting' && !peer.self && peer.name === name);
 
@@ -48,7 +57,10 @@ function checkedMember(peer: PeerView, home: Home): Newcomer {
   return { name: peer.name, peer: peer.peer, epochKey };
 }
 
-/** Every fingerprint is compared by a person, or was by the one who wrote the script. */
+/**
+ * A person compares every fingerprint. `yes` has the fingerprints that the writer of a script compared.
+ * @throws CommandError `refused` for a newcomer that is not confirmed
+ */
 export async function confirmAll(
   newcomers: readonly Newcomer[],
   home: Home,

@@ -1,6 +1,7 @@
 /**
- * What one change can do of what a command names, found out before anything is signed: all of it, or the
- * steps that can do it, each an order of its own. And what the group is then, said before it is asked about.
+ * How much of a command's actions one change can do. The answer is found before anything is signed. It is all
+ * of them, or the steps that can do them, each as an order of its own. The command also says what the group
+ * is afterwards.
  */
 import type { Home } from '../node/home/home.ts';
 import { attendanceOf, barredInWords } from '../protocol/records/attendance.ts';
@@ -15,8 +16,8 @@ import { CommandError, progress, warn } from './terminal.ts';
 type Cluster = Pick<Home, 'genesis' | 'cluster'>;
 
 /**
- * What one order of these actions makes of `head`. Throws `CommandError('refused')` with the steps that can
- * do it instead.
+ * What one order of these actions makes of `head`.
+ * @throws CommandError `refused` with the steps that can do it instead
  */
 export function checkOneChange(actions: readonly Action[], head: Value, of: Cluster): Draft {
   const whole = attempt(actions, head, of);
@@ -37,7 +38,7 @@ export function checkOneChange(actions: readonly Action[], head: Value, of: Clus
   );
 }
 
-/** What the actions make of a value, or why they do not fit. */
+/** What the actions make of a value, or the reason why they do not fit. */
 function attempt(actions: readonly Action[], value: Value, { genesis, cluster }: Cluster): Draft | string {
   const most = limits.actionsPerOrderMax;
   if (actions.length > most) return `one order does at most ${most} things`;
@@ -49,7 +50,7 @@ function attempt(actions: readonly Action[], value: Value, { genesis, cluster }:
   }
 }
 
-/** Each step has as many of the actions that are left, in their order, as one change can do. */
+/** The steps. Each takes, in their order, as many of the actions that are left as one change can do. */
 function stepsOf(
   actions: readonly Action[],
   head: Value,
@@ -59,7 +60,7 @@ function stepsOf(
   let [left, after] = [[...actions], head];
   while (left.length > 0) {
     let [step, draft]: [Action[], Draft | null] = [[], null];
-    // What is refused alone may fit together with what comes after it.
+    // An action that is refused alone may fit together with a later one.
     for (let grows = true; grows; ) {
       grows = false;
       for (const action of left) {
@@ -77,7 +78,7 @@ function stepsOf(
   return { steps, left, after };
 }
 
-/** The command that gives an order of these actions, all of one type. */
+/** The command that gives an order of these actions. All of them have one type. */
 function commandFor(actions: readonly Action[], head: Value): string {
   const words = actions.map((action) => {
     if (action.type === 'evict') return memberAt(head.roster, action.index)?.name ?? `member ${action.index}`;
@@ -87,21 +88,21 @@ function commandFor(actions: readonly Action[], head: Value): string {
   return `holdfast ${type} ${words.join(' ')}`;
 }
 
-/** What `n`, `k` and those who may take no part mean for a group. */
+/** What `n`, `k` and the barred members mean for a group. */
 const whatIs = (value: Value, { genesis }: Cluster): string => {
   const barred = barredInWords(attendanceOf(genesis, value));
   const choice = explainChoice(value.roster.length, value.threshold, genesis.faultModel);
   return barred === '' ? choice : `${choice}, counting as dead who may take no part (${barred})`;
 };
 
-/** Says what a change leaves, where it changes the roster or the threshold. */
+/** Says what the group is after a change of the roster or the threshold. */
 export function sayWhatRemains(draft: Draft, head: Value, of: Cluster): void {
   const peersOf = ({ roster }: Pick<Value, 'roster'>) => roster.map(({ peer }) => peer).join();
   if (peersOf(draft) === peersOf(head) && draft.threshold === head.threshold) return;
   progress(`from the next epoch on: ${whatIs(valueAtBest(of.genesis, head, draft), of)}`);
 }
 
-/** Says of an order that others made what it leaves, or that the group would not take it now. */
+/** Says what an order that others made leaves, or that the group would refuse it now. */
 export function sayOutlook(actions: readonly Action[], head: Value, of: Cluster): void {
   const draft = attempt(actions, head, of);
   if (typeof draft === 'string') warn(`the group would refuse it now: ${draft}`);

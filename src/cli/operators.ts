@@ -10,6 +10,7 @@ import { openOperatorFile, operatorPublicKey } from './key-files.ts';
 import { passphraseSource } from './passphrases.ts';
 import { CommandError } from './terminal.ts';
 
+/** Files of operators' keys and of their passphrases. */
 export interface OperatorOptions {
   operator?: string[];
   passphraseFile?: string[];
@@ -26,8 +27,9 @@ export const withOperator = (command: Command): Command =>
     );
 
 /**
- * The files of the operators' keys, of as many different operators of this cluster. Needs no passphrase, so that nobody
- * types one in vain. Throws `CommandError`.
+ * The files of the operators' keys. Each is the key of a different operator of this cluster. It needs no
+ * passphrase, so a mistake is found before anybody types one.
+ * @throws CommandError
  */
 export function operatorFiles(home: Home, { operator }: OperatorOptions): string[] {
   const files = operator ?? [home.operatorFile];
@@ -48,7 +50,10 @@ export function operatorFiles(home: Home, { operator }: OperatorOptions): string
   return files;
 }
 
-/** Opens the keys; their seeds are the caller's to `wipe`. Throws `CommandError` for a wrong passphrase. */
+/**
+ * Opens the keys. The caller calls `wipe` for them. Throws `CommandError`, and `ClientError` for a wrong
+ * passphrase.
+ */
 export async function openOperators(home: Home, options: OperatorOptions): Promise<SigningKey[]> {
   const files = operatorFiles(home, options);
   const passphraseOf = passphraseSource(options.passphraseFile, files.length);
@@ -60,7 +65,9 @@ export async function openOperators(home: Home, options: OperatorOptions): Promi
   return keys;
 }
 
-/** Signs a digest with every key. Throws `ProtocolError` for one that the genesis does not list. */
+/**
+ * Signs a digest (32 bytes) with every key. Throws `ProtocolError` for a key that the genesis does not list.
+ */
 export function signAsOperators(
   home: Home,
   keys: readonly SigningKey[],
@@ -69,6 +76,7 @@ export function signAsOperators(
   return keys.map((key) => operatorSign(home.genesis, key.seed, digest));
 }
 
+/** Overwrites the seeds. */
 export const wipe = (keys: readonly SigningKey[]): void => {
   for (const key of keys) key.seed.fill(0);
 };

@@ -1,4 +1,4 @@
-/** Orders in words: what operators are shown before they sign, and told when it was done. */
+/** Orders in words. An operator reads them before signing, and when the order was carried out. */
 
 import { verify } from '../crypto/signature.ts';
 import { kindNamed } from '../keys/kinds.ts';
@@ -13,8 +13,8 @@ import { CommandError } from './terminal.ts';
 type Cluster = Pick<Home, 'genesis' | 'cluster'>;
 
 /**
- * What the action does, in one sentence that says all that its order binds.
- * @param head the newest value known here, for what an order names by number only; null when none is known
+ * One sentence about the action, with everything that the order binds.
+ * @param head the newest value known here, for the names of members; null when none is known
  */
 function actionInWords(action: Action, { genesis, cluster }: Cluster, head: Value | null): string {
   const newcomer = ({ peer, epochKey }: { peer: string; epochKey: Uint8Array }): string =>
@@ -59,10 +59,11 @@ function actionInWords(action: Action, { genesis, cluster }: Cluster, head: Valu
   }
 }
 
-/** What a forced eviction may do, said wherever one is asked for. */
+/** The risk of a forced eviction in words. Every command that asks for one shows it. */
 export const forcedRisk = (who: string): string =>
   `should ${who} still run somewhere with enough others, they are a second group with the same key`;
 
+/** The rights of a client in words. */
 export const rightsInWords = ({ rights }: Pick<Client, 'rights'>): string =>
   rights
     .map(
@@ -71,10 +72,14 @@ export const rightsInWords = ({ rights }: Pick<Client, 'rights'>): string =>
     )
     .join(', ');
 
+/** The rate of a client in words. 0 means no bound. */
 export const rateInWords = (perMinute: number): string =>
   perMinute === 0 ? 'no bound on its requests' : `${perMinute} requests a minute at each peer`;
 
-/** Numbers, from 1 in the order of the genesis, of those who signed. Throws `CommandError` for a false signature. */
+/**
+ * The numbers of the operators that signed, counted from 1 in the order of the genesis.
+ * @throws CommandError `refused` for a false signature
+ */
 export function signersOf(order: Order, { genesis }: Cluster): number[] {
   const digest = hashOfOrder(order);
   const signers = order.signatures.map(({ operator, signature }) => {
@@ -89,9 +94,9 @@ export function signersOf(order: Order, { genesis }: Cluster): number[] {
   return [...new Set(signers)].sort((a, b) => a - b);
 }
 
-/** An order with all that an operator should know before it signs; the document of `--json`. */
+/** An order with all that an operator must know before signing. It is also the document for `--json`. */
 interface OrderFacts {
-  /** In the order in which they take effect, all of them or none. */
+  /** In the order in which they take effect. The group carries out all of them or none. */
   actions: { type: Action['type']; words: string }[];
   cluster: string;
   clusterName: string;
@@ -103,7 +108,10 @@ interface OrderFacts {
   operators: number;
 }
 
-/** Throws `CommandError` for a false signature. */
+/**
+ * The facts about an order. `head` is the newest value known here, or null.
+ * @throws CommandError `refused` for a false signature
+ */
 export function factsOf(order: Order, of: Cluster, head: Value | null): OrderFacts {
   const { actions, sequence, ancestorEpoch } = order.body;
   return {
@@ -119,16 +127,17 @@ export function factsOf(order: Order, of: Cluster, head: Value | null): OrderFac
   };
 }
 
-/** All that an order does, on one line. */
+/** All actions of an order, in one line. */
 export const actionsInWords = ({ actions }: Pick<OrderFacts, 'actions'>): string =>
   actions.map(({ words }) => words).join('; ');
 
-/** Who has signed, and how many are needed. */
+/** Which operators have signed, and how many must sign, in words. */
 export const signaturesInWords = ({ signedBy, needed, operators }: OrderFacts): string =>
   signedBy.length === 0
     ? `signed by nobody; ${needed} of ${operators} operators are needed`
     : `signed by operator${signedBy.length === 1 ? '' : 's'} ${signedBy.join(', ')}: ${signedBy.length} of ${needed} needed (there are ${operators})`;
 
+/** The lines that describe an order to an operator. */
 export const orderInWords = (facts: OrderFacts): string[] => [
   ...facts.actions.map(({ words }) => words),
   `order ${facts.sequence} of cluster ${facts.clusterName} (${facts.cluster.slice(0, 16)}…), made in epoch ${facts.ancestorEpoch}; ${facts.knownEpoch === null ? 'no epoch is known here' : `the newest known here is ${facts.knownEpoch}`}`,

@@ -1,4 +1,4 @@
-/** Signing orders as an operator, handing them in, and waiting until the group has carried them out. */
+/** Signs orders as an operator, hands them in, and waits until the group has carried them out. */
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { orderText } from '../api/wire.ts';
@@ -26,11 +26,13 @@ import {
 import { actionsInWords, factsOf, signaturesInWords } from './order-words.ts';
 import { CommandError, progress, readInput, say, sayJson } from './terminal.ts';
 
+/** `timeout` is in milliseconds. */
 export interface WaitOptions {
   wait: boolean;
   timeout?: number;
 }
 
+/** The options of commands that sign an order. */
 export interface OrderOptions extends OperatorOptions, WaitOptions {
   orderFile?: string;
 }
@@ -47,7 +49,10 @@ export const withOrder = (command: Command): Command =>
     new Option('--order-file <file>', 'write the order there instead, for other operators to sign'),
   );
 
-/** The order for these actions that follows `head`, with the signatures of `keys`. */
+/**
+ * The order for these actions that follows `head`, signed with `keys`.
+ * @throws ProtocolError for a key that the genesis does not list
+ */
 export function makeOrder(
   home: Home,
   head: Value,
@@ -64,7 +69,7 @@ export function makeOrder(
   return { body, signatures: signAsOperators(home, keys, hashOfOrder({ body, signatures: [] })) };
 }
 
-/** Throws `CommandError('refused')` when the roster has no such member. */
+/** The member of this name. Throws `CommandError('refused')` when the roster has none. */
 export function memberNamed({ roster }: Value, name: string): Member {
   const member = roster.find((listed) => listed.name === name);
   if (member === undefined)
@@ -72,8 +77,12 @@ export function memberNamed({ roster }: Value, name: string): Member {
   return member;
 }
 
+/** The text of an order file: one line. */
 export const orderLine = (order: Order): string => `${z.encode(orderText, order)}\n`;
 
+/**
+ * Reads an order file, or standard input for `-`. No signature is checked. Throws `CommandError('failed')`.
+ */
 export async function readOrderFile(file: string): Promise<Order> {
   const text = (await readInput(file)).toString('utf8').trim();
   try {
@@ -82,9 +91,12 @@ export async function readOrderFile(file: string): Promise<Order> {
     throw new CommandError('failed', `${file} is not an order`);
   }
 }
+/** Writes a new order file that only its owner can read. Throws `HomeError` when the file exists. */
 export const writeOrderFile = (file: string, order: Order): void => writePrivateFile(file, orderLine(order));
 
-/** Throws `CommandError` when too few operators sign here and nothing lets others sign. */
+/**
+ * Throws `CommandError('usage')` when too few operators sign here. `otherwise` ends its line with what helps.
+ */
 export function checkEnoughOperators(home: Home, options: OperatorOptions, otherwise: string): void {
   const { operatorsNeeded, operators } = home.genesis;
   if (operatorFiles(home, options).length < operatorsNeeded)
@@ -95,15 +107,27 @@ export function checkEnoughOperators(home: Home, options: OperatorOptions, other
 }
 
 interface Planned {
-  /** Called once the operators' keys are open: what it makes is not left behind by a wrong passphrase. */
+  /**
+   * Gives the actions. It is called after the operators' keys are open, so a wrong passphrase leaves nothing
+   * behind.
+   */
   make: () => Promise<Action[]>;
-  /** Called when the order can never take effect. */
+  /** Removes what `make` left behind. It is called when the order can never take effect. */
   undo: () => void;
 }
 
+/**
+ * What a command decides to order: actions, a plan that makes them, or nothing because the group has done it
+ * already.
+ */
 export type Decided = Action[] | Planned | DoneAlready;
 
-/** The whole of a command that is one order, whatever it names: sign, hand in, wait, say so. */
+/**
+ * The whole of a command that is one order: it decides, signs, hands in, waits and reports.
+ * @param decide looks at the newest value before any passphrase is asked for
+ * @param done the words for an order that was carried out in `value`
+ * @throws CommandError, ApiError, ClientError, HomeError
+ */
 export async function runOrder(
   command: Command,
   decide: (head: Value, daemon: ApiClient, home: Home) => Promise<Decided>,
@@ -125,7 +149,7 @@ export async function runOrder(
       return sayDoneAlready(decided, options.json, await done(decided.value, home, daemon));
     if (Array.isArray(decided)) checkOneChange(decided, head, home);
     const group = { head, daemon, home };
-    // What is not known before the keys are open changes no roster.
+    // Actions that are made after the keys are open change no roster.
     if (options.orderFile === undefined) await warnOfWaiting(Array.isArray(decided) ? decided : [], group);
     const { make, undo }: Planned = Array.isArray(decided)
       ? { make: async () => decided, undo: () => {} }
@@ -154,14 +178,18 @@ function keepForOthers(file: string, order: Order, home: Home, head: Value, json
   else say(`${file}: ${actionsInWords(facts)}\norder ${facts.sequence}, ${signaturesInWords(facts)}`);
 }
 
-/** What a command says when the group has done it before. */
+/** Reports an order that the group has carried out before. */
 export function sayDoneAlready({ value, said }: DoneAlready, json: boolean, words: string): void {
   if (json) sayJson({ order: null, decided: true, epoch: value.epoch, already: true });
   else if (said !== null) say(said);
   else say(`epoch ${value.epoch}: ${words}; this was done already`);
 }
 
-/** Hands an order in and, unless told otherwise, waits until it is carried out. */
+/**
+ * Hands an order in. Unless the options say otherwise, it waits until the order is carried out. Then it
+ * reports.
+ * @throws CommandError, ApiError
+ */
 export async function handIn(
   handing: HandingIn,
   group: { head: Value; daemon: ApiClient; home: Home },
@@ -190,7 +218,10 @@ export async function handIn(
   say(`epoch ${value.epoch}: ${await handing.afterwards(value, async () => done(value))}`);
 }
 
-/** Whether this was the first time. Throws `CommandError('refused')` while another order has the number. */
+/**
+ * Hands the order in. Gives true the first time.
+ * @throws CommandError `refused` while another order has the number
+ */
 async function submitted(handing: HandingIn, group: Parameters<typeof handIn>[1]): Promise<boolean> {
   try {
     return await handing.submit();

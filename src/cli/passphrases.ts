@@ -1,22 +1,22 @@
 /**
- * Where a passphrase comes from, in this order: the file that an option names, the service's credentials (systemd), the
- * environment (with a warning), and else the person at the terminal.
+ * The sources of a passphrase. In this order: the file that an option names, the service's credentials
+ * (systemd), the environment (with a warning), and the person at the terminal.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { askHidden, CommandError, readSecretInput, warn } from './terminal.ts';
 
 /**
- * Whose passphrase, and the names under which it comes. Each kind has its own: a program that opens its
- * client's key must not be given what opens an operator's.
+ * One kind of passphrase, and the names under which it comes. Operators and clients have different names, so
+ * a program that gets the passphrase of its client's key does not get an operator's.
  */
 interface PassphraseKind {
   key: string;
   option: string;
-  /** Its name in $CREDENTIALS_DIRECTORY: LoadCredential=holdfast-passphrase:/etc/… */
+  /** The name in `$CREDENTIALS_DIRECTORY`, as in `LoadCredential=holdfast-passphrase:/etc/…`. */
   credential: string;
   variable: string;
-  /** What an empty one would mean. */
+  /** What an empty passphrase would mean; the end of an error's line. */
   empty: string;
 }
 
@@ -28,6 +28,7 @@ const operatorPassphrase: PassphraseKind = {
   empty: 'an operator key without one is open to everybody',
 };
 
+/** The passphrase of a client's key. */
 export const clientPassphrase: PassphraseKind = {
   key: 'client key',
   option: '--client-passphrase-file',
@@ -36,13 +37,17 @@ export const clientPassphrase: PassphraseKind = {
   empty: 'a client key that needs none is made with --open',
 };
 
-/** The passphrase of the key at this place of several; a `fresh` one is typed twice. Never empty. */
+/**
+ * Gives the passphrase of the key with number `at` (from 0). A `fresh` passphrase is typed twice. It is never
+ * empty.
+ */
 type PassphraseSource = (at: number, key: { of: string; fresh: boolean }) => Promise<string>;
 
 /**
- * Passphrases of `count` keys: of one file, credential or variable for all of them, of as many files as there
- * are keys, or from the terminal, one after the other.
- * @param given files: the first line of each is a passphrase; refused when others may read it
+ * The passphrases of `count` keys. One file, credential or variable serves all keys. Several files serve one
+ * key each. Without these the terminal asks for each key.
+ * @param given files; the first line of each is a passphrase, and others must not be able to read the file
+ * @throws CommandError `usage` when the numbers of files and keys do not fit
  */
 export function passphraseSource(
   given: readonly string[] | undefined,
@@ -58,7 +63,7 @@ export function passphraseSource(
   let shared: string | null | undefined;
   return async (at, key) => {
     if (files.length > 1) return passphraseFor(key, await fromFile(files[at] as string), kind);
-    // Once only: standard input cannot be read again, and one warning is enough.
+    // The shared source is read once: standard input cannot be read again, and one warning is enough.
     shared ??=
       files[0] === undefined ? (fromCredentials(kind) ?? fromEnvironment(kind)) : await fromFile(files[0]);
     return passphraseFor(key, shared, kind);
@@ -78,7 +83,7 @@ async function passphraseFor(
   return passphrase;
 }
 
-/** The passphrase of an encrypted PEM file: the first line of `file`, or from the terminal. */
+/** The passphrase of an encrypted PEM file: the first line of `file`, or else the terminal's answer. */
 export const pemPassphrase = async (file: string | undefined, of: string): Promise<string> =>
   file === undefined ? askHidden(`passphrase for ${of}: `, '--pem-passphrase-file') : fromFile(file);
 

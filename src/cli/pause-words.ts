@@ -1,6 +1,6 @@
 import type { PauseView } from '../node/views/view.ts';
 
-/** A hold or a wait of a recovery (protocol §5), as people read it. */
+/** A hold or a wait of a recovery (protocol §5) in words. */
 export function pauseInWords({ kind, epoch, member, ms, lasts }: PauseView): string {
   if (kind === 'held')
     return lasts

@@ -1,4 +1,4 @@
-/** The options with which `cluster init` and `join` write a new peer's settings, and the home they make of them. */
+/** The options with which `cluster init` and `join` describe a new peer, and the home that they make. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
@@ -15,6 +15,7 @@ import { clusterIdOf } from '../protocol/records/genesis.ts';
 import { collect } from './context.ts';
 import { CommandError } from './terminal.ts';
 
+/** The options as they were given; all texts are still unchecked. */
 export interface PeerOptions {
   cipher?: string;
   gate?: string;
@@ -27,6 +28,7 @@ export interface PeerOptions {
   set?: string[];
 }
 
+/** Adds the options for the settings of a new peer. */
 export const withPeerOptions = (command: Command): Command =>
   command
     .option('--cipher <name>', `local cipher: ${cipherNames.join(', ')} (default: aes)`)
@@ -41,6 +43,7 @@ export const withPeerOptions = (command: Command): Command =>
     )
     .option('--set <name=value>', 'any other setting (repeat for several)', collect);
 
+/** A name from the machine's host name, in the form that names have; `peer` when nothing is left of it. */
 export const defaultPeerName = (): string =>
   hostname()
     .toLowerCase()
@@ -49,9 +52,10 @@ export const defaultPeerName = (): string =>
     .slice(0, 63) || 'peer';
 
 /**
- * The settings that the options describe, checked, with free ports in place of port 0: an invitation names
- * ports that stay. Throws `CommandError` for what no peer can have, and `ListenError` for an address that
- * this machine does not give.
+ * The settings that the options describe, checked. Free ports take the place of port 0, because an invitation
+ * names ports that stay.
+ * @throws CommandError `usage` for settings that no peer can have, ListenError for an address that this
+ * machine does not have
  */
 async function settingsOf(name: string, options: PeerOptions): Promise<Settings> {
   const given: Record<string, unknown> = { name };
@@ -90,7 +94,10 @@ interface NewPeer {
   fingerprint: string;
 }
 
-/** Makes a peer's home with fresh keys. `invitationFor` gets the addresses of the new peer's own lobby. */
+/**
+ * Makes a peer's home with fresh keys. `invitationFor` gets the addresses of the new peer's own lobby.
+ * @throws CommandError, ListenError, HomeError
+ */
 export async function createPeer(options: {
   dir: string;
   name: string;

@@ -1,4 +1,4 @@
-/** The padding under which something was encrypted (RSAES-OAEP), and the plaintext that comes out of it. */
+/** The padding of a ciphertext (RSAES-OAEP) as options, and the output of a plaintext. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { HashName } from '../keys/rsa/encoding.ts';
 import { fromHex } from '../protocol/records/codec.ts';
@@ -11,7 +11,7 @@ export interface PaddingOptions {
   label?: Uint8Array;
 }
 
-/** Text as it stands; `hex:…` as OpenSSL takes a label. */
+/** Takes text as it is, or `hex:…` as OpenSSL takes a label. */
 const labelBytes = (text: string): Uint8Array => {
   if (!text.startsWith('hex:')) return new Uint8Array(Buffer.from(text, 'utf8'));
   const digits = text.slice('hex:'.length);
@@ -20,6 +20,7 @@ const labelBytes = (text: string): Uint8Array => {
   return fromHex(digits);
 };
 
+/** Adds the options that describe the padding. */
 export const withPadding = (command: Command): Command =>
   command
     .addOption(
@@ -29,12 +30,13 @@ export const withPadding = (command: Command): Command =>
     )
     .option('--label <label>', 'as it was encrypted: text, or hex:… as OpenSSL takes it', labelBytes);
 
+/** The padding that the options describe. A label that is left out is empty. */
 export const paddingOf = ({ hash, label }: PaddingOptions): { hash: HashName; label: Uint8Array } => ({
   hash,
   label: label ?? new Uint8Array(),
 });
 
-/** Writes the plaintext to standard output, with --json in base64. */
+/** Writes the plaintext to standard output: raw, or in base64 with `--json`. */
 export function sayPlaintext(plaintext: Uint8Array, key: string, { json }: PaddingOptions): void {
   if (json) sayJson({ key, plaintext: Buffer.from(plaintext).toString('base64') });
   else sayBytes(plaintext);

@@ -1,16 +1,21 @@
-/** Of what a new key is made: how large it is, or two safe primes that somebody brings. */
+/** The material of a new key: its size, or two safe primes from a file. */
 import { checkSafePrimes, type Primes } from '../keys/rsa/creation.ts';
 import { CommandError, readSecretInput } from './terminal.ts';
 
+/** The sizes in bits that `--bits` takes. */
 export const keySizes = [2048, 3072, 4096];
 
-/** Throws `CommandError('usage')` for any other. */
+/** Throws `CommandError('usage')` for a size in bits that is not in `keySizes`. */
 export function checkKeySize(bits: number): void {
   if (!keySizes.includes(bits))
     throw new CommandError('usage', `--bits must be one of ${keySizes.join(', ')} (it is ${bits})`);
 }
 
-/** The primes in a file, as `{"p": hex, "q": hex}`. Throws `CommandError`. */
+/**
+ * The primes in a file that holds `{"p": hex, "q": hex}`. They are secret.
+ * @throws CommandError `failed` for a file that cannot be read or has another form, `refused` for
+ * primes that are not safe
+ */
 export async function readPrimes(file: string): Promise<Primes> {
   const content = await readSecretInput(file);
   let primes: Primes;

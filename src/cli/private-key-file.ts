@@ -1,4 +1,4 @@
-/** An existing RSA private key in a PEM file, PKCS#1 or PKCS#8, encrypted or not, as `key import` takes it. */
+/** Reads an existing RSA private key for `key import`: a PEM file with PKCS#1 or PKCS#8, encrypted or not. */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { bitLength, bytesToInteger } from '../crypto/integers.ts';
 import type { Primes } from '../keys/rsa/creation.ts';
@@ -8,9 +8,10 @@ import { CommandError, othersMayRead, readInput, warn } from './terminal.ts';
 const modulusBitsRange = { min: 2048, max: 4096 };
 
 /**
- * Secret but for `exponent`. Throws `CommandError`: `failed` for what cannot be read, `refused` for a key that no group
- * can keep, or a wrong passphrase.
+ * The primes and the public exponent of the key in `file`. The primes are secret.
  * @param passphraseFile its first line is the passphrase of an encrypted file
+ * @throws CommandError `failed` for a file that cannot be read; `refused` for a wrong passphrase, and for a
+ * key that no group can keep
  */
 export async function readPrivateKey(
   file: string,
@@ -26,7 +27,7 @@ export async function readPrivateKey(
 }
 
 async function opened(pem: Buffer, file: string, passphraseFile: string | undefined): Promise<KeyObject> {
-  // Looked for in the bytes: a string of a clear key could not be wiped.
+  // The search looks at bytes: a string with an unencrypted key could not be wiped.
   const has = (text: string): boolean => pem.includes(text);
   if (!['', 'RSA ', 'ENCRYPTED '].some((kind) => has(`-----BEGIN ${kind}PRIVATE KEY-----`)))
     throw new CommandError('failed', `${file} holds no private key in PEM (PKCS#1 or PKCS#8)`);

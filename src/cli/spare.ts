@@ -1,6 +1,6 @@
 /**
- * A change that takes the last member to spare, for signing or for the next change, is asked about before it
- * is ordered.
+ * Whether a change takes the last member to spare, for signing or for the next change. Then the command asks
+ * before it orders the change.
  */
 import type { ApiClient } from '../client/api-client.ts';
 import type { Home } from '../node/home/home.ts';
@@ -13,19 +13,17 @@ import type { Action } from '../protocol/records/order.ts';
 import type { Value } from '../protocol/records/value.ts';
 import { CommandError, confirm, warn } from './terminal.ts';
 
-/**
- * What there is to spare after a change, in one sentence for each thing that it leaves without; and whether
- * it took it.
- */
+/** What a change leaves to spare. */
 interface Spare {
+  /** One sentence for each of signing and refreshing that has no member to spare afterwards. */
   sentences: string[];
-  /** Whether the change itself takes the last one, or makes what lacks worse: else it was so before. */
+  /** Whether the change itself takes the last spare member, or makes a shortage worse. */
   taken: boolean;
 }
 
 /**
- * `members`: as they are now. Whether the change takes what there was to spare is judged by them, and also as
- * if all were up: by what a choice of `n` and `k` leaves at best.
+ * What these actions leave to spare after `head`. `members` are the members as they are now. The change is
+ * judged by them, and also as if all members were up: that is the best that a choice of `n` and `k` can give.
  */
 export function spareAfter(
   { genesis, cluster }: Pick<Home, 'genesis' | 'cluster'>,
@@ -40,7 +38,7 @@ export function spareAfter(
     return draft === null ? null : { before: prospectsIn(scene), after: prospectsAfter(scene, draft), draft };
   });
   const [now] = outcomes;
-  if (now == null) return { sentences: [], taken: false }; // the group refuses it, and says why
+  if (now == null) return { sentences: [], taken: false }; // the group refuses these actions, and says why
   const lacking = goals.filter((goal) => now.after[goal].spare <= 0);
   return {
     sentences: lacking.map((goal) => inWords(goal, now.after, now.draft.roster.length)),
@@ -64,7 +62,7 @@ const changesGroup: ReadonlySet<Action['type']> = new Set([
 const goals = ['sign', 'refresh'] as const satisfies ReadonlyArray<keyof Prospects>;
 type Goal = (typeof goals)[number];
 
-/** What a founding roster of `n` leaves to spare when all are up. */
+/** What a founding roster of `n` members leaves to spare when all are up. */
 export function spareOfFounding(n: number, { threshold, faultModel }: Genesis): Spare {
   const able = { sign: 'yes', attend: 'yes', deal: 'yes', help: 'yes' } as const;
   const members = Array.from(
@@ -86,7 +84,10 @@ export function spareOfFounding(n: number, { threshold, faultModel }: Genesis): 
   return { sentences: lacking.map((goal) => inWords(goal, prospects, n)), taken: lacking.length > 0 };
 }
 
-/** The least members of which signing and refreshing can each do without one; null when the cluster takes no more. */
+/**
+ * The smallest number of members with which signing and refreshing can each do without one. Null when the
+ * cluster takes fewer.
+ */
 export function membersToSpareOne(genesis: Genesis): number | null {
   for (let n = genesis.threshold; n <= genesis.membersMax; n += 1)
     if (!spareOfFounding(n, genesis).taken) return n;
@@ -102,8 +103,9 @@ function inWords(goal: Goal, prospects: Prospects, n: number): string {
 }
 
 /**
- * Says what is left without anything to spare, and asks when the change takes it. `instead`: what a script
- * gives; `yes`: that it did. Throws `CommandError('refused')` when the person does not want it so.
+ * Says what the change leaves without a spare member, and asks when the change itself takes it. `yes` is the
+ * answer of a script, and `instead` says how a script gives it.
+ * @throws CommandError `refused` when the person says no, `usage` when nobody can answer
  */
 export async function confirmSpare(
   { sentences, taken }: Spare,
@@ -117,7 +119,7 @@ export async function confirmSpare(
     throw new CommandError('refused', 'nothing is changed');
 }
 
-/** The same for an order that a daemon is asked for. */
+/** The same as `confirmSpare`, for an order that a daemon is asked to carry out. Throws `ApiError` too. */
 export async function confirmSpareOf(
   actions: readonly Action[],
   head: Value,

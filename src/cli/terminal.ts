@@ -1,7 +1,10 @@
 /**
- * All rules of talking to a person or a script, in one place: results go to standard output (text for people, or one
- * JSON document with --json), progress and warnings to standard error; colours only on a terminal and never with
- * NO_COLOR; an error is one line, "what happened; what to do next"; exit codes mean what `exitCodes` says.
+ * All rules of output for a person or a script.
+ *
+ * - Results go to standard output: text for people, or one JSON document with `--json`.
+ * - Progress and warnings go to standard error.
+ * - Colours are used only on a terminal, and never with `NO_COLOR`.
+ * - An error is one line: "what happened; what to do next". The exit codes are those of `exitCodes`.
  */
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
@@ -29,7 +32,7 @@ const exitCodes = {
 } as const;
 type Outcome = Exclude<keyof typeof exitCodes, 'done'>;
 
-/** Ends a command: one line for people, and the exit code. */
+/** Ends a command with one line for people and an exit code. */
 export class CommandError extends Error {
   readonly outcome: Outcome;
   constructor(outcome: Outcome, message: string) {
@@ -39,7 +42,7 @@ export class CommandError extends Error {
   }
 }
 
-/** The person has stopped the command (Ctrl-C): no failure of anything, but what was asked for is not done. */
+/** The person stopped the command (Ctrl-C). Nothing failed, but the command has not done its work. */
 export class Stopped extends CommandError {
   constructor(message = 'stopped; nothing was done') {
     super('failed', message);
@@ -52,37 +55,39 @@ type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green';
 const styled = (style: Style, text: string, stream: NodeJS.WriteStream): string =>
   styleText(style, text, { stream, validateStream: true });
 
-/** A line of the result. */
+/** Prints a line of the result. */
 export const say = (line = ''): void => void stdout.write(`${line}\n`);
 export const strong = (text: string): string => styled('bold', text, stdout);
 export const faint = (text: string): string => styled('dim', text, stdout);
 export const bad = (text: string): string => styled('red', text, stdout);
 export const doubtful = (text: string): string => styled('yellow', text, stdout);
 
-/** What goes on meanwhile. */
+/** Prints a line about the progress. */
 export const progress = (line: string): void => void stderr.write(`${styled('dim', line, stderr)}\n`);
 export const warn = (line: string): void =>
   void stderr.write(`${styled('yellow', `warning: ${line}`, stderr)}\n`);
 
-/** The one JSON document of a command that reports. No bytes and bigints get here: they are hex or base64 before. */
+/**
+ * Prints the one JSON document of a command. Byte arrays and bigints were turned into hex or base64 before.
+ */
 export const sayJson = (document: unknown): void => say(JSON.stringify(document, null, 2));
 
-/** One of many JSON documents, in a line of its own: of a command that goes on. */
+/** Prints one of many JSON documents in a line of its own, for a command that goes on. */
 export const sayJsonLine = (document: unknown): void => say(JSON.stringify(document));
 
 /**
- * Throws `CommandError('usage')` where raw bytes would go to a terminal, which they only confuse. For commands to call
- * first: nothing is to be asked of the group for a result that nobody gets.
+ * Refuses to write raw bytes to a terminal. A command calls it first, so that the group is not asked for a
+ * result that nobody gets.
+ * @throws CommandError `usage`
  */
 export function refuseBytesOnTerminal({ json }: { json: boolean }): void {
   if (stdout.isTTY && !json)
     throw new CommandError('usage', 'the result is raw bytes; send it to a file: holdfast … > FILE');
 }
 
-/** Raw bytes. */
 export const sayBytes = (bytes: Uint8Array): void => void stdout.write(bytes);
 
-/** Rows under headings, in columns that fit the longest entry. */
+/** Prints rows under headings. Each column fits its longest entry. */
 export function sayTable(headings: readonly string[], rows: ReadonlyArray<readonly string[]>): void {
   const widths = headings.map((heading, at) =>
     Math.max(heading.length, ...rows.map((row) => row[at]?.length ?? 0)),
@@ -96,19 +101,25 @@ export function sayTable(headings: readonly string[], rows: ReadonlyArray<readon
   for (const row of rows) say(line(row));
 }
 
-/** A yes-or-no question; anything but y or yes means no. `instead`: what a script does, where nobody can answer. */
+/**
+ * Asks a yes-or-no question. Anything but y or yes means no. `instead` says how a script answers.
+ * @throws CommandError `usage` when standard input is no terminal, Stopped
+ */
 export async function confirm(question: string, instead: string): Promise<boolean> {
   if (!stdin.isTTY) throw new CommandError('usage', `nobody can answer "${question}" here; ${instead}`);
   return /^y(es)?$/i.test(await answerTo(`${question} [y/N] `));
 }
 
-/** What a person types in answer to a question, in the open. `instead`: what a script does, where nobody can answer. */
+/**
+ * Asks a question, and gives the text that the person types in the open. `instead` says how a script answers.
+ * @throws CommandError `usage` when standard input is no terminal, Stopped
+ */
 export async function confirmTyped(question: string, instead: string): Promise<string> {
   if (!stdin.isTTY) throw new CommandError('usage', `nobody can type it here; ${instead}`);
   return answerTo(question);
 }
 
-/** Throws `Stopped` on Ctrl-C and Ctrl-D, on which `question` alone would never settle. */
+/** Throws `Stopped` on Ctrl-C and Ctrl-D. `question` alone would then never settle. */
 async function answerTo(question: string): Promise<string> {
   const reader = createInterface({ input: stdin, output: stderr });
   try {
@@ -122,11 +133,14 @@ async function answerTo(question: string): Promise<string> {
   }
 }
 
-/** Reads a passphrase from the terminal without showing it. `instead`: how a script gives it. */
+/**
+ * Reads a passphrase from the terminal without showing it. `instead` says how a script gives it.
+ * @throws CommandError `usage` when standard input is no terminal, Stopped
+ */
 export function askHidden(question: string, instead: string): Promise<string> {
   if (!stdin.isTTY)
     throw new CommandError('usage', `a passphrase is needed and nobody can type it here; give ${instead}`);
-  // Silent before the question shows, so that not even the quickest typist is echoed.
+  // The echo ends before the question shows, so that nothing of a quick typist is shown.
   stdin.setRawMode(true).setEncoding('utf8').resume();
   stderr.write(question);
   return new Promise((resolve, reject) => {
@@ -154,7 +168,7 @@ export function askHidden(question: string, instead: string): Promise<string> {
   });
 }
 
-/** The most that Node reads of a file at once, and so of standard input too. */
+/** The most bytes that Node reads of a file at once. Standard input gets the same bound. */
 const inputBytesMax = 2 ** 31 - 1;
 
 const unreadable: Readonly<Record<string, string>> = {
@@ -166,7 +180,11 @@ const unreadable: Readonly<Record<string, string>> = {
   ERR_FS_FILE_TOO_LARGE: 'it is over 2 GiB',
 };
 
-/** Reads a file that the person named, or standard input for `-`, however late that comes. Throws `CommandError`. */
+/**
+ * Reads a file that the person named, or all of standard input for `-`. Waits as long as standard input
+ * takes.
+ * @throws CommandError `failed`
+ */
 export async function readInput(file: string): Promise<Buffer> {
   try {
     return file === '-' ? await readStandardInput() : readFileSync(file);
@@ -177,9 +195,11 @@ export async function readInput(file: string): Promise<Buffer> {
   }
 }
 
-/** As a stream: Node has made it non-blocking, so a plain read fails as long as nothing is there. */
+/**
+ * Node has made standard input non-blocking, so a plain read fails while nothing is there. A stream waits.
+ */
 async function readStandardInput(): Promise<Buffer> {
-  if (stdin.readableEnded) return Buffer.alloc(0); // Read once already.
+  if (stdin.readableEnded) return Buffer.alloc(0); // it was read before
   if (stdin.isTTY) progress('type it here, and end it with Ctrl-D on a line of its own');
   const chunks: Buffer[] = [];
   let length = 0;
@@ -194,7 +214,10 @@ async function readStandardInput(): Promise<Buffer> {
 
 const secretBytesMax = 64 * 1024;
 
-/** The same for a small file that holds a secret, and that others may not read. Wipe what it returns. */
+/**
+ * The same as `readInput`, for a file of at most `secretBytesMax` bytes that holds a secret. Others must not
+ * be able to read the file. The caller wipes the content.
+ */
 export async function readSecretInput(file: string): Promise<Buffer> {
   if (othersMayRead(file))
     throw new CommandError('failed', `others on this machine may read ${file}; run: chmod 600 ${file}`);
@@ -206,9 +229,10 @@ export async function readSecretInput(file: string): Promise<Buffer> {
   return readInput(file);
 }
 
+/** Whether other users can read or write a regular file. False for `-`, and for pipes and devices. */
 export const othersMayRead = (file: string): boolean => ((regularFile(file)?.mode ?? 0) & 0o077) !== 0;
 
-/** Of pipes and devices, undefined: their modes and sizes say nothing. */
+/** Undefined for pipes and devices: their modes and sizes mean nothing. */
 function regularFile(file: string): Stats | undefined {
   const found = file === '-' ? undefined : statSync(file, { throwIfNoEntry: false });
   return found?.isFile() ? found : undefined;
@@ -244,7 +268,7 @@ const clientOutcomes: Record<ClientError['code'], Outcome> = {
 
 const howToStart = '; start it with: holdfast start';
 
-/** The next step at a terminal, where a program's is another one. */
+/** The next step at a terminal. A program has other next steps. */
 const nextSteps: Partial<Record<ClientError['code'], string>> = {
   'not-founded': '; admit its first members with: holdfast admit',
   unreachable: howToStart,
@@ -253,7 +277,7 @@ const nextSteps: Partial<Record<ClientError['code'], string>> = {
   'not-decryptable': '; nothing was written',
 };
 
-/** What a person is told about an error, and the exit code; null for a bug. */
+/** The line for a person and the exit code of an error. Null for a bug. */
 export function explain(error: unknown): { line: string; outcome: Outcome } | null {
   if (error instanceof CommandError) return { line: error.message, outcome: error.outcome };
   if (error instanceof ApiError) {
@@ -280,7 +304,7 @@ export function explain(error: unknown): { line: string; outcome: Outcome } | nu
     error instanceof KeyError
   )
     return { line: error.message, outcome: 'failed' };
-  // What the system did not do: its line says what and where (`ENOSPC: no space left on device, write`).
+  // The system refused something. Its line says what and where (`ENOSPC: no space left on device, write`).
   if (error instanceof Error && 'syscall' in error) return { line: error.message, outcome: 'failed' };
   return null;
 }
@@ -291,8 +315,7 @@ const unwritable: Readonly<Record<string, string>> = { ENOSPC: 'the disk is full
 
 /**
  * Runs the command line and sets the exit code. A bug shows its stack and exits with 1. After an error the
- * process ends at once, whatever still listens, waits or computes in it: nothing that it could finish was
- * asked for any more.
+ * process ends at once. Nothing that still listens, waits or computes in it is needed any more.
  */
 export async function runCommand(run: () => Promise<unknown>): Promise<void> {
   stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -315,7 +338,7 @@ export async function runCommand(run: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** Commander's own complaints about the words of a command, in our form: one line. */
+/** Turns Commander's complaints about a command's arguments into one line of our form. */
 export const usageOutput = (command: string) => ({
   writeErr: (text: string) => {
     if (!text.startsWith('error:')) return void stderr.write(text);

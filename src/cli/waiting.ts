@@ -1,33 +1,44 @@
-/** Waiting for what the group does: until it is done, the time is over, or the person has waited enough. */
+/**
+ * Waiting for the group. The wait ends when the group is done, when the time is over, or when the person
+ * stops it.
+ */
 import { setTimeout as passed } from 'node:timers/promises';
 import { type ApiClient, ApiError } from '../client/api-client.ts';
 import { interruption } from './context.ts';
 import { CommandError, progress, Stopped } from './terminal.ts';
 
-/** After this time a person wants to know whom the command waits for. */
+/** In milliseconds. After this time the person is told for whom the command waits. */
 const patienceMs = 5_000;
-/** How long a daemon that went away is waited for: a supervisor starts it again within seconds. */
+/**
+ * How long the command waits for a daemon that went away, in milliseconds. A supervisor starts it again
+ * within seconds.
+ */
 const awayMs = 60_000;
 const knockMs = 250;
-/** A daemon that is asked who is missing, when the time is over already. */
+/** When the time is over, the daemon gets this many milliseconds to name the missing members. */
 const answerMs = 2_000;
 
+/** How one wait begins and ends. */
 export interface Wait {
   timeoutMs: number | undefined;
-  /** Shown once Ctrl-C does no more than the wait's end; null for nothing. */
+  /**
+   * The line at the beginning. It is shown when Ctrl-C ends only the wait, and not more. Null for no line.
+   */
   begins: string | null;
-  /** The line for who interrupts it. */
+  /** The line for a person who stops the wait. */
   stopped: () => string;
-  /** The line for when the time is over; `missing` says who is, as `; missing: c, d`, or is empty. */
+  /** The line for a timeout. `missing` names the missing members, as `; missing: c, d`, or is empty. */
   late: (missing: string) => string;
-  /** Whether a daemon that went away is waited for, and told all again; left out: it is. */
+  /** Whether the command waits for a daemon that went away. Left out: it does. */
   comesBack?: () => boolean;
 }
 
 /**
- * Asks `check` after every change until its answer is not null; says once, after some seconds, who is missing. Throws
- * `Stopped` when the person interrupts it, `CommandError('not-enough-peers')` when the time is over, and `ApiError`
- * (`not-running`) when the daemon went away and did not come back.
+ * Calls `check` after every change until the answer is not null. After some seconds it names the missing
+ * members, once.
+ * @throws Stopped when the person stops it
+ * @throws CommandError `not-enough-peers` when the time is over
+ * @throws ApiError `not-running` when the daemon went away and did not come back
  */
 export async function untilDone<T>(
   daemon: ApiClient,
@@ -69,7 +80,7 @@ export async function untilDone<T>(
   }
 }
 
-/** A daemon that was frozen answers nothing, and lets no call end. */
+/** Ends with the signal, because a frozen daemon lets no call end. */
 function unlessAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -77,7 +88,7 @@ function unlessAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-/** Waits until the daemon answers again. Throws `error` when it has not come back in time. */
+/** Waits until the daemon answers again. Throws `error` when it does not come back in time. */
 async function isBack(daemon: ApiClient, error: ApiError, signal: AbortSignal): Promise<void> {
   const endMs = performance.now() + awayMs;
   while (performance.now() < endMs) {
@@ -92,8 +103,8 @@ async function isBack(daemon: ApiClient, error: ApiError, signal: AbortSignal): 
   throw error;
 }
 /**
- * Members from whom the daemon waits for something, or else those to which it has no connection; none when it does
- * not say.
+ * The members for which the daemon waits. When it waits for none, the members to which it has no connection.
+ * Empty when the daemon does not answer.
  */
 async function missingMembers(daemon: ApiClient): Promise<string[]> {
   try {
@@ -104,6 +115,6 @@ async function missingMembers(daemon: ApiClient): Promise<string[]> {
       .filter((peer) => peer.state === 'member' && !peer.self && !peer.connected)
       .map(({ name }) => name);
   } catch {
-    return []; // A guess for people only: why the daemon does not answer, the wait itself says.
+    return []; // the names are only a hint; the wait itself says why the daemon does not answer
   }
 }

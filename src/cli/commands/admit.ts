@@ -17,14 +17,14 @@ import { checkEnoughOperators, type Decided, type OrderOptions, runOrder, withOr
 import { confirmSpare, confirmSpareOf, spareOfFounding } from '../spare.ts';
 import { CommandError, explain, progress, say, sayJson, warn } from '../terminal.ts';
 
-/** A founder that begins at all connects within a few seconds. */
+/** In milliseconds. A founder that starts at all connects within a few seconds. */
 const foundersPatienceMs = 15_000;
 
 interface AdmitOptions extends OrderOptions {
   yes?: string[];
 }
 
-/** What a script gives. */
+/** How a script answers. */
 const instead = 'give --yes FINGERPRINT…';
 
 export const admitCommand = (): Command =>
@@ -41,12 +41,13 @@ export const admitCommand = (): Command =>
       else await admit(command, names);
     });
 
-/** A later admission: one order for all newcomers. */
+/** An admission after the founding: one order for all newcomers. */
 async function admit(command: Command, named: readonly string[]): Promise<void> {
   const { yes } = optionsOf<AdmitOptions>(command);
   const unnamed = new CommandError('usage', 'name who is to be admitted; holdfast peers shows who waits');
   if (named.length === 0 && yes === undefined) throw unnamed;
-  // The founding itself, given again, names nobody: it was all those whose fingerprints are given.
+  // The founding command may be given again. It names nobody, and means all peers whose fingerprints it
+  // gives.
   const names = named.length === 0 ? await otherMembers(command) : [...new Set(named)];
   await runOrder(
     command,
@@ -73,7 +74,10 @@ async function admit(command: Command, named: readonly string[]): Promise<void> 
   );
 }
 
-/** Throws `CommandError('refused')` when some of these are the very members that are meant, with what is left to do. */
+/**
+ * Refuses when some of the named peers are members already, and says what is left to do.
+ * @throws CommandError `refused`
+ */
 async function checkNotYet(
   head: Value,
   daemon: ApiClient,
@@ -103,8 +107,8 @@ const otherMembers = (command: Command): Promise<string[]> =>
   );
 
 /**
- * Since when all of these are members, with the fingerprints that were given or are confirmed now; null when
- * one is none, or another of its name.
+ * When the last of these peers was admitted. Their fingerprints must be in `yes`, or are confirmed now. Null
+ * when a name is no member, or belongs to a member with another fingerprint.
  */
 async function admittedSince(
   head: Value,
@@ -127,7 +131,10 @@ async function admittedSince(
   return all.map(({ since }) => since).reduce((a, b) => (b.value.epoch > a.value.epoch ? b : a));
 }
 
-/** Epoch 0: the roster of this peer and the named ones, signed by the operators (§4 "Beginning"). */
+/**
+ * Founds epoch 0: this peer and the named newcomers are its roster, and the operators sign it (§4
+ * "Beginning").
+ */
 async function found(
   command: Command,
   names: readonly string[],
@@ -185,14 +192,17 @@ async function found(
   progress('next: a key and its first client, with: holdfast key create NAME --use sign --client NAME');
 }
 
-/** Who waits in the lobby and was not named. */
+/** Names that wait in the lobby and were not admitted. */
 const leftWaiting = async (daemon: ApiClient): Promise<string[]> => [
   ...new Set(
     (await daemon.peers()).filter(({ state, self }) => state === 'waiting' && !self).map(({ name }) => name),
   ),
 ];
 
-/** Hands the founding in; who has not connected afterwards. An ending without an answer says what is known. */
+/**
+ * Hands the founding in. Gives the founders that have not connected afterwards. An error without an answer
+ * says what is known.
+ */
 async function foundWith(daemon: ApiClient, link: Link): Promise<string[]> {
   let founded = false;
   try {
@@ -207,7 +217,7 @@ async function foundWith(daemon: ApiClient, link: Link): Promise<string[]> {
   }
 }
 
-/** Founders that have not connected as members after a while. */
+/** The founders that have not connected as members after `foundersPatienceMs`. */
 async function missingFounders(daemon: ApiClient): Promise<string[]> {
   const missing = async (): Promise<string[]> =>
     (await daemon.peers())
@@ -221,7 +231,7 @@ async function missingFounders(daemon: ApiClient): Promise<string[]> {
   return missing();
 }
 
-/** This peer itself, from its own home: nobody needs to confirm it. */
+/** This peer itself, from its own home. Nobody needs to confirm it. */
 function ownMember(home: Home): Newcomer {
   const seed = home.readFirstEpochSeed();
   if (seed === null)

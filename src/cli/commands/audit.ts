@@ -1,4 +1,4 @@
-/** `holdfast audit`: the lines of the peer's audit log, and whether they are all there. */
+/** `holdfast audit`: shows the lines of the peer's audit log, or checks that they are all there. */
 import { watch } from 'node:fs';
 import { Command } from 'commander';
 import { type AuditLine, parseLine } from '../../node/audit/entry.ts';
@@ -41,7 +41,7 @@ export const auditCommand = (): Command =>
       if (options.follow) await follow(home, follower, show);
     });
 
-/** A line as it stands; as text when it is none of ours. */
+/** A line as JSON. A line that Holdfast did not write stays text. */
 const documentOf = (text: string): unknown => parseLine(text) ?? text;
 
 async function verify(home: Home, json: boolean): Promise<void> {
@@ -60,7 +60,7 @@ async function verify(home: Home, json: boolean): Promise<void> {
   if (findings.length > 0) throw new CommandError('failed', 'the audit log was changed');
 }
 
-/** New lines as the system tells of them. */
+/** Shows new lines when the system reports a change of the folder. */
 async function follow(home: Home, follower: AuditFollower, show: (text: string) => void): Promise<void> {
   const signal = interruption();
   await new Promise<void>((resolve, reject) => {
@@ -73,7 +73,7 @@ async function follow(home: Home, follower: AuditFollower, show: (text: string) 
       watcher.close();
       resolve();
     });
-    // What was written between the first reading and the watch.
+    // Lines may have been written between the first reading and the watch.
     look();
   });
 }

@@ -88,8 +88,9 @@ export const clientSignRequestCommand = (): Command =>
     });
 
 /**
- * By name from the daemon, which must know the key; by ids as they are given, and then no daemon says what
- * the key is; with the client that asks. Throws `CommandError`.
+ * The key to use, and the client that asks. By name the daemon gives the key. With `--cluster` the ids are
+ * taken as they are, and no daemon is asked.
+ * @throws CommandError, ApiError, HomeError, ClientError
  */
 async function keyToUse(
   command: Command,

@@ -22,7 +22,7 @@ interface AddOptions extends NewClientOptions {
 type Operation = z.infer<typeof keyUseSchema>;
 type Scheme = z.infer<typeof schemeSchema>;
 
-/** One or more words of a list, as `one,other` or with the option repeated. */
+/** One or more words of a list. They come as `one,other`, or the option is repeated. */
 const wordsOf =
   <Word extends string>(schema: z.ZodType<Word>, usage: string) =>
   (text: string, before: Word[] = []): Word[] => {

@@ -89,7 +89,7 @@ export const clusterInitCommand = (): Command =>
       else say(invitation);
     });
 
-/** Where the operators' keys are, and what whoever has them could do. */
+/** Where the operators' keys are, and what a thief of them could do. */
 function keptApart(files: readonly string[], needed: number): string {
   if (files.length === 1)
     return `operator key: ${files[0]}; whoever has it and its passphrase controls every key: keep it apart`;
@@ -116,7 +116,7 @@ function operatorFiles(dir: string, options: InitOptions): { needed: number; fil
   return { needed: Number(needed), files };
 }
 
-/** Everything of the genesis but its operators' keys, checked before any key or file is made. */
+/** The genesis with placeholders for the operators' keys. It is checked before any key or file is made. */
 function checkedGenesis(options: InitOptions, operatorsNeeded: number, operatorCount: number): Genesis {
   const { threshold, membersMax } = options;
   if (threshold < 2) throw new CommandError('usage', `--threshold must be at least 2 (it is ${threshold})`);
@@ -150,7 +150,7 @@ function checkedGenesis(options: InitOptions, operatorsNeeded: number, operatorC
   return genesis;
 }
 
-/** Operators whose files exist are taken as they are; the others get new keys. */
+/** Operators whose files exist keep their keys. The others get new keys. */
 async function prepareOperators(files: readonly string[], options: InitOptions) {
   const missing = files.filter((file) => !existsSync(file));
   const passphraseOf = passphraseSource(options.passphraseFile, missing.length);

@@ -31,7 +31,8 @@ export const decryptCommand = (): Command =>
         const daemons = asClientOf(command, daemon);
         const key = await daemons.key(options.key, 'decrypt');
         await checkPinned(key, options.publicKey);
-        checkDecryptable(key, ciphertext); // Before a passphrase is asked for.
+        // This check comes before the passphrase is asked for.
+        checkDecryptable(key, ciphertext);
         const client = await openClient(command, { key: key.name, operation: 'decrypt' }, daemon);
         const signer = new GroupSigner({ daemons, client, timeoutMs: options.timeout });
         const made = await signer

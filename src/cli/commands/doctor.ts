@@ -15,7 +15,7 @@ export const doctorCommand = (): Command =>
       const home = openHome(dir);
       const { problems: ofDaemon, warnings } = await daemonProblems(home);
       const stopped = ofDaemon.some(({ code }) => code === 'not-running');
-      // Of a stopped daemon a lock may be left, with a process id that is somebody else's by now.
+      // A stopped daemon may have left a lock. The process id in it may belong to another process now.
       const pid = (stopped ? null : lockHolder(home.storeDir)) ?? process.pid;
       const problems = [
         ...ofDaemon,
@@ -36,10 +36,10 @@ export const doctorCommand = (): Command =>
         );
     });
 
-/** A start erases nothing: only Retire does, and then whatever is older. */
+/** A start erases nothing. Retire erases everything that is older. */
 const nextChangeErases = 'holdfast refresh: the next change erases everything older.';
 
-/** What a leftover is, to whoever reads its name first here. */
+/** The kinds of leftovers in words. */
 const leftoverNames: Record<StatusView['leftovers'][number]['kind'], string> = {
   attended: 'one-time sealing keys',
   dealt: 'coefficients of own dealings',
@@ -47,7 +47,7 @@ const leftoverNames: Record<StatusView['leftovers'][number]['kind'], string> = {
   epochSecrets: 'secrets of superseded epoch keys',
 };
 
-/** What the daemon itself says is wrong or has nothing to spare, and what it keeps of epochs that are over. */
+/** The problems and warnings of the daemon, and the secrets of past epochs that it still keeps. */
 async function daemonProblems(home: Home): Promise<Pick<StatusView, 'problems' | 'warnings'>> {
   const status = await ifRunning(home, (daemon) => daemon.status());
   if (status === null)

@@ -41,7 +41,7 @@ export const evictCommand = (): Command =>
           if (!forced) {
             const actions = leaving.map(({ index }): Action => ({ type: 'evict', index }));
             const draft = checkOneChange(actions, head, home);
-            // An order for others to sign is handed in later: `order submit` looks then.
+            // Other operators sign the order, and `order submit` checks it when it is handed in.
             if (orderFile === undefined) await checkEviction(actions, { head, daemon, home });
             sayWhatRemains(draft, head, home);
             const agreed = yes !== undefined && names.every((name) => yes.includes(name));
@@ -52,13 +52,13 @@ export const evictCommand = (): Command =>
           const stay = remaining.map(({ index }) => index);
           const actions: Action[] = [{ type: 'force-evict', remaining: stay }];
           const draft = checkOneChange(actions, head, home);
-          // An order for others to sign is handed in later: `order submit` looks then.
+          // Other operators sign the order, and `order submit` checks it when it is handed in.
           if (orderFile === undefined) await checkForcedEviction(stay, head, daemon, home.genesis);
           warn(
             `a forced eviction is decided by ${remaining.map(({ name }) => name).join(', ')} alone; ${forcedRisk(names.join(' or '))}`,
           );
           sayWhatRemains(draft, head, home);
-          // Each name is asked for.
+          // The person is asked to type each name below.
           await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead });
           for (const name of names) await confirmGone(name, yes);
           return actions;
@@ -68,7 +68,10 @@ export const evictCommand = (): Command =>
       );
     });
 
-/** Nobody types a name by accident: a yes is too easily given. Throws `refused` unless the name comes back. */
+/**
+ * Asks for the name itself: a "yes" is given too easily, and nobody types a name by accident.
+ * @throws CommandError `refused` for another answer
+ */
 async function confirmGone(name: string, given: readonly string[] | undefined): Promise<void> {
   if (given?.includes(name)) return;
   const typed =

@@ -17,7 +17,8 @@ export const inviteCommand = (): Command =>
       const invitation = await withDaemon(command, (daemon) => daemon.invite(openForMs));
       if (json) sayJson({ invitation, openForMs });
       else say(invitation);
-      // An earlier invitation may have opened it for longer, which the daemon keeps to.
+      // An earlier invitation may have opened the lobby for longer. Then the daemon keeps it open until that
+      // time.
       const until = new Date(Date.now() + openForMs).toISOString().replace(/\.\d+Z$/, 'Z');
       progress(`the lobby is open until ${until} at least (for ${durationText(openForMs)})`);
     });

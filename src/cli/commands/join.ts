@@ -51,7 +51,9 @@ function readInvitation(text: string) {
   }
 }
 
-/** A home belongs to one cluster for ever. */
+/**
+ * A home belongs to one cluster for ever. Throws `CommandError('refused')` when the folder is a home already.
+ */
 function refuseOtherHome(dir: string, invitation: Invitation): void {
   if (!existsSync(join(dir, 'invitation'))) return;
   const { genesis, cluster } = openHome(dir);

@@ -48,7 +48,7 @@ export const keyCreateCommand = (): Command =>
       });
     });
 
-/** Searches off the main thread and says how it goes. */
+/** Searches the primes off the main thread, and reports progress. */
 async function searchPrimes(bits: number): Promise<Primes> {
   const signal = interruption(undefined, () => 'stopped; no key was made and nothing is handed in');
   const startedAtMs = performance.now();

@@ -6,7 +6,7 @@ import { goneSince } from '../done-already.ts';
 import { type Decided, type OrderOptions, runOrder, withOrder } from '../orders.ts';
 import { CommandError, confirmTyped } from '../terminal.ts';
 
-/** How long the command waits for the erasure itself, which follows the decision. */
+/** How long the command waits for the erasure after the decision, in milliseconds. */
 const erasureMs = 30_000;
 
 export const keyDestroyCommand = (): Command =>
@@ -36,7 +36,7 @@ export const keyDestroyCommand = (): Command =>
       );
     });
 
-/** Waits until the older shares are erased here, and says who may still hold one. */
+/** Waits until this peer has erased the older shares, and says which members may still hold one. */
 async function erasure(daemon: ApiClient, name: string, epoch: number): Promise<string> {
   const signal = interruption(erasureMs);
   const erased = async () => {

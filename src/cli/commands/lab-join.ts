@@ -1,4 +1,7 @@
-/** `holdfast lab join`: one more peer for a lab that is up, from its home to its share. */
+/**
+ * `holdfast lab join`: adds one peer to a lab that is up. It makes the peer's home, and ends when the peer
+ * has its share.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -27,7 +30,7 @@ export const labJoinCommand = (): Command =>
       });
     });
 
-/** A peer that the lab made, but nobody admitted yet, may try again under its name. */
+/** A name may be used again by a peer that the lab made and nobody admitted yet. */
 async function checkName(lab: Lab, name: string): Promise<void> {
   if (!/^[a-z0-9]{1,63}$/.test(name))
     throw new CommandError('usage', `${name} is no name for a peer of a lab: lower-case letters and digits`);
@@ -39,12 +42,12 @@ async function checkName(lab: Lab, name: string): Promise<void> {
 
 const areEnough = ({ connected, quorum }: StatusView): boolean => connected.length + 1 >= quorum;
 
-/** The operator must be somewhere, and enough members must be up for the change that admits somebody. */
+/** An admission needs the operator's home, and enough members that are up. */
 async function checkMembers(lab: Lab): Promise<void> {
   for (const name of new Set([lab.operatorAt, ...lab.names])) {
     const status = await statusOf(lab, name);
     if (status?.state !== 'member') continue;
-    // A peer that was started a moment ago is still being connected.
+    // A peer that was started a moment ago may not be connected yet.
     await lab
       .until(name, async (api) => (areEnough(await api.status()) ? true : null), connectMs)
       .catch(() => {
@@ -67,7 +70,7 @@ async function takeIn(lab: Lab, name: string): Promise<{ index: number; epoch: n
   if (!lab.names.includes(name)) {
     progress(`making ${name}…`);
     await lab.join(name);
-    // Its daemon outlives this command: the lab must know of it however this goes on.
+    // The new daemon outlives this command. So the lab records it before anything can fail.
     lab.save();
     await lab.start(name);
   }
@@ -80,7 +83,7 @@ async function takeIn(lab: Lab, name: string): Promise<{ index: number; epoch: n
   return { index, epoch };
 }
 
-/** One line of what may have been said with a whole log after it. */
+/** The first line of an error, whose message may have a whole log after it. */
 function reasonOf(error: Error): string {
   const { reason = error.message } = error as { reason?: string };
   return reason.split('\n')[0] ?? '';

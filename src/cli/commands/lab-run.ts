@@ -59,11 +59,11 @@ export const labRunCommand = (): Command =>
       }
     });
 
-/** What `--json` says, also of a story that stops at a claim that does not hold. */
+/** The document for `--json`. It is also printed when a claim does not hold and the story stops. */
 interface Report {
   scenario: string;
   about: string;
-  /** Why the machine cannot show it; null when it can. */
+  /** Why this machine cannot show the story; null when it can. */
   skipped: string | null;
   chance: Chance | null;
   steps: Array<{ claim: string; holds: boolean; seconds: number; seen: string[] }>;

@@ -1,4 +1,7 @@
-/** A group of real daemons on this machine, to play with. The lab's code is loaded only when one of these runs. */
+/**
+ * A group of real daemons on this machine, to play with. The lab's code is loaded only when one of these
+ * commands runs.
+ */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -61,11 +64,11 @@ const upCommand = (): Command =>
           'refused',
           `a lab is in ${dir} already; end it with: holdfast lab down --dir ${dir}`,
         );
-      // `down` removes the whole folder.
+      // The folder must be empty, because `down` removes all of it.
       if (existsSync(place) && readdirSync(place).length > 0)
         throw new CommandError('refused', `${dir} exists already and is not empty; name another with --dir`);
       process.once('SIGINT', () => {
-        // The lab's own listener, which ends its daemons, was there first.
+        // The lab's own listener runs first and ends its daemons.
         process.once('exit', () => rmSync(place, { recursive: true, force: true }));
         process.exit(130);
       });

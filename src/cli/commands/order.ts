@@ -44,7 +44,7 @@ const signCommand = (): Command =>
       if (head !== null) {
         const members = abilitiesAtBest(home.genesis, head);
         const spare = spareAfter(home, head, members, order.body.actions);
-        await confirmSpare(spare, true, '--yes'); // whether to sign it is asked below
+        await confirmSpare(spare, true, '--yes'); // the question below asks whether to sign it
       }
       if (head !== null && sequence <= head.lastOrder)
         throw new CommandError('refused', `order ${sequence} was used already; have it made again`);
@@ -71,7 +71,10 @@ const signCommand = (): Command =>
       say(`${file}: ${signaturesInWords(facts)}; next: holdfast order ${next} ${file}`);
     });
 
-/** The newest value of the running daemon, or else the newest that a command in this home has seen; null for none. */
+/**
+ * The newest value of the running daemon, or else the newest one that a command in this home has seen. Null
+ * for none.
+ */
 async function newestKnown(home: Home): Promise<Value | null> {
   const daemon = connectApi(home.socketFile);
   const chain = new VerifiedChain(knownGroup(home), daemon);
@@ -119,7 +122,8 @@ const submitCommand = (): Command =>
         const group = { head, daemon, home };
         if (actions.some(({ type }) => type === 'evict')) await checkEviction(actions, group);
         else await warnOfWaiting(actions, group);
-        // Those who signed it were told what it leaves at best; it is told now as the members are.
+        // The operators were told what the order leaves at best. Here the warning uses the members as they
+        // are now.
         await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead: '--yes' });
         await handIn(new HandingIn(order, { command, chain, daemon }), group, options, () => words);
       });

@@ -3,14 +3,14 @@ import type { Certainty, PeerView } from '../../node/views/view.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { faint, progress, say, sayJson, sayTable } from '../terminal.ts';
 
-/** Members are connected to each other; one that waits asks through the lobby, now and then. */
+/** Members are connected to each other. A waiting peer only asks through the lobby now and then. */
 const connectionWord = ({ self, state, connected }: PeerView): string => {
   if (self) return 'self';
   if (state === 'waiting') return '-';
   return connected ? 'up' : 'down';
 };
 
-/** What a member can do, or why not; `?` stands behind what is not known. */
+/** What a member can do, or why it cannot. A `?` marks what is not known. */
 function ability({ ability }: PeerView): string {
   if (ability === null) return '-';
   const { sign, attend } = ability.can;

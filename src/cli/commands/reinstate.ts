@@ -45,7 +45,10 @@ export const reinstateCommand = (): Command =>
       );
     });
 
-/** Since when the member is back, with the new home that is meant; null when it is not, or when that is another one. */
+/**
+ * When the member came back with the new home that is meant. Null when it did not, or came back with another
+ * home.
+ */
 async function reinstatedSince(
   head: Value,
   daemon: ApiClient,
@@ -54,7 +57,7 @@ async function reinstatedSince(
   yes: readonly string[] | undefined,
 ): Promise<DoneAlready | null> {
   const entered = await enteredAs(head, daemon, home, name);
-  // Whoever was there at the founding, or was admitted, has no place to come back to.
+  // A founder or an admitted member has no earlier place to come back to.
   if (entered === null || !entered.cameBack) return null;
   if (yes !== undefined) return yes.includes(entered.fingerprint) ? entered.since : null;
   if (await isAwaited(daemon, name)) return null;

@@ -22,7 +22,7 @@ export const startCommand = (): Command =>
       const tcp = tcpDoorOf(settings, home.dir);
       await claimSocket(home.socketFile);
       const stopped = stopSignal(options.whileStdinOpen);
-      // The network, the server and all that hangs on them are loaded by this command only: the others stay quick.
+      // Only this command loads the network and the server, so the other commands stay quick.
       const { serveApi } = await import('../../api/server.ts');
       const { createLog } = await import('../../node/log.ts');
       const { startDaemon } = await import('../../node/daemon/daemon.ts');
@@ -39,14 +39,14 @@ export const startCommand = (): Command =>
         if (reason instanceof Error) throw reason;
       } finally {
         await daemon.stop();
-        // An open pipe there would keep the process alive.
+        // An open pipe at standard input would keep the process alive.
         if (options.whileStdinOpen) process.stdin.destroy();
       }
     });
 
 function checkAccess({ dir }: Home): void {
   const [wide] = wideFiles(dir);
-  // What a link leads to is not reached from the home by chmod -R.
+  // `chmod -R` does not follow a link from the home to a file elsewhere.
   const from = wide?.startsWith(`${dir}/`) ? dir : wide;
   if (wide !== undefined)
     throw new CommandError('failed', `others on this machine may read ${wide}; run: chmod -R go= ${from}`);
@@ -59,8 +59,8 @@ function checkAccess({ dir }: Home): void {
 }
 
 /**
- * Resolves with the reason to stop. A second signal ends the process at once: nothing durable depends on a
- * clean stop.
+ * Resolves with the reason to stop. A second signal ends the process at once, because nothing durable depends
+ * on a clean stop.
  */
 function stopSignal(whileStdinOpen: boolean): Promise<string> {
   return new Promise((resolve) => {

@@ -79,7 +79,7 @@ function showStatus(status: StatusView, nowMs: number): void {
 
 const sayProblem = ({ what, remedy }: Problem): void => say(`${bad('!')} ${what} ${remedy}`);
 
-/** How many can do something together, and how many that spares. */
+/** How many members can do something together, how many must, and how many are to spare. */
 function ofThem({ can, able, needed, spare }: Prospect, members: number): string {
   const told = `${able} of ${members} can, ${needed} needed`;
   return can === 'yes'

@@ -29,10 +29,10 @@ const raiseCommand = (): Command =>
             );
           const actions: Action[] = [{ type: 'raise-threshold', threshold }];
           const draft = checkOneChange(actions, head, home);
-          // An order for others to sign is handed in later: `order submit` looks then.
+          // Other operators sign the order, and `order submit` checks it when it is handed in.
           if (orderFile === undefined) await checkThreshold(threshold, head, daemon, home.genesis);
           sayWhatRemains(draft, head, home);
-          // It is asked for in any case.
+          // The next question is asked in any case.
           await confirmSpareOf(actions, head, { daemon, home }, { yes: true, instead: '--yes' });
           if (!yes && !(await confirm('raise it? It can never be lowered again', 'give --yes')))
             throw new CommandError('refused', 'nothing is changed');
