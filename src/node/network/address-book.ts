@@ -1,6 +1,7 @@
 /**
- * Where members can be reached. Bounded by the roster: nothing is kept about anyone else. A signed record (libp2p's
- * peer record, numbered by its author) outranks what mDNS heard and what the roster or the configuration once said.
+ * The addresses of members. The book holds nothing about other peers, so the roster bounds it. A signed
+ * record (libp2p's peer record, numbered by its author) ranks above all unsigned addresses: those heard by
+ * mDNS, from the roster, and from the configuration.
  */
 import { peerIdFromCID } from '@libp2p/peer-id';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
@@ -9,11 +10,11 @@ import { networkLimits } from './constants.ts';
 import type { MemberAddress } from './transport.ts';
 
 interface Entry {
-  /** From the configuration: only these may be names. */
+  /** From this peer's configuration. Only these addresses may be names. */
   bootstrap: string[];
-  /** What other members said, when this peer was admitted or later. */
+  /** Addresses that other members told, when this peer was admitted or later. */
   hints: string[];
-  /** Heard by mDNS: unsigned. */
+  /** Heard by mDNS, and unsigned. */
   discovered: string[];
   record: { sequence: bigint; envelope: Uint8Array; addresses: string[] } | null;
 }
@@ -25,11 +26,11 @@ const bounded = (addresses: readonly string[]): string[] =>
 const peerOf = (address: Multiaddr): string | undefined =>
   address.getComponents().findLast((component) => component.name === 'p2p')?.value;
 
-/** Plain TCP: libp2p would also dial Unix sockets and relays that a member names. */
+/** Plain TCP only. libp2p would also dial Unix sockets and relays that a member names. */
 const toName = /^(dns|dns4|dns6) tcp( p2p)?$/;
 const toIp = /^(ip6zone )?(ip4|ip6) tcp( p2p)?$/;
 
-/** null: malformed, or of another form. */
+/** The multiaddr. Null when it is malformed or of another form. */
 function parsed(address: string, ...forms: readonly RegExp[]): Multiaddr | null {
   try {
     const result = multiaddr(address);
@@ -41,8 +42,9 @@ function parsed(address: string, ...forms: readonly RegExp[]): Multiaddr | null 
 }
 
 /**
- * Whose record it is and what it says; its signature is not checked yet.
- * @throws Error when it is malformed, or names another author than its subject
+ * The author and the content of a signed address record. The record comes from a peer, and its signature is
+ * not checked here.
+ * @throws Error when the record is malformed or too large, or when its author is not its subject
  */
 export function readRecord(bytes: Uint8Array): { peer: string; sequence: bigint; addresses: string[] } {
   if (bytes.length > networkLimits.addressRecordBytesMax) throw new Error('the address record is too large');
@@ -53,16 +55,17 @@ export function readRecord(bytes: Uint8Array): { peer: string; sequence: bigint;
   return { peer, sequence: record.seqNumber, addresses: record.multiaddrs.map(String) };
 }
 
-/** Throws an Error when its signature is false. */
+/** Checks the signature of a record. @throws Error (as a rejection) when the signature is false */
 export async function verifyRecord(bytes: Uint8Array): Promise<void> {
   await RecordEnvelope.openAndCertify(bytes, PeerRecord.DOMAIN);
 }
 
+/** The addresses known of each member. */
 export class AddressBook {
   readonly #entries = new Map<string, Entry>();
   readonly #bootstrap: string[];
 
-  /** @param bootstrap multiaddrs with peer ids; used for those peers once they are members */
+  /** `bootstrap` holds multiaddrs with peer ids. They serve for these peers once they are members. */
   constructor(bootstrap: readonly string[]) {
     this.#bootstrap = bootstrap.filter((address) => parsed(address, toIp, toName) !== null);
   }
@@ -85,7 +88,7 @@ export class AddressBook {
     return [...this.#entries.keys()];
   }
 
-  /** @returns whether the peer is a member and something is new */
+  /** Takes addresses that mDNS found. @returns whether the peer is a member and something is new */
   addDiscovered(peer: string, addresses: readonly Multiaddr[]): boolean {
     const entry = this.#entries.get(peer);
     const discovered = bounded(addresses.map(String));
@@ -95,29 +98,31 @@ export class AddressBook {
   }
 
   /**
-   * Takes a signed record if it is a member's and newer than what we have.
-   * @returns the member it is about, or null when it taught us nothing
-   * @throws Error when it is malformed or its signature is false
+   * Takes a signed record of a member when it is newer than the known one. @returns the member's peer id, or
+   * null when nothing is new
+   * @throws Error (as a rejection) when the record is malformed or its signature is false
    */
   async addRecord(bytes: Uint8Array): Promise<string | null> {
     const { peer, sequence, addresses } = readRecord(bytes);
     if (!this.#isNews(peer, sequence)) return null;
     await verifyRecord(bytes);
     const entry = this.#entries.get(peer);
-    if (!entry || !this.#isNews(peer, sequence)) return null; // overtaken while we verified
+    if (!entry || !this.#isNews(peer, sequence)) return null; // A newer one came during the check.
     entry.record = { sequence, envelope: bytes, addresses: bounded(addresses) };
     return peer;
   }
 
+  /** The member's signed record, as it goes over the wire. Null when none is known. */
   record(peer: string): Uint8Array | null {
     return this.#entries.get(peer)?.record?.envelope ?? null;
   }
 
-  /** Best first, each ending in the peer's id. */
+  /** The peer's addresses, best first. Each ends in the peer's id. */
   addressesOf(peer: string): Multiaddr[] {
     const entry = this.#entries.get(peer);
     if (!entry) return [];
-    // Whoever could give us names would have us look them up, wherever that is noticed.
+    // Names of others are left out. Looking up a name shows this peer to everyone who sees the look-up, so a
+    // liar could make this peer show itself.
     const ofOthers = [...(entry.record?.addresses ?? []), ...entry.discovered, ...entry.hints];
     const known = ofOthers.filter((address) => parsed(address, toIp) !== null);
     return [...new Set([...known, ...entry.bootstrap])]

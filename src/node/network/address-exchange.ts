@@ -1,7 +1,8 @@
 /**
- * Members exchange signed, numbered addresses, so that one known peer is enough to find all (protocol §6). On
- * every authenticated connection each side sends its own record and all it knows, also of the other side
- * itself, which is how a peer learns of a record that it must outrank; news is passed on to the others.
+ * Members exchange signed, numbered addresses, so one known peer is enough to find all (protocol §6). On
+ * every authenticated connection each side sends its own record and all records that it knows. It also sends
+ * the newest record that it knows of the other side, so a peer learns of a record that it must outrank. A
+ * member passes news on to the others.
  */
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record';
@@ -25,9 +26,9 @@ interface AddressExchangeComponents {
   identity: Identity;
   connections: PeerConnections;
   book: AddressBook;
-  /** false: the peer has sent too many. */
+  /** False when the peer has sent too many. */
   spend(peer: string, quota: 'addressNews'): boolean;
-  /** A member's addresses are new. */
+  /** The addresses of a member have changed. */
   onNews(peer: string): void;
   log: Log;
 }
@@ -38,6 +39,7 @@ interface OwnRecord {
   envelope: Uint8Array;
 }
 
+/** Sends and receives address records. */
 export class AddressExchange {
   readonly #components: AddressExchangeComponents;
   readonly #stopped = new AbortController();
@@ -61,7 +63,7 @@ export class AddressExchange {
     await this.#components.node.unhandle(protocolIds.addresses);
   }
 
-  /** Tells one peer everything. */
+  /** Sends one peer all known records. */
   async greet(peerConnection: PeerConnection): Promise<void> {
     const { book } = this.#components;
     const own = await this.#ownRecord();
@@ -69,7 +71,7 @@ export class AddressExchange {
     await this.#send(peerConnection, [own.envelope, ...others.filter((record) => record !== null)]);
   }
 
-  /** Our listen addresses changed (an interface came or went): everyone gets the new record. */
+  /** This peer's listen addresses changed (an interface came or went). Every member gets the new record. */
   readonly #onOwnUpdate = async (): Promise<void> => {
     const before = this.#own?.addresses;
     const own = await this.#ownRecord();
@@ -77,8 +79,9 @@ export class AddressExchange {
   };
 
   /**
-   * Takes a record of ours from before a restart, signed while our clock was ahead: others would ignore all
-   * new ones until the clock is there again. So a new one is numbered after it, and told to everyone.
+   * Handles an older record of this peer with a higher number. This peer signed it before a restart, while
+   * its clock was ahead. The others would ignore every new record until the clock is there again. So the new
+   * record takes a higher number, and every member is told.
    */
   async #outrank(bytes: Uint8Array): Promise<void> {
     const { sequence } = readRecord(bytes);
@@ -96,7 +99,8 @@ export class AddressExchange {
     const multiaddrs = node.getMultiaddrs().slice(0, networkLimits.addressesPerMemberMax);
     const addresses = multiaddrs.join();
     if (this.#own?.addresses !== addresses) {
-      // Numbered by the clock, so that a restarted peer's record is newer, or else `#outrank` sees to it.
+      // The number comes from the clock, so a record after a restart is newer. When it is not, `#outrank`
+      // mends that.
       const now = BigInt(Date.now());
       const sequence = this.#sequence < now ? now : this.#sequence + 1n;
       this.#sequence = sequence;

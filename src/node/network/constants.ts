@@ -1,7 +1,11 @@
-/** Protocol ids, and the bounds of the network layer. A changed wire format needs a new number at the id's end. */
+/**
+ * Protocol ids, and the bounds of the network layer. An id ends with a number, and a changed wire format
+ * takes the next number.
+ */
 import assert from 'node:assert/strict';
 import { limits } from '../../protocol/records/limits.ts';
 
+/** The libp2p protocol ids of Holdfast. */
 export const protocolIds = {
   handshake: '/holdfast/handshake/1',
   direct: '/holdfast/epoch/1',
@@ -11,28 +15,42 @@ export const protocolIds = {
   lobby: '/holdfast/lobby/1',
 } as const;
 
+/** The gossip topic of a cluster. */
 export const gossipTopic = (clusterId: string): string => `/holdfast/${clusterId}/1`;
 
-/** mDNS label (at most 15 characters) by which the peers of one cluster find each other on a LAN. */
+/** The mDNS label (at most 15 characters) by which the peers of one cluster find each other on a LAN. */
 export const mdnsServiceTag = (clusterId: string): string =>
   `_hf${clusterId.slice(0, 12).toLowerCase()}._udp.local`;
 
+/** The bounds of this layer. Names say the unit: `…BytesMax` in bytes, `…Ms` in milliseconds. */
 export const networkLimits = {
-  /** One direct frame. */
+  /** The longest direct frame. */
   frameBytesMax: limits.frameBytesMax,
-  /** Larger publications go to every member directly: gossipsub bundles what a late peer asks for, and a bundle over
-   * `gossipBundleBytesMax` deafens that connection. */
+  /**
+   * The longest publication that goes by gossip. A longer one goes to every member directly. Gossipsub
+   * bundles the messages that a late peer asks for, and a bundle over `gossipBundleBytesMax` makes that
+   * connection deaf.
+   */
   gossipFrameBytesMax: 256 * 1024,
   gossipBundleBytesMax: 8 * 1024 * 1024,
-  /** How long gossip knows a frame again. Longer than a frame can circulate, shorter than the protocol's re-sending. */
+  /**
+   * Gossip recognizes a frame again for so long. That is longer than a frame can circulate, and shorter than
+   * the protocol's interval of sending again.
+   */
   gossipSeenMs: 3_000,
 
-  /** Frames waiting for one peer; what exceeds either bound is dropped and counted. */
+  /** Bounds on the frames that wait for one peer. A frame over either bound is dropped and counted. */
   queueFramesMax: 4_096,
   queueBytesMax: 32 * 1024 * 1024,
-  /** A request to use a key, or its answer, with its header: 64 of them at once are 4 MiB, and not 256. */
+  /**
+   * The longest request to use a key, or answer to one, with its header. So 64 requests at once have 4 MiB at
+   * most.
+   */
   requestFrameBytesMax: limits.requestBytesMax + 5,
-  /** Requests that wait for one peer's answers, and requests of one peer that we work on at once. */
+  /**
+   * At most so many requests wait for one peer's answers, and at most so many requests of one peer are served
+   * at once.
+   */
   requestsWaitingMax: 1_024,
   requestsServedMax: 64,
 
@@ -40,16 +58,19 @@ export const networkLimits = {
   handshakeTimeoutMs: 5_000,
   handshakeRetryMs: 1_000,
   /**
-   * Handshakes that one side opens on one connection: the first few at once, so that an ordinary change is
-   * proven at once.
+   * The handshakes that one side opens on one connection. The first few run at once, so an ordinary change of
+   * keys is proven without a wait.
    */
   handshakePace: { atOnce: 3, perSecond: 1 },
   streamOpenTimeoutMs: 5_000,
 
   instanceBytesMax: 64,
-  /** How often two machines with one identity are asked whether both are still there … */
+  /** The pause between two checks of a member that two machines speak for. */
   twinCheckMs: 10_000,
-  /** … and how long what a member told of another machine with ours holds without being told again. */
+  /**
+   * A member may report that it meets another machine with this peer's identity. The report holds for so long
+   * unless it is repeated.
+   */
   twinForgottenMs: 40_000,
 
   addressesPerMemberMax: limits.addressesPerMemberMax,
@@ -58,24 +79,32 @@ export const networkLimits = {
   addressFrameBytesMax: 512 * 1024,
 
   connectionsMax: 4 * limits.membersMax,
-  /** Per host and second: a whole group may live on one machine, a stranger's host must not occupy us. */
+  /**
+   * Per host and second. A whole group may live on one machine, and a stranger's host must not keep this peer
+   * busy.
+   */
   inboundConnectionsPerSecondMax: 100,
   inboundPendingMax: 64,
   inboundUpgradeTimeoutMs: 5_000,
   dialTimeoutMs: 5_000,
   addressDialTimeoutMs: 2_500,
 
-  /** yamux: a paused stream still receives its window, so the read buffer must be able to hold one. */
+  /** yamux still delivers its window to a paused stream, so the read buffer must hold more than a window. */
   streamWindowBytesMax: 1024 * 1024,
   streamReadBufferBytesMax: 2 * 1024 * 1024,
-  /** Pieces in which one frame may arrive: a frame in single bytes would occupy a hundred times its size. */
+  /**
+   * The most pieces in which one frame may arrive. A frame in single bytes would take a hundred times its
+   * size in memory.
+   */
   chunksPerFrameMax: 16_384,
-  /** From a frame's first piece to its last: half a frame must not be kept for ever. */
+  /**
+   * The longest time from a frame's first piece to its last. Half a frame must not stay in memory for ever.
+   */
   frameTimeoutMs: 20_000,
 
-  /** To one member at once: two when both dial, and two that are just ending. */
+  /** Connections to one member at once: two when both sides dial, and two more that are just ending. */
   connectionsPerMemberMax: 4,
-  /** On one connection at once: ours are 12, libp2p's own 13. */
+  /** Streams on one connection at once. Holdfast uses 12, and libp2p uses 13. */
   streamsPerConnectionMax: 64,
 } as const;
 
@@ -84,20 +113,26 @@ assert(2 * networkLimits.gossipFrameBytesMax <= networkLimits.gossipBundleBytesM
 assert(networkLimits.frameBytesMax <= networkLimits.queueBytesMax);
 assert(networkLimits.streamWindowBytesMax < networkLimits.streamReadBufferBytesMax);
 
-/** How the liveness of connections is watched, and how lost ones are dialled again. */
+/**
+ * The timings that watch the liveness of connections, and of dialling lost ones again. All are in
+ * milliseconds.
+ */
 export interface NetworkTimings {
   pingIntervalMs: number;
   pingTimeoutMsMin: number;
   pingTimeoutMsMax: number;
   redialMsMin: number;
   redialMsMax: number;
-  /** The larger peer id dials; the smaller one only when nothing has arrived for so long. */
+  /**
+   * The peer with the larger id dials. The peer with the smaller id waits so long for that dial before it
+   * dials itself.
+   */
   smallerIdDelayMs: number;
-  /** How long what a peer proved by an epoch key counts after that key was replaced (protocol §4). */
+  /** After a key was replaced, its proof still counts for so long (protocol §4). */
   reproofMs: number;
 }
 
-/** A dead connection is noticed within 0.5 to 1.5 s (measured). */
+/** With these timings a dead connection is noticed within 0.5 to 1.5 s (measured). */
 export const defaultTimings: NetworkTimings = {
   pingIntervalMs: 2_000,
   pingTimeoutMsMin: 2_000,
@@ -108,7 +143,7 @@ export const defaultTimings: NetworkTimings = {
   reproofMs: 10_000,
 };
 
-// A handshake that waits its turn is over before what it renews has ended.
+// A handshake that waits its turn ends before the proof that it renews runs out.
 assert(
   defaultTimings.reproofMs > 1000 / networkLimits.handshakePace.perSecond + networkLimits.handshakeTimeoutMs,
 );

@@ -1,4 +1,7 @@
-/** Direct frames to one member: one long-lived stream per connection and direction, opened with the first frame. */
+/**
+ * Direct frames to one member. Each connection has one long-lived stream per direction. The first frame opens
+ * it.
+ */
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import type { Log } from '../log.ts';
 import { networkLimits, protocolIds } from './constants.ts';
@@ -9,13 +12,14 @@ interface DirectComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
   connections: PeerConnections;
   queueBounds: QueueBounds;
-  /** A returned promise pauses the stream until it settles. */
+  /** Takes a frame. A returned promise pauses the stream until it settles. */
   onFrame(peerConnection: PeerConnection, frame: Uint8Array): void | Promise<void>;
-  /** A peer sent what is no frame. */
+  /** A peer sent bytes that are no frame. */
   onBadFrame(peer: string, why: string): void;
   log: Log;
 }
 
+/** Sends direct frames, and receives those of others. */
 export class Direct {
   readonly #components: DirectComponents;
   readonly #queues = new Map<PeerConnection, FrameQueue>();
@@ -37,7 +41,7 @@ export class Direct {
         });
       else stream.abort(new Error('the connection is not known'));
     };
-    // Two: a new stream may open before the old one's end has arrived.
+    // Two streams, because a new one may open before the end of the old one has arrived.
     await this.#components.node.handle(protocolIds.direct, receive, { maxInboundStreams: 2 });
   }
 
@@ -47,11 +51,12 @@ export class Direct {
     await this.#components.node.unhandle(protocolIds.direct);
   }
 
-  /** Frames dropped because a queue was full, or because their stream or connection ended. */
+  /** The number of frames that were dropped: a queue was full, or the stream or connection ended. */
   get dropped(): number {
     return this.#dropped;
   }
 
+  /** Queues a frame for a member. Never throws. A frame that does not fit is dropped and counted. */
   send(peer: string, frame: Uint8Array): void {
     const peerConnection = this.#components.connections.best(peer);
     if (!peerConnection || this.#stopped.signal.aborted) {
@@ -75,7 +80,7 @@ export class Direct {
         AbortSignal.timeout(networkLimits.streamOpenTimeoutMs),
       ]);
       const stream = await peerConnection.connection.newStream(protocolIds.direct, { signal });
-      // Nothing is ever sent back on it.
+      // The other side never sends anything on this stream.
       await runFrameStream(stream, {
         outgoing: queue,
         onFrame: () => stream.abort(new Error('unexpected frame')),

@@ -1,21 +1,23 @@
-/** Length-prefixed frames over a long-lived libp2p stream, with bounds on both sides. */
+/** Frames with a length prefix over a long-lived libp2p stream. Both directions have bounds. */
 import type { Stream } from '@libp2p/interface';
 import { messageStreamToDuplex } from '@libp2p/utils';
 import { decode, encode } from 'it-length-prefixed';
 import { pipe } from 'it-pipe';
 import { networkLimits } from './constants.ts';
 
+/** The bounds of a queue: frames, and bytes of all frames together. */
 export interface QueueBounds {
   framesMax: number;
   bytesMax: number;
 }
 
+/** The bounds of a queue unless a test sets others. */
 export const defaultQueueBounds: QueueBounds = {
   framesMax: networkLimits.queueFramesMax,
   bytesMax: networkLimits.queueBytesMax,
 };
 
-/** Frames on their way into a stream, in order. Read by one consumer. */
+/** The frames on their way into a stream, in order. A queue has one reader. */
 export class FrameQueue {
   readonly #bounds: QueueBounds;
   readonly #frames: Uint8Array[] = [];
@@ -27,7 +29,7 @@ export class FrameQueue {
     this.#bounds = bounds;
   }
 
-  /** false: the queue is full or has ended, and the frame was not taken. */
+  /** Adds a frame. False when the queue is full or has ended: then the frame is not taken. */
   push(frame: Uint8Array): boolean {
     const full =
       this.#frames.length >= this.#bounds.framesMax || this.#bytes + frame.length > this.#bounds.bytesMax;
@@ -38,7 +40,7 @@ export class FrameQueue {
     return true;
   }
 
-  /** @returns how many frames were still waiting */
+  /** Ends the queue and drops its frames. @returns the number of frames that were still waiting */
   end(): number {
     const waiting = this.#frames.length;
     this.#ended = true;
@@ -65,25 +67,31 @@ export class FrameQueue {
 }
 
 interface FrameStreamOptions {
-  /** Frames to write; absent on a stream that is only read. */
+  /** The frames to write. A stream that is only read has none. */
   outgoing?: FrameQueue;
-  /** A returned promise pauses the stream until it settles: the sender then waits, not our memory. */
+  /**
+   * Takes a frame of the peer. A returned promise pauses the stream until it settles, so the sender waits and
+   * this peer's memory does not grow.
+   */
   onFrame(frame: Uint8Array): void | Promise<void>;
-  /** Of one frame, in either direction; by default the longest of any stream. */
+  /** The most bytes of one frame, in either direction. The default is the longest frame of any stream. */
   frameBytesMax?: number;
-  /** What arrived is no frame within its bounds; the stream ends. */
+  /** The peer sent bytes that are no frame within the bounds. The stream ends. */
   onBadFrame?(why: string): void;
 }
 
-/** A frame that no honest peer sends: too slow, in too many pieces; too long is `it-length-prefixed`'s to find. */
+/**
+ * A frame that no honest peer sends: it is too slow, or in too many pieces. `it-length-prefixed` finds frames
+ * that are too long.
+ */
 class FrameError extends Error {}
 const badFrames = ['InvalidMessageLengthError', 'InvalidDataLengthError', 'InvalidDataLengthLengthError'];
 const isBadFrame = (error: unknown): error is Error =>
   error instanceof FrameError || (error instanceof Error && badFrames.includes(error.name));
 
 /**
- * Runs a stream until either side ends it, then aborts it; half-closed states do not exist here (iterating a stream
- * that was half-closed before never ends). Never rejects.
+ * Runs a stream until either side ends it, and then aborts it. A half-closed stream is treated as ended,
+ * because iterating one never ends. Never rejects.
  */
 export async function runFrameStream(stream: Stream, options: FrameStreamOptions): Promise<void> {
   const { outgoing, onFrame, onBadFrame, frameBytesMax = networkLimits.frameBytesMax } = options;
@@ -132,7 +140,8 @@ export async function runFrameStream(stream: Stream, options: FrameStreamOptions
     },
   );
   const writing = outgoing && pipe(outgoing, (frames) => encode(frames, bounds), sink);
-  // What still runs when the stream is over ends by itself; a frame's handler may wait for us to return.
+  // A part that still runs at the end of the stream ends by itself. A frame's handler may even wait for this
+  // function to return.
   reading.catch(() => {});
   writing?.catch(() => {});
   try {
@@ -140,7 +149,8 @@ export async function runFrameStream(stream: Stream, options: FrameStreamOptions
       writing ? [reading, writing, closed, tooSlow.promise] : [reading, closed, tooSlow.promise],
     );
   } catch (error) {
-    // The connection's end and a peer's bad frame end the stream alike; whoever needs it opens a new one.
+    // The end of the connection and a bad frame both end the stream. The code that needs the stream opens a
+    // new one.
     if (isBadFrame(error)) onBadFrame?.(error.message);
   }
   ended = true;

@@ -1,10 +1,11 @@
 /**
- * The roster gate: only members get a connection, and no member that is cut off. Whoever may not is refused
- * after Noise has shown who it is and before the muxer, so it never gets a stream; nothing about a stranger
- * enters the peer store.
+ * The roster gate. Only members get a connection, and of those none that is cut off. A refused peer is closed
+ * after Noise has shown its identity and before the muxer starts. So it never gets a stream. Nothing about a
+ * stranger enters the peer store.
  */
 import type { ConnectionGater, PeerId } from '@libp2p/interface';
 
+/** The gate in the form that libp2p calls. */
 export function rosterGater(members: {
   isMember(peer: string): boolean;
   isCutOff(peer: string): boolean;
@@ -15,6 +16,6 @@ export function rosterGater(members: {
     denyDialPeer: isRefused,
     denyInboundEncryptedConnection: isRefused,
     denyOutboundEncryptedConnection: isRefused,
-    filterMultiaddrForPeer: (peer) => !isStranger(peer), // true keeps the address
+    filterMultiaddrForPeer: (peer) => !isStranger(peer), // True keeps the address.
   };
 }

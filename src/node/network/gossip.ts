@@ -1,25 +1,28 @@
-/** Publication to all members over one gossipsub topic, and directly to those that gossip does not reach yet. */
+/**
+ * Publishes to all members over one gossipsub topic, and directly to members that gossip does not reach yet.
+ */
 import { createHash } from 'node:crypto';
 import { type GossipSub, type GossipsubOpts, type Message, TopicValidatorResult } from '@libp2p/gossipsub';
 import type { PeerId } from '@libp2p/interface';
 import type { Log } from '../log.ts';
 import { networkLimits } from './constants.ts';
 
+/** The options of gossipsub for a group with one topic. */
 export const gossipsubOptions = (topic: string): Partial<GossipsubOpts> => ({
   allowedTopics: [topic],
   allowPublishToZeroTopicPeers: true,
   floodPublish: true,
-  // The same bytes published by several members (everyone re-sends others' messages) are one message …
+  // Every member sends others' messages again. The same bytes from several members are one message …
   msgIdFn: ({ data }) => createHash('sha256').update(data).digest(),
-  // … but only for a short time: the default of two minutes would swallow every re-sending.
+  // … but for a short time only. The default of two minutes would swallow every repeated message.
   seenTTL: networkLimits.gossipSeenMs,
   mcacheGossip: 1,
   mcacheLength: 3,
   maxInboundDataLength: networkLimits.gossipBundleBytesMax,
   maxOutboundBufferSize: networkLimits.queueBytesMax,
-  // A whole group may live on one machine: by default more than ten peers of one address are shunned.
+  // A whole group may live on one machine. By default gossipsub shuns more than ten peers of one address.
   scoreParams: { IPColocationFactorWeight: 0 },
-  // What one RPC may carry. There is one topic.
+  // Bounds on one RPC. There is only one topic.
   decodeRpcLimits: {
     maxSubscriptions: 16,
     maxMessages: 4096,
@@ -33,7 +36,7 @@ export const gossipsubOptions = (topic: string): Partial<GossipsubOpts> => ({
 
 type GossipQuota = 'gossipOwn' | 'gossipRelayed' | 'gossipControl';
 
-/** What arrives from a neighbour, as far as we look into it. */
+/** The parts of a neighbour's RPC that this file reads. */
 interface Rpc {
   messages?: ReadonlyArray<{ from?: Uint8Array }>;
   subscriptions?: readonly unknown[];
@@ -44,7 +47,7 @@ interface GossipComponents {
   pubsub: GossipSub;
   topic: string;
   isMember(peer: string): boolean;
-  /** false: the peer has sent too much. */
+  /** False when the peer has sent too much. */
   spend(peer: string, quota: GossipQuota): boolean;
   authenticated(): string[];
   sendDirect(peer: string, frame: Uint8Array): void;
@@ -65,7 +68,7 @@ export class Gossip {
     pubsub.topicValidators.set(topic, (_peer, message) => {
       const fits = message.data.length <= networkLimits.gossipFrameBytesMax;
       const known = message.type === 'signed' && isMember(message.from.toString());
-      // Ignored, not rejected: the relaying member may have the newer roster.
+      // The message is ignored and not rejected: the member that relays it may have a newer roster.
       return fits && known ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore;
     });
     this.#countReceived();
@@ -75,9 +78,10 @@ export class Gossip {
   }
 
   /**
-   * Counts what each neighbour hands us before gossipsub checks any signature: its own publications, and
-   * those of others, for which it is not to blame as long as it passes on no more than we all bear.
-   * gossipsub's one entrance for both is a method that its interface does not list.
+   * Counts everything that a neighbour sends, before gossipsub checks any signature. A neighbour's own
+   * publications count apart from those of others. It is not blamed for the others' as long as it passes on
+   * no more than the whole group may publish. gossipsub has one method through which both arrive, and its
+   * interface does not list that method.
    */
   #countReceived(): void {
     const entrance = this.#components.pubsub as GossipSub & {
@@ -99,7 +103,7 @@ export class Gossip {
     );
   }
 
-  /** Nothing happens when it never started: gossipsub would throw. */
+  /** Does nothing when `start` was never called, because gossipsub would throw then. */
   stop(): void {
     if (!this.#started) return;
     this.#started = false;
@@ -109,6 +113,7 @@ export class Gossip {
     pubsub.topicValidators.delete(topic);
   }
 
+  /** Publishes a frame. A frame longer than `gossipFrameBytesMax` goes to each member directly. */
   publish(frame: Uint8Array): void {
     if (frame.length > networkLimits.gossipFrameBytesMax) this.#sendToOthers(frame, new Set());
     else void this.#gossip(frame);
@@ -120,13 +125,13 @@ export class Gossip {
       const { recipients } = await pubsub.publish(topic, frame);
       this.#sendToOthers(frame, new Set(recipients.map(String)));
     } catch (err) {
-      log.debug({ err, topic }, 'not published'); // as a rule: the same bytes again within `gossipSeenMs`
+      log.debug({ err, topic }, 'not published'); // Mostly the same bytes again within `gossipSeenMs`.
     }
   }
 
   /**
-   * Gossipsub floods its own publications to every subscriber that it has a stream to. In a connection's first
-   * moments, and when a gossip stream was lost, it does not reach everyone: the rest get the frame directly.
+   * Gossipsub sends a publication to every subscriber that it has a stream to. In a connection's first
+   * moments, or after a gossip stream was lost, it misses some members. Those members get the frame directly.
    */
   #sendToOthers(frame: Uint8Array, reached: ReadonlySet<string>): void {
     const { authenticated, sendDirect } = this.#components;

@@ -1,7 +1,7 @@
 /**
- * The epoch-key handshake (protocol §4): the libp2p identity only opens a connection; here each side signs
- * both peer ids and both nonces with its listed epoch key, so that a stolen identity without the current
- * epoch key is of no use.
+ * The handshake with epoch keys (protocol §4). The libp2p identity only opens a connection. In the handshake
+ * each side signs both peer ids and both nonces with its listed epoch key. So a thief of an identity cannot
+ * use it without the current epoch key.
  *
  *     opener                     answerer
  *     nonce              →
@@ -9,10 +9,11 @@
  *     proof              →
  *                        ←       verdict
  *
- * Either side may open one. A side that cannot prove itself sends null, and then neither is authenticated. A
- * handshake that fails takes nothing back: the other side may be behind, or ahead. What was proven by a key
- * that was replaced since ends by itself, a bounded time after `renew`. A side that adopts one value after
- * the other has one to run for each: they are paced, and the last is never left out.
+ * Either side may open a handshake. A side that cannot prove itself sends null, and then neither side is
+ * authenticated. A handshake that fails takes nothing back, because the other side may only be behind or
+ * ahead. After `renew`, the proof by a replaced key ends by itself within a bounded time. A side that adopts
+ * a value after the other side runs a handshake of its own for it. Handshakes are paced, and the last one
+ * always runs.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -34,7 +35,9 @@ const proofSchema = z
 const answerSchema = z.tuple([nonceSchema, proofSchema]);
 type Proof = ReturnType<EpochAuthenticator['prove']>;
 
-/** What the signer signs: to whom it speaks, and a nonce of each side. */
+/**
+ * The text that the signer signs: the protocol, the cluster, both peer ids and a nonce of each side, as CBOR.
+ */
 function handshakeChallenge(
   clusterId: string,
   signer: string,
@@ -52,20 +55,21 @@ interface HandshakeComponents {
   clusterId: string;
   connections: PeerConnections;
   authenticator: EpochAuthenticator;
-  /** false: the peer has opened too many. */
+  /** False when the peer has opened too many handshakes. */
   spend(peer: string, quota: 'handshakes'): boolean;
   onAuthenticated(peerConnection: PeerConnection): void;
   onUnauthenticated(peerConnection: PeerConnection): void;
-  /** How long an old proof counts once a new one is asked for. */
+  /** After `renew`, an old proof counts for so long. Milliseconds. */
   reproofMs: number;
   log: Log;
 }
 
+/** Runs the handshakes of all connections. */
 export class Handshake {
   readonly #components: HandshakeComponents;
   readonly #running = new Map<PeerConnection, { again: boolean }>();
   readonly #paces = new WeakMap<PeerConnection, Bucket>();
-  /** Connections on which one of ours waits its turn. */
+  /** Connections on which a handshake of this peer waits its turn. */
   readonly #waiting = new WeakSet<PeerConnection>();
   readonly #stopped = new AbortController();
 
@@ -84,7 +88,7 @@ export class Handshake {
     await this.#components.node.unhandle(protocolIds.handshake);
   }
 
-  /** Asks for a new proof: the old one counts for `reproofMs` more at most. */
+  /** Asks for a new proof. The old proof counts for `reproofMs` more at most. */
   renew(peerConnection: PeerConnection): void {
     peerConnection.renewals += 1;
     if (peerConnection.proven) this.#endsUnlessProven(peerConnection);
@@ -108,7 +112,10 @@ export class Handshake {
     this.#components.onUnauthenticated(peerConnection);
   }
 
-  /** Opens a handshake, at once if its pace allows; while one of ours is running, it is run once more afterwards. */
+  /**
+   * Opens a handshake, at once when its pace allows. If a handshake of this side runs already, another one
+   * follows it.
+   */
   run(peerConnection: PeerConnection): void {
     if (this.#waiting.has(peerConnection)) return;
     const running = this.#running.get(peerConnection);
@@ -139,12 +146,13 @@ export class Handshake {
       this.#running.delete(peerConnection);
       if (peerConnection.connection.status !== 'open' || this.#stopped.signal.aborted) return;
       if (state.again) this.run(peerConnection);
+      // A busy machine may be the reason, so the handshake is tried again.
       else if (!finished)
-        this.#later(peerConnection, networkLimits.handshakeRetryMs, () => this.run(peerConnection)); // a busy machine, maybe
+        this.#later(peerConnection, networkLimits.handshakeRetryMs, () => this.run(peerConnection));
     });
   }
 
-  /** Unless the connection closes before. @returns what cancels it */
+  /** Runs `task` after the delay, unless the connection closes before. @returns a function that cancels it */
   #later(peerConnection: PeerConnection, delayMs: number, task: () => void): () => void {
     const over = new AbortController();
     const timer = setTimeout(() => {
@@ -160,7 +168,10 @@ export class Handshake {
     return cancel;
   }
 
-  /** @returns whether both sides have said what they think of each other, whatever that is */
+  /**
+   * Runs one handshake from the opener's side. @returns whether the handshake came to its end, with any
+   * verdict
+   */
   async #open(peerConnection: PeerConnection): Promise<boolean> {
     const { clusterId, node, authenticator } = this.#components;
     const signal = this.#signal();
@@ -183,7 +194,8 @@ export class Handshake {
       const proof = proven
         ? authenticator.prove(handshakeChallenge(clusterId, own, peerConnection.peer, peerNonce, ownNonce))
         : null;
-      // Before the proof leaves: the peer may speak on other streams as soon as it has it.
+      // The flags are set before the proof leaves. The peer may speak on other streams as soon as it has the
+      // proof.
       const mutual = proven && proof !== null;
       if (mutual) {
         peerConnection.proven = true;
@@ -227,8 +239,8 @@ export class Handshake {
           handshakeChallenge(clusterId, peerConnection.peer, own, ownNonce, peerNonce),
           peerProof,
         );
-      // The peer has checked our proof before it sent its own, so both are proven here. Settled before the verdict
-      // leaves: the peer may speak on other streams as soon as it has it.
+      // The peer has checked this side's proof before it sent its own, so both sides are proven here. This is
+      // settled before the verdict leaves: the peer may speak on other streams as soon as it has the verdict.
       this.#settle(peerConnection, accepted, renewals);
       await frames.write(Uint8Array.of(accepted ? 1 : 0), { signal });
       await stream.close({ signal });
@@ -237,7 +249,7 @@ export class Handshake {
     }
   }
 
-  /** @param renewals when the handshake began */
+  /** `renewals` is the count when the handshake began. */
   #settle(peerConnection: PeerConnection, succeeded: boolean, renewals: number): void {
     if (peerConnection.connection.status !== 'open' || this.#stopped.signal.aborted) return;
     this.#components.log.debug({ peer: peerConnection.peer, authenticated: succeeded }, 'handshake');
@@ -245,7 +257,8 @@ export class Handshake {
     if (succeeded) peerConnection.authenticated = true;
     peerConnection.proven = peerConnection.authenticated;
     peerConnection.wasProven ||= peerConnection.proven;
-    // One that began before the last renewal may have proven the key before; but not every one ends in its turn.
+    // A handshake that began before the last renewal may have proven the older key. Handshakes need not end
+    // in the order in which they began.
     if (succeeded) peerConnection.provenRenewals = Math.max(peerConnection.provenRenewals, renewals);
     if (succeeded && peerConnection.provenRenewals < peerConnection.renewals)
       this.#endsUnlessProven(peerConnection);
@@ -256,7 +269,7 @@ export class Handshake {
     if (succeeded && !before) this.#components.onAuthenticated(peerConnection);
   }
 
-  /** A handshake that broke off says nothing about keys: what the last one proved stays. */
+  /** A handshake that broke off says nothing about keys. The result of the last finished one stays. */
   #abort(stream: Stream | undefined, peerConnection: PeerConnection, err: unknown): void {
     peerConnection.proven = peerConnection.authenticated;
     stream?.abort(err instanceof Error ? err : new Error('handshake failed'));

@@ -1,14 +1,15 @@
 /**
- * The TCP ports of listen addresses, tried before anything depends on them, and held by nobody else until the
- * daemon itself listens there. Whoever connects meanwhile is hung up on.
+ * Tries the TCP ports of the listen addresses before anything depends on them. It holds them against other
+ * programs until the daemon itself listens there. A connection that comes meanwhile is closed.
  */
 import { createServer, type Server } from 'node:net';
 import { ListenError } from './listen-error.ts';
 
 const parts = /^\/ip([46])\/([^/]+)\/tcp\/(\d+)$/;
 
+/** The TCP ports that `take` holds, until `release`. */
 export class HeldPorts {
-  /** The given addresses, with the port that was free in place of port 0. */
+  /** The given addresses. A port 0 is replaced by the free port that the system chose. */
   readonly addresses: readonly string[];
   readonly #servers: Server[];
 
@@ -18,12 +19,13 @@ export class HeldPorts {
   }
 
   /**
-   * Takes all of these ports or none. Throws `ListenError` for the first address that this machine does not give.
-   * @param what who will listen there, as the error names it
-   * @param listen addresses as the settings take them: IP address and TCP port
+   * Takes all of these ports, or none. `what` is the name of the listener for the error's text. `listen`
+   * holds addresses in the form of the settings: an IP address and a TCP port.
+   * @throws ListenError (as a rejection) for the first address that this machine does not give
    */
   static async take(what: string, listen: readonly string[]): Promise<HeldPorts> {
-    // All at once: no two addresses with port 0 get the same one, and one that is given twice is found.
+    // All ports are taken at the same time. So two addresses with port 0 get different ports, and a port that
+    // is given twice is found.
     const tries = await Promise.allSettled(listen.map(openServer));
     const servers = tries.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     const failed = tries.findIndex(({ status }) => status === 'rejected');
@@ -39,6 +41,7 @@ export class HeldPorts {
     throw new ListenError(what, address, own && own.length > 1 ? { code: 'TWICE' } : reason);
   }
 
+  /** Gives the ports back, so that the daemon can listen there. */
   async release(): Promise<void> {
     await Promise.all(
       this.#servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))),
@@ -48,7 +51,7 @@ export class HeldPorts {
 
 const portOf = (address: string): string | undefined => parts.exec(address)?.[3];
 
-/** What keeps a daemon from listening where it shall, as exactly as it can be told. */
+/** The exact reason why a daemon cannot listen. `cause` is the error of the failed try. */
 export async function listenErrorOf(
   what: string,
   listen: readonly string[],
@@ -56,14 +59,14 @@ export async function listenErrorOf(
 ): Promise<ListenError> {
   try {
     await (await HeldPorts.take(what, listen)).release();
-    return new ListenError(what, listen.join(', '), cause); // it was a matter of a moment
+    return new ListenError(what, listen.join(', '), cause); // The trouble has passed meanwhile.
   } catch (error) {
     if (error instanceof ListenError) return error;
     throw error;
   }
 }
 
-/** As libp2p's TCP listens: an IPv6 address takes no IPv4. */
+/** Listens as libp2p's TCP does: a listener on an IPv6 address takes no IPv4 connections. */
 async function openServer(address: string): Promise<Server> {
   const [, version, host, port] = parts.exec(address) ?? [];
   if (host === undefined) throw new Error(`${address} is no IP address with a TCP port`);

@@ -1,4 +1,4 @@
-/** The transport over libp2p: TCP, Noise, yamux, gossipsub, and Holdfast's own services, one per protocol. */
+/** The transport over libp2p: TCP, Noise, yamux, gossipsub, and one service of Holdfast for each protocol. */
 
 import { noise } from '@chainsafe/libp2p-noise';
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub';
@@ -37,27 +37,28 @@ import {
 } from './transport.ts';
 import { type Twin, Twins } from './twins.ts';
 
+/** The options of a transport. All but the first three may be left out. */
 export interface Libp2pTransportOptions {
   identity: Identity;
-  /** Hex; names the gossip topic and the mDNS service, and is signed in every handshake. */
+  /** In hex. It names the gossip topic and the mDNS service, and every handshake signs it. */
   clusterId: string;
-  /** multiaddrs to listen on, such as /ip4/0.0.0.0/tcp/4101 */
+  /** The multiaddrs to listen on, such as /ip4/0.0.0.0/tcp/4101. */
   listen: readonly string[];
-  /** multiaddrs with peer ids where members may be found; those of non-members are not dialled */
+  /** Multiaddrs with peer ids where members may be found. Addresses of non-members are not dialled. */
   bootstrap?: readonly string[];
-  /** Announce ourselves and look for members on the LAN; on by default. */
+  /** Whether this peer announces itself and looks for members on the LAN. The default is true. */
   mdns?: boolean;
   log?: Log;
-  /** What `twins` says is another. */
+  /** The answer of `twins` has changed. */
   onTwins?: () => void;
   timings?: Partial<NetworkTimings>;
   queueBounds?: QueueBounds;
 }
 
-// biome-ignore lint/style/useConsistentTypeDefinitions: libp2p asks for an index signature, which only an alias has.
+// biome-ignore lint/style/useConsistentTypeDefinitions: libp2p needs the index signature of an alias.
 type Services = { identify: Identify; ping: Ping; pubsub: GossipSub };
 
-/** What exists between start and stop. */
+/** The parts that exist between `start` and `stop`. */
 interface Running {
   node: Libp2p<Services>;
   handshake: Handshake;
@@ -69,6 +70,7 @@ interface Running {
   reconnector: Reconnector;
 }
 
+/** The network of a real daemon. */
 export class Libp2pTransport implements Transport {
   readonly peerId: string;
   readonly #options: Libp2pTransportOptions;
@@ -114,7 +116,7 @@ export class Libp2pTransport implements Transport {
     node.addEventListener('connection:open', this.#onOpen);
     node.addEventListener('connection:close', this.#onClose);
     node.addEventListener('peer:disconnect', this.#onPeerGone);
-    // Every protocol is served before the first connection can be open.
+    // Every protocol is served before the first connection can open.
     await Promise.all([handshake, direct, requests, exchange, twins].map((service) => service.start()));
     try {
       await node.start();
@@ -188,13 +190,16 @@ export class Libp2pTransport implements Transport {
     return this.#quotas.cutOffs();
   }
 
-  /** Members of whom this peer meets two machines, and those that meet another machine with this peer's identity. */
+  /**
+   * The members that speak from two machines, and the peer ids of the members that meet another machine with
+   * this peer's identity.
+   */
   twins(): { met: Twin[]; toldBy: string[] } {
     const { twins } = this.#running ?? {};
     return { met: twins?.met() ?? [], toldBy: twins?.toldBy() ?? [] };
   }
 
-  /** Everyone about whom libp2p remembers anything: ourselves and members, never strangers. For tests and `doctor`. */
+  /** All peers in libp2p's peer store: this peer and members, never strangers. For tests and `doctor`. */
   async remembered(): Promise<string[]> {
     const peers = (await this.#running?.node.peerStore.all()) ?? [];
     return peers.map(({ id }) => id.toString());
@@ -205,8 +210,8 @@ export class Libp2pTransport implements Transport {
     const { pingIntervalMs, pingTimeoutMsMin, pingTimeoutMsMax } = this.#timings;
     const services = {
       identify: identify(),
-      // The monitor sends its next ping while a slow one is still running, and takes libp2p's default limit of one
-      // stream for a dead connection: a busy machine would lose every connection at once (measured).
+      // The monitor sends its next ping while a slow one still runs. It takes libp2p's default limit of one
+      // stream for a dead connection. So a busy machine would lose every connection at once (measured).
       ping: ping({ maxInboundStreams: 8, maxOutboundStreams: 8 }),
       pubsub: gossipsub(gossipsubOptions(gossipTopic(clusterId))),
     };
@@ -245,7 +250,9 @@ export class Libp2pTransport implements Transport {
         inboundUpgradeTimeout: networkLimits.inboundUpgradeTimeoutMs,
         dialTimeout: networkLimits.dialTimeoutMs,
         addressDialTimeout: networkLimits.addressDialTimeoutMs,
-        resolvers: {}, // of /dnsaddr; other names, which TCP itself looks up, the address book takes from nobody else
+        // The resolvers of /dnsaddr. TCP itself looks up other names, and the address book takes names from
+        // the configuration only.
+        resolvers: {},
       },
       connectionMonitor: {
         pingInterval: pingIntervalMs,
@@ -345,7 +352,7 @@ export class Libp2pTransport implements Transport {
   readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
     const peer = connection.remotePeer.toString();
     if (!this.#book.has(peer)) {
-      connection.abort(new Error('not a member')); // removed during the upgrade
+      connection.abort(new Error('not a member')); // The peer was removed during the upgrade.
       return;
     }
     const enforcer = this.#quotas;
@@ -372,14 +379,18 @@ export class Libp2pTransport implements Transport {
     const peerConnection = this.#connections.remove(connection);
     if (!peerConnection) return;
     const others = this.#connections.of(peerConnection.peer);
-    // Gossipsub keeps its stream on one connection and would not move it to another: a fresh one serves all.
+    // Gossipsub keeps its stream on one connection and never moves it to another. A fresh connection serves
+    // all protocols.
     for (const other of others) other.connection.abort(new Error('another connection to this peer closed'));
-    if (others.length > 0) return; // the last of them reports the loss
+    if (others.length > 0) return; // The last of them reports the loss.
     this.#handlers?.onDisconnect(peerConnection.peer);
     this.#running?.reconnector.lost(peerConnection.peer);
   };
 
-  /** libp2p's own listeners of this event have begun to read the peer store by now; the entry is deleted after them. */
+  /**
+   * At this event libp2p's own listeners have already begun to read the peer store. The entry is deleted
+   * after them.
+   */
   readonly #onPeerGone = ({ detail: peer }: CustomEvent<PeerId>): void => {
     if (this.#running && !this.#book.has(peer.toString())) void this.#forget(this.#running.node, peer);
   };

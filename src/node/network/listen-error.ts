@@ -1,9 +1,12 @@
-/** An address of the settings that this machine does not give, with the true cause and what to do. */
+/** This machine does not give an address of the settings. The message names the cause and what to do. */
 export class ListenError extends Error {
-  /** The cause in the system's own word, such as `EADDRINUSE`; `TWICE` for a port that the settings give twice. */
+  /**
+   * The system's own code of the cause, such as `EADDRINUSE`. `TWICE` for a port that the settings give
+   * twice.
+   */
   readonly code: string;
 
-  /** @param address the one that failed, or all of them when it is not known which */
+  /** `address` is the one that failed, or all of them when that one is not known. */
   constructor(what: string, address: string, cause: unknown) {
     const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
     super(`${what} cannot listen on ${address}: ${reasons[code] ?? unknownReason}`, { cause });

@@ -1,4 +1,4 @@
-/** How members behave: what each has used of its quotas, and who is cut off for going beyond one. */
+/** Counts what each member uses of its quotas, and cuts off members that pass one. */
 import type { Log } from '../log.ts';
 import { Bucket } from './bucket.ts';
 import { cutOffForgottenMs, cutOffMsMax, cutOffMsMin, type QuotaName, quotas } from './quotas.ts';
@@ -6,19 +6,22 @@ import type { CutOff } from './transport.ts';
 
 interface Standing {
   buckets: Map<QuotaName, Bucket>;
-  /** The last cut-off; null: never. */
+  /** The last cut-off. Null when there was none. */
   last: { reason: string; times: number; untilMs: number; lengthMs: number } | null;
 }
 
 interface QuotaEnforcerOptions {
-  /** Monotonic milliseconds. */
+  /** Monotonic time in milliseconds. */
   nowMs: () => number;
   /** Closes every connection of the peer. */
   disconnect: (peer: string, reason: string) => void;
   log: Log;
 }
 
-/** Bounded by the roster: only members get a connection, and whoever leaves is forgotten. */
+/**
+ * The quotas of all members. The roster bounds it: only members get a connection, and a member that leaves is
+ * forgotten.
+ */
 export class QuotaEnforcer {
   readonly #options: QuotaEnforcerOptions;
   readonly #standings = new Map<string, Standing>();
@@ -27,7 +30,10 @@ export class QuotaEnforcer {
     this.#options = options;
   }
 
-  /** Counts against a quota. false: the peer has gone beyond it, and is cut off now if it was not already. */
+  /**
+   * Counts against a quota. False when the peer has passed the quota, or is cut off already. Passing it cuts
+   * the peer off.
+   */
   spend(peer: string, name: QuotaName, amount = 1): boolean {
     if (this.isCutOff(peer)) return false;
     if (this.#bucket(peer, name).spend(this.#options.nowMs(), amount)) return true;
@@ -35,7 +41,7 @@ export class QuotaEnforcer {
     return false;
   }
 
-  /** Counts against a quota that nobody is cut off for; how many milliseconds to wait before going on. */
+  /** Counts against a quota that cuts nobody off. Gives the milliseconds to wait before going on. */
   pace(peer: string, name: QuotaName): number {
     return this.#bucket(peer, name).pace(this.#options.nowMs());
   }
@@ -45,7 +51,7 @@ export class QuotaEnforcer {
     return untilMs !== undefined && untilMs > this.#options.nowMs();
   }
 
-  /** Members that were cut off and are not forgiven yet. */
+  /** The members that were cut off and whose cut-offs are not forgotten yet. */
   cutOffs(): CutOff[] {
     const nowMs = this.#options.nowMs();
     return [...this.#standings].flatMap(([peer, { last }]) =>
@@ -55,7 +61,7 @@ export class QuotaEnforcer {
     );
   }
 
-  /** Forgets everyone who is no member. */
+  /** Forgets all peers that are no members. */
   keep(isMember: (peer: string) => boolean): void {
     for (const peer of this.#standings.keys()) if (!isMember(peer)) this.#standings.delete(peer);
   }

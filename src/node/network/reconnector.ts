@@ -1,7 +1,8 @@
 /**
- * Keeps a connection to every member. libp2p's own reconnection gives up after a few tries and never tries a peer
- * that was down when we started. The larger peer id dials; the smaller one only when nothing arrives for a while, so
- * that two peers rarely open two connections at once.
+ * Keeps a connection to every member. libp2p's own reconnection gives up after a few tries, and it never
+ * tries a peer that was down when this peer started. The peer with the larger id dials. The peer with the
+ * smaller id dials only when no connection comes for a while. So two peers rarely open two connections at
+ * once.
  */
 import type { Libp2p } from '@libp2p/interface';
 import type { Log } from '../log.ts';
@@ -23,7 +24,10 @@ interface ReconnectorComponents {
   log: Log;
 }
 
-/** Between half of `ms` and `ms`, so that a group that restarts together does not dial in step. */
+/**
+ * A time between half of `ms` and `ms`. Members of a group that starts again together then do not dial in
+ * step.
+ */
 const jittered = (ms: number): number => ms * (0.5 + Math.random() / 2);
 
 export class Reconnector {
@@ -47,6 +51,7 @@ export class Reconnector {
     this.#attempts.clear();
   }
 
+  /** Begins to dial new members, and forgets peers that are members no longer. */
   membersChanged(): void {
     const { book } = this.#components;
     for (const [peer, { timer }] of this.#attempts) {
@@ -57,21 +62,21 @@ export class Reconnector {
     for (const peer of book.peers()) this.news(peer);
   }
 
-  /** Something new is known about where the peer is. */
+  /** Something new is known about the peer's addresses. */
   news(peer: string): void {
     this.settled(peer);
     this.#retry(peer, this.#components.timings.redialMsMin / 4);
   }
 
   /**
-   * The peer's last connection closed. Whoever is turned away right after the dial must not come back at full
-   * speed.
+   * The peer's last connection closed. The back-off also holds for a dial that succeeded: a member that
+   * closes the connection right after it must not be dialled at full speed.
    */
   lost(peer: string): void {
     this.#retry(peer, this.#backOffMs(this.#attempt(peer)));
   }
 
-  /** The connection works: the next loss is dialled again at once. */
+  /** The connection works. The next loss is dialled again at once. */
   settled(peer: string): void {
     this.#attempt(peer).failures = 0;
   }
@@ -106,7 +111,8 @@ export class Reconnector {
     const { node, connections, book, log } = this.#components;
     attempt.timer = null;
     const addresses = book.addressesOf(peer);
-    if (attempt.dialing || connections.of(peer).length > 0) return; // a new connection's end brings us back here
+    // The end of the connection that is there now calls `lost`, and the dialling begins again.
+    if (attempt.dialing || connections.of(peer).length > 0) return;
     attempt.dialing = true;
     try {
       if (addresses.length === 0) throw new Error('no address is known');
@@ -121,7 +127,7 @@ export class Reconnector {
       attempt.dialing = false;
     }
     const current = this.#attempts.get(peer) === attempt && !this.#stopped.signal.aborted;
-    // A timer is there when the dial seemed to work, and the peer closed the connection at once.
+    // A timer is there when the dial seemed to work and the peer closed the connection at once.
     if (!current || attempt.timer || connections.of(peer).length > 0) return;
     this.#schedule(peer, attempt, jittered(this.#backOffMs(attempt)));
   }

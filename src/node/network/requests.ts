@@ -1,6 +1,6 @@
 /**
- * Requests and answers: one long-lived stream per connection and requesting side, with many requests in flight.
- * A frame is `kind (1 byte) ‖ request number (4 bytes, big-endian) ‖ body`.
+ * Requests and answers between members. Each requesting side has one long-lived stream per connection, with
+ * many requests in flight. A frame is `kind (1 byte) ‖ request number (4 bytes, big-endian) ‖ body`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -26,7 +26,7 @@ function encodeFrame(kind: Kind, number: number, body: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** null: shorter than a header */
+/** The parts of a frame. Null when it is shorter than a header. */
 function decodeFrame(frame: Uint8Array): { kind: number; number: number; body: Uint8Array } | null {
   if (frame.length < headerBytes) return null;
   const header = new DataView(frame.buffer, frame.byteOffset);
@@ -38,7 +38,7 @@ interface Waiting {
   reject(error: TransportError): void;
 }
 
-/** Our side of the stream that carries our requests over one connection. */
+/** The state of the stream that carries this peer's requests over one connection. */
 interface Requester {
   readonly queue: FrameQueue;
   readonly waiting: Map<number, Waiting>;
@@ -50,11 +50,15 @@ interface RequestsComponents {
   connections: PeerConnections;
   onRequest(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
   enforcer: Pick<QuotaEnforcer, 'pace'>;
-  /** A peer sent what is no frame, or no request, or none that it may send now. `quota`: `refusals` if not given. */
+  /**
+   * A peer sent bytes that are no frame or no request, or a request that it may not send now. The default of
+   * `quota` is `refusals`.
+   */
   onBadFrame(peer: string, why: string, quota?: ReproachQuota): void;
   log: Log;
 }
 
+/** Sends this peer's requests, and serves those of others. */
 export class Requests {
   readonly #components: RequestsComponents;
   readonly #requesters = new Map<PeerConnection, Requester>();
@@ -79,7 +83,11 @@ export class Requests {
     await this.#components.node.unhandle(protocolIds.use);
   }
 
-  /** @throws TransportError (as a rejection) */
+  /**
+   * The peer's answer, which is not trusted.
+   * @throws TransportError (as a rejection) `aborted`, `not-connected`, `not-authenticated`, `too-large`,
+   * `busy`, `refused` or `closed`
+   */
   request(peer: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const fail = (code: TransportErrorCode, message: string): Promise<never> =>
       Promise.reject(new TransportError(code, message, peer));
@@ -133,7 +141,7 @@ export class Requests {
     return requester;
   }
 
-  /** Runs the stream of our own requests. */
+  /** Runs the stream of this peer's own requests. */
   async #ask(peerConnection: PeerConnection, { queue, waiting }: Requester): Promise<void> {
     try {
       const signal = AbortSignal.any([
@@ -167,14 +175,14 @@ export class Requests {
     }
   }
 
-  /** Runs a stream of the peer's requests. */
+  /** Runs a stream of the other peer's requests. */
   async #serve(stream: Stream, peerConnection: PeerConnection): Promise<void> {
     const { enforcer, onBadFrame } = this.#components;
     const over = new AbortController();
     const outgoing = new FrameQueue(defaultQueueBounds);
     const serving = new Map<number, AbortController>();
     const reply = (kind: Kind, number: number, body: Uint8Array): void => {
-      // A peer that does not read its answers loses the stream, and with it the requests.
+      // A peer that does not read its answers loses the stream, and all requests on it.
       if (!outgoing.push(encodeFrame(kind, number, body))) stream.abort(new Error('too many unread answers'));
     };
     let slotFreed: () => void = () => {};
@@ -184,7 +192,8 @@ export class Requests {
         if (bytes.length + headerBytes > frameBytesMax) throw new Error('the answer is too large');
         if (!control.signal.aborted) reply(kinds.answer, number, bytes);
       } catch (err) {
-        // Whether the peer is to blame is the handler's to say: our own disk or workers may have failed.
+        // The peer is not blamed here, because this peer's own disk or workers may have failed. The handler
+        // decides that.
         this.#components.log.debug({ peer: peerConnection.peer, err }, 'request refused');
         if (!control.signal.aborted) reply(kinds.refusal, number, noBytes);
       } finally {
@@ -195,7 +204,7 @@ export class Requests {
     const onFrame = (frame: Uint8Array): void | Promise<void> => {
       const asked = decodeFrame(frame);
       const waitMs = enforcer.pace(peerConnection.peer, 'requests');
-      // The stream is paused, and with it the peer, until its quota allows another.
+      // The pause of the stream makes the peer wait until its quota allows another request.
       const paced =
         waitMs === 0 ? undefined : delay(waitMs, undefined, { signal: over.signal }).catch(() => {});
       if (asked?.kind === kinds.cancel) {
@@ -207,7 +216,8 @@ export class Requests {
         return stream.abort(new Error('malformed frame'));
       }
       if (!peerConnection.proven) {
-        // Whoever has proven a key here may not know yet that it was replaced; nobody asks before it has proven one.
+        // A peer that has proven a key here may not know yet that the key was replaced. An honest peer never
+        // asks before its first proof.
         const quota = peerConnection.wasProven ? 'refusedUses' : 'refusals';
         onBadFrame(peerConnection.peer, 'a request before the epoch key was proven', quota);
         return reply(kinds.refusal, asked.number, noBytes);
@@ -217,7 +227,7 @@ export class Requests {
       void answer(asked.number, asked.body, control);
       if (serving.size < networkLimits.requestsServedMax) return paced;
       return new Promise((resolve) => {
-        slotFreed = resolve; // the stream is paused until one of them is answered
+        slotFreed = resolve; // The stream is paused until one of the requests is answered.
       });
     };
     await runFrameStream(stream, {

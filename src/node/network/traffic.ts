@@ -1,19 +1,21 @@
 /**
- * Everything that arrives on a connection, of whatever protocol: its bytes, and the streams that the other
- * side opens.
+ * Counts everything that arrives on a connection, for all protocols together: bytes, and streams that the
+ * other side opens.
  */
 import assert from 'node:assert/strict';
 import type { Connection, MultiaddrConnection, StreamMuxer } from '@libp2p/interface';
 
 /**
- * libp2p shows neither on its interface, and protocols see only what was negotiated; its connections carry both. Here
- * they have their own listeners already, so that ours take nothing away.
+ * The parts of a libp2p connection that carry bytes and streams. libp2p's interface does not show them, and
+ * protocols see only streams that were negotiated. libp2p has its own listeners on them already, so further
+ * listeners take nothing away.
  */
 interface Carriers {
   maConn?: MultiaddrConnection;
   muxer?: StreamMuxer;
 }
 
+/** Calls the counters for all that arrives on the connection. `onBytes` gets a number of bytes. */
 export function watchTraffic(
   connection: Connection,
   counters: { onBytes(count: number): void; onStream(): void },

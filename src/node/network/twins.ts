@@ -1,15 +1,16 @@
 /**
- * Two machines with one identity: a home that was copied, or restored from a backup, and runs beside the
- * original. Whoever meets both tells both; the libp2p identity alone is enough for it, because a copy soon
- * lacks the member's newest epoch key.
+ * Finds two machines with one identity: a home was copied, or restored from a backup, and runs beside the
+ * original. A member that meets both machines tells both. The libp2p identity is enough for that, because a
+ * copy soon lacks the member's newest epoch key.
  *
  *     opener                      answerer
  *     instance, twin       →
  *                          ←      instance, twin
  *
- * `instance` is drawn anew whenever a daemon starts. `twin`: the sender lately met another instance of the
- * receiver, too. Two open connections with different instances may also be a daemon that was restarted and
- * the dead connection of its life before: so each of them is asked again, and only what both answer counts.
+ * A daemon draws its `instance` anew at each start. `twin` is true when the sender lately met another
+ * instance of the receiver. Two open connections with different instances need not be two machines. One of
+ * them may be a dead connection of the same daemon before it started again. So both connections are asked
+ * again, and only answers count.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
@@ -26,31 +27,32 @@ const helloSchema = z.tuple([
   z.boolean(),
 ]);
 
-/** A member of whom this peer meets two instances. */
+/** A member of which this peer meets two instances. */
 export interface Twin {
   /** libp2p peer id */
   peer: string;
-  /** Where each instance is, and whether it has proven the member's newest epoch key. */
+  /** The address of each instance, and whether it has proven the member's newest epoch key. */
   places: Array<{ address: string; authenticated: boolean }>;
 }
 
 interface TwinsComponents {
   node: Pick<Libp2p, 'handle' | 'unhandle'>;
   connections: PeerConnections;
-  /** false: the peer has opened too many. */
+  /** False when the peer has opened too many. */
   spend(peer: string, quota: 'handshakes'): boolean;
   onChange(): void;
   log: Log;
 }
 
+/** Tells other members this daemon's instance, and learns theirs. */
 export class Twins {
   readonly #components: TwinsComponents;
-  /** The instance at the other end of each open connection, once it has said so. */
+  /** The instance at the other end of an open connection, once the peer has told it. */
   readonly #instances = new WeakMap<PeerConnection, string>();
   readonly #instance = new Uint8Array(randomBytes(instanceBytes));
   /** By peer. */
   readonly #met = new Map<string, Twin>();
-  /** Members that say they meet another instance of this peer, and when that is out of date. */
+  /** The members that say that they meet another instance of this peer. The timer ends their word. */
   readonly #told = new Map<string, NodeJS.Timeout>();
   readonly #checks = new Map<string, NodeJS.Timeout | 'under way'>();
   readonly #stopped = new AbortController();
@@ -72,17 +74,17 @@ export class Twins {
     await this.#components.node.unhandle(protocolIds.instance);
   }
 
-  /** Members of whom this peer meets two instances. */
+  /** The members of which this peer meets two instances. */
   met(): Twin[] {
     return [...this.#met.values()];
   }
 
-  /** Peer ids of the members that meet another instance of this peer. */
+  /** The peer ids of the members that meet another instance of this peer. */
   toldBy(): string[] {
     return [...this.#told.keys()];
   }
 
-  /** A connection that this side opened: both learn each other's instance. */
+  /** Exchanges instances on a connection that this side opened. */
   async greet(peerConnection: PeerConnection): Promise<void> {
     const signal = this.#signal();
     let stream: Stream | undefined;
@@ -120,7 +122,7 @@ export class Twins {
     return encode([this.#instance, this.#met.has(peer)]);
   }
 
-  /** Throws for what is no hello. */
+  /** Takes a peer's hello. @throws Error when the bytes are no hello */
   #learn(peerConnection: PeerConnection, bytes: Uint8Array): void {
     const [instance, twin] = helloSchema.parse(decode(bytes));
     if (this.#stopped.signal.aborted) return;
@@ -152,7 +154,7 @@ export class Twins {
     );
   }
 
-  /** Asks every connection of the peer again, and goes on doing so while two instances answer. */
+  /** Asks the peer again on each of its connections, and goes on as long as two instances answer. */
   async #check(peer: string): Promise<void> {
     this.#checks.set(peer, 'under way');
     for (const peerConnection of this.#components.connections.of(peer)) await this.greet(peerConnection);
@@ -172,7 +174,7 @@ export class Twins {
         );
         this.#checks.delete(peer);
         this.#components.onChange();
-        return this.#check(peer); // now both are told
+        return this.#check(peer); // The next greetings tell both machines.
       }
     } else if (known) {
       this.#met.delete(peer);
