@@ -1,37 +1,39 @@
-/** Running the command line as its own processes, as people do. */
+/** Runs the command line in processes of its own, as people do. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** From a checkout the sources run, from a package what was built of them. */
+/** A checkout runs the sources, and a package runs the JavaScript that was built of them. */
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const mainFile = fileURLToPath(new URL(`../cli/main.${extension}`, import.meta.url));
 
-/** On a checkout: compiled sources are kept between commands, which then start in half the time. */
+/** The variable that makes Node keep compiled sources of a checkout. Commands then start in half the time. */
 export const compileCache: Record<string, string> =
   extension === 'ts'
     ? { NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)) }
     : {};
 
+/** How one command runs. */
 export interface CommandOptions {
   env: Record<string, string>;
-  /** What the command reads from standard input. */
+  /** The content of the command's standard input. */
   input?: string | Uint8Array;
-  /** How late that comes; at once when left out. */
+  /** How long the input is held back, in milliseconds. Left out: it comes at once. */
   inputAfterMs?: number;
   timeoutMs?: number;
-  /** Command words before the command's own, as for `spawnCommand`. */
+  /** The words before the command's own, as for `spawnCommand`. */
   launcher?: readonly string[];
 }
 
+/** `code` is null when a signal ended the command. */
 export interface CommandResult {
   code: number | null;
   stdout: Buffer;
   stderr: string;
 }
 
-/** A command that had to succeed and did not. */
+/** A command failed that had to succeed. */
 export class CommandFailure extends Error {
-  /** What it said last, without `holdfast:`. */
+  /** The last line of its standard error, without `holdfast:`. */
   readonly reason: string;
 
   /** @param shown the command's words, and where it ran */
@@ -46,11 +48,14 @@ interface SpawnOptions {
   stdio: Array<'pipe' | 'ignore' | number>;
   /** The process goes on when this one ends. */
   detached?: boolean;
-  /** Command words before the daemon's own: what enters another network namespace, say, and then becomes it. */
+  /**
+   * The words before the daemon's own. They may enter a network namespace, for example, and then become the
+   * daemon.
+   */
   launcher?: readonly string[];
 }
 
-/** Starts `holdfast …args`; the caller looks after the process. */
+/** Starts `holdfast …args`. The caller looks after the process. */
 export function spawnCommand(
   args: readonly string[],
   env: Record<string, string>,
@@ -65,7 +70,7 @@ export function spawnCommand(
   });
 }
 
-/** Runs `holdfast …args` to its end; killed when it takes longer than `timeoutMs`. */
+/** Runs `holdfast …args` to its end. After `timeoutMs` (five minutes when left out) the command is killed. */
 export async function runCommand(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
   const child = spawnCommand(args, options.env, {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -75,7 +80,7 @@ export async function runCommand(args: readonly string[], options: CommandOption
   const stderr: Buffer[] = [];
   child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
   child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
-  // A command that does not read its input may be gone before it is written.
+  // A command that does not read its input may end before the input is written.
   child.stdin?.on('error', () => {});
   const give = () => void child.stdin?.end(options.input ?? '');
   if (options.inputAfterMs === undefined) give();

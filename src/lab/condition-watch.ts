@@ -1,11 +1,13 @@
-/** `until` resolves when its condition holds; conditions are looked at again after every `changed`. */
+/** Waits for conditions on something that calls `changed` after every change. */
 export class ConditionWatch {
   readonly #checks = new Set<() => void>();
 
+  /** Checks all conditions that are still waited for. */
   readonly changed = (): void => {
     for (const check of [...this.#checks]) check();
   };
 
+  /** Resolves when the condition holds. */
   until(condition: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const check = (): void => {

@@ -1,7 +1,7 @@
 /**
- * Loaded into a daemon (`--import`) before anything else: the process kills itself in the middle of its n-th
- * change of a file in a store, counted from its start; n is in `HOLDFAST_CRASH_AT_WRITE`. Half of what was to
- * be written is written; a name is not yet changed.
+ * A daemon loads this file first (`--import`). The process then kills itself in the middle of its n-th change
+ * of a file in a store, counted from its start. `HOLDFAST_CRASH_AT_WRITE` is n. A write has then written half
+ * of its bytes. A rename or an unlink has not happened yet.
  */
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
@@ -19,7 +19,7 @@ function isLast(): boolean {
 
 const crash = (): Promise<never> => {
   process.kill(process.pid, 'SIGKILL');
-  return new Promise(() => {}); // the signal comes
+  return new Promise(() => {}); // the signal ends the process
 };
 
 const { open, rename, unlink } = fs;

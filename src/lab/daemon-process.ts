@@ -1,4 +1,4 @@
-/** One peer of the lab: its home, and its daemon's process while it runs. */
+/** One peer of a lab: its home, and the process of its daemon while it runs. */
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { daemonEnded, isStopped, runningDaemon } from './running-daemon.ts';
 
 const stopPatienceMs = 60_000;
 
+/** A daemon that this process starts, or that an earlier process started. */
 export class DaemonProcess {
   readonly name: string;
   readonly home: string;
@@ -19,10 +20,13 @@ export class DaemonProcess {
   #exited: () => Promise<void> = async () => {};
   #client: ApiClient | null = null;
   readonly #outlives: boolean;
-  /** Command words that start a program on this peer's machine. */
+  /** The words before a command that start it on this peer's machine. */
   readonly launcher: readonly string[];
 
-  /** `outlives`: the daemon goes on when this process ends. `launcher`: command words before its own. */
+  /**
+   * @param options.outlives the daemon goes on when this process ends
+   * @param options.launcher the words before the daemon's own command
+   */
   constructor(
     name: string,
     home: string,
@@ -39,16 +43,17 @@ export class DaemonProcess {
     return this.#runningPid !== null;
   }
 
+  /** The process id; null while no daemon runs. */
   get pid(): number | null {
     return this.#runningPid;
   }
 
-  /** Whether its clock is stopped, by whomever. */
+  /** Whether the process is stopped, no matter who stopped it. */
   get paused(): boolean {
     return this.#runningPid !== null && isStopped(this.#runningPid);
   }
 
-  /** Takes over the daemon that another process started on this home, if one runs. */
+  /** Takes over the daemon that an earlier process started on this home, if one runs. */
   attach(): void {
     const pid = runningDaemon(this.home);
     this.#runningPid = pid;
@@ -59,20 +64,22 @@ export class DaemonProcess {
     };
   }
 
-  /** The daemon's API; connects when first used. */
+  /** The daemon's API. The first call connects. */
   get api(): ApiClient {
     this.#client ??= connectApi(join(this.home, 'api.sock'));
     return this.#client;
   }
 
   /**
-   * Starts the daemon and waits for its "ready"; rejects with the end of its log when it exits before.
-   * @param env variables that it is given besides ours
+   * Starts the daemon, and resolves when it prints "ready". Rejects with the end of its log when it exits
+   * before that.
+   * @param env more variables for the daemon
    */
   async start(env: Record<string, string> = {}): Promise<void> {
     if (this.running) throw new Error(`${this.name} is running already`);
     const log = openSync(this.logFile, 'a', 0o600);
-    // Its standard input stays open as long as this process lives: it ends with us, unless it shall outlive us.
+    // The daemon's standard input stays open as long as this process lives. When it closes, a daemon that
+    // must not outlive this process ends.
     const args = ['start', '--home', this.home];
     const { launcher } = this;
     const child = this.#outlives
@@ -100,13 +107,13 @@ export class DaemonProcess {
     });
   }
 
-  /** Resolves when the daemon that runs now has ended, however it ends. */
+  /** Resolves when the daemon that runs now has ended, for whatever reason. */
   async ended(): Promise<void> {
     await this.#exited();
     await this.#disconnect();
   }
 
-  /** SIGTERM, and waits for the end; rejects when the daemon had to be killed. */
+  /** Sends SIGTERM, and resolves when the daemon has ended. Rejects when the daemon had to be killed. */
   async stop(): Promise<void> {
     if (!this.running) return;
     let killed = false;
@@ -122,7 +129,7 @@ export class DaemonProcess {
     if (killed) throw new Error(`${this.name} did not stop within ${stopPatienceMs} ms:\n${this.logEnd()}`);
   }
 
-  /** SIGKILL: as if the power were cut. */
+  /** Sends SIGKILL, and resolves when the daemon has ended. For the daemon this is a power cut. */
   async kill(): Promise<void> {
     this.killNow();
     await this.ended();
@@ -137,11 +144,12 @@ export class DaemonProcess {
     this.#runningPid = null;
   }
 
+  /** Sends SIGKILL, and does not wait. */
   killNow(): void {
     this.#signal('SIGKILL');
   }
 
-  /** Stops its clock: it is silent, and its connections stay open. */
+  /** Stops the process: it is silent, and its connections stay open. */
   pause(): void {
     this.#signal('SIGSTOP');
   }
@@ -150,6 +158,7 @@ export class DaemonProcess {
     this.#signal('SIGCONT');
   }
 
+  /** The last 4,000 characters of the daemon's log. */
   logEnd(): string {
     try {
       return readFileSync(this.logFile, 'utf8').slice(-4000);

@@ -1,6 +1,6 @@
 /**
- * A hostile program in a member's place: it has the member's real identity, epoch keys and shares from its home, speaks
- * through the real network modules, and says whatever it is told to.
+ * A hostile program in a member's place. It has the member's real identity, epoch keys and shares from its
+ * home. It speaks through the real network modules, and says whatever a story tells it to.
  */
 import { hashOf } from '../crypto/hash.ts';
 import { sign } from '../crypto/signature.ts';
@@ -20,7 +20,7 @@ import { ConditionWatch } from './condition-watch.ts';
 import type { Lab } from './lab.ts';
 import { stolenDurable } from './stolen-shares.ts';
 
-/** What its home tells a thief. */
+/** Everything that a thief finds in a home. */
 export interface Stolen {
   name: string;
   identity: ReturnType<typeof identityFromBytes>;
@@ -30,6 +30,7 @@ export interface Stolen {
   value: Value;
 }
 
+/** Reads the home of a peer whose daemon may run. Throws when the peer is no member. */
 export async function stealHome(lab: Lab, name: string): Promise<Stolen> {
   const home = openHome(lab.peer(name).home);
   const durable = await stolenDurable(home.dir);
@@ -38,7 +39,7 @@ export async function stealHome(lab: Lab, name: string): Promise<Stolen> {
   return { name, identity: identityFromBytes(home.readIdentity()), clusterId: home.cluster, durable, value };
 }
 
-/** Proves the stolen epoch key, and believes everybody. */
+/** Proves the stolen epoch key, and accepts the proof of every other member. */
 export function stolenAuthenticator({ name, clusterId, durable, value }: Stolen): EpochAuthenticator {
   const self = value.roster.find((member) => member.name === name);
   const secret = self && durable.epochSecrets[hex(self.epochKey)];
@@ -52,13 +53,14 @@ export function stolenAuthenticator({ name, clusterId, durable, value }: Stolen)
   };
 }
 
+/** The hostile program. Its transport listens on loopback only. */
 export class HostilePeer extends ConditionWatch {
   readonly stolen: Stolen;
   readonly transport: Libp2pTransport;
   readonly #members: MemberAddress[];
-  /** Who asked it for a partial, and what for. */
+  /** The requests for a partial that came in: the peer id that asked, and the request's bytes. */
   readonly asked: Array<{ from: string; asked: Uint8Array }> = [];
-  /** How it answers those who ask it for a partial; by default never. */
+  /** Gives the bytes of an answer to a request for a partial. At first it never answers. */
   respond: (from: string, asked: Uint8Array) => Promise<Uint8Array> = () => new Promise(() => {});
 
   private constructor(stolen: Stolen, members: MemberAddress[]) {
@@ -73,7 +75,7 @@ export class HostilePeer extends ConditionWatch {
     });
   }
 
-  /** Ends the member's daemon and takes its place, connected to everybody else. */
+  /** Ends the member's daemon and takes its place. Resolves when it is connected to all other members. */
   static async replace(lab: Lab, name: string): Promise<HostilePeer> {
     const stolen = await stealHome(lab, name);
     const [other = ''] = lab.names.filter((running) => running !== name);
@@ -91,7 +93,7 @@ export class HostilePeer extends ConditionWatch {
       {
         onMessage() {},
         onConnect: changed,
-        // What the event announces is visible only after the handler.
+        // The event's effect is visible only after its handler.
         onAuthenticated: () => queueMicrotask(changed),
         onUnauthenticated: () => queueMicrotask(changed),
         onDisconnect: () => queueMicrotask(changed),
@@ -105,31 +107,36 @@ export class HostilePeer extends ConditionWatch {
     await this.untilConnected();
   }
 
-  /** `others`: how many are up; everybody else when left out. */
+  /** Resolves when this many others have proven their keys. Left out: all other members. */
   untilConnected(others = this.#members.length - 1): Promise<void> {
     return this.until(() => this.transport.authenticated().length === others);
   }
 
-  /** Hangs up on everybody, and comes back. */
+  /** Closes all connections, and opens them again. */
   async reconnect(): Promise<void> {
     await this.transport.setMembers([]);
     await this.transport.setMembers(this.#members);
   }
 
-  /** Everybody else. */
+  /** All other members. */
   others(): Array<{ name: string; peer: string; index: number }> {
     return this.stolen.value.roster.filter(({ peer }) => peer !== this.transport.peerId);
   }
 
-  /** Asks a member for a partial, directly at its request stream. */
+  /**
+   * Asks a member for a partial, directly at its request stream. Rejects with `ProtocolError` for a malformed
+   * answer.
+   */
   async ask(peer: string, request: PartialRequest['request'], prove = false): Promise<PartialAnswer> {
     return decode(partialAnswerSchema, await this.askBytes(peer, this.asking(request, prove)));
   }
 
+  /** The bytes of a request for a partial. */
   asking(request: PartialRequest['request'], prove = false): Uint8Array {
     return encode({ epoch: this.stolen.value.epoch, request, prove } satisfies PartialRequest);
   }
 
+  /** Sends any bytes to a member's request stream, and gives the answer's bytes. */
   askBytes(peer: string, bytes: Uint8Array): Promise<Uint8Array> {
     return this.transport.request(peer, bytes, { signal: AbortSignal.timeout(20_000) });
   }

@@ -1,6 +1,6 @@
 /**
- * Kills daemons of a group at random instants and starts them again, while it is known at every instant that enough of
- * the others could sign. What it finds on the dead one's disk goes to the search for remains.
+ * Kills daemons of a group at random instants and starts them again. At every instant enough of the others
+ * are known to be able to sign. Pieces from the dead daemon's disk go to the search for remains.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StatusView } from '../node/views/view.ts';
@@ -9,32 +9,36 @@ import type { Lab } from './lab.ts';
 import { Observer } from './observer.ts';
 import { Remains } from './remains.ts';
 
-/** A kill follows the one before within this time, and the dead one is started within the other. */
+/** A kill follows the one before within `nextKillMsMax`. The dead daemon is started within `deadMsMax`. */
 const nextKillMsMax = 2_000;
 const deadMsMax = 800;
-/** This part of the kills follows a change at the victim within so long: where it is busy, and often writes. */
+/**
+ * This part of the kills comes within `aimMsMax` after a change at the victim. It is busy then, and often
+ * writes.
+ */
 const aimedKills = 0.5;
 const aimMsMax = 40;
-/** This part of the kills may also fall on a daemon that is just starting. */
+/** This part of the kills may hit a daemon that is just starting. */
 const earlyKills = 0.2;
-/** More kills than this to an epoch are not allowed: the next waits for an epoch, or nothing would ever change. */
+/** At most this many kills for each epoch. The next kill waits for an epoch, or nothing would ever change. */
 const killsPerEpochMax = 3;
 const lookAgainMs = 20;
 const patienceMs = 240_000;
 
+/** One series of kills. `random` gives numbers in [0, 1), and everything random follows from it. */
 export class Killing {
   readonly remains: Remains;
-  /** In which phase of an epoch change each kill fell, as the killed daemon last showed it. */
+  /** In which phase of an epoch change each kill came. It is the phase that the killed daemon showed last. */
   readonly phases = new Counters();
-  /** Kills that left an unfinished write of the store behind. */
+  /** How many kills left an unfinished write of the store behind. */
   cutWrites = 0;
   readonly #lab: Lab;
   readonly #random: () => number;
   readonly #observer: Observer;
-  /** Peers that were killed or stopped, until they serve again. */
+  /** Peers that were killed or stopped and do not serve again yet. */
   readonly #away = new Set<string>();
   readonly #returning = new Map<string, Promise<void>>();
-  /** How often each has been killed: tells a start that a later kill has ended. */
+  /** How often each peer was killed. A start compares it, and so knows that a later kill ended it. */
   readonly #deaths = new Map<string, number>();
   #failure: Error | null = null;
   #kills = 0;
@@ -55,10 +59,13 @@ export class Killing {
     });
   }
 
-  /** Peers that a program may ask now. */
+  /** The peers that a program may ask now. */
   available = (): string[] => this.#lab.names.filter((name) => !this.#away.has(name));
 
-  /** At a random instant, kills a peer without which the others can sign, and has it started again after a while. */
+  /**
+   * Kills one peer at a random instant, and has it started again after a while. The others can sign without
+   * it.
+   */
   async killOne(): Promise<void> {
     const early = this.#random() < earlyKills;
     await this.#waitUntil(() => this.#kills < killsPerEpochMax * (1 + this.#newestEpoch - this.#firstEpoch));
@@ -76,7 +83,7 @@ export class Killing {
     this.#bringBack(victim);
   }
 
-  /** Kills all at once, at a random instant, and starts all; resolves when all serve. */
+  /** Kills all peers at once at a random instant, and starts them. Resolves when all daemons are ready. */
   async killAll(): Promise<void> {
     await pause(this.#random() * nextKillMsMax);
     for (const { name } of this.#lab.peers.values()) this.#strike(name);
@@ -85,7 +92,7 @@ export class Killing {
     this.#away.clear();
   }
 
-  /** Stops a peer's clock until `noticed` resolves and a random while longer. */
+  /** Stops the process of a peer until `noticed` resolves, and a random while longer. */
   async pauseOne(name: string, noticed: () => Promise<void>): Promise<void> {
     await pause(this.#random() * nextKillMsMax);
     this.phases.count(this.#phaseOf(name));
@@ -100,7 +107,7 @@ export class Killing {
     this.#away.delete(name);
   }
 
-  /** Resolves when everybody who was killed serves again. */
+  /** Resolves when every killed peer serves again. Rejects when one did not start. */
   async allBack(): Promise<void> {
     await Promise.all(this.#returning.values());
     if (this.#failure !== null) throw this.#failure;
@@ -134,7 +141,7 @@ export class Killing {
     this.#lab.peer(name).killNow();
   }
 
-  /** Waits for the end of a daemon that was struck, and looks at what it left. */
+  /** Waits for the end of a killed daemon, and reads its disk. */
   async #bury(name: string): Promise<void> {
     await this.#lab.kill(name);
     const { home } = this.#lab.peer(name);
@@ -150,7 +157,7 @@ export class Killing {
         await this.#lab.start(name);
         this.#away.delete(name);
       } catch (error) {
-        // It was killed again while it started, and another start follows.
+        // When the peer was killed again while it started, another start follows.
         if (this.#deaths.get(name) === deaths) this.#failure ??= error as Error;
       }
     };
@@ -158,9 +165,10 @@ export class Killing {
   }
 
   /**
-   * Running daemons (`early`: one that is just starting, too) without which everybody else serves, and `k` of
-   * those have a share of one epoch. One peer away at a time is what protocol §7.4 speaks of: with two away
-   * at the instant of Retire, fewer than `k` of the living may have the new share.
+   * The running daemons that may be killed now. Without such a daemon all others serve, and `k` of them have
+   * a share of one epoch. `early` allows a daemon that is just starting, too. Only one peer may be away at a
+   * time (protocol §7.4): with two away at the instant of Retire, fewer than `k` living peers may have the
+   * new share.
    */
   #dispensable(early: boolean): string[] {
     return this.#lab.runningNames().filter((victim) => {

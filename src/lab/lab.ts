@@ -1,6 +1,6 @@
 /**
- * A whole group on this machine: real daemons in processes of their own, made, founded and used by the real command
- * line. Every wait is for an event; every process ends with the lab, however the lab ends.
+ * A whole group on this machine. Its daemons are real processes, and the real command line makes, founds and
+ * uses it. Every wait is for an event. Every process ends with the lab, however the lab ends.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,28 +18,33 @@ import { loopbackPlaces } from './loopback.ts';
 import type { Place } from './place.ts';
 import { pollUntil } from './polling.ts';
 
+/** How a lab is made. */
 export interface LabOptions {
-  /** How many peers; they are called a, b, c, … */
+  /** How many peers. They are called a, b, c, … */
   peers: number;
   threshold: number;
-  /** Local ciphers, in turn. */
+  /** The local ciphers of the peers, in turn. Left out: AES. */
   ciphers?: readonly Settings['cipher'][];
-  /** Settings of every peer, over the lab's own (quick timers, no multicast). */
+  /** Settings of every peer. They replace those of the lab (quick timers, no multicast). */
   settings?: Partial<Settings>;
   membersMax?: number;
   faults?: FaultModel;
-  /** How long the lab waits for anything before it fails with the logs; two minutes when left out. */
+  /**
+   * How long one wait of the lab may take, in milliseconds. Then it fails with the logs. Left out: two
+   * minutes.
+   */
   patienceMs?: number;
-  /** Where the homes go; a fresh folder under /tmp, removed at the end, when left out. */
+  /** The folder of the homes. Left out: a new folder under /tmp, which `close` removes. */
   dir?: string;
   /** The daemons go on, and the homes stay, after `release`. */
   outlives?: boolean;
-  /** Every peer on a machine of this network, in order; closed with the lab. */
+  /** The network of the peers: the first peer is on the first machine, and so on. `close` ends it. */
   lan?: Lan;
 }
 
+/** Two safe primes for a key. */
 export interface SafePrimes {
-  /** Hex. */
+  /** In hex. */
   p: string;
   q: string;
 }
@@ -59,10 +64,10 @@ export class Lab {
   readonly options: LabOptions;
   readonly peers = new Map<string, DaemonProcess>();
   readonly passphrase: string;
-  /** The folder from which commands take the operator's passphrase, as a service does. */
+  /** The folder from which commands take the operator's passphrase. A service has such a folder too. */
   readonly credentials: string;
   #invitation = '';
-  /** The member whose home the operator's commands run in. */
+  /** The operator's commands run in the home of this member. */
   operatorAt = peerName(0);
   readonly #temporary: boolean;
   readonly #onExit: () => void;
@@ -84,7 +89,7 @@ export class Lab {
     process.once('exit', this.#onExit);
   }
 
-  /** Makes and starts all peers and founds the cluster. What fails takes its processes with it. */
+  /** Makes and starts all peers, and founds the cluster. When a part fails, its processes end. */
   static async create(options: LabOptions): Promise<Lab> {
     const lab = new Lab(options);
     try {
@@ -101,7 +106,9 @@ export class Lab {
     }
   }
 
-  /** The lab that `release` left in `dir`; throws when there is none. Its daemons outlive this process too. */
+  /**
+   * The lab that `release` left in `dir`. Its daemons outlive this process too. Throws when there is no lab.
+   */
   static open(dir: string): Lab {
     const { threshold, settings, ciphers, passphrase, invitation, operatorAt, names, lan } =
       readLabState(dir);
@@ -118,6 +125,7 @@ export class Lab {
     return [...this.peers.keys()];
   }
 
+  /** Throws when the lab has no peer of this name. */
   peer(name: string): DaemonProcess {
     const found = this.peers.get(name);
     if (found === undefined) throw new Error(`the lab has no peer ${name}`);
@@ -128,14 +136,19 @@ export class Lab {
     return this.peer(name).api;
   }
 
-  /** Runs a command in a peer's home and on its machine, to its end. */
+  /**
+   * Runs a command in a peer's home and on its machine. Resolves when the command ends, with any exit code.
+   */
   run(name: string, args: readonly string[], input?: string | Uint8Array): Promise<CommandResult> {
     const env = { HOLDFAST_HOME: join(this.dir, name), CREDENTIALS_DIRECTORY: this.credentials };
     const { launcher } = this.peer(name);
     return runCommand(args, { env, launcher, ...(input === undefined ? {} : { input }) });
   }
 
-  /** As `run`, for commands that must succeed; standard output. Rejects with `CommandFailure`. */
+  /**
+   * The same as `run`, for a command that must succeed. Gives its standard output. Rejects with
+   * `CommandFailure`.
+   */
   async must(name: string, args: readonly string[], input?: string | Uint8Array): Promise<Buffer> {
     const result = await this.run(name, args, input);
     if (result.code !== 0) throw new CommandFailure(`${args.join(' ')} at ${name}`, result);
@@ -143,7 +156,7 @@ export class Lab {
   }
 
   /**
-   * Waits until `check` at a peer's API has an answer other than null. Rejects with the peer's log after
+   * Waits until `check` at a peer's API gives something else than null. Rejects with the peer's log after
    * `timeoutMs`.
    */
   async until<T>(
@@ -165,7 +178,7 @@ export class Lab {
     }
   }
 
-  /** Waits until every running peer has retired everything older than some epoch ≥ `epoch`. */
+  /** Waits until each of these peers has retired everything older than an epoch that is at least `epoch`. */
   async untilEpoch(epoch: number, names = this.runningNames()): Promise<void> {
     await Promise.all(
       names.map((name) =>
@@ -177,7 +190,10 @@ export class Lab {
     );
   }
 
-  /** Makes the home of another peer with the current invitation; `alias`: the name that it gives itself. */
+  /**
+   * Makes the home of one more peer with the current invitation. `alias` is the name that the peer gives
+   * itself.
+   */
   async join(name: string, alias = name): Promise<DaemonProcess> {
     const at = this.peers.size;
     const peer = this.#addPeer(name);
@@ -192,7 +208,7 @@ export class Lab {
     }
   }
 
-  /** Admits running newcomers (the first time: founds the cluster with them) and waits until they are members. */
+  /** Admits running newcomers, and waits until they are members. The first time this founds the cluster. */
   async admit(names: readonly string[]): Promise<void> {
     const at = this.operatorAt;
     await this.must(at, ['invite', '--for', '1h']);
@@ -210,25 +226,31 @@ export class Lab {
     );
   }
 
-  /** Removes members; `args`: more words of the command, such as --forced. */
+  /** Evicts members. `args` are more words of the command, such as `--forced`. */
   async evict(names: readonly string[], args: readonly string[] = []): Promise<void> {
-    // Whether it leaves a member to spare is the story's business.
+    // The stories decide whether a member stays to spare, so no question is asked.
     const yes = args.includes('--yes') ? [] : ['--yes', ...names];
     await this.must(this.operatorAt, ['evict', ...names, '--operator', this.operatorFile, ...args, ...yes]);
   }
 
-  /** From now on the operator works at this member, whose lobby newcomers ask: before the first one is evicted, say. */
+  /**
+   * Moves the operator to this member: newcomers ask its lobby from now on. A story calls it before it evicts
+   * the first peer.
+   */
   async operateAt(name: string): Promise<void> {
     this.operatorAt = name;
     this.#invitation = (await this.must(name, ['invite', '--for', '1h'])).toString('utf8').trim();
   }
 
-  /** In the first peer's home, which stays whatever becomes of that peer. */
+  /** The operator's key stays in the first peer's home, even after that peer is evicted. */
   get operatorFile(): string {
     return join(this.dir, peerName(0), 'operator.key');
   }
 
-  /** Creates a key, and its client of the same name; `source`: ready-made primes, or bits to search for. */
+  /**
+   * Creates a key, and a client of the same name. `source` is ready-made primes, or the bits of a key to
+   * search for.
+   */
   async createKey(name: string, source: SafePrimes | number): Promise<void> {
     const [first = ''] = this.names;
     const args = ['key', 'create', name, '--use', 'sign', ...clientArguments(name)];
@@ -250,7 +272,10 @@ export class Lab {
     return join(this.dir, peerName(0), 'clients', `${key}.key`);
   }
 
-  /** A raw signature of `data`, asked for at `name` as the key's client, on however busy a machine. */
+  /**
+   * The raw signature of `data`, asked for at the peer `name` as the key's client. The timeout suits a busy
+   * machine.
+   */
   async sign(
     name: string,
     key: string,
@@ -261,7 +286,7 @@ export class Lab {
     return this.must(name, ['sign', '--key', key, '--client', client, '--timeout', '1m', ...args], data);
   }
 
-  /** All are called whenever a daemon has been started. */
+  /** Each listener is called whenever a daemon was started. */
   readonly onStart = new Set<() => void>();
   start = async (name: string): Promise<void> => {
     await this.peer(name).start();
@@ -272,11 +297,12 @@ export class Lab {
   pause = (name: string): void => this.peer(name).pause();
   resume = (name: string): void => this.peer(name).resume();
 
+  /** The ends of the logs of all peers. */
   logs(): string {
     return [...this.peers.values()].map((peer) => `--- ${peer.name}\n${peer.logEnd()}`).join('\n');
   }
 
-  /** Ends every process; removes the homes unless the caller named their place. */
+  /** Ends every process. Removes the homes, unless the caller named their folder. */
   async close(): Promise<void> {
     await Promise.all([...this.peers.values()].map((peer) => peer.kill()));
     await this.options.lan?.close();
@@ -290,7 +316,7 @@ export class Lab {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  /** Leaves daemons and homes behind, for `open`: of a lab made with `outlives`. */
+  /** Leaves daemons and homes behind, for `Lab.open`. The lab must have been made with `outlives`. */
   async release(): Promise<void> {
     process.off('exit', this.#onExit);
     this.save();
@@ -298,7 +324,10 @@ export class Lab {
     await Promise.all([...this.peers.values()].map((peer) => peer.release()));
   }
 
-  /** Writes down what there is: from now on `open` finds it, whatever becomes of this process. */
+  /**
+   * Writes the state of the lab to its folder. From now on `Lab.open` finds the lab, even when this process
+   * is killed.
+   */
   save(): void {
     const { threshold, settings = {}, ciphers = ['aes'], lan } = this.options;
     const { passphrase, operatorAt, names } = this;
@@ -322,6 +351,7 @@ export class Lab {
     return peer;
   }
 
+  /** The names of the peers whose daemons run. */
   runningNames(): string[] {
     return [...this.peers.values()].filter((peer) => peer.running).map((peer) => peer.name);
   }
@@ -349,7 +379,7 @@ export class Lab {
   }
 }
 
-/** A lab's clients sign unattended, and without pause. */
+/** The options for a lab's client. It signs unattended and without pause. */
 export const clientArguments = (name: string): string[] => [
   '--client',
   name,
@@ -358,6 +388,5 @@ export const clientArguments = (name: string): string[] => [
   '100000/min',
 ];
 
-/** a, b, …, z, a1, b1, … */
 const peerName = (at: number): string =>
   String.fromCharCode(97 + (at % 26)) + (at < 26 ? '' : String(Math.floor(at / 26)));

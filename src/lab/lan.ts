@@ -1,7 +1,7 @@
 /**
- * A local network of network namespaces: one namespace with one interface for each machine, and two switches with a
- * cable between them. All of it hangs on one process, the holder, and ends with it. Nothing of the real network is
- * touched, and no rights are needed where the system lets users have namespaces.
+ * A local network made of network namespaces. Each machine is a namespace with one interface. Two switches
+ * have a cable between them. All of it ends with one process, the holder. The real network is not touched. No
+ * rights are needed on a system that lets users have namespaces.
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -10,14 +10,14 @@ import type { Place } from './place.ts';
 
 const run = promisify(execFile);
 
-/** What the holder leaves behind for another process that works with the same network. */
+/** The facts that another process needs to work with the same network. */
 export interface LanState {
   holder: number;
   machines: number;
   own: Ownership;
 }
 
-/** Whether the namespaces live in a user namespace of ours, or belong to the system's root. */
+/** The namespaces live in a user namespace of this user (`user`), or belong to the system's root (`root`). */
 type Ownership = 'user' | 'root';
 
 const unshare: Readonly<Record<Ownership, readonly string[]>> = {
@@ -45,13 +45,13 @@ function possible(): { own: Ownership } | { forbidden: string } {
   return process.getuid?.() === 0 && trial('root') === null ? { own: 'root' } : { forbidden };
 }
 
-/** What forbids a LAN on this machine, in one line; null when nothing does. */
+/** What forbids such a network on this machine, in one line. Null when nothing does. */
 export function whatForbidsLan(): string | null {
   const found = possible();
   return 'forbidden' in found ? found.forbidden : null;
 }
 
-/** A namespace with one interface, whose cable is in `switch0`. */
+/** The commands for a namespace with one interface, whose cable is in `switch0`. */
 const machine = (at: number): string =>
   [
     `ip netns add m${at}`,
@@ -63,7 +63,10 @@ const machine = (at: number): string =>
     `ip -n m${at} route add default dev eth0`,
   ].join('\n');
 
-/** `switch0` and `switch1` with a cable between them, all machines at `switch0`. No snooping: multicast reaches all. */
+/**
+ * The commands for `switch0` and `switch1`, the cable between them, and all machines at `switch0`. Without
+ * snooping, multicast reaches all machines.
+ */
 const layout = (machines: number): string =>
   [
     'set -e',
@@ -78,6 +81,7 @@ const layout = (machines: number): string =>
     'echo up',
   ].join('\n');
 
+/** One network. A process that ends takes its network with it, unless it was made with `outlives`. */
 export class Lan {
   readonly state: LanState;
   readonly #child: ChildProcess | null;
@@ -88,16 +92,17 @@ export class Lan {
   }
 
   /**
-   * Machines 0, 1, … at 10.77.0.1, 10.77.0.2, ….
+   * Makes machines 0, 1, … with the addresses 10.77.0.1, 10.77.0.2, …
    * @param options.outlives the network goes on when this process ends, until `close`
-   * @throws Error where the system forbids it
+   * @throws Error when the system forbids it
    */
   static async create(machines: number, { outlives = false } = {}): Promise<Lan> {
     const found = possible();
     if ('forbidden' in found) throw new Error(`this machine forbids network namespaces: ${found.forbidden}`);
     const { own } = found;
-    // The pipe closes at the latest with this process, however it ends.
-    // One that goes on holds no pipe of ours open: whoever reads our output would wait for its end.
+    // The holder ends when its standard input closes, and that happens at the latest when this process ends.
+    // A holder that outlives this process must not keep its output pipe open, or a reader of that pipe would
+    // wait for the holder's end.
     const wait = outlives ? 'exec sleep infinity > /dev/null 2>&1' : 'exec cat';
     const child = spawn('unshare', [...unshare[own], 'sh', '-c', `${layout(machines)}\n${wait}`], {
       stdio: [outlives ? 'ignore' : 'pipe', 'pipe', 'inherit'],
@@ -114,12 +119,12 @@ export class Lan {
     return new Lan({ holder: pid ?? 0, machines, own }, child);
   }
 
-  /** The network that another process made, to outlive it. */
+  /** The network that another process made with `outlives`. */
   static attach(state: LanState): Lan {
     return new Lan(state, null);
   }
 
-  /** Where the peer on a machine listens, and what starts a program there. */
+  /** Where the peer on a machine listens, and the words that start a program there. */
   placeOf = (machine: number): Place => ({
     listen: `/ip4/10.77.0.${machine + 1}/tcp/4101`,
     lobbyListen: `/ip4/10.77.0.${machine + 1}/tcp/4100`,
@@ -129,33 +134,33 @@ export class Lan {
     ],
   });
 
-  /** Adds machines until there are so many. */
+  /** Adds machines until there are this many. */
   async growTo(machines: number): Promise<void> {
     for (; this.state.machines < machines; this.state.machines += 1)
       await this.#inside('sh', '-ec', machine(this.state.machines));
   }
 
-  /** Pulls the machine's cable: its own interface notices. */
+  /** Pulls a machine's cable. Its own interface goes down, so the machine notices. */
   cut = (machine: number): Promise<void> => this.#ip('link', 'set', `v${machine}`, 'down');
 
-  /** The machine's port swallows everything; nothing on either side notices. */
+  /** Makes the switch's port drop every frame of a machine. Nobody notices on either side. */
   blackHole = (machine: number): Promise<void> =>
     this.#inside('bridge', 'link', 'set', 'dev', `v${machine}`, 'state', '0');
 
-  /** The cable is back in the first switch. */
+  /** Puts a machine's cable back into the first switch, and opens its port. */
   async heal(machine: number): Promise<void> {
-    // A port that leaves its switch and comes back forwards again, whatever state it was in.
+    // A port that leaves its switch and comes back forwards frames again, in whatever state it was.
     await this.#ip('link', 'set', `v${machine}`, 'nomaster');
     await this.#ip('link', 'set', `v${machine}`, 'master', 'switch0', 'up');
   }
 
-  /** These machines at the second switch, and no cable between the two. */
+  /** Moves these machines to the second switch, and takes away the cable between the switches. */
   async split(machines: readonly number[]): Promise<void> {
     await this.#ip('link', 'set', 'up0', 'down');
     for (const machine of machines) await this.#ip('link', 'set', `v${machine}`, 'master', 'switch1');
   }
 
-  /** The cable between the switches is back. */
+  /** Puts the cable between the switches back. */
   join = (): Promise<void> => this.#ip('link', 'set', 'up0', 'up');
 
   /** Lets go of a network that outlives this process. */
@@ -172,7 +177,7 @@ export class Lan {
     }
   }
 
-  /** Ends the network; programs in it must have ended before. */
+  /** Ends the network. Programs in it must have ended before. */
   async close(): Promise<void> {
     const child = this.#child;
     if (child === null) {

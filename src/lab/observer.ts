@@ -1,9 +1,10 @@
-/** Follows every daemon of a lab, newcomers too: its newest status, as it changes. */
+/** Follows the status of every daemon of a lab. It also follows daemons that are started later. */
 import { ApiError } from '../client/api-client.ts';
 import type { StatusView } from '../node/views/view.ts';
 import type { DaemonProcess } from './daemon-process.ts';
 import type { Lab } from './lab.ts';
 
+/** Keeps the newest status of each daemon. */
 export class Observer {
   readonly #lab: Lab;
   readonly #tell: (name: string, status: StatusView | null) => void;
@@ -11,7 +12,10 @@ export class Observer {
   readonly #followed = new Map<string, Promise<void>>();
   readonly #newest = new Map<string, StatusView>();
 
-  /** @param tell gets every new status; null when the daemon has ended, which is looked at again when it starts. */
+  /**
+   * @param tell gets every new status, and null when a daemon has ended. A new start of that daemon is
+   * followed again.
+   */
   constructor(lab: Lab, tell: (name: string, status: StatusView | null) => void) {
     this.#lab = lab;
     this.#tell = tell;
@@ -19,7 +23,7 @@ export class Observer {
     this.#look();
   }
 
-  /** Null of a daemon that does not answer (yet). */
+  /** The newest status of a daemon. Null when the daemon does not answer, or has not answered yet. */
   statusOf(name: string): StatusView | null {
     return this.#newest.get(name) ?? null;
   }

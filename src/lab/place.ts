@@ -1,8 +1,8 @@
 /** Where a peer of a lab runs. */
 export interface Place {
-  /** Multiaddrs with the ports that the peer and its lobby listen on. */
+  /** Multiaddrs with the ports on which the peer and its lobby listen. */
   listen: string;
   lobbyListen: string;
-  /** Command words that start a program there. */
+  /** The words before a command that start it there. */
   launcher: readonly string[];
 }

@@ -1,13 +1,13 @@
-/** When to ask a daemon again: after every change that it tells of, and a second after the last time. */
+/** When a daemon is asked again: after every change that it tells of, and a second after the last time. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ApiClient } from '../client/api-client.ts';
 
-/** For what no event of a daemon announces, such as how many descriptors it has. */
+/** No event tells of some facts, such as how many descriptors a daemon has. So they are polled. */
 const pollEveryMs = 1_000;
 
 /**
- * Asks `check` once the daemon tells of its changes, and again each time, until its answer is not null; never twice
- * at once. Rejects when `signal` aborts or the daemon ends.
+ * Calls `check` when the daemon begins to tell of its changes, and again after each change, until the answer
+ * is not null. Two calls never overlap. Rejects when `signal` aborts or the daemon ends.
  */
 export async function pollUntil<T>(
   api: ApiClient,
@@ -18,7 +18,7 @@ export async function pollUntil<T>(
   const changes = api.changes(AbortSignal.any([signal, done.signal]));
   const nextChange = (): Promise<unknown> => {
     const next = changes.next();
-    // The caller hears of a failure later, or no longer wants to.
+    // The caller gets a failure later, or does not need it any more.
     next.catch(() => {});
     return next;
   };

@@ -1,7 +1,7 @@
 /**
- * Looks for what should be gone: gathers pieces of the sealed files and the store keys of homes while a group
- * works, and at the end searches every file of every home for pieces of generations that are over
- * (src/node/store/README.md).
+ * Searches for records that must be gone. While a group works, it gathers pieces of the sealed files and the
+ * store keys of all homes. At the end it searches every file of every home for pieces of generations that are
+ * over (src/node/store/README.md).
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { readSlot, slotNames } from '../node/store/key-slot.ts';
 import { generationOf } from '../node/store/vault.ts';
 
 const pieceBytes = 32;
-/** One piece from each so many bytes of a sealed file. */
+/** One piece is gathered from each stretch of this many bytes of a sealed file. */
 const strideBytes = 256;
 
 /** Where a piece was seen: the home's folder, and the generation of its vault. */
@@ -19,23 +19,25 @@ interface Origin {
 }
 
 interface Remain extends Origin {
-  /** The file that still holds it. */
+  /** The file that still holds the piece. */
   path: string;
 }
 
+/** Gathers pieces, and searches for them. It holds secrets of a lab, and nothing of a real group. */
 export class Remains {
-  /** By the piece's bytes, as latin1. */
+  /** Keys are the piece's bytes as latin1. */
   readonly #pieces = new Map<string, Origin>();
-  /** Which first three bytes any piece has, so that a search looks up few of the places in a file. */
+  /** 1 at the first three bytes of every piece. So a search looks up only few places of a file. */
   readonly #beginnings = new Uint8Array(2 ** 24);
-  /** How far a sealed file has been read, by its path. */
+  /** How many bytes of a sealed file were read, by its path. */
   readonly #read = new Map<string, number>();
 
+  /** How many pieces were gathered. */
   get pieces(): number {
     return this.#pieces.size;
   }
 
-  /** Gathers what has been written since the last call. The home may be in use. */
+  /** Gathers pieces of everything that was written since the last call. The home may be in use. */
   gather(home: string): void {
     const vault = vaultOf(home);
     for (const name of namesIn(vault)) {
@@ -46,14 +48,17 @@ export class Remains {
     }
   }
 
-  /** The newest generation of the home's vault, or null while an older one is just being erased beside it. */
+  /** The newest generation of the home's vault. Null while an older one is being erased beside it. */
   static currentGeneration(home: string): number | null {
     const generations = new Set(namesIn(vaultOf(home)).flatMap((name) => generationOf(name) ?? []));
     const [only] = generations;
     return generations.size === 1 && only !== undefined ? only : null;
   }
 
-  /** Whether a rotation or the writing of a value has been begun and not finished: of a home whose daemon is dead. */
+  /**
+   * Whether a rotation of the store, or the write of a value, has begun and not ended. The home's daemon must
+   * be dead.
+   */
   static unfinished(home: string): boolean {
     const names = [...namesIn(vaultOf(home)), ...namesIn(join(home, 'store', 'chain'))];
     return Remains.currentGeneration(home) === null || names.some((name) => name.endsWith('.new'));
@@ -61,7 +66,7 @@ export class Remains {
 
   /**
    * Every piece of an older generation that a file below `folders` still holds.
-   * @param current the generation of each home that is not over, by the home's folder
+   * @param current the current generation of each home, by the home's folder
    */
   search(folders: readonly string[], current: ReadonlyMap<string, number>): Remain[] {
     return folders
@@ -73,7 +78,7 @@ export class Remains {
       );
   }
 
-  /** How many generations of the home are over, by what was gathered. */
+  /** How many generations of the home are over. Only generations with gathered pieces count. */
   olderGenerations(home: string, current: number): number {
     const seen = [...this.#pieces.values()].filter((origin) => origin.home === home);
     return new Set(seen.map(({ generation }) => generation).filter((one) => one < current)).size;
@@ -83,7 +88,7 @@ export class Remains {
     const from = this.#read.get(path) ?? 0;
     const content = contentOf(path, from);
     const whole = content.length - (content.length % strideBytes);
-    // A file shorter than a stride has one piece all the same; a longer one gives the rest when it has grown.
+    // A file that is shorter than a stride gives one piece. A longer file gives the rest when it has grown.
     const end = from === 0 && whole === 0 ? content.length : whole;
     for (let at = 0; at + pieceBytes <= end; at += strideBytes)
       this.#add(content.subarray(at, at + pieceBytes), origin);
@@ -96,7 +101,8 @@ export class Remains {
   }
 
   #add(piece: Uint8Array, origin: Origin): void {
-    // What is being erased this very moment shows zeros; the first frame of a file begins with some eight of its own.
+    // A piece of a file that is being erased is mostly zeros, and is left out. The first frame of a file
+    // begins with about eight zeros of its own.
     if (piece.filter((byte) => byte === 0).length > pieceBytes / 2) return;
     this.#pieces.set(Buffer.from(piece).toString('latin1'), origin);
     this.#beginnings[beginningAt(piece, 0)] = 1;
@@ -134,7 +140,7 @@ const filesBelow = (folder: string): string[] =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 
-/** What a file holds from an offset on: nothing when it is gone by now. */
+/** The content of a file from an offset on. Empty when the file is gone. */
 function contentOf(path: string, from = 0): Buffer {
   try {
     const file = openSync(path, 'r');

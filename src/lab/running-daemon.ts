@@ -1,4 +1,4 @@
-/** Daemons that another process started: found by the lock of their store. */
+/** Finds daemons that another process started, by the lock of their store. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -6,18 +6,21 @@ import { lockHolder } from '../node/store/lock.ts';
 
 const lookEveryMs = 50;
 
-/** The process id of the daemon that runs on a home, or null. */
+/** The process id of the daemon that runs on a home; null when none runs. */
 export function runningDaemon(home: string): number | null {
   const pid = lockHolder(join(home, 'store'));
   return pid !== null && isDaemonOf(pid, home) ? pid : null;
 }
 
-/** Resolves when the process has ended. It is nobody's child here, and the system sends no event for such: we look. */
+/**
+ * Resolves when the process has ended. It is not a child of this process, so the system sends no event for
+ * its end. The process is polled.
+ */
 export async function daemonEnded(pid: number, home: string): Promise<void> {
   while (isDaemonOf(pid, home)) await pause(lookEveryMs);
 }
 
-/** Whether a process is stopped, as by SIGSTOP (proc_pid_stat(5)). */
+/** Whether a signal such as SIGSTOP has stopped a process (proc_pid_stat(5)). */
 export function isStopped(pid: number): boolean {
   try {
     return /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -26,7 +29,7 @@ export function isStopped(pid: number): boolean {
   }
 }
 
-/** A dead process whose parent has not asked for its end has an empty command line. */
+/** The command line tells. A dead process whose parent has not waited for it has an empty one. */
 function isDaemonOf(pid: number, home: string): boolean {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(home);

@@ -1,38 +1,49 @@
-/** A story about a group: steps with a claim each, which a step's code checks on real daemons. */
+/**
+ * A story about a group. It consists of steps. Each step makes a claim, and its code checks the claim on real
+ * daemons.
+ */
 import { Lab, type LabOptions, type SafePrimes } from './lab.ts';
 import { Lan } from './lan.ts';
 
+/** One step of a story. */
 export interface Step {
-  /** What is done in it, for those who watch. */
+  /** What the step does, as a heading for people. */
   title?: string;
   /** What is true when the step has run. */
   claim: string;
-  /** @param tell takes a line about what was seen on the way */
+  /**
+   * Rejects when the claim does not hold.
+   * @param tell takes a line about what was seen on the way
+   */
   run(lab: Lab, tell: (line: string) => void): Promise<void>;
 }
 
-/** What of a story is left to chance. */
+/** The random part of a story. */
 export interface Chance {
-  /** How often it happens. */
+  /** How often the random thing happens. */
   times: number;
-  /** Everything random follows from it. */
+  /** All random numbers of the story follow from it. */
   seed: number;
 }
 
+/** A story that `holdfast lab run` can tell. */
 export interface Scenario {
   name: string;
   about: string;
-  /** The group that the story begins with; it has a signing key named `ca`. */
+  /** The group at the beginning. It has a signing key named `ca`. */
   group: Omit<LabOptions, 'dir' | 'outlives' | 'lan'>;
-  /** Machines on a network of namespaces, with cables to cut; 0: all on loopback. */
+  /** How many machines on a network of namespaces, with cables to cut. 0: all peers use loopback. */
   machines: number;
-  /** Of a story that leaves something to chance: how often, unless told otherwise. */
+  /** For a story with a random part: how often the random thing happens by default. */
   times?: number;
-  /** In order; each may rely on the ones before. */
+  /** The steps in order. Each may rely on the steps before it. */
   steps(chance?: Chance): Step[];
 }
 
-/** The group of a scenario, with its key; `source` as for `Lab.createKey`, `dir` as for `Lab.create`. */
+/**
+ * Makes the group of a scenario, with its key. `source` is as for `Lab.createKey`, and `dir` as for
+ * `Lab.create`.
+ */
 export async function stage(
   { group, machines }: Scenario,
   source: SafePrimes | number,
@@ -49,17 +60,18 @@ export async function stage(
   }
 }
 
+/** Throws with the claim when it does not hold. */
 export function check(holds: boolean, claim: string): void {
   if (!holds) throw new Error(`it is NOT true that ${claim}`);
 }
 
-/** Settings for stories in which epochs change when they are told to: short windows. */
+/** Settings for stories in which epochs change when the story says so: short windows. */
 export const quick = { dealingWindowMs: 300, roundTimeoutMs: 500 } as const;
 
-/** What the API shows at once. */
+/** The most epochs that the API shows in one answer. */
 const epochsShownMax = 1000;
 
-/** Of an honest group: no member was seen doing wrong, by any of `names`. */
+/** Checks that none of `names` has seen a member do wrong. The group must be honest. */
 export async function checkNobodyBlamed(lab: Lab, names: readonly string[]): Promise<void> {
   for (const name of names)
     for (const { epoch, blamed, contradicted } of await lab.api(name).epochs(epochsShownMax)) {
@@ -68,10 +80,14 @@ export async function checkNobodyBlamed(lab: Lab, names: readonly string[]): Pro
     }
 }
 
+/** The newest epoch that a peer knows; -1 when it knows none. */
 export const newestEpoch = async (lab: Lab, name: string): Promise<number> =>
   (await lab.api(name).status()).epoch ?? -1;
 
-/** A refresh asked for at `name`, until all of `names` have retired what is older; the new epoch. */
+/**
+ * Asks for a refresh at `name`, and waits until all of `names` have retired what is older. Gives the new
+ * epoch.
+ */
 export async function refreshAmong(lab: Lab, name: string, names?: string[]): Promise<number> {
   const epoch = (await newestEpoch(lab, name)) + 1;
   await lab.api(name).refresh();
@@ -79,7 +95,10 @@ export async function refreshAmong(lab: Lab, name: string, names?: string[]): Pr
   return epoch;
 }
 
-/** Waits until a peer holds its share of the newest epoch that it knows, `epoch` at least; that epoch. */
+/**
+ * Waits until a peer holds its share of the newest epoch that it knows, which is at least `epoch`. Gives that
+ * epoch.
+ */
 export const untilShare = (lab: Lab, name: string, epoch = 0): Promise<number> =>
   lab.until(name, async (api) => {
     const status = await api.status();
@@ -88,14 +107,14 @@ export const untilShare = (lab: Lab, name: string, epoch = 0): Promise<number> =
       : null;
   });
 
-/** Waits until a peer's status names a problem by this code; what it says. */
+/** Waits until a peer's status has a problem with this code. Gives its text. */
 export const untilSaid = (lab: Lab, name: string, code: string): Promise<string> =>
   lab.until(
     name,
     async (api) => (await api.status()).problems.find((problem) => problem.code === code)?.what ?? null,
   );
 
-/** Waits until each of the peers has all the others of them, and nobody else, connected. */
+/** Waits until each of these peers is connected to all others of them, and to nobody else. */
 export async function untilConnected(lab: Lab, names: readonly string[]): Promise<void> {
   await Promise.all(
     names.map((name) =>
@@ -110,7 +129,7 @@ export async function untilConnected(lab: Lab, names: readonly string[]): Promis
   );
 }
 
-/** Newcomers join, start, are admitted together, and have their shares. */
+/** Takes in newcomers: they join, start, are admitted together, and get their shares. */
 export async function takeIn(lab: Lab, names: readonly string[]): Promise<void> {
   for (const name of names) await lab.join(name);
   await Promise.all(names.map(lab.start));

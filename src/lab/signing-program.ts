@@ -1,4 +1,7 @@
-/** A program of a lab that has messages signed: it talks to daemons over their sockets, with the key of one client. */
+/**
+ * A program that has messages signed. It talks to the daemons of a lab over their sockets, with the key of
+ * one client.
+ */
 import { execFileSync } from 'node:child_process';
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -15,7 +18,7 @@ import type { Lab } from './lab.ts';
 
 const sha256 = (data: string): Uint8Array => new Uint8Array(createHash('sha256').update(data).digest());
 
-/** The key of a client that was made without a passphrase. */
+/** The key in a client's file without a passphrase. Throws for a sealed file. */
 export function openKey(file: string): SigningKey {
   const { publicKey, secret } = parseClientFile(file, Buffer.from(readPrivateFile(file)).toString('utf8'));
   if ('sealed' in secret) throw new Error(`${file} is sealed with a passphrase`);
@@ -23,12 +26,13 @@ export function openKey(file: string): SigningKey {
 }
 
 interface ProgramKeys {
-  /** Of the client as which it asks. */
+  /** The key of the client as which the program asks. */
   client: SigningKey;
   cluster: Uint8Array;
   key: SignerKey;
 }
 
+/** One program, with one key of the group and one client. */
 export class SigningProgram {
   readonly publicKey: KeyObject;
   readonly pem: string;
@@ -42,7 +46,7 @@ export class SigningProgram {
     this.#keys = keys;
   }
 
-  /** With the key of this name, as the client that was made with it. */
+  /** A program that uses the key of this name, as the client that was made with the key. */
   static async of(lab: Lab, keyName: string): Promise<SigningProgram> {
     const [first = ''] = lab.names;
     const pem = (await lab.must(first, ['key', 'public', keyName])).toString('utf8');
@@ -52,14 +56,17 @@ export class SigningProgram {
     return new SigningProgram(lab, pem, { client, cluster: await daemons.cluster(), key });
   }
 
-  /** A request for a PKCS#1 signature, good for any daemon and for asking again. */
+  /** A request for a PKCS#1 signature. Any daemon takes it, and takes it again, until it expires. */
   request(data: string): UseRequest<SignBody> {
     const { client, cluster, key } = this.#keys;
     const asked = { client, cluster, key: key.id, scheme: 'pkcs1', hash: 'sha256' } as const;
     return newSignRequest({ ...asked, digest: sha256(data), expiresAtMs: Date.now() + requestLifetimeMs });
   }
 
-  /** A PKCS#1 signature, asked for at these peers, one after the other; rejects with `ClientError`. */
+  /**
+   * A PKCS#1 signature. The program asks these peers one after the other, until one answers. Rejects with
+   * `ClientError`.
+   */
   sign(
     names: string | readonly string[],
     data: string,
@@ -72,11 +79,12 @@ export class SigningProgram {
     return signer.sign({ key, scheme: 'pkcs1', hash: 'sha256', digest: sha256(data) });
   }
 
+  /** Whether the PKCS#1 signature is true, as Node's crypto says. */
   accepts(data: string, signature: Uint8Array): boolean {
     return verify('sha256', Buffer.from(data), this.publicKey, signature);
   }
 
-  /** OpenSSL's verdict, as its command line prints it; throws when that is not there, or says no. */
+  /** OpenSSL's verdict, as its command line prints it. Throws when OpenSSL is not installed, or says no. */
   opensslVerdict(data: string, signature: Uint8Array, options: readonly string[] = []): string {
     const file = (name: string, content: string | Uint8Array): string => {
       const path = join(this.#lab.dir, name);

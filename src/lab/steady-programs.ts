@@ -1,10 +1,10 @@
 /**
  * Signing programs that have one message signed over and over, whatever happens to the daemons.
  *
- * What such a program does, and so what "a signature failed" means: it asks one daemon, for at most `askMs`;
- * when that one is gone, silent, or cannot find enough peers, it asks another with a fresh request, and so
- * on. A refusal, a false answer, another signature than the expected one, or no signature within `giveUpMs` is
- * a failure, and ends all.
+ * Each program asks one daemon, for at most `askMs`. When that daemon is gone, is silent, or cannot find
+ * enough peers, the program asks another one with a fresh request, and so on. These are failures, and end all
+ * programs: a refusal, a false answer, another signature than the expected one, and no signature within
+ * `giveUpMs`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ClientError } from '../client/client-error.ts';
@@ -13,9 +13,11 @@ import type { SigningProgram } from './signing-program.ts';
 
 const askMs = 10_000;
 const giveUpMs = 60_000;
-/** So that a daemon that is just being killed is not asked a thousand times. */
+/** A pause in milliseconds, so that a daemon that is being killed is not asked a thousand times. */
 const betweenAsksMs = 50;
-/** Each program rests between its signatures: the group shall have time for its own work. */
+/**
+ * Each program rests between its signatures, in milliseconds, so that the group has time for its own work.
+ */
 const restMs = 40;
 const programs = 2;
 
@@ -33,6 +35,7 @@ interface SteadyOptions {
   available: () => readonly string[];
 }
 
+/** Two programs that sign until `stop`. */
 export class SteadyPrograms {
   readonly #program: SigningProgram;
   readonly #options: SteadyOptions;
@@ -40,24 +43,24 @@ export class SteadyPrograms {
   #stopping = false;
   readonly #ended: Promise<PromiseSettledResult<void>[]>;
   #turn = 0;
-  /** A false answer of some daemon: a failure, although another daemon gave a true one. */
+  /** A false answer of one daemon. It is a failure even when another daemon gave a true one. */
   #lie: ClientError | null = null;
 
-  /** Begins. */
+  /** Starts the programs. */
   constructor(program: SigningProgram, options: SteadyOptions) {
     this.#program = program;
     this.#options = options;
     this.#ended = Promise.allSettled(Array.from({ length: programs }, () => this.#run()));
   }
 
-  /** Ends after the signatures that are under way; rejects when one failed. */
+  /** Stops after the signatures that are under way. Rejects when one failed. */
   async stop(): Promise<Signed> {
     this.#stopping = true;
     for (const outcome of await this.#ended) if (outcome.status === 'rejected') throw outcome.reason;
     return this.#signed;
   }
 
-  /** Whether a signature failed already; `stop` says which. */
+  /** Whether a signature has failed already. `stop` then rejects with the failure. */
   get failed(): boolean {
     return this.#stopping;
   }
@@ -104,7 +107,7 @@ export class SteadyPrograms {
     throw new Error(`no signature within ${giveUpMs} ms; last, ${last}`);
   }
 
-  /** The peers that may be asked now, each time from another one on. */
+  /** The peers that may be asked now. Each time another one comes first. */
   #inTurn(): string[] {
     const names = this.#options.available();
     this.#turn += 1;
@@ -113,5 +116,5 @@ export class SteadyPrograms {
   }
 }
 
-/** What no daemon of the lab may say, even where the next one makes up for it. */
+/** An answer that no daemon of the lab may give, even when the next daemon makes up for it. */
 const isLie = ({ code }: ClientError): boolean => code === 'false-signature' || code === 'not-to-be-trusted';

@@ -1,4 +1,4 @@
-/** What a thief of peers' folders finds, and whether it signs: for a story and for tests. */
+/** What a thief of peers' folders finds, and whether it signs. A story and tests use it. */
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,15 +13,18 @@ import type { Durable } from '../protocol/machine/state.ts';
 import { hex } from '../protocol/records/codec.ts';
 import type { KeyRecord } from '../protocol/records/value.ts';
 
-/** Any will do where nobody measures. */
+/** Blinding hides timing, and nobody measures here. */
 const blinding = new Uint8Array(16);
 
-/** Of a daemon that rotates its store all the time; each copy takes milliseconds. */
+/**
+ * How often a store is copied until a copy succeeds. A daemon that rotates its store all the time changes it
+ * during a copy. Each copy takes milliseconds.
+ */
 const copiesMax = 200;
 
 /**
- * What `use` makes of a copy of the store of `home`, whose daemon may be running: a copy during which files
- * came or went is made again.
+ * Gives the result of `use` on a copy of the store of `home`. The home's daemon may be running. When files
+ * came or went during a copy, the store is copied again.
  */
 export async function withStolenStore<T>(home: string, use: (folder: string) => T | Promise<T>): Promise<T> {
   const scratch = mkdtempSync(join(tmpdir(), 'holdfast-stolen-'));
@@ -35,7 +38,10 @@ export async function withStolenStore<T>(home: string, use: (folder: string) => 
   }
 }
 
-/** Whether the copy is of one instant, as far as names tell: then it opens as after a power cut at that instant. */
+/**
+ * Whether the copy shows one instant, as far as file names tell. Then it opens as after a power cut at that
+ * instant.
+ */
 function copied(from: string, to: string): boolean {
   rmSync(to, { recursive: true, force: true });
   try {
@@ -50,10 +56,10 @@ function copied(from: string, to: string): boolean {
 
 const namesBelow = (folder: string): string => readdirSync(folder, { recursive: true }).sort().join();
 
-/** Everything in a copy of the store of `home`. */
+/** Everything durable in a copy of the store of `home`. */
 export const stolenDurable = (home: string): Promise<Durable> => withStolenStore(home, openStolen);
 
-/** Everything in a copy of a store, which it changes. */
+/** Everything durable in a copy of a store. Opening it changes the copy. */
 export async function openStolen(folder: string): Promise<Durable> {
   const store = new FileStore({
     folder,
@@ -78,7 +84,7 @@ export async function stolenShares(home: string, keyId: Uint8Array): Promise<Map
   );
 }
 
-/** Whether exactly `k` shares, by member index, sign for the key. */
+/** Whether these shares sign for the key. They are exactly `k`, by member index. */
 export function sharesSign(key: KeyRecord, membersMax: number, shares: ReadonlyMap<number, bigint>): boolean {
   const shared = publicOf(key.public);
   const parameters = { membersMax, threshold: shares.size, modulusBits: bitLength(shared.modulus) };

@@ -1,4 +1,4 @@
-/** What a story does to the store of a peer whose daemon is stopped. */
+/** How stories change the store of a peer whose daemon is stopped. */
 import { randomBytes } from 'node:crypto';
 import { decode, encode } from 'cborg';
 import { addressesRecord } from '../node/daemon/membership.ts';
@@ -6,11 +6,11 @@ import { openHome } from '../node/home/home.ts';
 import { FileStore } from '../node/store/file-store.ts';
 import type { StoreTransaction } from '../node/store/store.ts';
 
-/** The peer forgets where the others are: what is left to find them is multicast DNS. */
+/** Makes the peer forget the addresses of the others. Only multicast DNS can find them then. */
 export const forgetAddresses = (dir: string): Promise<void> =>
   tamper(dir, () => ({ puts: [], deletes: [addressesRecord] }));
 
-/** The peer's shares are other numbers than they should be: all it computes with them is false. */
+/** Changes the peer's shares, so that everything that it computes with them is false. */
 export const falsifyShares = (dir: string): Promise<void> =>
   tamper(dir, (records) => ({
     puts: [...records]
@@ -19,7 +19,7 @@ export const falsifyShares = (dir: string): Promise<void> =>
     deletes: [],
   }));
 
-/** Of a record that holds an epoch's share of each key. */
+/** Takes a record that holds one epoch's share of each key. */
 function falsified(shares: Record<string, Uint8Array>): Record<string, Uint8Array> {
   const entries = Object.entries(shares).map(([key, share]) => {
     const other = Uint8Array.from(share);

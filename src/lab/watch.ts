@@ -1,4 +1,4 @@
-/** A live view of a lab: one line for each thing that changes at a peer, as it changes. */
+/** A live view of a lab: one line for each change at a peer. */
 import type { StatusView } from '../node/views/view.ts';
 import type { Lab } from './lab.ts';
 import { Observer } from './observer.ts';
@@ -17,13 +17,13 @@ export function watch(lab: Lab, say: (line: string) => void): Observer {
   });
 }
 
-/** `epoch 7, has its share, 4 connected; dealing for epoch 8; refresh-waits` */
+/** A status in one line: `epoch 7, has its share, 4 connected; dealing for epoch 8; refresh-waits`. */
 export function inOneLine(status: StatusView): string {
   const { epoch, shareEpochs, connected, change, problems, state, keys } = status;
   if (epoch === null || state === 'waiting-for-admission') return 'waits for admission';
   if (state === 'evicted') return `evicted in epoch ${epoch}`;
   const has = shareEpochs.includes(epoch);
-  // Between a decision and its new share, lacking it is in order.
+  // A member without a share is in order between a decision and its new share.
   const share =
     keys === 0 ? 'no key yet' : has ? 'has its share' : `no share${change === null ? '!' : ' yet'}`;
   const under = change === null ? '' : `; ${change.phase} for epoch ${change.epoch}`;

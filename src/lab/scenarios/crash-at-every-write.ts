@@ -21,8 +21,8 @@ const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const preload = fileURLToPath(new URL(`../crash-at-write.${extension}`, import.meta.url));
 
 /**
- * Starts the victim so that it dies at this write, or lives through the whole epoch change that follows;
- * whether it died.
+ * Starts the victim so that it dies at this write, or lives through the epoch change that follows. Gives true
+ * when it died.
  */
 async function dies(lab: Lab, write: number): Promise<boolean> {
   const peer = lab.peer(victim);
@@ -36,12 +36,12 @@ async function dies(lab: Lab, write: number): Promise<boolean> {
       const [newest] = await api.epochs(1);
       if (newest?.retired !== true || newest.epoch <= born) return null;
       if (!newest.missing.includes(victim)) return true;
-      // The change was decided without it, as when it came late: another one.
+      // The change was decided without the victim, which came too late. So another change is asked for.
       if ((await api.status()).change === null) await lab.api('a').refresh();
       return null;
     })
     .catch((error: Error) => {
-      // Its answers stop a moment before it does.
+      // The victim's answers stop a moment before the process ends.
       if (error instanceof ApiError) return death;
       throw error;
     });

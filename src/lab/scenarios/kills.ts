@@ -20,17 +20,19 @@ import { SteadyPrograms } from '../steady-programs.ts';
 const message = 'signed whoever was killed\n';
 const standardTimes = 30;
 const everybody = ['a', 'b', 'c', 'd', 'e'];
-/** What `holdfast doctor` may say about the machine that the lab runs on. */
+/** The problems of the lab's machine that `holdfast doctor` may report. */
 const ofTheMachine = new Set(['swap', 'core-dumps']);
 
-/** All have the share of an epoch that is the newest one, or follows it, and talk to each other. */
+/**
+ * Resolves when all peers have a share of the newest epoch or a later one, and are connected to each other.
+ */
 async function untilWhole(lab: Lab): Promise<void> {
   const newest = Math.max(...(await Promise.all(everybody.map((name) => newestEpoch(lab, name)))));
   await Promise.all(everybody.map((name) => untilShare(lab, name, newest)));
   await untilConnected(lab, everybody);
 }
 
-/** Each peer's vault has one generation, whose number this is; a rotation under way is waited for. */
+/** The generation of each peer's vault. It waits for a rotation that is under way. */
 async function generations(lab: Lab): Promise<Map<string, number>> {
   const found = everybody.map(async (name) => {
     const { home } = lab.peer(name);
@@ -47,7 +49,7 @@ export const kills: Scenario = {
     threshold: 3,
     ciphers: ['aes', 'blowfish', 'des', '3des', 'xchacha20'],
     settings: { ...quick, refreshPeriodMs: 2500 },
-    // A machine that has other things to do as well is slow enough to keep a group from settling for long.
+    // A busy machine can keep a group from settling for long.
     patienceMs: 240_000,
   },
   machines: 0,
@@ -63,7 +65,7 @@ function storyOf({ times, seed }: Chance): Step[] {
   let program: SigningProgram;
   let expected: Uint8Array;
 
-  /** Does `work` while clients sign, none of whom may fail. */
+  /** Does `work` while clients sign. No signature may fail. */
   async function whileSigning(
     lab: Lab,
     tell: (line: string) => void,
@@ -141,7 +143,7 @@ function storyOf({ times, seed }: Chance): Step[] {
           );
         check(program.opensslVerdict(message, expected) === 'Verified OK', 'OpenSSL accepts the signature');
         const newest = Math.max(...(await Promise.all(everybody.map((name) => newestEpoch(lab, name)))));
-        // Epochs go on while chains are read: some are longer.
+        // Epochs go on while the chains are read, so some chains are longer than others.
         const chains = await Promise.all(
           everybody.map((name) =>
             lab.until(name, async () => {

@@ -5,7 +5,7 @@ import { falsifyShares } from '../tampering.ts';
 
 const message = 'signed although one peer computes falsely\n';
 const everybody = ['a', 'b', 'c', 'd', 'e'];
-/** At each of the others in turn, so that the liar is asked by each. */
+/** Signatures at each of the other peers, so that each of them asks the liar. */
 const signaturesPerPeer = 5;
 
 /** Whether a peer's log says that the member with this index gave a false partial. */

@@ -21,7 +21,7 @@ function cables({ options }: Lab): Lan {
   return options.lan;
 }
 
-/** The values of all epochs at a peer, by epoch: its history. */
+/** The history of a peer: the values of all its epochs, oldest first. */
 const historyOf = async (lab: Lab, name: string): Promise<string[]> =>
   (await lab.api(name).epochs(100)).map(({ epoch, value }) => `${epoch} ${value}`).toReversed();
 

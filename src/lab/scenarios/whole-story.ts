@@ -9,7 +9,7 @@ import { falsifyShares } from '../tampering.ts';
 
 const message = 'The quick brown fox jumps over the lazy dog.\n';
 const founders = ['a', 'b', 'c', 'd', 'e'];
-/** More than it takes until a peer that lies was asked. */
+/** The lying peer is asked in fewer signatures than this. */
 const signaturesMax = 40;
 
 async function newestEpochView(lab: Lab) {
@@ -27,7 +27,7 @@ async function keyRecord(lab: Lab): Promise<KeyRecord> {
   return record;
 }
 
-/** What a thief of all these peers' folders would find now. */
+/** The shares that a thief of all these peers' folders would find now. */
 async function sharesOf(
   lab: Lab,
   names: readonly string[],
@@ -38,6 +38,7 @@ async function sharesOf(
   return all.map((byEpoch) => byEpoch.get(epoch) as bigint);
 }
 
+/** The story that `scripts/demo` tells. */
 export const wholeStory: Scenario = {
   name: 'whole-story',
   about: 'a key signs, its shares are refreshed and stolen, a peer lies, peers stop, come, and go',
@@ -50,7 +51,7 @@ export const wholeStory: Scenario = {
     let key: KeyRecord;
     let stolen: bigint[];
 
-    /** Signs the message at a peer and has OpenSSL verify it; the raw signature. */
+    /** Signs the message at a peer, and has OpenSSL verify the signature. Gives the raw signature. */
     async function signAndVerify(lab: Lab, name: string, scheme: SignatureScheme): Promise<Buffer> {
       const signature = await lab.sign(name, 'ca', message, ['--scheme', scheme]);
       const padding = scheme === 'pss' ? ['-sigopt', 'rsa_padding_mode:pss'] : [];
@@ -100,7 +101,7 @@ export const wholeStory: Scenario = {
         run: async (lab) => {
           await lab.untilEpoch(old.epoch);
           const fresh = await sharesOf(lab, founders, key, old.epoch);
-          /** Shares of three members, of which so many are stolen ones. */
+          /** Shares of three members. The first `ofThem` are stolen ones. */
           const mixed = (ofThem: number) =>
             [0, 1, 2].map((at) => [at + 1, (at < ofThem ? stolen[at] : fresh[at]) as bigint] as const);
           check(sign(lab, mixed(0)), 'three shares of the new epoch sign');
@@ -127,7 +128,7 @@ export const wholeStory: Scenario = {
           await lab.start('e');
           await untilConnected(lab, founders);
           for (let turn = 0; turn < signaturesMax; turn += 1) {
-            // Three of five are asked, and not always the liar among them.
+            // Three of five are asked, and the liar is not always among them.
             const asked = founders[turn % 4] as string;
             await signsTheSame(lab, asked, 'no false signature leaves the group');
             const { problems } = await lab.api(asked).status();
