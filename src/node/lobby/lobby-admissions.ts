@@ -1,6 +1,6 @@
 /**
- * Both sides of the lobby (protocol §4 "Beginning"): a peer that waits asks again and again with a signed request; a
- * member keeps who waits, and hands the founding value to those that the operator admitted.
+ * Both sides of the lobby (protocol §4, "Beginning"). A newcomer asks again and again with a signed request.
+ * A member lists the newcomers that ask, and gives the founding value to those that the operator admitted.
  */
 import { ed25519FromSeed, sign, verify } from '../../crypto/signature.ts';
 import {
@@ -22,18 +22,22 @@ import type { Log } from '../log.ts';
 import { LobbyServer, lobbyLimits, lobbyRequest } from './lobby-transport.ts';
 
 const waitingMax = 64;
-/** A newcomer that has not asked for this long is no longer there. */
+/** A newcomer that has not asked for so long counts as gone. Milliseconds. */
 const waitingForMs = 60_000;
 const askEveryMs = 1_000;
 const askTimeoutMs = 8_000;
 
+/**
+ * A newcomer that waits: its request, the fingerprint that people compare, and the monotonic time of its last
+ * request in milliseconds.
+ */
 export interface Waiting {
   body: AdmissionBody;
   fingerprint: string;
   atMs: number;
 }
 
-/** What a newcomer starts from: see `LobbyAnswer`. */
+/** Everything that a newcomer starts from: see `LobbyAnswer`. */
 export type HandOut = Omit<Extract<LobbyAnswer, { status: 'admitted' }>, 'status' | 'genesis'>;
 
 interface LobbyAdmissionsOptions {
@@ -42,12 +46,15 @@ interface LobbyAdmissionsOptions {
   listen: readonly string[];
   clock: Clock;
   log: Log;
-  /** The newest roster, and what an admitted peer is handed; null before epoch 0. */
+  /** The newest roster, and the hand-out for an admitted peer. Null before epoch 0. */
   admitted: () => {
     roster: readonly Member[];
     epoch: number;
     handOut: (peer: string) => Promise<HandOut | null>;
-    /** Whether somebody may wait under this member's name, to be reinstated in its place: it is suspended, or away. */
+    /**
+     * Whether a newcomer may wait under this member's name, to take its place: the member is suspended, or
+     * away.
+     */
     isVacant: (member: Member) => boolean;
   } | null;
   onChange: () => void;
@@ -60,7 +67,7 @@ export class LobbyAdmissions {
   readonly #clusterId: Uint8Array;
   readonly #waiting = new Map<string, Waiting>();
   #cancelClose: (() => void) | null = null;
-  /** The latest end that an opening asked for. */
+  /** The latest end among the openings, in monotonic milliseconds. */
   #endsAtMs = 0;
   #openUntilFounded = false;
 
@@ -76,15 +83,17 @@ export class LobbyAdmissions {
   }
 
   /**
-   * Opens the lobby; it closes by itself after `forMs`, or when an earlier opening lasts longer, then. Null:
-   * it stays open until the cluster is founded, and whoever founds it opens it again.
+   * Opens the lobby for `forMs` milliseconds, and then it closes by itself. When an earlier opening lasts
+   * longer, that one's end counts. With null it stays open until the cluster is founded, and the founding
+   * opens it again.
+   * @throws ListenError (as a rejection)
    */
   async open(forMs: number | null): Promise<void> {
     const { clock, admitted } = this.#options;
     const now = clock.nowMs();
     this.#endsAtMs = Math.max(this.#endsAtMs, now + (forMs ?? 0));
     this.#openUntilFounded = forMs === null || (this.#openUntilFounded && admitted() === null);
-    // First, so that a close that comes while it opens leaves no timer behind.
+    // The timer is set first. So a close that comes during the opening leaves no timer behind.
     this.#cancelClose?.();
     this.#cancelClose = this.#openUntilFounded
       ? null
@@ -100,11 +109,12 @@ export class LobbyAdmissions {
     await this.#server.stop();
   }
 
+  /** The lobby's multiaddrs. Empty while the lobby is closed. */
   addresses(): string[] {
     return this.#server.addresses();
   }
 
-  /** Peers that have asked lately and are not members, by name. */
+  /** The peers that have asked lately and are no members, sorted by name. */
   waiting(): Waiting[] {
     const since = this.#options.clock.nowMs() - waitingForMs;
     const members = new Set(this.#options.admitted()?.roster.map(({ peer }) => peer));
@@ -122,7 +132,7 @@ export class LobbyAdmissions {
       return refused('the request is not signed by the peer that asks');
     const admitted = this.#options.admitted();
     if (admitted?.roster.some((member) => member.peer === peer)) {
-      // Once evicted, it must not be offered for admission by what it asked before.
+      // A member that is evicted later must not be offered for admission because of its old request.
       this.#waiting.delete(peer);
       const handOut = await admitted.handOut(peer);
       if (handOut === null)
@@ -158,7 +168,7 @@ function isSigned({ body, identitySignature, epochSignature }: Admission): boole
   );
 }
 
-/** This peer's request, signed by its identity and its first epoch key. */
+/** This peer's request for admission, signed by its identity and by its first epoch key. */
 export function admissionOf(options: {
   cluster: Uint8Array;
   name: string;
@@ -183,8 +193,8 @@ export function admissionOf(options: {
 }
 
 /**
- * Asks the invitation's lobby until it admits this peer. Resolves with the answer, or null when `signal` aborts.
- * The answer is not trusted: the caller checks the links from its pinned genesis.
+ * Asks the invitation's lobby until it admits this peer. The promise gives the answer, or null when `signal`
+ * aborts. The answer is not trusted: the caller checks its links from the pinned genesis.
  */
 export async function waitInLobby(options: {
   invitation: Invitation;

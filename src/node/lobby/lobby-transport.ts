@@ -1,7 +1,7 @@
 /**
- * The lobby: where a peer that is not yet a member asks for admission (protocol §4, "Beginning"). A second libp2p
- * node without gossip and identify, open only while the operator has it open, for one bounded request and response
- * per stream. Strangers talk to it, so everything has a limit.
+ * The lobby: the place where a peer that is no member yet asks for admission (protocol §4, "Beginning"). It
+ * is a second libp2p node, without gossip and identify. It is open only while the operator has it open. Each
+ * stream carries one bounded request and one bounded response. Strangers use it, so everything has a limit.
  */
 
 import { noise } from '@chainsafe/libp2p-noise';
@@ -19,28 +19,30 @@ import { networkLimits, protocolIds } from '../network/constants.ts';
 import { listenErrorOf } from '../network/held-ports.ts';
 import { TransportError } from '../network/transport.ts';
 
+/** The bounds of the lobby. Names say the unit: bytes, milliseconds, or a count. */
 export const lobbyLimits = {
   connectionsMax: 16,
   pendingMax: 8,
-  /** Per host; a peer id costs a stranger nothing, a host does. */
+  /** Per host: a stranger can make peer ids for nothing, but not hosts. */
   connectionsPerSecondMax: 20,
   connectionLifetimeMs: 30_000,
   requestBytesMax: 64 * 1024,
   responseBytesMax: 4 * 1024 * 1024,
-  /** Whoever waits for admission asks about once a second. */
+  /** A newcomer asks about once a second. */
   requestsOfPeer: { atOnce: 120, perSecond: 2 },
   requests: { atOnce: 1_200, perSecond: 20 },
   requestTimeoutMs: 10_000,
 } as const;
 
+/** The options of a lobby. */
 export interface LobbyServerOptions {
   identity: Identity;
-  /** multiaddrs */
+  /** The multiaddrs to listen on. */
   listen: readonly string[];
-  /** Answers one request of a peer whose libp2p identity is proven, and nothing else about it. */
+  /** Answers one request. The peer's libp2p identity is proven, and nothing else about the peer is. */
   handler(peer: string, request: Uint8Array): Promise<Uint8Array>;
   log?: Log;
-  /** Monotonic milliseconds. */
+  /** Monotonic time in milliseconds. Tests give their own. */
   nowMs?: () => number;
 }
 
@@ -52,7 +54,7 @@ async function createNode(identity: Identity, listen: readonly string[]): Promis
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ maxInboundStreams: 4 })],
-    connectionMonitor: { enabled: false }, // connections live for seconds
+    connectionMonitor: { enabled: false }, // Connections live for seconds only.
     connectionManager: {
       maxConnections: lobbyLimits.connectionsMax,
       maxIncomingPendingConnections: lobbyLimits.pendingMax,
@@ -62,6 +64,7 @@ async function createNode(identity: Identity, listen: readonly string[]): Promis
   });
 }
 
+/** The lobby's node, which opens and closes. */
 export class LobbyServer {
   readonly peerId: string;
   readonly #options: LobbyServerOptions;
@@ -69,10 +72,16 @@ export class LobbyServer {
   readonly #timers = new Map<Connection, NodeJS.Timeout>();
   readonly #nowMs: () => number;
   readonly #requests: Bucket;
-  /** By peer id, the last that asked last. Bounded: `requests` lets so many in, and a full bucket is forgotten. */
+  /**
+   * By peer id, the last asker last. It stays small: `requests` bounds new entries, and full buckets are
+   * removed.
+   */
   readonly #requestsOf = new Map<string, Bucket>();
   #node: Libp2p | null = null;
-  /** Openings and closings, one after the other: a node that opens while another does would never be closed. */
+  /**
+   * Openings and closings run one after the other. Of two nodes that opened at the same time, one would never
+   * be closed.
+   */
   #turn: Promise<void> = Promise.resolve();
 
   constructor(options: LobbyServerOptions) {
@@ -83,23 +92,24 @@ export class LobbyServer {
     this.#requests = new Bucket(lobbyLimits.requests, this.#nowMs());
   }
 
-  /** multiaddrs with /p2p/…; empty while the lobby is closed */
+  /** Multiaddrs with /p2p/…. Empty while the lobby is closed. */
   addresses(): string[] {
     return this.#node?.getMultiaddrs().map(String) ?? [];
   }
 
-  /** Opens the lobby; nothing happens when it is open. */
+  /** Opens the lobby. Does nothing when it is open. @throws ListenError (as a rejection) */
   start(): Promise<void> {
     return this.#inTurn(() => this.#open());
   }
 
+  /** Closes the lobby and all connections to it. */
   stop(): Promise<void> {
     return this.#inTurn(() => this.#close());
   }
 
   #inTurn(step: () => Promise<void>): Promise<void> {
     const done = this.#turn.then(step);
-    this.#turn = done.catch(() => {}); // whoever asked is told
+    this.#turn = done.catch(() => {}); // The caller gets the error from `done`.
     return done;
   }
 
@@ -115,7 +125,7 @@ export class LobbyServer {
       clearTimeout(this.#timers.get(connection));
       this.#timers.delete(connection);
     });
-    // The visitor is forgotten: the peer store must not grow with strangers.
+    // The visitor is forgotten. Otherwise the peer store would grow with strangers.
     node.addEventListener(
       'peer:disconnect',
       ({ detail: peer }) => void node.peerStore.delete(peer).catch(() => {}),
@@ -158,7 +168,7 @@ export class LobbyServer {
     }
   }
 
-  /** Who asks too often takes nothing from the others. */
+  /** Whether the peer may ask now. A peer that asks too often uses up nothing of the others' rate. */
   #mayAsk(peer: string): boolean {
     const nowMs = this.#nowMs();
     for (const [known, bucket] of this.#requestsOf) {
@@ -175,15 +185,16 @@ export class LobbyServer {
 
 interface LobbyRequestOptions {
   identity: Identity;
-  /** multiaddrs that end in /p2p/<the lobby's peer id>, as in an invitation */
+  /** Multiaddrs that end in /p2p/<the lobby's peer id>, as in an invitation. */
   addresses: readonly string[];
   request: Uint8Array;
   signal: AbortSignal;
 }
 
 /**
- * Visits a lobby: dials, asks once, hangs up.
- * @throws TransportError 'not-connected' when no address answers, 'refused' when the lobby does not answer
+ * Visits a lobby: dials, asks once and hangs up. The answer is not trusted.
+ * @throws TransportError (as a rejection) `not-connected` when no address answers, `refused` when the lobby
+ * does not answer, `too-large`, `aborted`
  */
 export async function lobbyRequest(options: LobbyRequestOptions): Promise<Uint8Array> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(2 * lobbyLimits.requestTimeoutMs)]);
