@@ -1,6 +1,6 @@
 /**
- * The driver: the only place that does I/O for the protocol. It feeds inputs to `step`, makes what the step persists
- * durable, and only then performs the step's other outputs, in order.
+ * The driver: the only place that does I/O for the protocol. It gives inputs to `step`. First it makes
+ * durable what the step persists. Only then it performs the step's other outputs, in order.
  */
 
 import { hashOf } from '../../crypto/hash.ts';
@@ -31,39 +31,40 @@ interface DriverOptions {
   state: CoreState;
   store: Store;
   transport: Transport;
-  /** Runs a job somewhere off the event loop. */
+  /** Runs a job outside the event loop. It may reject, and then the driver tries once more. */
   compute: (job: Job) => Promise<JobResult>;
   clock: Clock;
   randomBytes: RandomBytes;
   log: Log;
-  /** Where members of a new roster were last known to listen. */
+  /** The last known addresses of a member of a new roster. */
   addressesOf: (member: Member) => string[];
   onRequest: TransportHandlers['onRequest'];
-  /** A store that fails ends the daemon: what is on the disk is then known only after a new start. */
+  /** The store failed, so the daemon ends. Only a new start shows the content of the disk. */
   onFailure: (error: Error) => void;
-  /** Sees every output after it was performed; for traces and tests. */
+  /** Gets every output after it was performed, for traces and tests. */
   onOutput?: (output: Output) => void;
 }
 
 type Unstamped = Input extends infer T ? (T extends Stamp ? Omit<T, keyof Stamp> : never) : never;
 
-/** Inputs stepped through before their common write: a group commit. */
+/** At most so many inputs are stepped through before their common write (a group commit). */
 const batchMax = 64;
-/** How long an evicted member stays connected, so that the value that evicts it reaches it. */
+/** An evicted member stays connected for so long, to learn the value that evicts it. Milliseconds. */
 const leaveMs = 500;
 
+/** Drives one member's core: inputs in, outputs performed. */
 export class Driver {
   readonly archive: Archive;
-  /** What the next input is stepped from. */
+  /** The state for the next step. */
   #state: CoreState;
-  /** The newest state that is durable: all that anyone else sees. */
+  /** The newest durable state. Nothing outside the driver sees a newer one. */
   #durableState: CoreState;
   readonly #options: DriverOptions;
   readonly #inbox = new Inbox<{ input: Unstamped; done?: () => void }>();
   readonly #listeners = new Set<() => void>();
   readonly #catchingUp = new Set<string>();
   #listed: readonly Member[] = [];
-  /** The value by whose keys every connection was asked last to prove itself. */
+  /** The value whose keys the connections were last asked to prove. */
   #proven: Value;
   #draining = false;
   #stopped = false;
@@ -78,11 +79,15 @@ export class Driver {
     this.archive = new Archive(options.store, () => this.#durableState);
   }
 
+  /** The newest durable state. */
   get state(): CoreState {
     return this.#durableState;
   }
 
-  /** `fresh`: the state was never stored; all of it is written before anything else happens. */
+  /**
+   * Starts the network and the core. `fresh` says that the state was never stored: it is written first.
+   * @throws StoreError, ListenError (as a rejection)
+   */
   async start(options: { fresh: boolean }): Promise<void> {
     if (options.fresh) await this.#options.store.commit(durableDelta(emptyDurable(), this.#state.durable));
     await this.#setMembers(headOf(this.#state).roster);
@@ -98,12 +103,13 @@ export class Driver {
     await this.#idle;
   }
 
+  /** Calls `listener` after each change of the state. The returned function removes it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Resolves when the input was stepped through and what it changed is durable. */
+  /** Resolves when the input was stepped through and its changes are durable. */
   dispatch(input: Unstamped): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
@@ -112,7 +118,10 @@ export class Driver {
     });
   }
 
-  /** A member's frame. A promise: the member has so much waiting that it shall pause until then. */
+  /**
+   * Takes a member's frame. A returned promise asks the member to pause until it resolves, because too much
+   * of it waits.
+   */
   #receive(input: Extract<Unstamped, { frame: Uint8Array }>): Promise<void> | undefined {
     if (this.#stopped) return undefined;
     const room = this.#inbox.pushFrom(input.from, input.frame.length, { input });
@@ -120,11 +129,15 @@ export class Driver {
     return room;
   }
 
+  /** Begins a refresh as soon as the protocol allows one. */
   refresh(): void {
     void this.dispatch({ type: 'refresh' });
   }
 
-  /** Throws `ProtocolError` when the order does not fit the newest value; resolves when it is durable. */
+  /**
+   * Hands in an operators' order. Resolves when it is durable.
+   * @throws ProtocolError (as a rejection) when the order does not fit the newest value
+   */
   async submitOrder(order: Order): Promise<void> {
     checkFits(this.#state, order);
     await this.dispatch({ type: 'order', order });
@@ -167,12 +180,15 @@ export class Driver {
     }
     this.#reauthenticate();
     this.#armTick();
-    // A lost connection is shown, though the core has nothing to do about it.
+    // A lost connection is shown to people, although the core has nothing to do.
     const told = outputs.length > 0 || batch.some(({ input }) => input.type === 'disconnected');
     if (told) for (const listener of this.#listeners) listener();
   }
 
-  /** Every `persist` of the batch in one transaction, durable before anything of the batch leaves. */
+  /**
+   * Writes every `persist` of the batch in one transaction. It is durable before any output of the batch
+   * leaves.
+   */
   async #persist(outputs: readonly Output[]): Promise<void> {
     const puts = new Map<string, Uint8Array>();
     const deletes = new Set<string>();
@@ -223,7 +239,9 @@ export class Driver {
     }
   }
 
-  /** One answer at a time for each peer: whoever asks again and again makes this one read no faster. */
+  /**
+   * Gives each peer one answer at a time. So a peer that asks again and again makes this peer read no faster.
+   */
   async #sendLinks(to: string, first: number): Promise<void> {
     if (this.#catchingUp.has(to)) return;
     this.#catchingUp.add(to);
@@ -236,7 +254,8 @@ export class Driver {
   #compute(tag: JobTag, job: Job): void {
     const { compute, log } = this.#options;
     compute(job)
-      .catch(() => compute(job)) // a worker that died takes its job along; the job itself is a pure function
+      // A worker that died takes its job along. The job itself is a pure function, so it can run again.
+      .catch(() => compute(job))
       .catch((error: unknown): JobResult => ({ kind: 'failed', cause: causeOf(error) }))
       .then((result) => {
         if (result.kind === 'failed')
@@ -246,11 +265,12 @@ export class Driver {
   }
 
   /**
-   * After a change every link is proven anew when the epoch key of either end was replaced: the end that
-   * keeps its key may adopt first and asks too early then; the one that adopts last is the one that succeeds.
-   * And a newer roster may make a handshake possible that failed while one side was behind. Once for all that
-   * a batch adopts: a member that catches up takes many values at once, and cannot prove itself before the
-   * last.
+   * Proves connections anew after a change, when the epoch key of either end was replaced. The end that keeps
+   * its key may adopt the value first, and then it asks too early. The end that adopts last succeeds. A newer
+   * roster may also make a handshake possible that failed while one side was behind.
+   *
+   * This runs once for all values that a batch adopts. A member that catches up takes many values at once,
+   * and it cannot prove itself before the last.
    */
   #reauthenticate(): void {
     const { transport } = this.#options;
@@ -278,8 +298,8 @@ export class Driver {
   }
 
   /**
-   * Lets in who is listed now; who no longer is keeps its connection for a moment, to learn why. Evicted
-   * itself: nobody.
+   * Lets the listed members in. A peer that is no longer listed keeps its connection for a moment, to learn
+   * why. A member that is itself evicted lets nobody in.
    */
   async #setMembers(members: readonly Member[]): Promise<void> {
     const { clock, log, transport } = this.#options;
@@ -320,7 +340,7 @@ export class Driver {
     };
   }
 
-  /** §4: each side signs both peer ids and the other's nonce with its listed epoch key. */
+  /** Protocol §4: each side signs both peer ids and the other's nonce with its listed epoch key. */
   #authenticator(): EpochAuthenticator {
     const digest = (challenge: Uint8Array) =>
       hashOf('holdfast/handshake/1', this.#state.clusterId, challenge);
@@ -332,8 +352,8 @@ export class Driver {
           : null;
       },
       check: (peer, challenge, proof) => {
-        // A peer that is behind proves with the key of an older roster: it counts only while that is still
-        // its listed one.
+        // A peer that is behind proves itself with the key of an older roster. That counts only while it is
+        // still the listed key.
         const now = headOf(this.#state).roster.find((listed) => listed.peer === peer);
         return now !== undefined && verify(now.epochKey, digest(challenge), proof.signature);
       },

@@ -1,38 +1,39 @@
 /**
- * What waits for the driver's next steps: a lane for each member, in the order in which it sent, and one for
- * what we put in ourselves. The lanes take turns, so whatever comes stands behind at most one entry of each
- * other lane, however much a member that sends faster than we step has waiting; and what each may have
- * waiting is bounded.
+ * The inputs that wait for the driver's next steps. Each member has a lane with its inputs in order. One more
+ * lane has this peer's own inputs. The lanes take turns. So an input waits for at most one entry of each
+ * other lane, even when a member sends faster than this peer steps. Each lane is bounded.
  */
 import assert from 'node:assert/strict';
 import { limits } from '../../protocol/records/limits.ts';
 
+/** The bounds of a member's lane: frames, and bytes of all its frames. */
 export const inboxLimits = {
-  /** A member whose waiting frames reach either is asked to pause … */
+  /** A member whose waiting frames reach one of these is asked to pause … */
   pauseFrames: 128,
   pauseBytes: 8 * 1024 * 1024,
-  /** … and what it sends nevertheless (gossip cannot pause) is dropped beyond these. */
+  /** … and its further frames are dropped beyond these. Gossip cannot pause. */
   framesMax: 512,
   bytesMax: 16 * 1024 * 1024,
 } as const;
 
 assert(inboxLimits.pauseFrames < inboxLimits.framesMax);
-// The longest frame fits when the member has nothing else waiting, and also just before it is asked to pause.
+// The longest frame has room when nothing else waits, and also just before the member is asked to pause.
 assert(inboxLimits.pauseBytes + limits.frameBytesMax <= inboxLimits.bytesMax);
 
 interface Lane<Item> {
   entries: Array<{ item: Item; isFrame: boolean; bytes: number }>;
   frames: number;
   bytes: number;
-  /** Settles when the member has little enough waiting again; null while it has. */
+  /** Settles when the member may send again. Null while the member need not pause. */
   room: PromiseWithResolvers<void> | null;
 }
 
-/** What belongs to no member: timers, results, what the operator wants. */
+/** The lane of this peer's own inputs: timers, results, the operator's wishes. */
 const ours = '';
 
+/** The lanes of all members, and this peer's own. */
 export class Inbox<Item> {
-  /** Those in which something waits; the first one's turn is next. */
+  /** The lanes with waiting entries. The first lane has the next turn. */
   readonly #lanes = new Map<string, Lane<Item>>();
   #length = 0;
   #dropped = 0;
@@ -41,20 +42,23 @@ export class Inbox<Item> {
     return this.#length;
   }
 
-  /** Frames that were dropped because their sender had too many waiting. */
+  /** The number of frames that were dropped because their sender had too many waiting. */
   get dropped(): number {
     return this.#dropped;
   }
 
   /**
-   * What we say ourselves: always taken. What it says `of` a member (its connection is proven, or gone) stays in
-   * order with that member's frames.
+   * Adds an input of this peer itself. It is always taken. An input `of` a member (its connection is proven,
+   * or gone) keeps its place among that member's frames.
    */
   push(item: Item, of: string = ours): void {
     this.#add(of, item, false, 0);
   }
 
-  /** A member's frame, or nothing when it has too much waiting. A promise resolves when its next one may come. */
+  /**
+   * Adds a member's frame of `bytes` bytes, or drops it when the member has too much waiting. A returned
+   * promise resolves when the member may send its next frame.
+   */
   pushFrom(from: string, bytes: number, item: Item): Promise<void> | undefined {
     const waiting = this.#lanes.get(from);
     const [frames, total] = [waiting?.frames ?? 0, waiting?.bytes ?? 0];
@@ -67,13 +71,13 @@ export class Inbox<Item> {
     return lane.room.promise;
   }
 
-  /** The next `count` in turn, or all when there are fewer. */
+  /** Takes the next `count` entries in turn, or all when there are fewer. */
   take(count: number): Item[] {
     const taken: Item[] = [];
     for (const [from, lane] of this.#lanes) {
       if (taken.length >= count) break;
       const entry = lane.entries.shift();
-      // A lane that goes on stands behind all others now, where this loop comes to it again.
+      // A lane with more entries goes to the end, and this loop comes to it again there.
       this.#lanes.delete(from);
       if (lane.entries.length > 0) this.#lanes.set(from, lane);
       if (entry === undefined) continue;
