@@ -1,6 +1,7 @@
 /**
- * The daemon: composes store, workers, network, lobby, driver and the use of keys, first as a newcomer (`newcomer.ts`),
- * then as a member (`membership.ts`). What it shows is in `daemon-views.ts`; what it serves is `DaemonApi`.
+ * The daemon. It puts together store, workers, network, lobby, driver and the use of keys: first as a
+ * newcomer (`newcomer.ts`), then as a member (`membership.ts`). `daemon-views.ts` makes its views.
+ * `DaemonApi` is its interface.
  */
 import { randomBytes } from 'node:crypto';
 import { decode as cborDecode } from 'cborg';
@@ -55,20 +56,25 @@ interface DaemonOptions {
   log: Log;
 }
 
+/** A running peer. `DaemonApi` says what each method does. */
 export interface Daemon extends DaemonApi {
   readonly peer: string;
-  /** Resolves with the error that ended the daemon's work (a store that fails); stays open otherwise. */
+  /** Resolves with the error that ended the daemon's work (a failed store). Until then it stays open. */
   readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
-/** After founding, and after a start in epoch 0, the lobby stays open this long for those who were admitted. */
+/** After the founding, and after a start in epoch 0, the lobby stays open so long for the admitted peers. */
 const lobbyAfterFoundingMs = 10 * 60_000;
-/** How often the disk is tried again when it took nothing. */
+/** The pause between two tries to write to a disk that took nothing. */
 const writeRetryMs = 2000;
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
 
-/** Starts a peer: as a member when its store knows a value, else as one that waits for admission. */
+/**
+ * Starts a peer. It is a member when its store knows a value, and otherwise a newcomer that waits for
+ * admission.
+ * @throws StoreError, HomeError, ListenError, DaemonError (as a rejection)
+ */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const daemon = new HoldfastDaemon(options);
   try {
@@ -100,7 +106,10 @@ class HoldfastDaemon implements Daemon {
   #audit: Audit | null = null;
   #member: Membership | null = null;
   #addresses: MemberAddress[] = [];
-  /** Where this peer will listen as a member: nobody else gets it while it waits to be one. */
+  /**
+   * The ports on which this peer will listen as a member. While it waits for admission, no other program gets
+   * them.
+   */
   #held: HeldPorts | null = null;
   #waitingIn: Promise<void> = Promise.resolve();
 
@@ -160,7 +169,8 @@ class HoldfastDaemon implements Daemon {
         await this.#lobby.open(lobbyAfterFoundingMs);
       return;
     }
-    // A founder asks nobody, but without its first epoch key it has nothing to found with: its store was taken away.
+    // A founder asks nobody. But without its first epoch key it cannot found anything: then its store was
+    // taken away.
     const admission = this.#newcomer.admission();
     await this.#tryLobby();
     await this.#holdPorts();
@@ -168,18 +178,21 @@ class HoldfastDaemon implements Daemon {
     else this.#waitingIn = this.#newcomer.wait(admission, this.#stopping.signal);
   }
 
-  /** Throws `ListenError` when the lobby could not open here. */
+  /** Tries the lobby's ports. @throws ListenError (as a rejection) when the lobby could not open here */
   async #tryLobby(): Promise<void> {
     const ports = await HeldPorts.take('the lobby', this.#settings.lobbyListen);
     await ports.release();
   }
 
-  /** Throws `ListenError` when this peer could not listen as a member. */
+  /**
+   * Takes the ports of this peer as a member.
+   * @throws ListenError (as a rejection) when it could not listen there
+   */
   async #holdPorts(): Promise<void> {
     this.#held = await HeldPorts.take('the daemon', this.#settings.listen);
   }
 
-  /** The first line says where this peer stands. */
+  /** Opens the audit log. The line of this start names the process, the cluster and the peer. */
   async #openAudit(remembered: Uint8Array | undefined): Promise<Audit> {
     const audit = await Audit.open({
       folder: this.#home.auditDir,
@@ -207,7 +220,7 @@ class HoldfastDaemon implements Daemon {
     await this.#workers.stop();
   }
 
-  // ── becoming a member ──────────────────────────────────────────────────────────────────────────────────────────────
+  // ── becoming a member ──────────────────────────────────────────────────────────────────────────────────
 
   async found(link: Link): Promise<void> {
     if (this.#member !== null) throw new DaemonError('refused', 'this cluster is founded already');
@@ -230,7 +243,7 @@ class HoldfastDaemon implements Daemon {
     this.#home.eraseFirstEpochSeed();
   }
 
-  /** A start that fails leaves this peer as it was: it can be tried again. */
+  /** Starts this peer as a member. A start that fails leaves the peer as it was, so it can be tried again. */
   async #join(durable: Durable, options: { fresh: boolean }): Promise<Membership> {
     await this.#held?.release();
     this.#held = null;
@@ -251,7 +264,7 @@ class HoldfastDaemon implements Daemon {
         this.#changed();
       },
       onFailure: (error) => {
-        if (this.#stopping.signal.aborted) return; // what waited for the disk was given up
+        if (this.#stopping.signal.aborted) return; // The stop itself ended the wait for the disk.
         this.#log.error({ err: error }, 'the daemon cannot go on');
         this.#fail(error);
       },
@@ -260,7 +273,7 @@ class HoldfastDaemon implements Daemon {
       await member.start(options);
     } catch (error) {
       await member.stop();
-      // What keeps the port is what is told; it is held again once it is free.
+      // The first error is the one that is reported. The port is held again once it is free.
       if (options.fresh) await this.#holdPorts().catch(() => {});
       throw error;
     }
@@ -270,7 +283,7 @@ class HoldfastDaemon implements Daemon {
     return member;
   }
 
-  /** The log says it once, long before the bound. */
+  /** Logs a large store once, long before its bound. */
   #watchStore(): void {
     const fill = this.#store.fill();
     if (isLarge(fill) && !this.#storeLarge)
@@ -278,7 +291,7 @@ class HoldfastDaemon implements Daemon {
     this.#storeLarge = isLarge(fill);
   }
 
-  /** The newest roster for the lobby, and what it hands to a peer that the roster lists. */
+  /** The newest roster for the lobby, and the hand-out for a peer that the roster lists. */
   #admitted() {
     const member = this.#member;
     if (member === null) return null;
@@ -306,7 +319,7 @@ class HoldfastDaemon implements Daemon {
     return this.#audit;
   }
 
-  // ── DaemonApi ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── DaemonApi ──────────────────────────────────────────────────────────────────────────────────────────
 
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -425,7 +438,7 @@ class HoldfastDaemon implements Daemon {
   }
 }
 
-/** Protocol errors of what a caller handed in are refusals, not faults of the daemon. */
+/** A protocol error of a caller's input is a refusal, and no fault of the daemon. */
 async function refusable<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();

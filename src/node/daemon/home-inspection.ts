@@ -1,7 +1,7 @@
 /**
- * What `holdfast doctor` looks for in a home and on its machine: anything that could hold an old share, or
- * show a current one to others. It reads names, modes and sizes, never a secret, and changes nothing. A
- * daemon may be at work there: what vanishes meanwhile was not there.
+ * The checks of `holdfast doctor` in a home and on its machine. They look for anything that could hold an old
+ * share, or show a current one to others. They read names, modes and sizes, and never a secret. They change
+ * nothing. A daemon may be at work there, so a file that vanishes during the check counts as not there.
  */
 import { lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -14,7 +14,7 @@ import type { Problem } from '../views/view.ts';
 const knownFiles: ReadonlySet<string> = new Set(Object.values(files));
 const knownStoreFiles = new Set(['vault', 'chain', 'lock']);
 
-/** None when there is no such folder. */
+/** The names in a folder. None when there is no such folder. */
 function list(dir: string): string[] {
   try {
     return readdirSync(dir);
@@ -24,7 +24,7 @@ function list(dir: string): string[] {
   }
 }
 
-/** Everything that is wrong with the home; empty when nothing is. */
+/** All problems of the home. Empty when there are none. */
 export function inspectHome(home: Home): Problem[] {
   return [...settingsProblems(home), ...modeProblems(home.dir), ...strangers(home), ...vaultProblems(home)];
 }
@@ -45,7 +45,7 @@ function settingsProblems(home: Home): Problem[] {
   }
 }
 
-/** Files and folders that others than the owner could read or change. */
+/** Files and folders that other users could read or change. */
 function modeProblems(dir: string): Problem[] {
   return [
     ...wideFiles(dir).map((path) => ({
@@ -61,24 +61,24 @@ function modeProblems(dir: string): Problem[] {
   ];
 }
 
-/** The paths in `dir`, itself included, whose mode lets others than the owner in. */
+/** The paths in `dir`, itself included, whose mode gives other users access. */
 export const wideFiles = (dir: string): string[] =>
   [...filesIn(dir)].flatMap(({ path, mode }) => ((mode & 0o077) === 0 ? [] : [path]));
 
 /**
- * The paths in `dir`, itself included, that are another user's; root's are not counted, who can read
- * everything anyway.
+ * The paths in `dir`, itself included, that belong to another user. Root's are not counted, because root can
+ * read everything anyway.
  */
 export function foreignFiles(dir: string, self = process.getuid?.() ?? 0): string[] {
-  // Root may look at a home that is somebody's.
+  // Root may look at another user's home.
   const owner = self === 0 ? statSync(dir, { throwIfNoEntry: false })?.uid : self;
   return [...filesIn(dir)].flatMap(({ path, uid }) => (uid === owner || uid === 0 ? [] : [path]));
 }
 
 /**
- * Everything in `dir`, itself first. A link is what it points to, under its true path; what is inside a
- * linked folder that others can reach, or that is another's, is left out: it may be half the machine, and one
- * finding is enough.
+ * All files in `dir`, itself first. A link stands for its target, under the target's true path. The content
+ * of a linked folder is left out when others can reach the folder or own it. It may be half the machine, and
+ * one finding is enough.
  */
 function* filesIn(dir: string, seen = new Set<string>()): Generator<Stats & { path: string }> {
   const link = lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
@@ -86,7 +86,7 @@ function* filesIn(dir: string, seen = new Set<string>()): Generator<Stats & { pa
   const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
   if (path === null || found === undefined) return;
   const id = `${found.dev}:${found.ino}`;
-  if (found.isDirectory() && seen.has(id)) return; // a circle of links
+  if (found.isDirectory() && seen.has(id)) return; // The links form a circle.
   seen.add(id);
   yield Object.assign(found, { path });
   const isClosed = (found.mode & 0o077) === 0 && found.uid === process.getuid?.();
@@ -94,7 +94,10 @@ function* filesIn(dir: string, seen = new Set<string>()): Generator<Stats & { pa
   for (const name of list(path)) yield* filesIn(join(path, name), seen);
 }
 
-/** Null for a link that leads nowhere, in a circle, or where we may not go. */
+/**
+ * The target of a link. Null for a link that leads nowhere, in a circle, or to a place that this process may
+ * not read.
+ */
 function targetOf(link: string): string | null {
   try {
     return realpathSync(link);
@@ -103,7 +106,7 @@ function targetOf(link: string): string | null {
   }
 }
 
-/** Files that no part of Holdfast made: a copied store holds old shares. */
+/** Files that no part of Holdfast made. A copied store holds old shares. */
 function strangers(home: Home): Problem[] {
   const named = filesOfSettings(home);
   const found = [
@@ -123,7 +126,10 @@ function strangers(home: Home): Problem[] {
   }));
 }
 
-/** The paths of files that the settings name; none when they cannot be read, which is a finding of its own. */
+/**
+ * The paths of the files that the settings name. None when the settings cannot be read: that is a finding of
+ * its own.
+ */
 function filesOfSettings(home: Home): ReadonlySet<string> {
   try {
     const { apiCertificate, apiCertificateKey } = home.readSettings();
@@ -136,8 +142,8 @@ function filesOfSettings(home: Home): ReadonlySet<string> {
 }
 
 /**
- * The vault has one generation: one key slot, one snapshot, one journal. Anything more is an older one that
- * survived.
+ * The vault has one generation: one key slot, one snapshot, one journal. Any further file belongs to an older
+ * one.
  */
 function vaultProblems(home: Home): Problem[] {
   const names = list(join(home.storeDir, 'vault'));
@@ -156,8 +162,9 @@ function vaultProblems(home: Home): Problem[] {
 }
 
 /**
- * Where the machine could write a share to a disk in the clear: swap, and core dumps of the daemon `pid`.
- * Where none runs, give this process: a daemon that were started here now would have its limits.
+ * The ways in which the machine could write a share to a disk in the clear: swap, and core dumps of the
+ * daemon `pid`. Without a running daemon, `pid` is this process: a daemon that is started here has the same
+ * limits.
  */
 export function inspectMachine(pid: number, { proc = '/proc', sys = '/sys' } = {}): Problem[] {
   const problems = swapProblems({ proc, sys });
@@ -170,7 +177,7 @@ export function inspectMachine(pid: number, { proc = '/proc', sys = '/sys' } = {
   return problems;
 }
 
-/** Whether what is in memory could be swapped to a disk in the clear. */
+/** The swap devices that could hold memory in the clear. */
 export function swapProblems({ proc = '/proc', sys = '/sys' } = {}): Problem[] {
   const swaps = read(join(proc, 'swaps'))
     .split('\n')
@@ -186,13 +193,16 @@ export function swapProblems({ proc = '/proc', sys = '/sys' } = {}): Problem[] {
   ];
 }
 
-/** Compressed memory, or a device that device-mapper encrypts. */
+/** Whether the device is compressed memory, or device-mapper encrypts it. */
 function staysInMemoryOrIsEncrypted(device: string, sys: string): boolean {
   const name = device.replace('/dev/', '');
   return name.startsWith('zram') || read(join(sys, 'block', name, 'dm', 'uuid')).startsWith('CRYPT-');
 }
 
-/** core(5): a filter of 0 leaves all memory out; a limit of 0 stops files, and not programs that cores are piped to. */
+/**
+ * core(5): a filter of 0 leaves all memory out of a dump. A limit of 0 stops core files, and not programs
+ * that cores are piped to.
+ */
 function dumpsMemory(pid: number, proc: string): boolean {
   const filter = read(join(proc, String(pid), 'coredump_filter')).trim();
   if (/^0+$/.test(filter)) return false;
@@ -201,7 +211,10 @@ function dumpsMemory(pid: number, proc: string): boolean {
   return limit !== undefined && (limit !== '0' || piped);
 }
 
-/** Empty where there is no such thing, or we may not see it: then nothing can be said. */
+/**
+ * The content of a file. Empty when there is no such file, or this process may not read it: then it shows
+ * nothing.
+ */
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -1,4 +1,4 @@
-/** A peer that is a member: core and driver, network, and the use of keys, and what can be read from them. */
+/** A peer that is a member: core, driver, network and use of keys, and the views that come from them. */
 
 import type { RandomBytes } from '../../keys/kind.ts';
 import { createCore } from '../../protocol/machine/create.ts';
@@ -42,14 +42,14 @@ interface MembershipOptions {
   audit: Audit;
   randomBytes: RandomBytes;
   durable: Durable;
-  /** Where the others were last known to listen. */
+  /** The last known addresses of the other members. */
   addresses: MemberAddress[];
   onChange: () => void;
-  /** The store failed: what is on the disk is known only after a new start. */
+  /** The store failed. Only a new start shows the content of the disk. */
   onFailure: (error: Error) => void;
 }
 
-/** The store record of the members' addresses; not a part of the core's state. */
+/** The store's record with the members' addresses. It is not part of the core's state. */
 export const addressesRecord = 'addresses';
 
 const timingOf = (settings: Settings): Timing => ({
@@ -65,6 +65,7 @@ const timingOf = (settings: Settings): Timing => ({
   recoveryHoldMs: settings.recoveryHoldMs,
 });
 
+/** All parts of a running member. */
 export class Membership {
   readonly driver: Driver;
   readonly use: UseService;
@@ -114,7 +115,7 @@ export class Membership {
       state: () => this.core,
       transport: this.transport,
       workers,
-      partialsAtOnce: settings.workers + 1, // one waits in the pool, so that no worker does
+      partialsAtOnce: settings.workers + 1, // One more waits in the pool, so that no worker waits.
       clock: systemClock,
       log,
       onChange: (listener) => this.driver.onChange(listener),
@@ -123,11 +124,15 @@ export class Membership {
     this.driver.onChange(onChange);
   }
 
+  /** The newest durable state of the core. */
   get core(): CoreState {
     return this.driver.state;
   }
 
-  /** `fresh`: the state was never stored. */
+  /**
+   * Starts the member. `fresh` says that its state was never stored.
+   * @throws StoreError, ListenError (as a rejection)
+   */
   async start(options: { fresh: boolean }): Promise<void> {
     await this.driver.start(options);
     const { log } = this.#options;
@@ -139,11 +144,11 @@ export class Membership {
 
   async stop(): Promise<void> {
     this.use.stop();
-    await this.saveAddresses().catch(() => {}); // the store may be what failed
+    await this.saveAddresses().catch(() => {}); // The store may be the part that failed.
     await this.driver.stop();
   }
 
-  /** What other members did wrong on the network, as this peer saw it. */
+  /** The wrong conduct of other members on the network, as this peer saw it. */
   misconduct(): Problem[] {
     const { roster } = headOf(this.core);
     const scene = () => sceneOf(this.core, this.#abilities());
@@ -160,16 +165,19 @@ export class Membership {
     return abilitiesIn(this.core, new Set(this.transport.authenticated()), this.doubled());
   }
 
-  /** Peer ids of members of whom this peer meets two machines. */
+  /** The peer ids of members that this peer meets on two machines. */
   doubled(): Set<string> {
     return new Set(this.transport.twins().met.map(({ peer }) => peer));
   }
 
-  /** Homes that run on two machines, this one's own first. An evicted one is none of the group's any more. */
+  /**
+   * Homes that run on two machines, this peer's own first. None when this peer is evicted, because then it is
+   * no part of the group.
+   */
   twins(): Problem[] {
     if (selfIn(this.core) === undefined) return [];
 
-    // What this peer's store lists as its key may be an old one: that others accept it tells.
+    // The key in this peer's store may be an old one. When other members accept it, it is the newest.
     const proven = this.transport.authenticated().length > 0;
     return twinProblems(headOf(this.core).roster, this.transport.twins(), proven);
   }
@@ -180,12 +188,13 @@ export class Membership {
     onChange();
   }
 
+  /** The multiaddrs under which others reach this peer. */
   ownAddresses(): string[] {
     const { settings } = this.#options;
     return reachableAddresses(settings.listen, settings.announce, this.transport.peerId);
   }
 
-  /** Keeps where the members were found, for the next start. */
+  /** Stores the members' addresses for the next start. */
   async saveAddresses(): Promise<void> {
     const known = new Map(this.#addresses.map((entry) => [entry.peer, entry]));
     for (const entry of this.transport.memberAddresses())
@@ -196,8 +205,8 @@ export class Membership {
   }
 
   /**
-   * What the lobby hands to a listed peer: founders get the chain from epoch 0, later joiners from the value that their
-   * admission names; null when that is too long ago.
+   * The lobby's hand-out for a listed peer. A founder gets the chain from epoch 0. A later joiner gets it
+   * from the value that its admission names. Null when this peer no longer has that value.
    */
   async handOut(peer: string): Promise<HandOut | null> {
     const order = this.core.durable.admissions[peer] ?? null;
@@ -208,15 +217,19 @@ export class Membership {
     return { order, links, addresses: [own, ...(learned.length > 0 ? learned : this.#addresses)] };
   }
 
-  /** Whether a member's place may be asked for by a peer with its name (§5 "Reinstating"): it is suspended, or away. */
+  /**
+   * Whether a newcomer may ask for this member's place under its name (§5, "Reinstating"): the member is
+   * suspended, or away.
+   */
   isVacant({ index, peer }: Member): boolean {
     if (peer === this.transport.peerId) return false;
     return isSuspended(this.core, index) || !this.transport.authenticated().includes(peer);
   }
 
   /**
-   * A bounded piece of the chain. Rejects with `DaemonError('unknown')` when this peer has it no longer, and names who
-   * says that it has.
+   * A bounded piece of the chain, from epoch `first` on.
+   * @throws DaemonError (as a rejection) `unknown` when this peer no longer has it; the message names members
+   * that say they have it
    */
   async linksFrom(first: number): Promise<Link[]> {
     const links = await this.driver.archive.linksFrom(first);
@@ -224,7 +237,7 @@ export class Membership {
     throw new DaemonError('unknown', notKeptHere(this.core, first));
   }
 
-  /** The last ones that are known here, newest first. */
+  /** The newest epochs that are known here, newest first. */
   async epochs(limit = 20): Promise<EpochView[]> {
     const views: EpochView[] = [];
     const { head, oldest } = this.core.durable.own;
@@ -235,7 +248,10 @@ export class Membership {
     return views;
   }
 
-  /** One epoch with its verification keys. Rejects with `DaemonError('unknown')` when this peer knows nothing of it. */
+  /**
+   * One epoch with its verification keys.
+   * @throws DaemonError (as a rejection) `unknown` when this peer does not know the epoch
+   */
   async epoch(epoch: number): Promise<EpochView> {
     const records = await this.driver.archive.records(epoch);
     if (records === null)

@@ -1,7 +1,7 @@
 /**
- * A peer that is not a member yet (protocol §4 "Beginning"): it founds the cluster with the operators' epoch
- * 0, or waits in the lobby and joins a group that runs. What it starts from is checked from the pinned
- * genesis.
+ * A peer that is no member yet (protocol §4, "Beginning"). It founds the cluster with the operators' epoch 0,
+ * or it waits in the lobby and joins a running group. It checks from its pinned genesis everything that it
+ * starts from.
  */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { foundDurable, joinDurable } from '../../protocol/machine/create.ts';
@@ -35,16 +35,20 @@ interface NewcomerOptions {
   settings: Settings;
   log: Log;
   identity: Identity;
-  /** Makes the peer a member with this state, which was never stored, and where the others are known to listen. */
+  /**
+   * Makes this peer a member. The state was never stored. `addresses` are the known addresses of the other
+   * members.
+   */
   become: (durable: Durable, addresses: MemberAddress[]) => Promise<void>;
   onChange: () => void;
-  /** The home, the store or the network failed. */
+  /** The home or the store failed. */
   onFailure: (error: Error) => void;
 }
 
-/** How long a peer that could not begin as a member waits before it asks the lobby again. */
+/** A peer that could not begin as a member waits so long before it asks the lobby again. */
 const beginAgainMs = 2_000;
 
+/** The peer until it is a member. */
 export class Newcomer {
   readonly #options: NewcomerOptions;
   readonly #peer: string;
@@ -55,7 +59,7 @@ export class Newcomer {
     this.#peer = peerIdOf(options.identity);
   }
 
-  /** The invitation of a founder names its own lobby. */
+  /** Whether this peer founds the cluster: a founder's invitation names the founder's own lobby. */
   get isFounder(): boolean {
     const { home } = this.#options;
     const lobbyPeer = peerIdOf(identityFromBytes(home.readLobbyIdentity()));
@@ -63,8 +67,8 @@ export class Newcomer {
   }
 
   /**
-   * What this peer asks for in the lobby. Throws `DaemonError` or `HomeError` when its first epoch key cannot
-   * be read.
+   * The request of this peer for the lobby.
+   * @throws DaemonError, HomeError when the first epoch key cannot be read
    */
   admission(): Admission {
     const { home, settings, identity } = this.#options;
@@ -78,9 +82,8 @@ export class Newcomer {
   }
 
   /**
-   * Waits in the lobby of the invitation until the peer is a member, or `signal` aborts. What it is handed
-   * and cannot begin with is told and asked for again: a chain that is not true, or a machine that does not
-   * let it begin.
+   * Waits in the invitation's lobby until this peer is a member, or until `signal` aborts. The lobby's chain
+   * may be false, or this machine may not let the peer begin. Then the peer shows that and asks again.
    */
   async wait(admission: Admission, signal: AbortSignal): Promise<void> {
     const { home, identity, log } = this.#options;
@@ -88,7 +91,7 @@ export class Newcomer {
       const answer = await waitInLobby({
         ...{ invitation: home.invitation, admission, identity, clock: systemClock, log, signal },
         onAnswer: (heard) => {
-          // Told when it has begun: while it cannot begin, why it cannot stays.
+          // The state "admitted" is not shown. While this peer cannot begin, the reason for that must stay.
           if (heard?.status === 'admitted') return;
           this.#show(heard === null ? 'silent' : heard.status === 'refused' ? heard.reason : heard.status);
         },
@@ -104,7 +107,7 @@ export class Newcomer {
     this.#options.onChange();
   }
 
-  /** Becomes a member with what the lobby handed out, and says whether it did. */
+  /** Becomes a member with the lobby's hand-out. False when that failed and is to be tried again. */
   async #begin({ order, links, addresses }: HandOut): Promise<boolean> {
     const { log, onFailure } = this.#options;
     try {
@@ -124,7 +127,12 @@ export class Newcomer {
     }
   }
 
-  /** Throws `DaemonError('refused')` when epoch 0 does not list this peer, and `ProtocolError` when it is not true. */
+  /**
+   * Founds the cluster with epoch 0.
+   * @throws DaemonError (as a rejection) `refused` when epoch 0 does not list this peer with its first epoch
+   * key
+   * @throws ProtocolError (as a rejection) when the value or its certificate is false
+   */
   async found(link: Link, addresses: MemberAddress[]): Promise<void> {
     const seed = this.#epochSeed();
     const { publicKey } = ed25519FromSeed(seed);
@@ -135,7 +143,7 @@ export class Newcomer {
     await this.#options.become(durable, addresses);
   }
 
-  /** Admitted while the group runs: the share comes by recovery, by itself. */
+  /** Joins a running group. The share comes later by recovery, without further work here. */
   async #join(order: Order, links: Link[], addresses: MemberAddress[]): Promise<void> {
     const { home, become } = this.#options;
     const seed = this.#epochSeed();
@@ -152,7 +160,7 @@ export class Newcomer {
     await become(durable, addresses);
   }
 
-  /** @param others how many wait in this peer's own lobby */
+  /** `others` is the number of peers that wait in this peer's own lobby. */
   status(others: number): StatusView {
     const problem = waitingProblem({
       founder: this.isFounder,
