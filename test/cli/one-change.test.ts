@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkOneChange } from '../../src/cli/one-change.ts';
 import type { Action } from '../../src/protocol/records/order.ts';
-import { paperCluster } from '../protocol/support.ts';
+import { paperCluster } from '../../src/simulation/world/paper.ts';
 import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 

@@ -7,9 +7,10 @@ import { elementBytes, encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { fingerprintOf } from '../../src/protocol/records/admission.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { type Action, hashOfOrder, operatorSign } from '../../src/protocol/records/order.ts';
+import { orderOn, paperCluster } from '../../src/simulation/world/paper.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
-import { flipped, orderOn, paperCluster } from '../protocol/support.ts';
+import { flipped } from '../protocol/support.ts';
 
 const paper = paperCluster({ operators: 3, operatorsNeeded: 2 });
 const of = { genesis: paper.genesis, cluster: paper.clusterId };

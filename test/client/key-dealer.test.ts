@@ -6,9 +6,10 @@ import { dealingSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
 import { signPacket, verifyPacket } from '../../src/protocol/records/packet.ts';
+import { orderOn, paperCluster } from '../../src/simulation/world/paper.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
-import { nextLink, orderOn, paperCluster } from '../protocol/support.ts';
+import { nextLink } from '../protocol/support.ts';
 
 const paper = paperCluster();
 const head = paper.founding.value;

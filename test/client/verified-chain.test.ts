@@ -6,7 +6,8 @@ import { VerifiedChain } from '../../src/client/verified-chain.ts';
 import type { Link } from '../../src/protocol/records/link.ts';
 import type { Order } from '../../src/protocol/records/order.ts';
 import { hashOfValue } from '../../src/protocol/records/value.ts';
-import { nextLink, orderOn, paperCluster } from '../protocol/support.ts';
+import { orderOn, paperCluster } from '../../src/simulation/world/paper.ts';
+import { nextLink } from '../protocol/support.ts';
 
 const paper = paperCluster();
 const { founding } = paper;

@@ -8,9 +8,9 @@ import { type CoreState, type Entry, emptyDurable } from '../../src/protocol/mac
 import { type Attend, digestOfDealing, type Have } from '../../src/protocol/records/change-messages.ts';
 import { encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
-import { testTiming } from '../../src/simulation/world/nodes.ts';
+import { testTiming } from '../../src/simulation/world/group-options.ts';
+import { paperCluster } from '../../src/simulation/world/paper.ts';
 import { subsetsOf } from '../../src/simulation/world/sample-keys.ts';
-import { paperCluster } from './support.ts';
 
 const paper = paperCluster();
 const head = paper.founding.value;

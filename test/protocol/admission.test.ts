@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { fingerprintOf, invitationText, parseInvitation } from '../../src/protocol/records/admission.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { clusterIdOf } from '../../src/protocol/records/genesis.ts';
-import { flipped, paperCluster, refusalOf } from './support.ts';
+import { paperCluster } from '../../src/simulation/world/paper.ts';
+import { flipped, refusalOf } from './support.ts';
 
 const paper = paperCluster();
 const invitation = { genesis: paper.genesis, lobby: ['/ip4/127.0.0.1/tcp/4100/p2p/peer-0001'] };

@@ -9,7 +9,8 @@ import {
 import type { FaultModel } from '../../src/protocol/records/genesis.ts';
 import { type Member, quorumOf } from '../../src/protocol/records/roster.ts';
 import type { Value } from '../../src/protocol/records/value.ts';
-import { paperCluster, refusalOf } from './support.ts';
+import { paperCluster } from '../../src/simulation/world/paper.ts';
+import { refusalOf } from './support.ts';
 
 const epoch = 200;
 const absentEpochsMax = 100;

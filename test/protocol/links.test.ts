@@ -6,7 +6,8 @@ import { foundingPlanOf } from '../../src/protocol/records/draft.ts';
 import { clusterIdOf } from '../../src/protocol/records/genesis.ts';
 import { checkFounding, checkLink, type Link } from '../../src/protocol/records/link.ts';
 import { hashOfValue, type Value } from '../../src/protocol/records/value.ts';
-import { flipped, nextLink, paperCluster, refusalOf } from './support.ts';
+import { paperCluster } from '../../src/simulation/world/paper.ts';
+import { flipped, nextLink, refusalOf } from './support.ts';
 
 const paper = paperCluster();
 const packet = { body: new Uint8Array(), signature: new Uint8Array(64) };

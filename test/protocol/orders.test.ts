@@ -22,9 +22,10 @@ import {
 } from '../../src/protocol/records/order.ts';
 import type { Member } from '../../src/protocol/records/roster.ts';
 import { hashOfValue, type Value } from '../../src/protocol/records/value.ts';
+import { orderOn, type Paper, paperCluster } from '../../src/simulation/world/paper.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
-import { flipped, nextLink, orderOn, type Paper, paperCluster, refusalOf } from './support.ts';
+import { flipped, nextLink, refusalOf } from './support.ts';
 
 const paper = paperCluster();
 const head = paper.founding.value;

@@ -8,7 +8,7 @@ import {
   leaderOf,
   quorumOf,
 } from '../../src/protocol/records/roster.ts';
-import { paperCluster } from './support.ts';
+import { paperCluster } from '../../src/simulation/world/paper.ts';
 
 describe('faults and quorum', () => {
   test.each([

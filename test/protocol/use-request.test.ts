@@ -20,9 +20,10 @@ import {
   type KeyRecord,
   type Value,
 } from '../../src/protocol/records/value.ts';
+import { paperCluster } from '../../src/simulation/world/paper.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
-import { flipped, paperCluster, refusalOf } from './support.ts';
+import { flipped, refusalOf } from './support.ts';
 
 const random = seededBytes('use requests');
 const seed = random(32);

@@ -2,7 +2,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
-import { statusOf } from '../support/misfortunes.ts';
 import { contradict } from './support.ts';
 
 let group: Group;
@@ -82,7 +81,7 @@ test('a value that suspends a member of a group without one to spare stops it, a
   await expect(group.order(1, { type: 'force-evict', remaining: [1, 2, 5] })).rejects.toThrow(
     'p5 is suspended',
   );
-  expect(statusOf(group, 1).problems).toMatchObject([
+  expect(group.status(1).problems).toMatchObject([
     {
       what: 'The change to epoch 2 waits: it needs all 4 members to be ready; missing: p5.',
       remedy: 'Waiting does not help: holdfast evict p5 --forced. Signing is not affected.',

@@ -8,10 +8,10 @@ import { prevotersOf } from '../../src/protocol/change/agree.ts';
 import { headOf, holdsShare, instanceOf } from '../../src/protocol/machine/queries.ts';
 import type { Evidence, Frame, Vote } from '../../src/protocol/records/change-messages.ts';
 import { encode, hex } from '../../src/protocol/records/codec.ts';
-import { signOrder } from '../../src/protocol/records/order.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { hashOfValue } from '../../src/protocol/records/value.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
+import { orderOn } from '../../src/simulation/world/paper.ts';
 import { fired, forge, messageIn } from './support.ts';
 
 async function forceEvict(group: Group, by: number, remaining: number[]): Promise<void> {
@@ -204,17 +204,15 @@ test.each(Object.entries(strays))('%s decides nothing in it', async (_, { signer
 
 test('a forced order for another value, with too few left, or beside other orders is refused', async () => {
   const group = await groupWithKey({ peers: 4, threshold: 2 });
-  const head = headOf(group.state(1));
   await expect(forceEvict(group, 1, [1])).rejects.toThrow();
   await expect(forceEvict(group, 1, [1, 2, 3, 4])).rejects.toThrow('must leave somebody out');
   await expect(forceEvict(group, 1, [1, 2, 9])).rejects.toThrow('must be members');
-  const stale = signOrder(group.genesis, group.operatorSeed, {
-    cluster: group.state(1).clusterId,
-    ancestor: hashOfValue(group.founding.value),
-    ancestorEpoch: 0,
-    sequence: head.lastOrder + 1,
-    actions: [{ type: 'force-evict', remaining: [1, 2, 3] }],
-  });
+  const stale = orderOn(
+    group,
+    group.founding.value,
+    { type: 'force-evict', remaining: [1, 2, 3] },
+    { sequence: headOf(group.state(1)).lastOrder + 1 },
+  );
   await expect(group.node(1).driver?.submitOrder(stale)).rejects.toThrow('on the newest value');
   await group.stopAll();
 });

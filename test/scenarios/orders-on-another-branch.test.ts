@@ -3,10 +3,11 @@ import { expect, test } from 'vitest';
 import { headOf } from '../../src/protocol/machine/queries.ts';
 import { encode, hex } from '../../src/protocol/records/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
-import { type Order, type OrderBody, signOrder } from '../../src/protocol/records/order.ts';
+import type { Order, OrderBody } from '../../src/protocol/records/order.ts';
 import { hashOfValue } from '../../src/protocol/records/value.ts';
 import { step } from '../../src/protocol/step.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
+import { orderOn } from '../../src/simulation/world/paper.ts';
 import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { flipped } from '../protocol/support.ts';
 import { fivePeers, forge, linkOf, messageIn } from './support.ts';
@@ -14,22 +15,12 @@ import { fivePeers, forge, linkOf, messageIn } from './support.ts';
 /** What the operators sign with another ancestor than this group's value of that epoch. */
 function orderOf(group: Group, change: Partial<OrderBody>): { order: Order; plan: Uint8Array } {
   const head = headOf(group.state(1));
-  const body: OrderBody = {
-    cluster: group.state(1).clusterId,
-    ancestor: hashOfValue(head),
-    ancestorEpoch: head.epoch,
-    sequence: head.lastOrder + 1,
-    actions: [
-      {
-        type: 'add-client',
-        client: { name: 'stray', publicKey: seededBytes('stray')(32), rights: [], ratePerMinute: 0 },
-      },
-    ],
-  };
-  const sign = (signed: OrderBody) => signOrder(group.genesis, group.operatorSeed, signed);
-  const order = sign({ ...body, ...change });
+  const client = { name: 'stray', publicKey: seededBytes('stray')(32), rights: [], ratePerMinute: 0 };
+  const [order, twin] = [change, {}].map((changed) =>
+    orderOn(group, head, { type: 'add-client', client }, changed),
+  ) as [Order, Order];
   // The draft of a true order is that of the false one too: only the ancestor differs.
-  const draft = draftOf(group.genesis, body.cluster, head, [sign(body)]);
+  const draft = draftOf(group.genesis, group.state(1).clusterId, head, [twin]);
   return { order, plan: planOf(head, draft, [order]) };
 }
 

@@ -8,9 +8,8 @@ import { publicOf } from '../../src/keys/rsa/kind.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
-import { signOrder } from '../../src/protocol/records/order.ts';
-import { hashOfValue } from '../../src/protocol/records/value.ts';
 import { Group, groupWithKey } from '../../src/simulation/world/group.ts';
+import { orderOn } from '../../src/simulation/world/paper.ts';
 import { fifthAwayInMidChange, fired } from './support.ts';
 
 /** Any will do where nobody measures. */
@@ -138,15 +137,9 @@ test('orders that do not fit into one change are carried out one after the other
     { type: 'admit' as const, name: 'q', peer: 'peer-0099', epochKey },
   ];
   for (const [at, action] of actions.entries())
-    await group.node(1).driver?.submitOrder(
-      signOrder(group.genesis, group.operatorSeed, {
-        cluster: group.state(1).clusterId,
-        ancestor: hashOfValue(head),
-        ancestorEpoch: head.epoch,
-        sequence: head.lastOrder + 1 + at,
-        actions: [action],
-      }),
-    );
+    await group
+      .node(1)
+      .driver?.submitOrder(orderOn(group, head, action, { sequence: head.lastOrder + 1 + at }));
   await group.until(
     () => headOf(group.state(1)).roster.some(({ name }) => name === 'q'),
     60_000,

@@ -20,7 +20,7 @@ import { decode, encode, fromHex, hex } from '../../src/protocol/records/codec.t
 import type { Link } from '../../src/protocol/records/link.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { Group, groupWithKey } from '../../src/simulation/world/group.ts';
-import type { GroupOptions } from '../../src/simulation/world/nodes.ts';
+import type { GroupOptions } from '../../src/simulation/world/group-options.ts';
 
 const groups: Group[] = [];
 afterEach(async () => {

@@ -4,21 +4,12 @@
  */
 import { expect, test } from 'vitest';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
-import { epochView, heldRecords, statusView } from '../../src/node/views/daemon-views.ts';
+import { epochView, heldRecords } from '../../src/node/views/daemon-views.ts';
 import type { PauseView } from '../../src/node/views/view.ts';
 import { holdsShare } from '../../src/protocol/machine/queries.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { fifthAwayInMidChange } from './support.ts';
 
-const statusAt = (group: Group, place: number) =>
-  statusView(group.state(place), {
-    name: `p${place}`,
-    cipher: 'aes',
-    fingerprint: null,
-    reachable: new Set(),
-    nowMs: group.time.now(),
-    wallMs: group.time.clock().wallMs(),
-  });
 const historyAt = (group: Group, place: number, epoch: number): PauseView[] => {
   const records = heldRecords(group.state(place), epoch);
   return records === null ? [] : epochView(group.state(place), records, group.time.clock().wallMs()).pauses;
@@ -32,13 +23,13 @@ test('a change that is held for a member shows for whom and how long, now and in
   await group.until(() => group.state(1).volatile.recovery.hold !== null);
   const sinceMs = group.time.clock().wallMs() - Math.floor(group.state(1).volatile.wallMs);
   expect(sinceMs).toBeLessThan(2);
-  expect(statusAt(group, 1).pauses.map(pauseInWords)).toEqual([
+  expect(group.status(1).pauses.map(pauseInWords)).toEqual([
     `change to epoch 3 is held for p5, ${Math.round(sinceMs)} ms so far`,
   ]);
   // A refresh that is asked for meanwhile begins only when the share is back.
   group.node(1).driver?.refresh();
   await group.until(() => holdsShare(group.state(5)) && group.state(1).volatile.recovery.hold === null);
-  const [held] = statusAt(group, 1).pauses;
+  const [held] = group.status(1).pauses;
   expect(held).toMatchObject({ kind: 'held', epoch: 3, member: 'p5', lasts: false });
   expect(held?.ms).toBeGreaterThan(0);
   expect(held?.ms).toBeLessThan(5_000);
@@ -67,13 +58,13 @@ test('a hold for a member that does not come back ends by itself, and so says it
 test('a member that comes back in mid-change waits for it, and both sides show that', async () => {
   const group = await fifthAwayInMidChange();
   await group.restart(5);
-  await group.until(() => statusAt(group, 5).pauses.length > 0);
-  expect(statusAt(group, 5).pauses.map(pauseInWords)).toEqual(['p5 waits for epoch 3 to finish']);
-  const helper = [1, 2, 3, 4].find((place) => statusAt(group, place).pauses.length > 0) ?? 0;
-  expect(statusAt(group, helper).pauses.map(pauseInWords)).toEqual(['p5 waits for epoch 3 to finish']);
+  await group.until(() => group.status(5).pauses.length > 0);
+  expect(group.status(5).pauses.map(pauseInWords)).toEqual(['p5 waits for epoch 3 to finish']);
+  const helper = [1, 2, 3, 4].find((place) => group.status(place).pauses.length > 0) ?? 0;
+  expect(group.status(helper).pauses.map(pauseInWords)).toEqual(['p5 waits for epoch 3 to finish']);
   await group.until(() => group.settledAt(3));
   for (const place of [5, helper]) {
-    expect(statusAt(group, place).pauses.filter(({ kind }) => kind === 'waited')).toEqual([]);
+    expect(group.status(place).pauses.filter(({ kind }) => kind === 'waited')).toEqual([]);
     const [waited] = historyAt(group, place, 3);
     expect(waited).toMatchObject({ kind: 'waited', epoch: 3, member: 'p5', lasts: false });
     expect(waited?.ms).toBeGreaterThan(0);

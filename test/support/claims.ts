@@ -8,7 +8,7 @@ import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import type { Action } from '../../src/protocol/records/order.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
-import { arrange, decides, refreshes, type Situation, signs, statusOf } from './misfortunes.ts';
+import { arrange, decides, refreshes, type Situation, signs } from './misfortunes.ts';
 
 const placeOf = (group: Group, name: string): number =>
   group.nodes.findIndex((node) => node.name === name) + 1;
@@ -20,7 +20,7 @@ export async function falseClaims(situation: Situation): Promise<string[]> {
     if (claimed !== real) found.push(`${what}: claimed ${claimed}, and it is ${real}`);
   };
   const group = await arrange(situation);
-  const status = statusOf(group, 1);
+  const status = group.status(1);
   const { sign, refresh } = status.prospects ?? {};
   if (sign === undefined || refresh === undefined) throw new Error('a member has prospects');
   const codes = status.problems.map(({ code }) => code);
@@ -49,7 +49,7 @@ type Check = (what: string, claimed: boolean, real: boolean) => void;
 
 /** One that can sign and attend goes: exactly where none was to spare it stops. */
 async function checkSpare(group: Group, check: Check): Promise<void> {
-  const { prospects, roster, warnings } = statusOf(group, 1);
+  const { prospects, roster, warnings } = group.status(1);
   const [one] = whoCan(whoCan(roster, 'sign'), 'attend').filter(({ self }) => !self);
   if (prospects === null || one === undefined || prospects.sign.can !== 'yes') return;
   const warned = (code: string): boolean => warnings.some((warning) => warning.code === code);
@@ -64,7 +64,7 @@ async function checkSpare(group: Group, check: Check): Promise<void> {
 /** What is advised against a refresh that waits makes it complete. */
 async function checkAdvice(situation: Situation, check: Check): Promise<void> {
   const group = await arrange(situation);
-  const remedy = statusOf(group, 1).problems.find(({ code }) => code === 'refresh-will-wait')?.remedy ?? '';
+  const remedy = group.status(1).problems.find(({ code }) => code === 'refresh-will-wait')?.remedy ?? '';
   const [, started] = /Start ([^;]*); it goes on by itself/.exec(remedy) ?? [];
   const [, evicted] = /holdfast evict (.*) --forced/.exec(remedy) ?? [];
   if (started !== undefined) {

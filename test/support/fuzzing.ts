@@ -9,11 +9,8 @@ import { runInNewContext } from 'node:vm';
 import type { SigningKey } from '../../src/client/signing-key.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { DaemonError } from '../../src/node/errors.ts';
-import { runUseJob, type UseJob } from '../../src/node/jobs/use-jobs.ts';
-import { silentLog } from '../../src/node/log.ts';
-import type { Transport } from '../../src/node/network/transport.ts';
 import { partialAnswerSchema, partialRequestSchema } from '../../src/node/use/partial-messages.ts';
-import { UseService } from '../../src/node/use/service.ts';
+import type { UseService } from '../../src/node/use/service.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
 import { frameSchema, messageSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
@@ -22,7 +19,6 @@ import { type SignBody, signUse, type UseRequest } from '../../src/protocol/reco
 import type { Client } from '../../src/protocol/records/value.ts';
 import { Group } from '../../src/simulation/world/group.ts';
 import type { Route } from '../../src/simulation/world/simulated-network.ts';
-import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 import { Mutator } from './mutations.ts';
 
 /** How many inputs were fed, by where they went, and how many of them were refused by a name. */
@@ -186,25 +182,6 @@ function feedSigned(
   return count;
 }
 
-const useOf = (group: Group, index: number, peers: Partial<Transport>, blamed: (peer: string) => void) =>
-  new UseService({
-    state: () => group.state(index),
-    transport: {
-      peerId: group.node(index).peer,
-      authenticated: () => [],
-      reproach: blamed,
-      ...peers,
-    } as unknown as Transport,
-    workers: {
-      use: async (job: UseJob) => runUseJob(job, { cipher: 'aes', randomBytes: seededBytes('fuzzed use') }),
-    } as never,
-    partialsAtOnce: 2,
-    clock: group.time.clock(),
-    log: silentLog,
-    onChange: () => () => {},
-    audit: async (_from, _asked, answer) => answer,
-  });
-
 const requestOf = (group: Group, mutator: Mutator): UseRequest<SignBody> => {
   const state = group.state(1);
   const key = headOf(state).keys[0];
@@ -217,23 +194,16 @@ const requestOf = (group: Group, mutator: Mutator): UseRequest<SignBody> => {
   });
 };
 
+const useAt = (group: Group, place: number): UseService => {
+  const { use } = group.node(place);
+  assert(use !== null, 'it runs');
+  return use;
+};
+
 /** The group's members sign a request of the client together. */
 async function signs(group: Group): Promise<void> {
-  const services = new Map(
-    honest.map((index) => [group.node(index).peer, useOf(group, index, {}, () => {})]),
-  );
-  const others = [...services.keys()].slice(1);
-  const coordinator = useOf(
-    group,
-    1,
-    {
-      authenticated: () => others,
-      request: async (peer, bytes) => (services.get(peer) as UseService).answer('p1', bytes),
-    },
-    () => {},
-  );
-  const { signature } = await coordinator.sign(requestOf(group, new Mutator(1)), 5_000);
-  assert.equal(signature.length, 64);
+  const signing = useAt(group, 1).sign(requestOf(group, new Mutator(1)), 5_000);
+  assert.equal((await group.outcome(signing)).signature.length, 64);
 }
 
 /**
@@ -244,8 +214,6 @@ export async function fuzzUseRequests(seed: number, inputs: number, counts: Fuzz
   const mutator = new Mutator(seed);
   const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);
   try {
-    const blames: string[] = [];
-    const service = useOf(group, 1, {}, (peer) => blames.push(peer));
     const requests = Array.from({ length: 40 }, () => requestOf(group, mutator));
     const signed = new Set(requests.map((request) => hex(encode(request))));
     const epoch = group.epochOf(1);
@@ -254,57 +222,50 @@ export async function fuzzUseRequests(seed: number, inputs: number, counts: Fuzz
     for (let at = 0; at < inputs; at += 1) {
       const { bytes } = mutator.mutate(mutator.pick(recorded), recorded);
       counted.inputs += 1;
-      const answer = decode(partialAnswerSchema, await service.answer('p5', bytes));
+      const answer = decode(partialAnswerSchema, await group.outcome(useAt(group, 1).answer('p5', bytes)));
       if (answer.type === 'refused') counted.refused += 1;
       if (answer.type === 'partial')
         assert(signed.has(hex(encode(decode(partialRequestSchema, bytes).request))), 'as a client signed it');
     }
-    assert(blames.length > 0 && blames.every((peer) => peer === 'p5'), 'who asks is blamed, and nobody else');
+    const blames = group.node(1).transport.reproached;
+    assert(
+      blames.length > 0 && blames.every(([peer]) => peer === 'p5'),
+      'who asks is blamed, and nobody else',
+    );
     await signs(group);
   } finally {
     await group.stopAll();
   }
 }
 
-/** Answers of other members into one that coordinates: what it releases verifies, and liars do not stop it. */
+/** Answers of p5 into a member that coordinates: what it releases verifies, and liars do not stop it. */
 export async function fuzzUseAnswers(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);
   try {
-    const services = new Map(
-      honest.map((index) => [group.node(index).peer, useOf(group, index, {}, () => {})]),
-    );
     const recorded: Uint8Array[] = [];
     const counted = entryOf(counts, 'answers to a coordinator');
+    group.answerUse = async ({ to }, asked, honest) => {
+      const answer = await honest(asked);
+      if (recorded.length < 500) recorded.push(answer);
+      if (to !== 'p5') return answer;
+      counted.inputs += 1;
+      return mutator.mutate(answer, recorded).bytes;
+    };
+    const { driver, ...node } = group.node(1);
+    assert(driver !== null, 'it runs');
     while (counted.inputs < inputs) {
       // A new coordinator each time: one that has learned who lies would ask the others only.
-      const coordinator = useOf(
-        group,
-        1,
-        {
-          authenticated: () => group.nodes.slice(1).map(({ peer }) => peer),
-          request: async (peer, asked) => {
-            const service = services.get(peer);
-            const answer = await (service ?? (services.get('peer-0004') as UseService)).answer('p1', asked);
-            if (recorded.length < 500) recorded.push(answer);
-            if (service !== undefined) return answer;
-            counted.inputs += 1;
-            return mutator.mutate(answer, recorded).bytes;
-          },
-        },
-        () => {},
+      const coordinator = group.newUse(node, driver);
+      const isPlain = await group.outcome(
+        coordinator.sign(requestOf(group, mutator), 5_000).then(
+          ({ signature }) => signature.length === 64,
+          (error: unknown) => error instanceof DaemonError,
+        ),
+        60_000,
+        'an answer',
       );
-      const signing = coordinator.sign(requestOf(group, mutator), 5_000);
-      let over = false;
-      const outcome = signing.then(
-        ({ signature }) => signature.length === 64,
-        (error: unknown) => error instanceof DaemonError,
-      );
-      void outcome.then(() => {
-        over = true;
-      });
-      await group.until(() => over, 60_000, 'an answer');
-      assert(await outcome, 'a signature that was checked, or a plain refusal');
+      assert(isPlain, 'a signature that was checked, or a plain refusal');
       counted.refused += coordinator.penalties().length;
     }
   } finally {

@@ -6,8 +6,6 @@ import { decodeSigned } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { sharesSign } from '../../src/lab/stolen-shares.ts';
 import type { Driver } from '../../src/node/driver/driver.ts';
-import { statusView } from '../../src/node/views/daemon-views.ts';
-import type { StatusView } from '../../src/node/views/view.ts';
 import { attendsOf, headOf, holdsShare, selfIn, signsIn } from '../../src/protocol/machine/queries.ts';
 import { attendSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
@@ -80,17 +78,6 @@ export async function suspend(group: Group, places: readonly number[]): Promise<
   await group.until(() => group.epochOf(1) === next + 1 && settled(group, all));
   const suspended = headOf(group.state(1)).suspended.length;
   if (suspended !== places.length) throw new Error(`${suspended} are suspended`);
-}
-
-/** What a member's status says, `laterMs` from now. */
-export function statusOf(group: Group, place: number, laterMs = 0): StatusView {
-  const state = group.state(place);
-  return statusView(state, {
-    ...{ name: group.node(place).name, cipher: 'aes', fingerprint: null },
-    reachable: new Set(Object.keys(state.volatile.authenticated)),
-    nowMs: group.time.now() + laterMs,
-    wallMs: group.time.clock().wallMs() + laterMs,
-  });
 }
 
 /**

@@ -4,15 +4,13 @@
  */
 
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import type { Driver } from '../../node/driver/driver.ts';
-import { joinDurable } from '../../protocol/machine/create.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
-import { clusterIdOf } from '../../protocol/records/genesis.ts';
-import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
+import type { Action, Order } from '../../protocol/records/order.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';
-import { hashOfValue, type Value } from '../../protocol/records/value.ts';
+import type { Value } from '../../protocol/records/value.ts';
 import { NewKey, smallKey } from '../world/new-key.ts';
-import { chainFrom } from '../world/nodes.ts';
+import { admittedState, type Newcomer } from '../world/newcomer.ts';
+import { orderOn } from '../world/paper.ts';
 import { samplePrimes } from '../world/sample-keys.ts';
 import { seededRandom } from '../world/seeded-random.ts';
 import { seededBytes } from '../world/virtual-time.ts';
@@ -26,7 +24,7 @@ export class Operator {
   readonly #more: () => number;
   readonly #creating: Array<{ order: Order; key: NewKey }> = [];
   /** Peers that may be admitted, with their first epoch keys; those whose admission took effect are taken out. */
-  readonly #waiting: Array<{ peer: string; seed: Uint8Array }>;
+  readonly #waiting: Newcomer[];
   #names = 0;
 
   constructor(world: World) {
@@ -123,14 +121,7 @@ export class Operator {
 
   /** Whether the member `by` took it: one that went ahead meanwhile refuses. */
   async #give(by: Peer, head: Value, actions: Action[], key: NewKey | null): Promise<boolean> {
-    const cluster = clusterIdOf(this.#world.genesis);
-    const order = signOrder(this.#world.genesis, this.#world.operatorSeed, {
-      cluster,
-      ancestor: hashOfValue(head),
-      ancestorEpoch: head.epoch,
-      sequence: head.lastOrder + 1,
-      actions,
-    });
+    const order = orderOn(this.#world, head, actions);
     if (key !== null) this.#creating.push({ order, key });
     return (
       by.driver?.submitOrder(order).then(
@@ -180,39 +171,24 @@ export class Operator {
   }
 
   /** Starts every peer whose admission the member `by` knows as decided, as its lobby does. */
-  #letIn(by: Peer): void {
-    const state = by.driver?.state;
-    if (state === undefined || by.faulty !== null) return;
-    const { admissions } = state.durable;
-    for (const { peer, seed } of [...this.#waiting]) {
-      const order = admissions[peer];
-      const member = headOf(state).roster.find((listed) => listed.peer === peer);
-      if (order === undefined || member === undefined) continue;
-      this.#waiting.splice(
-        this.#waiting.findIndex((waiting) => waiting.peer === peer),
-        1,
-      );
-      void this.#join(by.driver as Driver, member.index, peer, order, seed);
+  async #letIn(by: Peer): Promise<void> {
+    const { driver, faulty } = by;
+    if (driver === null || faulty !== null) return;
+    for (const newcomer of [...this.#waiting]) {
+      const { peer } = newcomer;
+      const member = headOf(driver.state).roster.find((listed) => listed.peer === peer);
+      if (member === undefined || driver.state.durable.admissions[peer] === undefined) continue;
+      this.#waiting.splice(this.#waiting.indexOf(newcomer), 1);
+      const durable = await admittedState(driver, newcomer, this.#world.time.clock().wallMs());
+      if (durable !== null) await this.#world.join(member.index, peer, durable);
     }
-  }
-
-  async #join(by: Driver, index: number, peer: string, order: Order, seed: Uint8Array): Promise<void> {
-    const durable = joinDurable({
-      genesis: this.#world.genesis,
-      peer,
-      order,
-      links: await chainFrom(by, order.body.ancestorEpoch),
-      epochKey: ed25519Pair(seed),
-      wallMs: this.#world.time.clock().wallMs(),
-    });
-    await this.#world.join(index, peer, durable);
   }
 
   /** Deals every ordered key to whoever attends a plan that creates it, as seen by the member `by`. */
   serve(by: Peer): void {
     const state = by.driver?.state;
     if (state === undefined) return;
-    if (this.#waiting.length > 0) this.#letIn(by);
+    if (this.#waiting.length > 0) void this.#letIn(by);
     for (const { order, key } of this.#creating)
       for (const packets of key.due(order, by.name, state))
         if (packets.length > 0) void by.driver?.submitDealings(packets);
@@ -226,5 +202,3 @@ export class Operator {
     };
   }
 }
-
-const ed25519Pair = (seed: Uint8Array) => ({ publicKey: ed25519FromSeed(seed).publicKey, seed });

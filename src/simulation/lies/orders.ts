@@ -4,9 +4,10 @@ import { draftOfPlan, headOf } from '../../protocol/machine/queries.ts';
 import type { Frame } from '../../protocol/records/change-messages.ts';
 import { encode, fromHex } from '../../protocol/records/codec.ts';
 import { draftOf, planOf } from '../../protocol/records/draft.ts';
-import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
+import type { Action, Order } from '../../protocol/records/order.ts';
 import { signPacket } from '../../protocol/records/packet.ts';
 import { hashAt, hashOfValue, operatorDealer } from '../../protocol/records/value.ts';
+import { orderOn } from '../world/paper.ts';
 import type { Peer } from '../world/world.ts';
 import type { Liar, Lie } from './liar.ts';
 
@@ -23,14 +24,7 @@ function strayOrder(liar: Liar): { plan: Uint8Array; order: Order } | null {
   const publicKey = hashOfValue({ ...head, lastOrder: head.lastOrder + 1 });
   const action: Action = { type: 'add-client', client: { name, publicKey, rights: [], ratePerMinute: 0 } };
   const ancestorEpoch = Math.max(0, head.epoch - ((liar.order + world.options.seed) % 3));
-  const on = (ancestor: Uint8Array) =>
-    signOrder(world.genesis, world.operatorSeed, {
-      cluster: state.clusterId,
-      ancestor,
-      ancestorEpoch,
-      sequence: head.lastOrder + 1,
-      actions: [action],
-    });
+  const on = (ancestor: Uint8Array) => orderOn(world, head, action, { ancestor, ancestorEpoch });
   const order = on(publicKey);
   const twin = on(hashAt(head, ancestorEpoch) as Uint8Array);
   return { order, plan: planOf(head, draftOf(world.genesis, state.clusterId, head, [twin]), [order]) };

@@ -2,13 +2,13 @@
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { DealtKey } from '../../keys/kind.ts';
 import type { Driver } from '../../node/driver/driver.ts';
-import { joinDurable } from '../../protocol/machine/create.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
-import { clusterIdOf } from '../../protocol/records/genesis.ts';
-import { type Action, type Order, signOrder } from '../../protocol/records/order.ts';
-import { hashOfValue } from '../../protocol/records/value.ts';
+import type { Action, Order } from '../../protocol/records/order.ts';
+import type { GroupOptions } from './group-options.ts';
 import { NewKey, smallKey } from './new-key.ts';
-import { chainFrom, type GroupOptions, Nodes } from './nodes.ts';
+import { admittedState } from './newcomer.ts';
+import { Nodes } from './nodes.ts';
+import { orderOn } from './paper.ts';
 import { samplePrimes } from './sample-keys.ts';
 
 export class Group extends Nodes {
@@ -51,16 +51,9 @@ export class Group extends Nodes {
     const next = this.epochOf(by) + 1;
     await this.order(by, action({ peer, epochKey: publicKey }));
     await this.until(() => this.epochOf(by) >= next, 120_000, `the admission of ${name}`);
-    const order = this.state(by).durable.admissions[peer] as Order;
-    const chain = await chainFrom(this.node(by).driver as Driver, order.body.ancestorEpoch);
-    const durable = joinDurable({
-      genesis: this.genesis,
-      peer,
-      order,
-      links: chain,
-      epochKey: { publicKey, seed },
-      wallMs: this.time.clock().wallMs(),
-    });
+    const wallMs = this.time.clock().wallMs();
+    const durable = await admittedState(this.node(by).driver as Driver, { peer, seed }, wallMs);
+    if (durable === null) throw new Error(`${name} is not admitted`);
     await this.add(name, peer, durable);
     await this.until(() => this.settledAt(this.epochOf(by)), 120_000, `the share of ${name}`);
     return place;
@@ -77,14 +70,7 @@ export class Group extends Nodes {
 
   /** Signs an order on the newest value that the peer knows and hands it to that peer. */
   async order(by: number, ...actions: Action[]): Promise<Order> {
-    const head = headOf(this.state(by));
-    const order = signOrder(this.genesis, this.operatorSeed, {
-      cluster: clusterIdOf(this.genesis),
-      ancestor: hashOfValue(head),
-      ancestorEpoch: head.epoch,
-      sequence: head.lastOrder + 1,
-      actions,
-    });
+    const order = orderOn(this, headOf(this.state(by)), actions);
     await this.node(by).driver?.submitOrder(order);
     return order;
   }

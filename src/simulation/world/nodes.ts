@@ -4,84 +4,53 @@
  */
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
+import type { Clock } from '../../node/clock.ts';
 import { Driver } from '../../node/driver/driver.ts';
-import { runJob } from '../../node/jobs/change-jobs.ts';
-import {
-  createCore,
-  foundDurable,
-  foundingLink,
-  foundingValue,
-  signFounding,
-} from '../../protocol/machine/create.ts';
+import type { Workers } from '../../node/jobs/workers.ts';
+import { silentLog } from '../../node/log.ts';
+import { UseService } from '../../node/use/service.ts';
+import { statusView } from '../../node/views/daemon-views.ts';
+import type { StatusView } from '../../node/views/view.ts';
+import { createCore, foundDurable } from '../../protocol/machine/create.ts';
 import { durableFromRecords } from '../../protocol/machine/durable-records.ts';
-import type { Job, JobResult, Output } from '../../protocol/machine/io.ts';
+import type { Output } from '../../protocol/machine/io.ts';
 import { holdsShare } from '../../protocol/machine/queries.ts';
 import type { PrintedName } from '../../protocol/machine/rule-names.ts';
-import type { CoreState, Timing } from '../../protocol/machine/state.ts';
-import { type Frame, frameSchema } from '../../protocol/records/change-messages.ts';
+import type { CoreState, Durable } from '../../protocol/machine/state.ts';
+import { frameSchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode } from '../../protocol/records/codec.ts';
-import type { FaultModel, Genesis } from '../../protocol/records/genesis.ts';
+import type { Genesis } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
-import type { Client } from '../../protocol/records/value.ts';
+import type { Member } from '../../protocol/records/roster.ts';
+import { type AnswerUse, type GroupOptions, type Intercept, testTiming } from './group-options.ts';
 import { MemoryHome, MemoryStore } from './memory-store.ts';
-import { SimulatedNetwork, type SimulatedNetworkOptions } from './simulated-network.ts';
+import { paperCluster } from './paper.ts';
+import { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedTransport } from './simulated-transport.ts';
 import { seededBytes, settled, VirtualTime } from './virtual-time.ts';
-
-export const testTiming: Timing = {
-  refreshPeriodMs: 3_600_000,
-  refreshJitter: 0.1,
-  minimumIntervalMs: 0,
-  dealingWindowMs: 500,
-  roundTimeoutMs: 500,
-  haveDelayMs: 50,
-  graceMs: 200,
-  resendMs: 300,
-  resendMaxMs: 2_000,
-  recoveryHoldMs: 2_000,
-};
+import { workersInPlace } from './workers-in-place.ts';
 
 const ciphers: CipherName[] = ['aes', 'blowfish', 'des', '3des', 'xchacha20'];
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-
-export interface GroupOptions {
-  peers: number;
-  threshold: number;
-  seed?: number;
-  faultModel?: FaultModel;
-  membersMax?: number;
-  absentEpochsMax?: number;
-  gate?: number;
-  /** How many epochs each peer keeps in its archive; all when not given. */
-  archiveEpochs?: number;
-  timing?: Partial<Timing>;
-  network?: Partial<SimulatedNetworkOptions>;
-  clients?: Client[];
-  /** By how much the wall clock of a peer (its place in `nodes`) is wrong. */
-  clockSkewMs?: Record<number, number>;
-  /** What a peer's computation waits for before it begins. */
-  beforeJob?: (node: string, job: Job) => Promise<void> | undefined;
-  /** What a peer takes for the result of its computation. */
-  afterJob?: (node: string, result: JobResult) => JobResult;
-}
 
 export interface Node {
   name: string;
   peer: string;
   home: MemoryHome;
   store: MemoryStore;
-  driver: Driver | null;
   cipher: CipherName;
+  /** Of the run under way, null where there is none. */
+  driver: Driver | null;
+  use: UseService | null;
+  /** Of the newest run. */
+  transport: SimulatedTransport;
+  workers: Workers;
   /** Every output that the driver performed since the node was created, oldest first. */
   outputs: Output[];
 }
 
-/** The frames that arrive instead of `frame`: none drops it, another lies, two repeat or contradict. */
-type Intercept = (link: { from: string; to: string }, frame: Frame) => Frame[];
-
 /** The members of a group: what they run on, and how the test moves time and takes them down. */
 export class Nodes {
-  readonly time = new VirtualTime();
+  readonly time: VirtualTime;
   readonly network: SimulatedNetwork;
   readonly nodes: Node[] = [];
   readonly genesis: Genesis;
@@ -93,65 +62,61 @@ export class Nodes {
   readonly trace: Array<{ node: string; output: Output }> = [];
   /** What becomes of a frame on its way between two peers; null lets all pass. */
   intercept: Intercept | null = null;
+  answerUse: AnswerUse = (_, asked, honest) => honest(asked);
   #starts = 0;
 
   constructor(options: GroupOptions) {
     this.options = options;
-    const seed = options.seed ?? 1;
+    const { peers, threshold, seed = 1, clients } = options;
+    this.time = options.time ?? new VirtualTime();
     this.random = seededBytes(`group/${seed}`);
     this.network = new SimulatedNetwork({ scheduler: this.time, seed, ...options.network });
-    this.operatorSeed = this.random(32);
-    this.genesis = {
-      name: 'test',
-      operators: [ed25519FromSeed(this.operatorSeed).publicKey],
-      operatorsNeeded: 1,
-      threshold: options.threshold,
-      membersMax: options.membersMax ?? Math.max(8, options.peers),
-      faultModel: options.faultModel ?? 'byzantine',
-      absentEpochsMax: options.absentEpochsMax ?? 100,
-      nonce: this.random(16),
-    };
-    const epochKeys = Array.from({ length: options.peers }, () => this.random(32)).map((epochSeed) => ({
-      seed: epochSeed,
-      publicKey: ed25519FromSeed(epochSeed).publicKey,
-    }));
-    const roster = epochKeys.map(({ publicKey }, at) => ({
-      index: at + 1,
-      name: `p${at + 1}`,
-      peer: `peer-${String(at + 1).padStart(4, '0')}`,
-      epochKey: publicKey,
-    }));
-    const value = foundingValue(this.genesis, roster, options.clients ?? []);
-    this.founding = foundingLink(value, [signFounding(this.genesis, this.operatorSeed, value)]);
-    roster.forEach(({ name, peer }, at) => {
-      const epochKey = epochKeys[at] as (typeof epochKeys)[number];
-      const durable = foundDurable(this.genesis, this.founding, epochKey, this.time.clock().wallMs());
-      const node = this.#newNode(name, peer, at);
-      node.driver = this.#driver(node, this.#core(node, durable));
+    const made = paperCluster({
+      ...{ peers, threshold, clients, random: this.random },
+      genesis: {
+        name: 'test',
+        membersMax: options.membersMax ?? Math.max(8, peers),
+        faultModel: options.faultModel ?? 'byzantine',
+        absentEpochsMax: options.absentEpochsMax ?? 100,
+      },
     });
+    this.operatorSeed = made.operatorSeeds[0] as Uint8Array;
+    const { genesis, founding, epochSeeds } = options.paper ?? made;
+    this.genesis = genesis;
+    this.founding = founding;
+    for (const [at, epochSeed] of epochSeeds.entries()) {
+      const { name, peer } = founding.value.roster[at] as Member;
+      const epochKey = { seed: epochSeed, publicKey: ed25519FromSeed(epochSeed).publicKey };
+      this.#newNode(name, peer, at, foundDurable(genesis, founding, epochKey, this.time.clock().wallMs()));
+    }
   }
 
-  #newNode(name: string, peer: string, at: number): Node {
+  #newNode(name: string, peer: string, at: number, durable: Durable): Node {
     const home = new MemoryHome();
     const cipher = ciphers[at % ciphers.length] as CipherName;
-    const node: Node = {
-      ...{ name, peer, home, store: new MemoryStore(home), driver: null, cipher, outputs: [] },
-    };
+    const node = {
+      name,
+      peer,
+      home,
+      store: new MemoryStore(home),
+      cipher,
+      outputs: [],
+    } as Partial<Node> as Node;
     this.nodes.push(node);
+    this.#drive(node, durable);
     return node;
   }
 
   /** Starts one more peer, with what its lobby gave it; its place in `nodes`. */
-  async add(name: string, peer: string, durable: CoreState['durable']): Promise<number> {
+  async add(name: string, peer: string, durable: Durable): Promise<number> {
     const place = this.nodes.length + 1;
-    const node = this.#newNode(name, peer, place);
+    const node = this.#newNode(name, peer, place, durable);
     await node.store.open();
-    node.driver = this.#driver(node, this.#core(node, durable));
-    await node.driver.start({ fresh: true });
+    await node.driver?.start({ fresh: true });
     return place;
   }
 
-  #core(node: Node, durable: CoreState['durable']): CoreState {
+  #core(node: Node, durable: Durable): CoreState {
     return createCore({
       genesis: this.genesis,
       peer: node.peer,
@@ -162,27 +127,27 @@ export class Nodes {
     });
   }
 
-  #driver(node: Node, state: CoreState): Driver {
+  /** Gives the peer a driver with this state, and the use of keys beside it. */
+  #drive(node: Node, durable: Durable): Driver {
     this.#starts += 1;
     const randomBytes = seededBytes(`${this.options.seed ?? 1}/${node.name}/${this.#starts}`);
-    return new Driver({
-      state,
-      store: node.store,
-      transport: this.#transport(node),
+    node.workers = workersInPlace({ cipher: node.cipher, randomBytes }, () => this.time.pause(1));
+    const { beforeJob, afterJob } = this.options;
+    node.transport = this.#transport(node);
+    const driver = new Driver({
+      ...{ state: this.#core(node, durable), store: node.store, transport: node.transport, randomBytes },
       compute: async (job) => {
-        if (this.options.beforeJob) await this.options.beforeJob(node.name, job);
-        return new Promise((resolve) => {
-          this.time.schedule(1, () => {
-            const result = runJob(job, { cipher: node.cipher, randomBytes });
-            resolve(this.options.afterJob?.(node.name, result) ?? result);
-          });
-        });
+        await beforeJob?.(node.name, job);
+        const result = await node.workers.compute(job);
+        return afterJob?.(node.name, result) ?? result;
       },
-      clock: this.time.clock(this.options.clockSkewMs?.[this.nodes.indexOf(node) + 1] ?? 0),
-      randomBytes,
-      log: silent,
+      clock: this.#clock(node.peer),
+      log: silentLog,
       addressesOf: () => [],
-      onRequest: async () => new Uint8Array(),
+      onRequest: (from, asked) =>
+        this.answerUse({ from: this.#nameOf(from), to: node.name }, asked, (bytes) =>
+          node.use === null ? Promise.reject(new Error('it stops')) : node.use.answer(from, bytes),
+        ),
       onFailure: (error) => {
         throw error;
       },
@@ -191,6 +156,31 @@ export class Nodes {
         this.trace.push({ node: node.name, output });
       },
     });
+    node.driver = driver;
+    node.use = this.newUse(node, driver);
+    return driver;
+  }
+
+  /** The use of keys at a peer, which has learned nothing of the others yet. */
+  newUse(
+    { peer, transport, workers }: Pick<Node, 'peer' | 'transport' | 'workers'>,
+    driver: Driver,
+  ): UseService {
+    return new UseService({
+      ...{ state: () => driver.state, transport, workers, partialsAtOnce: 2, log: silentLog },
+      clock: this.#clock(peer),
+      onChange: (listener) => driver.onChange(listener),
+      audit: async (_from, _asked, answer) => answer,
+    });
+  }
+
+  #clock(peer: string): Clock {
+    const place = this.nodes.findIndex((node) => node.peer === peer) + 1;
+    return this.time.clock(this.options.clockSkewMs?.[place] ?? 0);
+  }
+
+  #nameOf(peer: string): string {
+    return this.nodes.find((node) => node.peer === peer)?.name ?? peer;
   }
 
   /** A transport whose arriving frames go through `intercept`. */
@@ -199,7 +189,7 @@ export class Nodes {
     const receive = transport.receive.bind(transport);
     transport.receive = (arrived, authenticated) => {
       if (this.intercept === null) return receive(arrived, authenticated);
-      const from = this.nodes.find(({ peer }) => peer === arrived.from)?.name ?? arrived.from;
+      const from = this.#nameOf(arrived.from);
       const frame = decode(frameSchema, arrived.bytes);
       for (const changed of this.intercept({ from, to: node.name }, frame))
         receive({ ...arrived, bytes: encode(changed) }, authenticated);
@@ -221,6 +211,17 @@ export class Nodes {
     return driver.state;
   }
 
+  /** What a peer shows of itself, `laterMs` from now. */
+  status(index: number, laterMs = 0): StatusView {
+    const state = this.state(index);
+    const clock = this.time.clock();
+    return statusView(state, {
+      ...{ name: this.node(index).name, cipher: this.node(index).cipher, fingerprint: null },
+      reachable: new Set(Object.keys(state.volatile.authenticated)),
+      ...{ nowMs: clock.nowMs() + laterMs, wallMs: clock.wallMs() + laterMs },
+    });
+  }
+
   async start(): Promise<void> {
     for (const node of this.nodes) {
       await node.store.open();
@@ -230,8 +231,10 @@ export class Nodes {
 
   async stop(index: number): Promise<void> {
     const node = this.node(index);
+    node.use?.stop();
     await node.driver?.stop();
     node.driver = null;
+    node.use = null;
     await node.store.close();
   }
 
@@ -239,8 +242,7 @@ export class Nodes {
   async restart(index: number): Promise<void> {
     const node = this.node(index);
     const durable = durableFromRecords(await node.store.open());
-    node.driver = this.#driver(node, this.#core(node, durable));
-    await node.driver.start({ fresh: false });
+    await this.#drive(node, durable).start({ fresh: false });
   }
 
   async stopAll(): Promise<void> {
@@ -255,6 +257,17 @@ export class Nodes {
       if (this.time.now() > end || !(await this.time.next()))
         throw new Error(`${what} did not come within ${limitMs} ms of virtual time`);
     }
+  }
+
+  /** Runs virtual time until the promise is settled. */
+  async outcome<T>(promise: Promise<T>, limitMs?: number, what?: string): Promise<T> {
+    let isOpen = true;
+    const close = (): void => {
+      isOpen = false;
+    };
+    promise.then(close, close);
+    await this.until(() => !isOpen, limitMs, what);
+    return promise;
   }
 
   async run(forMs: number): Promise<void> {
@@ -281,15 +294,5 @@ export class Nodes {
   /** The names that a node's core printed, oldest first. */
   printed(index: number): PrintedName[] {
     return this.node(index).outputs.flatMap((output) => (output.type === 'rule' ? [output.rule] : []));
-  }
-}
-
-/** All links from this epoch on that a peer can show. */
-export async function chainFrom({ archive }: Driver, first: number): Promise<Link[]> {
-  const links: Link[] = [];
-  for (;;) {
-    const more = await archive.linksFrom(first + links.length);
-    if (more.length === 0) return links;
-    links.push(...more);
   }
 }

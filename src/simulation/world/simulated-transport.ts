@@ -52,9 +52,13 @@ export interface Cables {
   renew(connection: Connection, side: SimulatedTransport): void;
 }
 
+type Reproach = Parameters<Transport['reproach']>;
+
 export class SimulatedTransport implements Transport {
   readonly peerId: string;
   handlers: TransportHandlers | null = null;
+  /** Whom the peer reproached, and what for. */
+  readonly reproached: Reproach[] = [];
   readonly #network: Cables;
   readonly #members = new Map<string, string[]>();
   #authenticator: EpochAuthenticator | null = null;
@@ -126,7 +130,9 @@ export class SimulatedTransport implements Transport {
   }
 
   /** Nobody is cut off here: what a flood does to the core shall be seen. */
-  reproach(): void {}
+  reproach(...reproach: Reproach): void {
+    this.reproached.push(reproach);
+  }
 
   cutOffs(): CutOff[] {
     return [];

@@ -54,9 +54,15 @@ class Tasks {
 }
 
 export class VirtualTime implements Scheduler {
+  readonly #wallMs: () => number;
   #now = 0;
   #order = 0;
   readonly #tasks = new Tasks();
+
+  /** @param wallMs what wall clocks show, Unix milliseconds; if not given, virtual time since a date */
+  constructor(wallMs: () => number = () => 1_800_000_000_000 + this.#now) {
+    this.#wallMs = wallMs;
+  }
 
   now(): number {
     return this.#now;
@@ -69,6 +75,12 @@ export class VirtualTime implements Scheduler {
     return () => {
       task.cancelled = true;
     };
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.schedule(ms, resolve);
+    });
   }
 
   /** Runs the next task, then everything that it made ready; false when nothing is scheduled. */
@@ -85,7 +97,7 @@ export class VirtualTime implements Scheduler {
   clock(skewMs = 0): Clock {
     return {
       nowMs: () => this.#now,
-      wallMs: () => 1_800_000_000_000 + this.#now + skewMs,
+      wallMs: () => this.#wallMs() + skewMs,
       schedule: (delayMs, task) => this.schedule(delayMs, task),
     };
   }

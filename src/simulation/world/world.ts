@@ -129,10 +129,7 @@ export class World {
       starts: 0,
       home: new SimulationHome(records, {
         random: seededRandom(this.options.seed * 64 + serial),
-        delay: (ms) =>
-          new Promise((resolve) => {
-            this.time.schedule(ms, resolve);
-          }),
+        delay: (ms) => this.time.pause(ms),
         writeMsMax: 4,
         files: this.options.files
           ? { cipher, randomBytes: quickBytes(`${this.options.seed}/${serial}/store`) }
@@ -179,15 +176,11 @@ export class World {
       state: createCore({ genesis: this.genesis, peer: peer.peer, timing, gate: this.options.gate, durable }),
       store,
       transport,
-      compute: (job) =>
-        new Promise<void>((resolve) => {
-          this.time.schedule(1 + this.random() * 5, resolve);
-        }).then(() => {
-          if (this.#hooks.workerDies(peer)) throw new Error('Terminating worker thread');
-          return this.#hooks.runJob(peer, job, (given) =>
-            runJob(given, { cipher: peer.cipher, randomBytes }),
-          );
-        }),
+      compute: async (job) => {
+        await this.time.pause(1 + this.random() * 5);
+        if (this.#hooks.workerDies(peer)) throw new Error('Terminating worker thread');
+        return this.#hooks.runJob(peer, job, (given) => runJob(given, { cipher: peer.cipher, randomBytes }));
+      },
       clock: this.time.clock(),
       randomBytes,
       log: {

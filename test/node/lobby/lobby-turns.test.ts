@@ -4,8 +4,8 @@ import { LobbyAdmissions } from '../../../src/node/lobby/lobby-admissions.ts';
 import { LobbyServer } from '../../../src/node/lobby/lobby-transport.ts';
 import { silentLog } from '../../../src/node/log.ts';
 import { HeldPorts } from '../../../src/node/network/held-ports.ts';
+import { paperCluster } from '../../../src/simulation/world/paper.ts';
 import { VirtualTime } from '../../../src/simulation/world/virtual-time.ts';
-import { paperCluster } from '../../protocol/support.ts';
 import { testIdentity } from '../network/loopback.ts';
 
 async function lobby(): Promise<LobbyServer> {

@@ -27,9 +27,9 @@ import {
   type UseRequest,
 } from '../../../src/protocol/records/use-request.ts';
 import type { Client, KeyRecord, Value } from '../../../src/protocol/records/value.ts';
+import { paperCluster } from '../../../src/simulation/world/paper.ts';
 import { sampleCreation, sharingOf } from '../../../src/simulation/world/sample-keys.ts';
 import { seededBytes, settled, VirtualTime } from '../../../src/simulation/world/virtual-time.ts';
-import { paperCluster } from '../../protocol/support.ts';
 
 export const random = seededBytes('use of a key');
 const parameters = { membersMax: 5, threshold: 3, modulusBits: 2048 } as const;

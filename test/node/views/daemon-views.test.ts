@@ -1,6 +1,6 @@
 /** What `status` says is wrong, from the state of real cores in a simulated group. */
 import { expect, test } from 'vitest';
-import { changeView, epochView, heldRecords, statusView } from '../../../src/node/views/daemon-views.ts';
+import { changeView, epochView, heldRecords } from '../../../src/node/views/daemon-views.ts';
 import { goneAfterMs, noticeAfterMs, problemsOf } from '../../../src/node/views/problems.ts';
 import { waitingProblem } from '../../../src/node/views/waiting-views.ts';
 import { Group } from '../../../src/simulation/world/group.ts';
@@ -142,25 +142,20 @@ test('a member that was away for too long is told to ask for its place again, no
 
 test('who holds the newest epoch, and the proof by which older ones were erased, are shown', async () => {
   const group = new Group({ peers: 4, threshold: 2 });
-  const status = (place: number) =>
-    statusView(group.state(place), {
-      ...{ name: `p${place}`, cipher: 'aes', fingerprint: null, reachable: new Set<string>() },
-      ...{ nowMs: group.time.now(), wallMs: group.time.clock().wallMs() },
-    });
   const proof = (place: number, epoch: number) => {
     const records = heldRecords(group.state(place), epoch);
     return records && epochView(group.state(place), records, group.time.clock().wallMs()).retireProof;
   };
   await group.start();
-  expect([status(1).holders, proof(1, 0)]).toEqual([[], null]);
+  expect([group.status(1).holders, proof(1, 0)]).toEqual([[], null]);
   await group.createKey();
   await group.stop(4);
   const epoch = await group.refresh();
-  expect(status(1).holders).toEqual(['p1', 'p2', 'p3']);
+  expect(group.status(1).holders).toEqual(['p1', 'p2', 'p3']);
   expect(proof(1, epoch)).toEqual({ ready: ['p1', 'p2', 'p3'], trials: ['key'] });
   await group.restart(4);
-  await group.until(() => [1, 4].every((place) => status(place).holders.length === 4));
-  expect(status(4).holders).toEqual(['p1', 'p2', 'p3', 'p4']);
+  await group.until(() => [1, 4].every((place) => group.status(place).holders.length === 4));
+  expect(group.status(4).holders).toEqual(['p1', 'p2', 'p3', 'p4']);
   expect(proof(4, epoch)).toEqual({ ready: ['p1', 'p2', 'p3'], trials: ['key'] });
   await group.stopAll();
 });

@@ -7,7 +7,7 @@ import { unreadiness } from '../../../src/api/readiness.ts';
 import { headOf } from '../../../src/protocol/machine/queries.ts';
 import { groupWithKey } from '../../../src/simulation/world/group.ts';
 import { falseClaims } from '../../support/claims.ts';
-import { copyOfStore, putBack, type Records, settled, statusOf, suspend } from '../../support/misfortunes.ts';
+import { copyOfStore, putBack, type Records, settled, suspend } from '../../support/misfortunes.ts';
 
 test('a copied home until it is suspended, then two stores put back: nobody can sign, and that is said first', async () => {
   const group = await groupWithKey({ peers: 5, threshold: 3 });
@@ -19,7 +19,7 @@ test('a copied home until it is suspended, then two stores put back: nobody can 
   for (const [place, store] of before) await putBack(group, place, store);
   await group.run(30_000);
 
-  const status = statusOf(group, 1);
+  const status = group.status(1);
   expect(status.connected).toEqual(['p2', 'p5']);
   expect(status.holders).toEqual(['p1', 'p2']);
   expect(status.prospects).toMatchObject({
@@ -38,8 +38,8 @@ test('a copied home until it is suspended, then two stores put back: nobody can 
   expect(advice).toContain('It can be neither reinstated nor evicted now');
   expect(unreadiness(status)).toBe(first?.what);
   // What the two themselves know is less, and they do not say more.
-  expect(statusOf(group, 3).prospects?.sign.can).toBe('unknown');
-  expect(unreadiness(statusOf(group, 3))).toBe(`this peer holds no share of epoch ${epoch}`);
+  expect(group.status(3).prospects?.sign.can).toBe('unknown');
+  expect(unreadiness(group.status(3))).toBe(`this peer holds no share of epoch ${epoch}`);
   await group.stopAll();
 });
 
@@ -49,10 +49,10 @@ test('a store that is put back after its Ready: its member says that it holds no
   await group.refresh();
   const before = copyOfStore(group, 4);
   await group.restart(4);
-  await group.until(() => statusOf(group, 1).holders.length === 4);
+  await group.until(() => group.status(1).holders.length === 4);
   await group.stop(3);
   await putBack(group, 4, before);
-  const share = () => statusOf(group, 1).roster[3]?.share;
+  const share = () => group.status(1).roster[3]?.share;
   await group.until(() => share() === 'missing', 10_000, 'its own word');
   await group.until(() => share() === 'held', 30_000, 'its recovery');
   await group.stopAll();
@@ -65,12 +65,12 @@ test('after a restart it is not known who holds a share until they say so, and t
   const { records } = group.node(1).home;
   for (const name of [...records.keys()]) if (/^readys\/|retire/.test(name)) records.delete(name);
   await group.restart(1);
-  const first = statusOf(group, 1);
+  const first = group.status(1);
   expect(first.roster.map(({ share }) => share)).toEqual(['held', 'unknown', 'unknown']);
   expect(first.prospects?.sign).toMatchObject({ can: 'no', able: 1 });
-  await group.until(() => statusOf(group, 1).holders.length === 3, 10_000, 'the words of the others');
+  await group.until(() => group.status(1).holders.length === 3, 10_000, 'the words of the others');
   expect(headOf(group.state(1)).epoch).toBe(epoch);
-  expect(statusOf(group, 1).prospects?.sign).toMatchObject({ can: 'yes', able: 3, spare: 1 });
+  expect(group.status(1).prospects?.sign).toMatchObject({ can: 'yes', able: 3, spare: 1 });
   await group.stopAll();
 });
 

@@ -1,0 +1,18 @@
+/** A daemon's workers without threads: each job is computed in place, once `begin` has let it. */
+import { type JobContext, runJob } from '../../node/jobs/change-jobs.ts';
+import { runUseJob } from '../../node/jobs/use-jobs.ts';
+import { verificationKeysIn } from '../../node/jobs/verification-keys.ts';
+import type { Workers } from '../../node/jobs/workers.ts';
+
+export const workersInPlace = (context: JobContext, begin: () => Promise<void>): Workers => ({
+  async compute(job) {
+    await begin();
+    return runJob(job, context);
+  },
+  async use(job) {
+    await begin();
+    return runUseJob(job, context);
+  },
+  verificationKeys: async (link, membersMax) => verificationKeysIn(link, membersMax),
+  stop: async () => {},
+});
