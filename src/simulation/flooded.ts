@@ -1,7 +1,8 @@
-/** A group in which liars send the longest messages of every kind, and nothing else goes wrong. */
+/** One run of a group in which liars send the longest messages of every kind. Nothing else goes wrong. */
 import { optionsOf } from './options.ts';
 import { type RunResult, simulate } from './run.ts';
 
+/** The safety phase of such a run lasts `safetyMs` milliseconds of virtual time. */
 export const flooded = (
   peers: number,
   threshold: number,

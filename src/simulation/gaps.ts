@@ -1,10 +1,10 @@
-/** One run of a large group in which all liars have a few gaps each, far apart. */
+/** One run of a large group in which each liar has a few gaps, far apart. */
 import { optionsOf } from './options.ts';
 import { type RunResult, simulate } from './run.ts';
 
 /**
- * `liars` of `peers` members leave one honest member out of what they deal and one out of what they list,
- * masks too.
+ * `liars` of `peers` members lie. Each leaves one honest member out of its dealings and another one out of
+ * its lists. It does the same with masks.
  */
 export const gapsIn = (peers: number, threshold: number, liars: number): Promise<RunResult> =>
   simulate(

@@ -1,6 +1,6 @@
 /**
- * Epoch after epoch of one small group: what a member keeps must not grow with them, not even when one member
- * adds to it at will.
+ * Many epochs of one small group. A member's store must not grow with the number of epochs, not even when one
+ * member adds to it at will.
  */
 
 import { readRecordName } from '../protocol/machine/durable-records.ts';
@@ -14,26 +14,28 @@ import type { Node } from './world/nodes.ts';
 
 interface ManyEpochs {
   epochs: number;
-  /** A fourth member says everything twice and accuses everybody, in every change. */
+  /** A fourth member says everything twice and accuses all others, in every change. */
   liar: boolean;
   reportAt: (done: number) => boolean;
   onReport: (report: Report) => void;
 }
 
+/** The sizes after one epoch. */
 export interface Report {
   epoch: number;
-  /** The largest sealed part of a store, without what lies in plain files. */
+  /** The bytes of the largest sealed part of an honest store. Plain files do not count. */
   sealedBytes: number;
-  /** The same by kind of record, of the member with the largest. */
+  /** The bytes of that store by kind of record. */
   byKind: Record<string, number>;
-  /** Links and retire proofs that the largest core holds in memory. */
+  /** The number of links and retire proofs in the memory of the largest honest core. */
   linksInMemory: number;
 }
 
+/** Runs so many epochs. `reportAt` chooses the epochs, counted from 1, after which `onReport` is called. */
 export async function manyEpochs({ epochs, liar, reportAt, onReport }: ManyEpochs): Promise<void> {
   const group = await groupWithKey({
     ...{ peers: liar ? 4 : 3, threshold: 2, timing: { refreshJitter: 0 } },
-    // The plain files lie in memory here.
+    // The plain files are in memory here, so few of them are kept.
     archiveEpochs: limits.archiveEpochsMin,
   });
   if (liar) group.intercept = (link, frame) => lies(group, link.from, frame);
@@ -69,7 +71,10 @@ function reportOf(epoch: number, nodes: readonly Node[]): Report {
 
 const digest = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 
-/** The last member's frames arrive with a second one each, in the same slot, and with accusations of all others. */
+/**
+ * Each message of the last member comes with a second one in the same slot. Its Haves come with accusations
+ * of all others.
+ */
 function lies(group: Group, from: string, frame: Frame): Frame[] {
   if (from !== 'p4' || frame.type !== 'message') return [frame];
   const message = decode(messageSchema, frame.message.packet.body);

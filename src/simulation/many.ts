@@ -1,4 +1,4 @@
-/** Many runs on several threads. What comes of a seed does not depend on the thread or on the order. */
+/** Many runs on several threads. The result of a seed does not depend on the thread or on the order. */
 import { Piscina } from 'piscina';
 import type { RunReport } from './run.ts';
 import { Counters } from './world/counters.ts';
@@ -9,11 +9,11 @@ interface ManyOptions {
   seeds: number;
   threads: number;
   fixed: Partial<RunOptions>;
-  /** Whether to go on after a seed that failed. */
+  /** The runs go on after a seed that failed. */
   keepGoing: boolean;
   onReport?: (report: RunReport) => void;
   onFailure?: (report: RunReport) => void;
-  /** Ends the runs early, after those under way. */
+  /** Starts no more runs. The runs under way are finished. */
   signal?: AbortSignal;
   /** Called after every `progressEvery` seeds. */
   onProgress?: (soFar: { seeds: number; failures: number; seconds: number }) => void;
@@ -21,19 +21,21 @@ interface ManyOptions {
 
 const progressEvery = 500;
 
+/** The sums of all runs. */
 export interface Summary {
   seeds: number;
   failures: RunReport[];
   epochs: number;
   virtualMs: number;
   seconds: number;
-  /** Runs by the number of peers. */
+  /** How many runs had each number of peers. */
   peers: Counters;
-  /** Runs by fault model, by how many lie, and by who was suspended, slept or was reinstated. */
+  /** How many runs had each fault model, each kind of liars, and each kind of absence. */
   kinds: Counters;
   faults: Counters;
 }
 
+/** Runs the seeds `from` to `from + seeds − 1`. `fixed` has options that the seeds do not draw. */
 export async function simulateMany(options: ManyOptions): Promise<Summary> {
   const { from, seeds, threads, fixed, keepGoing } = options;
   const pool = new Piscina<{ seed: number; fixed: Partial<RunOptions> }, RunReport>({

@@ -1,4 +1,7 @@
-/** What a seed draws. Everything in a run follows from its seed, and any of it can be set by hand. */
+/**
+ * The options that a seed draws. Everything in a run follows from its seed. Any option can be set by hand
+ * instead.
+ */
 import type { FaultModel } from '../protocol/records/genesis.ts';
 import { faultsOf } from '../protocol/records/roster.ts';
 import { floodLies } from './lies/floods.ts';
@@ -6,14 +9,17 @@ import { allianceNames, lieNames } from './lies/library.ts';
 import type { RunOptions } from './world/run-options.ts';
 import { seededRandom } from './world/seeded-random.ts';
 
-/** Of a large group a few changes are enough: what its members say grows with the square of their number, or faster. */
+/**
+ * Options of a large group, which lives for few changes: its messages grow at least with the square of its
+ * size.
+ */
 const brief = {
   ...{ crashes: 0, partitions: 0, orders: 0, lossRate: 0, duplicateRate: 0, restores: 0 },
   ...{ files: false, dying: false, rests: false, safetyMs: 500 },
   lies: lieNames.filter((name) => !(name in floodLies)),
 } satisfies Partial<RunOptions>;
 
-/** Small groups most of the time: they run faster, and their quorums are tighter. */
+/** Most groups are small: they run faster, and their quorums are tighter. */
 const shapes: ReadonlyArray<readonly [peers: number, threshold: number, model: FaultModel, weight: number]> =
   [
     [4, 2, 'byzantine', 44],
@@ -39,6 +45,7 @@ const shapes: ReadonlyArray<readonly [peers: number, threshold: number, model: F
     [64, 22, 'byzantine', 0.06],
   ];
 
+/** The options of a run: those in `fixed`, and the others as the seed draws them. */
 export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>> = {}): RunOptions {
   const random = seededRandom(seed * 7919 + 17);
   const between = (low: number, high: number) => low + Math.floor(random() * (high - low + 1));
@@ -115,8 +122,8 @@ export function optionsOf(seed: number, fixed: Partial<Omit<RunOptions, 'seed'>>
 }
 
 /**
- * Who is suspended, who sleeps, and whether they get their place back; drawn apart, so that all else stays as
- * it was.
+ * Draws which members are suspended or sleep, and whether they get their places again. It has its own random
+ * numbers, so that the other options of a seed do not depend on it.
  */
 function absences({ seed, peers, liars, dying, lies }: RunOptions, spare: number): Partial<RunOptions> {
   const random = seededRandom(seed * 6007 + 3);

@@ -1,4 +1,7 @@
-/** One run: a safety phase full of faults, then a liveness phase in which everything must finish. */
+/**
+ * One run. First comes a safety phase full of faults, and then a liveness phase in which everything must
+ * finish.
+ */
 
 import { createHash } from 'node:crypto';
 import { decodeSigned } from '../crypto/integers.ts';
@@ -30,30 +33,31 @@ import { toy } from './world/toy-kind.ts';
 import { settled } from './world/virtual-time.ts';
 import { type Peer, World } from './world/world.ts';
 
-/** Any will do where nobody measures. */
+/** Blinding hides timing, and nobody measures here. */
 const blinding = new Uint8Array(16);
 
+/** The result of one run. */
 export interface RunResult {
   options: RunOptions;
   violation: Violation | null;
-  /** Epochs that were decided. */
+  /** How many epochs were decided. */
   epochs: number;
-  /** Faults by kind. */
+  /** The faults by kind. */
   faults: Counters;
-  /** What else came of it that runs are counted for. */
+  /** The kinds of absence in the run: a suspension, a sleeper, a reinstatement. */
   absences: readonly string[];
-  /** Hash of everything that any peer did, in order: the same for every run of the same options. */
+  /** A hash of everything that any peer did, in order. It is the same for every run with the same options. */
   history: string;
   virtualMs: number;
-  /** The largest share of what a store may grow in one change that any honest one took (`growth.ts`). */
+  /** How much an honest store grew in one change at most, as a part of its bound (`growth.ts`). */
   growth: number;
 }
 
-/** A result as it goes from one thread to another. */
+/** A result in the form that goes from one thread to another. */
 export interface RunReport {
   options: RunOptions;
   violation: { statement: string; message: string } | null;
-  /** How many of its members lie, as §8 tells them apart. */
+  /** How many members lie (protocol §8). */
   kind: 'nobody lies' | 'at most `faults` lie' | 'more than `faults` lie';
   epochs: number;
   absences: readonly string[];
@@ -62,6 +66,7 @@ export interface RunReport {
   virtualMs: number;
 }
 
+/** The report on a result. */
 export const reportOf = ({ violation, faults, ...rest }: RunResult): RunReport => ({
   ...rest,
   violation: violation && { statement: violation.statement, message: violation.message },
@@ -76,10 +81,13 @@ export const reportOf = ({ violation, faults, ...rest }: RunResult): RunReport =
 
 type Trace = (atMs: number, peer: string, what: string) => void;
 
-/** Longer than what was proven by a replaced key counts, and than it takes to see that nobody proves the new one. */
+/**
+ * The rest at the end, in milliseconds. It is longer than the proof of a replaced key counts, so a missing
+ * new proof shows.
+ */
 const restMs = 2_500;
 
-/** What happened and is worth a count beside the faults. */
+/** The names of rules that are counted beside the faults. */
 const counted = new Set<PrintedName>([
   'recovered',
   'recover-again',
@@ -93,11 +101,14 @@ const counted = new Set<PrintedName>([
   'mask-given-up',
 ]);
 
-/** More than any run of so many peers needs: a group that goes round in circles ends here. */
+/** More events than any run of so many peers needs. A group that goes round in circles ends here. */
 const eventsMax = (peers: number): number => 400_000 + 4_000 * peers ** 2;
 
 learnKind(toy);
 
+/**
+ * Runs a group. `trace` gets every fact that a person may want to see, with its virtual time in milliseconds.
+ */
 export async function simulate(options: RunOptions, trace: Trace = () => {}): Promise<RunResult> {
   const fixture = await fixtureOf(options);
   const faults = new Counters();
@@ -171,7 +182,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
     };
   };
   let events = 0;
-  /** Runs until the condition holds, a violation, or the time is over. */
+  /** Runs until the condition holds. False when a violation comes first, or the time is over. */
   const until = async (condition: () => boolean, atMs: number): Promise<boolean> => {
     await settled();
     while (oracle.violation === null) {
@@ -228,7 +239,7 @@ export async function simulate(options: RunOptions, trace: Trace = () => {}): Pr
   return end();
 }
 
-/** As many as the options say, and the newest value bears. */
+/** Lets members die for good: as many as the options say, and at most `faults` of the newest value. */
 function someDie(world: World, oracle: Oracle, counters: Counters): void {
   const value = oracle.newest;
   if (value === undefined) return;
@@ -250,8 +261,8 @@ const honestMembers = (world: World, oracle: Oracle) =>
   );
 
 /**
- * So many that no ordinary change can be decided any more; the operator has those who remain decide alone.
- * False: too few are left.
+ * Lets so many members die that no ordinary change can be decided. The operator then lets the members that
+ * remain decide alone. False when too few would remain.
  */
 function moreDieThanFaults(world: World, oracle: Oracle, operator: Operator, counters: Counters): boolean {
   const value = oracle.newest;
@@ -284,7 +295,7 @@ async function step(world: World, oracle: Oracle): Promise<boolean> {
   }
 }
 
-/** Who lies, with which lies, and whose disk will go back in time. */
+/** Chooses the members that lie, with their lies, and the members whose disks go back in time. */
 function chooseFaulty(world: World, counters: Counters): Liar[] {
   const random = seededRandom(world.options.seed + 99);
   const peers = [...world.peers].sort(() => random() - 0.5);
@@ -312,7 +323,7 @@ function chooseFaulty(world: World, counters: Counters): Liar[] {
   return liars;
 }
 
-/** Where all honest members are at rest at one value. */
+/** Checks again and again that connected members trust each other when all are at one value. */
 function keepLooking(world: World, oracle: Oracle, trust = new MutualTrust()): void {
   world.time.schedule(lookEveryMs, () => {
     const wrong = trust.look(world.time.now(), honestMembers(world, oracle));
@@ -328,7 +339,9 @@ function keepActing(world: World, liar: Liar): void {
   });
 }
 
-/** Statement 2 by the numbers themselves: k shares as they lie there, chosen at random, sign under the public key. */
+/**
+ * Checks statement 2 by the numbers: `k` shares from the disks, chosen at random, sign under the public key.
+ */
 function checkSignatures(world: World, oracle: Oracle): void {
   const value = oracle.newest;
   if (value === undefined) return;

@@ -1,4 +1,4 @@
-/** One thread of many runs: a seed comes in, what became of it goes out. */
+/** One thread of `many.ts`: it gets seeds, and gives reports. */
 import { optionsOf } from './options.ts';
 import { type RunReport, reportOf, simulate } from './run.ts';
 import type { RunOptions } from './world/run-options.ts';

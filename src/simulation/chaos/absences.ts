@@ -1,6 +1,6 @@
 /**
- * Members that stay away until they count as sleepers, and the operator who gives them, and the suspended,
- * their places again (§5).
+ * Members that stay away until they count as sleepers (§5). The operator gives them, and suspended members,
+ * their places again.
  */
 import { faultsOf, sleeps } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
@@ -10,16 +10,21 @@ import type { Counters } from '../world/counters.ts';
 import type { Peer, World } from '../world/world.ts';
 import type { Operator } from './operator.ts';
 
-/** What a run lends: its parts, and how it waits. */
+/** The parts of a run that this file uses, and how the run waits. */
 export interface Stage {
   world: World;
   oracle: Oracle;
   operator: Operator;
   counters: Counters;
   honest: () => Peer[];
-  /** Runs until the condition holds; false after so much virtual time, or a violation. */
+  /**
+   * Runs until the condition holds. False when a violation comes first, or `atMs` of virtual time is reached.
+   */
   until: (condition: () => boolean, atMs: number) => Promise<boolean>;
-  /** Whether all honest members come to this epoch; a violation otherwise. */
+  /**
+   * Runs until all honest members are at this epoch. False, with a violation, when they do not come there in
+   * time.
+   */
   finishes: (epoch: number) => Promise<boolean>;
 }
 
@@ -30,11 +35,11 @@ const isAsleep = ({ world }: Stage, value: Value, peer: string): boolean =>
     (member) => member.peer === peer && sleeps(member, value.epoch, world.options.absentEpochsMax),
   );
 
-/** Some members are switched off until they sleep; false when the others do not go on. */
+/** Stops some members until they sleep. False when the others do not go on. */
 export async function someSleep(stage: Stage): Promise<boolean> {
   const { world, oracle, counters } = stage;
   const { roster, threshold, lastOrder } = newestOf(stage);
-  // An order under way may leave a smaller group, which bears fewer that are away.
+  // An order under way may lead to a smaller group, in which fewer members may be away.
   if (world.peers.some(({ driver }) => driver?.state.durable.orders[lastOrder + 1] !== undefined))
     return true;
   const bad = roster.filter(({ peer }) => world.peers.find((one) => one.peer === peer)?.faulty !== null);
@@ -60,8 +65,8 @@ export async function someSleep(stage: Stage): Promise<boolean> {
 }
 
 /**
- * Whoever is suspended or asleep gets its place again, under a new identity, and a share; false when that
- * does not come.
+ * Every suspended or sleeping member gets its place again under a new identity, and a share. False when one
+ * does not get it in time.
  */
 export async function allReinstated(stage: Stage): Promise<boolean> {
   const { world, oracle, operator } = stage;
@@ -82,7 +87,7 @@ export async function allReinstated(stage: Stage): Promise<boolean> {
     });
   const { livenessMs } = world.options;
   if (!(await stage.until(() => asked.taken !== null, world.time.now() + livenessMs))) return false;
-  if (!asked.taken) return true; // More than one change can bear: the operator would go on in steps.
+  if (!asked.taken) return true; // one change cannot carry all of them; an operator would do it in steps
   const done = (): boolean => {
     const { roster, lastOrder } = newestOf(stage);
     const isListed = ({ peer }: { peer: string }) => roster.some((member) => member.peer === peer);
@@ -94,7 +99,7 @@ export async function allReinstated(stage: Stage): Promise<boolean> {
   return false;
 }
 
-/** What a run is counted for: that somebody was suspended, slept, or was reinstated in it. */
+/** The kinds of absence in a run, for its count: a suspension, a sleeper, a reinstatement. */
 export function absencesIn(values: readonly Value[], absentEpochsMax: number): string[] {
   const suspended = values.some((value) => value.suspended.length > 0);
   const slept = values.some((value) =>

@@ -1,15 +1,16 @@
-/** The faults of the safety phase, drawn from the seed: what network, disks and machines do to honest peers. */
+/** The faults of the safety phase: network, disks and machines of honest peers fail as the seed draws it. */
 
 import type { Counters } from '../world/counters.ts';
 import type { Peer, World } from '../world/world.ts';
 import type { Operator } from './operator.ts';
 
+/** All faults of one run, except the lies. */
 export class Chaos {
   readonly #world: World;
   readonly #operator: Operator;
   readonly #counters: Counters;
   readonly #onWentBack: (peer: Peer) => void;
-  /** `from to`: frames in this direction are lost, and the connection stays. */
+  /** Pairs `from to`. Frames in this direction are lost, and the connection stays open. */
   readonly #oneWay = new Set<string>();
   #quiet = false;
 
@@ -20,7 +21,7 @@ export class Chaos {
     this.#onWentBack = onWentBack;
   }
 
-  /** Puts everything that will go wrong on the calendar. */
+  /** Schedules all faults of the run. */
   schedule(): void {
     const { options } = this.#world;
     const sometime = (run: () => void) => {
@@ -35,7 +36,7 @@ export class Chaos {
     for (let count = 0; count < options.restores; count += 1) this.#restore(sometime);
   }
 
-  /** Faults stop: the network is whole again and everyone is up. */
+  /** Ends the faults: the network is whole again, and every peer runs. */
   end(): void {
     this.#quiet = true;
     this.#oneWay.clear();
@@ -46,7 +47,7 @@ export class Chaos {
     }
   }
 
-  /** The fate of one frame: lost, in order, or out of it. */
+  /** The fate of one frame: it is lost, or comes `laterMs` later than the network brings it. */
   fate({ from, to }: { from: string; to: string }): 'lost' | { laterMs: number } {
     const { lossRate, reorderRate, delayMsMax } = this.#world.options;
     if (this.#quiet) return { laterMs: 0 };
@@ -59,6 +60,7 @@ export class Chaos {
     return { laterMs: 1 + this.#world.random() * 10 * delayMsMax };
   }
 
+  /** Whether the worker with this peer's job dies over it. */
   workerDies({ faulty }: Peer): boolean {
     const { workerDeaths } = this.#world.options;
     if (this.#quiet || workerDeaths === 0 || faulty === 'lies' || this.#world.random() >= workerDeaths)
@@ -94,7 +96,7 @@ export class Chaos {
     else peer.store?.crashAtNextWrite(how);
   }
 
-  /** Restarts a crashed peer after a while. */
+  /** Starts a crashed peer again after a while. */
   onCrash(peer: Peer): void {
     this.#world.time.schedule(20 + this.#world.random() ** 3 * 4_000, () => void this.#world.start(peer));
   }
@@ -119,7 +121,7 @@ export class Chaos {
     });
   }
 
-  /** One peer's disk is copied, and later the copy takes the disk's place. */
+  /** Copies one peer's disk. Later the copy takes the place of the disk. */
   #restore(sometime: (run: () => void) => void): void {
     const peer = this.#world.peers.find(({ faulty }) => faulty === 'went-back');
     if (peer === undefined) return;

@@ -1,5 +1,5 @@
 /**
- * The operator of a simulated group: gives orders through any member, and deals the keys that it orders
+ * The operator of a simulated group. It gives orders through any member, and deals the keys that it orders
  * (protocol §4 "Creation").
  */
 
@@ -16,14 +16,20 @@ import { seededRandom } from '../world/seeded-random.ts';
 import { seededBytes } from '../world/virtual-time.ts';
 import type { Peer, World } from '../world/world.ts';
 
+/** The operator of one run. */
 export class Operator {
   readonly #world: World;
   readonly #random: (length: number) => Uint8Array;
   readonly #chance: () => number;
-  /** For what an order has besides: a stream of its own. */
+  /**
+   * Random numbers for additional actions. They are apart, so that the other draws of a seed do not depend on
+   * them.
+   */
   readonly #more: () => number;
   readonly #creating: Array<{ order: Order; key: NewKey }> = [];
-  /** Peers that may be admitted, with their first epoch keys; those whose admission took effect are taken out. */
+  /**
+   * Peers that wait for admission, with the seeds of their first epoch keys. An admitted peer is taken out.
+   */
   readonly #waiting: Newcomer[];
   #names = 0;
 
@@ -35,7 +41,10 @@ export class Operator {
     this.#waiting = ['peer-0901', 'peer-0902'].map((peer) => ({ peer, seed: this.#random(32) }));
   }
 
-  /** Orders something at the member `by` and says what: nothing when it is down or has an order in hand already. */
+  /**
+   * Orders something through the member `by`, and gives the types of its actions. Gives nothing when the
+   * member is down or has an order already.
+   */
   order(by: Peer): string[] {
     const state = by.driver?.state;
     if (state === undefined) return [];
@@ -69,8 +78,8 @@ export class Operator {
   }
 
   /**
-   * Often an order has more actions, in either place; at times one that does not fit, so that none of it may
-   * be done.
+   * The actions of one order. Often there are several, in either sequence. Sometimes one of them does not
+   * fit, so that none of them may be carried out.
    */
   #among(action: Action, head: Value, name: string): [actions: Action[], isWrong: boolean] {
     const stops = this.#stopping(head);
@@ -86,7 +95,10 @@ export class Operator {
     return [this.#more() < 0.5 ? [action, other, ...wrong] : [other, ...wrong, action], isWrong];
   }
 
-  /** An eviction after which fewer than a quorum may attend, for others are suspended; null when there is none. */
+  /**
+   * An eviction that would leave fewer than a quorum that may attend, because others are suspended. Null when
+   * there is none.
+   */
   #stopping({ roster, threshold, suspended }: Value): Action | null {
     const served = roster.filter(({ index }) => !suspended.some((each) => each.index === index));
     const [leaver] = served;
@@ -97,8 +109,8 @@ export class Operator {
   }
 
   /**
-   * Gives the members at these indices their places again, under new identities; whether the member `by` took
-   * the order.
+   * Reinstates the members with these indices under new identities. Gives true when the member `by` took the
+   * order.
    */
   async reinstate(by: Peer, indices: readonly number[]): Promise<boolean> {
     const state = by.driver?.state;
@@ -113,13 +125,13 @@ export class Operator {
     return this.#give(by, headOf(state), actions, null);
   }
 
-  /** Those who remain decide alone (§5). */
+  /** Orders a forced eviction: the members that remain decide alone (§5). */
   forceEviction(by: Peer, remaining: number[]): void {
     const state = by.driver?.state;
     if (state !== undefined) void this.#give(by, headOf(state), [{ type: 'force-evict', remaining }], null);
   }
 
-  /** Whether the member `by` took it: one that went ahead meanwhile refuses. */
+  /** Gives true when the member `by` took the order. A member that has a newer value meanwhile refuses it. */
   async #give(by: Peer, head: Value, actions: Action[], key: NewKey | null): Promise<boolean> {
     const order = orderOn(this.#world, head, actions);
     if (key !== null) this.#creating.push({ order, key });
@@ -132,8 +144,9 @@ export class Operator {
   }
 
   /**
-   * A suspended member under a new identity, a member more or fewer, or a higher threshold, such that the
-   * faulty ones are still no more than `faults`.
+   * An action that changes the roster or the threshold: it reinstates a suspended member under a new
+   * identity, admits, evicts, or raises the threshold. Afterwards the faulty members are still at most
+   * `faults`. Null when none fits.
    */
   #rosterChange({ roster, threshold, suspended: suspensions }: Value, name: string): Action | null {
     const { genesis, options, peers } = this.#world;
@@ -170,7 +183,9 @@ export class Operator {
       : null;
   }
 
-  /** Starts every peer whose admission the member `by` knows as decided, as its lobby does. */
+  /**
+   * Starts every waiting peer whose admission the member `by` knows as decided. A real lobby does the same.
+   */
   async #letIn(by: Peer): Promise<void> {
     const { driver, faulty } = by;
     if (driver === null || faulty !== null) return;
@@ -184,7 +199,9 @@ export class Operator {
     }
   }
 
-  /** Deals every ordered key to whoever attends a plan that creates it, as seen by the member `by`. */
+  /**
+   * Deals every ordered key to the members that attend a plan with its order, as the member `by` sees them.
+   */
   serve(by: Peer): void {
     const state = by.driver?.state;
     if (state === undefined) return;

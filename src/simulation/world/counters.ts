@@ -1,4 +1,4 @@
-/** Counts of things by name: what was injected, and what came of it. */
+/** Counts by name. */
 export class Counters {
   readonly counts = new Map<string, number>();
 
@@ -6,11 +6,12 @@ export class Counters {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by);
   }
 
+  /** Adds the counts of another run. */
   add(other: Iterable<readonly [string, number]>): void {
     for (const [what, by] of other) this.count(what, by);
   }
 
-  /** `retiring 12, idle 30`, the most frequent first; `none` when nothing was counted. */
+  /** Such as `retiring 12, idle 30`, with the most frequent first. `none` when nothing was counted. */
   toString(): string {
     const entries = [...this.counts].sort(([, a], [, b]) => b - a).map(([what, count]) => `${what} ${count}`);
     return entries.join(', ') || 'none';

@@ -1,4 +1,7 @@
-/** Groups that already share a key, made once for each shape, so that a run need not begin with a key creation. */
+/**
+ * Groups that share a key already. Each shape is made once, so that a run need not begin with the creation of
+ * a key.
+ */
 
 import { modInverse } from '../../crypto/integers.ts';
 import { delta } from '../../keys/rsa/sharing.ts';
@@ -9,14 +12,15 @@ import type { RunOptions } from './run-options.ts';
 import { samplePrimes } from './sample-keys.ts';
 import type { Records } from './simulation-store.ts';
 
+/** A group at epoch 1. */
 export interface Fixture {
   genesis: Genesis;
   operatorSeed: Uint8Array;
-  /** What every member's store holds at epoch 1, by index − 1. */
+  /** The records of every member's store at epoch 1, by index − 1. */
   homes: Array<{ peer: string; records: Records }>;
 }
 
-/** f(0) = Δ·d of the sample key: what no peer ever knows, and the oracle does. */
+/** `f(0) = Δ·d` of the sample key. The oracle knows it, and no peer ever does. */
 export const secretConstant = (membersMax: number, first = 0): bigint => {
   const { p, q } = samplePrimes(512, first);
   return delta(membersMax) * modInverse(65537n, (p - 1n) * (q - 1n));
@@ -26,6 +30,7 @@ const made = new Map<string, Promise<Fixture>>();
 
 type Shape = Pick<RunOptions, 'peers' | 'threshold' | 'faultModel' | 'absentEpochsMax'>;
 
+/** The group of this shape. It is made once. */
 export function fixtureOf({ peers, threshold, faultModel, absentEpochsMax }: Shape): Promise<Fixture> {
   const shape = `${peers}/${threshold}/${faultModel}/${absentEpochsMax}`;
   const known = made.get(shape) ?? make({ peers, threshold, faultModel, absentEpochsMax });

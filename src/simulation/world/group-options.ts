@@ -1,4 +1,4 @@
-/** What a simulated group is made of, how fast it lives, and how its members are made to lie. */
+/** The options of a simulated group: its shape, its timers, and lies of its members. */
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
 import type { Timing } from '../../protocol/machine/state.ts';
 import type { Frame } from '../../protocol/records/change-messages.ts';
@@ -8,6 +8,7 @@ import type { Paper } from './paper.ts';
 import type { SimulatedNetworkOptions } from './simulated-network.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
+/** Timers of a group in which epochs change when a test says so. All are in milliseconds but the jitter. */
 export const testTiming: Timing = {
   refreshPeriodMs: 3_600_000,
   refreshJitter: 0.1,
@@ -21,6 +22,7 @@ export const testTiming: Timing = {
   recoveryHoldMs: 2_000,
 };
 
+/** How a group is made. */
 export interface GroupOptions {
   peers: number;
   threshold: number;
@@ -29,27 +31,29 @@ export interface GroupOptions {
   membersMax?: number;
   absentEpochsMax?: number;
   gate?: number;
-  /** How many epochs each peer keeps in its archive; all when not given. */
+  /** How many epochs each peer keeps in its archive. Left out: all. */
   archiveEpochs?: number;
   timing?: Partial<Timing>;
   network?: Partial<SimulatedNetworkOptions>;
   clients?: Client[];
-  /** By how much the wall clock of a peer (its place in `nodes`) is wrong. */
+  /** The error of a peer's wall clock in milliseconds, by its place in `nodes`. */
   clockSkewMs?: Record<number, number>;
-  /** A cluster that was made elsewhere, instead of one of this seed. */
+  /** A cluster that was made elsewhere. Left out: one of this seed. */
   paper?: Pick<Paper, 'genesis' | 'founding' | 'epochSeeds'>;
-  /** Virtual time that others live in too. */
+  /** Virtual time that the group shares with others. */
   time?: VirtualTime;
-  /** What a peer's computation waits for before it begins. */
+  /** A peer's computation begins after this promise. */
   beforeJob?: (node: string, job: Job) => Promise<void> | undefined;
-  /** What a peer takes for the result of its computation. */
+  /** Replaces the result of a peer's computation. */
   afterJob?: (node: string, result: JobResult) => JobResult;
 }
 
-/** The frames that arrive instead of `frame`: none drops it, another lies, two repeat or contradict. */
+/**
+ * The frames that arrive instead of `frame`: none drops it, another one lies, two repeat or contradict it.
+ */
 export type Intercept = (link: { from: string; to: string }, frame: Frame) => Frame[];
 
-/** What `to` answers when `from` asks it for a partial; `honest` computes that. */
+/** The bytes that `to` answers when `from` asks it for a partial. `honest` computes the true answer. */
 export type AnswerUse = (
   link: { from: string; to: string },
   asked: Uint8Array,

@@ -1,4 +1,4 @@
-/** A group in one process, and what its operator does with it: keys, members that come and go, refreshes. */
+/** A group in one process, with the acts of its operator: keys, members that come and go, refreshes. */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { DealtKey } from '../../keys/kind.ts';
 import type { Driver } from '../../node/driver/driver.ts';
@@ -11,10 +11,14 @@ import { Nodes } from './nodes.ts';
 import { orderOn } from './paper.ts';
 import { samplePrimes } from './sample-keys.ts';
 
+/**
+ * A group whose operator acts when a test says so. Members are named by their places in `nodes`, from 1 on.
+ */
 export class Group extends Nodes {
-  /** By key name: what the dealer of a new key signs with. */
+  /** The seed with which the dealer of a new key signs, by the key's name. */
   readonly dealingSeeds = new Map<string, Uint8Array>();
 
+  /** Refreshes once, and gives the new epoch. */
   async refresh(by = 1): Promise<number> {
     const { driver } = this.node(by);
     const next = (driver as Driver).state.durable.own.head + 1;
@@ -24,7 +28,7 @@ export class Group extends Nodes {
   }
 
   /**
-   * Admits a new peer by an order handed to peer `by` and starts it as its lobby would; returns its place in
+   * Admits a new peer by an order through peer `by`, and starts it as its lobby would. Gives its place in
    * `nodes`.
    */
   join(by: number): Promise<number> {
@@ -32,7 +36,7 @@ export class Group extends Nodes {
     return this.#takeIn(by, name, (newcomer) => ({ type: 'admit', name, ...newcomer }));
   }
 
-  /** Gives the member at `place` its index again, with a new home, by an order handed to peer `by`; its new place. */
+  /** Reinstates the member at `place` with a new home, by an order through peer `by`. Gives its new place. */
   reinstate(by: number, place: number): Promise<number> {
     const { peer, name } = this.node(place);
     const index = headOf(this.state(by)).roster.find((member) => member.peer === peer)?.index as number;
@@ -59,7 +63,10 @@ export class Group extends Nodes {
     return place;
   }
 
-  /** Evicts the peer at `place` in `nodes` by an order handed to peer `by`; it goes on running until it is stopped. */
+  /**
+   * Evicts the peer at `place` by an order through peer `by`. The evicted peer goes on running until it is
+   * stopped.
+   */
   async evict(by: number, place: number): Promise<void> {
     const index = headOf(this.state(by)).roster.find((member) => member.peer === this.node(place).peer)
       ?.index as number;
@@ -68,20 +75,20 @@ export class Group extends Nodes {
     await this.until(() => this.epochOf(by) >= next, 120_000, `the eviction of p${place}`);
   }
 
-  /** Signs an order on the newest value that the peer knows and hands it to that peer. */
+  /** Signs an order on the newest value that peer `by` knows, and hands it in there. */
   async order(by: number, ...actions: Action[]): Promise<Order> {
     const order = orderOn(this, headOf(this.state(by)), actions);
     await this.node(by).driver?.submitOrder(order);
     return order;
   }
 
-  /** A new key of 512 bits, shared by the present threshold. */
+  /** A new RSA key of 512 bits, shared by the present threshold. */
   newKey(name: string, by: number, primes: { p: bigint; q: bigint }): NewKey {
     const { threshold } = headOf(this.state(by));
     return this.newKeyOf(name, smallKey(this.genesis, threshold, primes, this.random));
   }
 
-  /** A key of any kind that its dealer has made. */
+  /** A new key of any kind that its dealer has made. */
   newKeyOf(name: string, dealt: DealtKey): NewKey {
     const { genesis, random } = this;
     const dealingSeed = random(32);
@@ -89,7 +96,10 @@ export class Group extends Nodes {
     return new NewKey({ name, use: 'sign', dealt, dealingSeed, genesis, random });
   }
 
-  /** Creates a key of 512 bits as the operator's command does: an order, then its dealing to everyone who attends. */
+  /**
+   * Creates a key of 512 bits as the operator's command does: an order, and then dealings for all members
+   * that attend.
+   */
   async createKey(
     name = 'key',
     by = 1,
@@ -98,7 +108,7 @@ export class Group extends Nodes {
     await this.giveKey(name, by, this.newKey(name, by, primes));
   }
 
-  /** Orders a new key through the member `by`, and deals it until the group has it. */
+  /** Orders a new key through peer `by`, and deals it until the group has it. */
   async giveKey(name: string, by: number, key: NewKey): Promise<void> {
     const next = this.epochOf(by) + 1;
     const order = await this.order(by, key.action);

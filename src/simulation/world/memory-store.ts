@@ -1,18 +1,18 @@
 import { isChainKey, type Store, type StoreTransaction } from '../../node/store/store.ts';
 import { StoreError } from '../../node/store/store-error.ts';
 
-/** What survives when a memory store is closed, or simply dropped with `crash`. */
+/** The content of a memory store. It survives when the store is closed, or dropped with `crash`. */
 export class MemoryHome {
   readonly records = new Map<string, Uint8Array>();
   holder: MemoryStore | undefined;
 
-  /** The process is gone: another may open the home. */
+  /** The process ends without closing its store. Another store may open the home. */
   crash(): void {
     this.holder = undefined;
   }
 }
 
-/** The store's contract without files, for tests of what stands above it. */
+/** A store without files, for tests of the code above the store. */
 export class MemoryStore implements Store {
   readonly #home: MemoryHome;
 

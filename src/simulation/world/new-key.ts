@@ -31,11 +31,12 @@ export const smallKey = (
     }),
   );
 
+/** One key on its way to the group. */
 export class NewKey {
   readonly action: Extract<Action, { type: 'create-key' }>;
   readonly #options: NewKeyOptions;
   readonly #cluster: Uint8Array;
-  /** Whom it dealt to already: `member that was asked/plan/receiver`. */
+  /** The dealings that were made, as `asked member/plan/receiver`. */
   readonly #served = new Set<string>();
 
   constructor(options: NewKeyOptions) {
@@ -54,8 +55,8 @@ export class NewKey {
   }
 
   /**
-   * The dealings that are due, plan by plan: for each member that attends a plan with this order, as the member
-   * `asked` sees it.
+   * The dealings that are due, plan by plan: one for each member that attends a plan with this order. `asked`
+   * is the member whose state is given.
    */
   due(order: Order, asked: string, state: CoreState): Packet[][] {
     const plans = Object.entries(state.durable.plans).filter(([, { orders }]) =>
@@ -104,7 +105,7 @@ interface NewKeyOptions {
   name: string;
   use: KeyUse;
   dealt: DealtKey;
-  /** What its dealings are signed with. */
+  /** The dealer signs its dealings with this seed. */
   dealingSeed: Uint8Array;
   genesis: Genesis;
   random: RandomBytes;

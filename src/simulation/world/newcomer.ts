@@ -1,4 +1,4 @@
-/** What a peer that an order admits begins with, as its lobby hands it out. */
+/** The records with which an admitted peer begins. Its lobby hands them out. */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Driver } from '../../node/driver/driver.ts';
 import { joinDurable } from '../../protocol/machine/create.ts';
@@ -12,7 +12,10 @@ export interface Newcomer {
   seed: Uint8Array;
 }
 
-/** Null while the member whose driver this is knows no roster that lists the newcomer. */
+/**
+ * The first records of the newcomer, as the member with this driver gives them. Null while that member knows
+ * no roster that lists the newcomer.
+ */
 export async function admittedState(
   { state, archive }: Driver,
   { peer, seed }: Newcomer,

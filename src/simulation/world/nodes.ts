@@ -1,6 +1,6 @@
 /**
- * The members of a group in one process: the real drivers and cores over a simulated network, virtual time and
- * seeded chance.
+ * The members of a group in one process: real drivers, cores, uses of keys and statuses over a simulated
+ * network, with virtual time and seeded random bytes.
  */
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { ed25519FromSeed } from '../../crypto/signature.ts';
@@ -32,23 +32,27 @@ import { workersInPlace } from './workers-in-place.ts';
 
 const ciphers: CipherName[] = ['aes', 'blowfish', 'des', '3des', 'xchacha20'];
 
+/** One peer of the group. */
 export interface Node {
   name: string;
   peer: string;
   home: MemoryHome;
   store: MemoryStore;
   cipher: CipherName;
-  /** Of the run under way, null where there is none. */
+  /** The driver of the run under way. Null while the peer is stopped. */
   driver: Driver | null;
   use: UseService | null;
-  /** Of the newest run. */
+  /** The transport of the newest run. */
   transport: SimulatedTransport;
   workers: Workers;
-  /** Every output that the driver performed since the node was created, oldest first. */
+  /** Every output that the driver performed since the node was made, oldest first. */
   outputs: Output[];
 }
 
-/** The members of a group: what they run on, and how the test moves time and takes them down. */
+/**
+ * The members of a group, the world that they run in, and the acts of a test: it moves time and stops
+ * members.
+ */
 export class Nodes {
   readonly time: VirtualTime;
   readonly network: SimulatedNetwork;
@@ -58,9 +62,9 @@ export class Nodes {
   readonly founding: Link;
   readonly options: GroupOptions;
   readonly random: (length: number) => Uint8Array;
-  /** Every output of every peer in the order in which they were performed. */
+  /** Every output of every peer, in the order in which they were performed. */
   readonly trace: Array<{ node: string; output: Output }> = [];
-  /** What becomes of a frame on its way between two peers; null lets all pass. */
+  /** Replaces frames on their way between two peers. Null lets all pass. */
   intercept: Intercept | null = null;
   answerUse: AnswerUse = (_, asked, honest) => honest(asked);
   #starts = 0;
@@ -107,7 +111,7 @@ export class Nodes {
     return node;
   }
 
-  /** Starts one more peer, with what its lobby gave it; its place in `nodes`. */
+  /** Starts one more peer with the records that its lobby gave it. Gives its place in `nodes`. */
   async add(name: string, peer: string, durable: Durable): Promise<number> {
     const place = this.nodes.length + 1;
     const node = this.#newNode(name, peer, place, durable);
@@ -127,7 +131,7 @@ export class Nodes {
     });
   }
 
-  /** Gives the peer a driver with this state, and the use of keys beside it. */
+  /** Gives the peer a driver with this state, and a service that uses keys beside it. */
   #drive(node: Node, durable: Durable): Driver {
     this.#starts += 1;
     const randomBytes = seededBytes(`${this.options.seed ?? 1}/${node.name}/${this.#starts}`);
@@ -161,7 +165,7 @@ export class Nodes {
     return driver;
   }
 
-  /** The use of keys at a peer, which has learned nothing of the others yet. */
+  /** A new service that uses keys at a peer. It knows nothing about the other members yet. */
   newUse(
     { peer, transport, workers }: Pick<Node, 'peer' | 'transport' | 'workers'>,
     driver: Driver,
@@ -197,6 +201,7 @@ export class Nodes {
     return transport;
   }
 
+  /** The peer at this place, from 1 on. */
   node(index: number): Node {
     return this.nodes[index - 1] as Node;
   }
@@ -205,13 +210,14 @@ export class Nodes {
     return this.nodes.filter((node) => node.driver !== null);
   }
 
+  /** The state of the peer's core. Throws when the peer does not run. */
   state(index: number): CoreState {
     const { driver } = this.node(index);
     if (driver === null) throw new Error(`p${index} is not running`);
     return driver.state;
   }
 
-  /** What a peer shows of itself, `laterMs` from now. */
+  /** The status that a peer would show `laterMs` milliseconds from now. */
   status(index: number, laterMs = 0): StatusView {
     const state = this.state(index);
     const clock = this.time.clock();
@@ -238,7 +244,7 @@ export class Nodes {
     await node.store.close();
   }
 
-  /** Starts a stopped peer from what its store holds, and nothing else. */
+  /** Starts a stopped peer from the records in its store alone. */
   async restart(index: number): Promise<void> {
     const node = this.node(index);
     const durable = durableFromRecords(await node.store.open());
@@ -249,7 +255,7 @@ export class Nodes {
     for (const node of this.running) await this.stop(this.nodes.indexOf(node) + 1);
   }
 
-  /** Runs virtual time until `condition` holds; throws after `limitMs` of it. */
+  /** Runs virtual time until `condition` holds. Throws after `limitMs` of virtual time. */
   async until(condition: () => boolean, limitMs = 120_000, what = 'the condition'): Promise<void> {
     const end = this.time.now() + limitMs;
     await settled();
@@ -259,7 +265,7 @@ export class Nodes {
     }
   }
 
-  /** Runs virtual time until the promise is settled. */
+  /** Runs virtual time until the promise is settled, and gives its outcome. */
   async outcome<T>(promise: Promise<T>, limitMs?: number, what?: string): Promise<T> {
     let isOpen = true;
     const close = (): void => {
@@ -270,6 +276,7 @@ export class Nodes {
     return promise;
   }
 
+  /** Runs `forMs` of virtual time. */
   async run(forMs: number): Promise<void> {
     const end = this.time.now() + forMs;
     let ended = false;
@@ -283,7 +290,7 @@ export class Nodes {
     return this.state(index).durable.own.head;
   }
 
-  /** All running members have retired `epoch` and hold their share of it. */
+  /** Whether all running members have retired this epoch and hold their shares of it. */
   settledAt(epoch: number): boolean {
     return this.running.every(({ driver }) => {
       const state = (driver as Driver).state;

@@ -1,4 +1,4 @@
-/** A cluster on paper: genesis, founding value and keys, made by hand, without drivers or networks. */
+/** A cluster on paper: genesis, founding value and keys. It needs no driver and no network. */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { RandomBytes } from '../../keys/kind.ts';
 import { foundingLink, foundingValue, signFounding } from '../../protocol/machine/create.ts';
@@ -9,18 +9,20 @@ import type { Member } from '../../protocol/records/roster.ts';
 import { type Client, hashOfValue, type Value } from '../../protocol/records/value.ts';
 import { seededBytes } from './virtual-time.ts';
 
+/** Everything about a cluster before it runs, secrets included. */
 export interface Paper {
   genesis: Genesis;
   clusterId: Uint8Array;
   operatorSeeds: Uint8Array[];
-  /** Of the first operator. */
+  /** The seed of the first operator. */
   operatorSeed: Uint8Array;
-  /** By index − 1. */
+  /** The seed of the first epoch key of each member, by index − 1. */
   epochSeeds: Uint8Array[];
   roster: Member[];
   founding: Link;
 }
 
+/** Makes a cluster. Left out: five members, three of which use a key together, and one operator. */
 export function paperCluster(
   options: {
     peers?: number;
@@ -68,7 +70,10 @@ export function paperCluster(
   };
 }
 
-/** An order of one operator on `head`, the next in sequence, with any field changed before it is signed. */
+/**
+ * An order of the first operator on `head`, with the next number. `change` replaces fields before the
+ * operator signs.
+ */
 export const orderOn = (
   { genesis, operatorSeed }: Pick<Paper, 'genesis' | 'operatorSeed'>,
   head: Value,

@@ -1,7 +1,4 @@
-/**
- * Deterministic bytes, many of them and quickly: the keystream of AES-128-CTR under the hash of a seed. For
- * tests only.
- */
+/** Deterministic bytes, fast: the keystream of AES-128-CTR under the hash of a seed. For simulations only. */
 import { createCipheriv, createHash } from 'node:crypto';
 
 const chunk = Buffer.alloc(4_096);

@@ -1,4 +1,7 @@
-/** Shared keys for tests, from ready-made safe primes and repeatable "random" bytes; and the naive view of them. */
+/**
+ * Shared RSA keys for tests. They come from ready-made safe primes and deterministic bytes. Naive arithmetic
+ * stands beside them, to compare with.
+ */
 import { createHash } from 'node:crypto';
 import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../keys/rsa/creation.ts';
 import {
@@ -16,6 +19,7 @@ import {
 } from '../../keys/rsa/sharing.ts';
 import primes from './safe-primes.json' with { type: 'json' };
 
+/** A key that is shared among some members, with their shares by index. */
 export interface Sharing {
   key: KeyPublic;
   parameters: SharingParameters;
@@ -23,14 +27,14 @@ export interface Sharing {
   shares: Map<number, bigint>;
 }
 
-/** Two of the four ready-made safe primes of half the size. */
+/** Two neighbours of the ready-made safe primes, each with half of `modulusBits`. */
 export const samplePrimes = (modulusBits: 512 | 2048 | 3072, first = 0): { p: bigint; q: bigint } => {
   const list = primes[`${modulusBits / 2}` as '256' | '1024' | '1536'];
   const prime = (i: number): bigint => BigInt(`0x${list[i % list.length]}`);
   return { p: prime(first), q: prime(first + 1) };
 };
 
-/** A stream of bytes that depends only on its seed. */
+/** Deterministic bytes that depend only on the seed and on the calls before. */
 export const bytesFrom = (seed: string): ((length: number) => Uint8Array) => {
   let drawn = 0;
   return (length) => {
@@ -40,6 +44,7 @@ export const bytesFrom = (seed: string): ((length: number) => Uint8Array) => {
   };
 };
 
+/** A key creation from sample primes. */
 export const sampleCreation = (
   parameters: SharingParameters & { modulusBits: 512 | 2048 | 3072 },
   seed = 'sample',
@@ -51,6 +56,7 @@ export const sampleCreation = (
     randomBytes: bytesFrom(seed),
   });
 
+/** The sharing of a created key among these members. */
 export const sharingOf = (
   creation: KeyCreation,
   parameters: SharingParameters,
@@ -62,13 +68,14 @@ export const sharingOf = (
   shares: new Map(members.map((i) => [i, creationShare(creation, i)])),
 });
 
+/** The coefficients of one dealing. */
 export const randomCoefficients = (
   parameters: SharingParameters,
   random: (length: number) => Uint8Array,
 ): bigint[] =>
   coefficientsFromBytes(random(coefficientCount(parameters) * coefficientBytes(parameters)), parameters);
 
-/** One epoch change in which these dealings (root 0) are accepted. */
+/** The sharing after one epoch change in which these dealings (root 0) are accepted. */
 export const refreshed = (sharing: Sharing, dealings: readonly bigint[][]): Sharing => {
   const { key, parameters } = sharing;
   const lists = dealings.map((coefficients) => deal({ key, parameters, coefficients }));
@@ -84,7 +91,7 @@ export const refreshed = (sharing: Sharing, dealings: readonly bigint[][]): Shar
   };
 };
 
-/** Any exponent and modulus, one multiplication at a time: the oracle beside the engine. */
+/** `base ** exponent % modulus`, one multiplication at a time. Tests compare the engine with it. */
 export const naivePow = (base: bigint, exponent: bigint, modulus: bigint): bigint => {
   let result = 1n;
   let square = ((base % modulus) + modulus) % modulus;
@@ -95,6 +102,7 @@ export const naivePow = (base: bigint, exponent: bigint, modulus: bigint): bigin
   return result % modulus;
 };
 
+/** All subsets with this number of items. */
 export const subsetsOf = <Item>(items: readonly Item[], size: number): Item[][] =>
   size === 0
     ? [[]]

@@ -1,11 +1,15 @@
 import type { Disk } from '../../node/store/disk.ts';
 
-/** Thrown by the operation that the crash hits, and by all that follow. */
+/** The operation that the crash hits throws this, and so do all later ones. */
 export class SimulatedCrash extends Error {}
 
-/** `kill`: the process dies, the system's memory survives. `power`: what was not synced may be lost, in any part. */
+/**
+ * `kill`: the process dies and the system's memory survives. `power`: any part of the unsynced data may be
+ * lost.
+ */
 export type CrashKind = 'kill' | 'power';
 
+/** Where a crash happens. */
 export interface CrashPoint {
   /** Which operation, counted from 0. */
   readonly operation: number;
@@ -21,8 +25,8 @@ type Names = Map<string, Inode>;
 type NameChange = (names: Names) => void;
 
 /**
- * A disk in memory that is as unkind as a real one may be: unsynced bytes are kept, cut short or filled with zeros;
- * unsynced names survive in any subset. Folders themselves are always durable.
+ * A disk in memory, as unkind as a real one may be. Unsynced bytes are kept, cut short, or filled with zeros.
+ * Of the unsynced names any subset survives. Folders themselves are always durable.
  */
 export class SimulatedDisk implements Disk {
   operations = 0;
@@ -39,7 +43,7 @@ export class SimulatedDisk implements Disk {
     this.#crashPoint = crashPoint;
   }
 
-  /** Crashes at one of the next operations; 0 is the very next. */
+  /** Crashes at a later operation. 0 is the very next one. */
   crashSoon(operations: number, when: CrashPoint['when']): void {
     this.#crashPoint = { operation: this.operations + operations, when };
   }
@@ -65,6 +69,7 @@ export class SimulatedDisk implements Disk {
     return next;
   }
 
+  /** All files with the bytes that a running process would read. */
   files(): ReadonlyMap<string, Uint8Array> {
     return new Map([...this.#names].map(([path, { current }]) => [path, current]));
   }
@@ -149,7 +154,7 @@ export class SimulatedDisk implements Disk {
     this.#unsyncedNames.push({ folder: folderOf(path), change });
   }
 
-  /** An operation that either happens or not: a crash inside is a crash before. */
+  /** Runs an operation that happens whole or not at all. A crash inside it is a crash before it. */
   async #step<T>(action: () => T): Promise<T> {
     const when = this.#begin();
     if (when === 'before' || when === 'inside') this.#crash();
@@ -158,7 +163,7 @@ export class SimulatedDisk implements Disk {
     return result;
   }
 
-  /** New bytes for a file, then a sync; a crash inside leaves some of the bytes, and nothing synced. */
+  /** Gives a file new bytes and syncs it. A crash inside leaves some of the bytes, and nothing synced. */
   async #change(path: string, next: (inode: Inode) => Uint8Array): Promise<void> {
     const when = this.#begin();
     if (when === 'before') this.#crash();
@@ -174,7 +179,7 @@ export class SimulatedDisk implements Disk {
     if (when === 'after') this.#crash();
   }
 
-  /** The new bytes up to some point, and from there the old ones or zeros, perhaps cut short. */
+  /** New bytes up to a random point, and then old bytes or zeros. The mixture may be cut short. */
   #mixture(old: Uint8Array, bytes: Uint8Array): Uint8Array {
     const cut = Math.floor(this.#random() * (bytes.length + 1));
     const mixed = new Uint8Array(this.#random() < 0.5 ? bytes.length : Math.max(cut, old.length));

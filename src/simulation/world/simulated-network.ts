@@ -1,6 +1,6 @@
 /**
- * A network in memory behind the same `Transport` contract as libp2p: seeded delays, loss, duplication and partitions
- * over a virtual scheduler. The same seed and the same calls give the same history.
+ * A network in memory with the same `Transport` contract as libp2p. Delays, loss, duplication and partitions
+ * come from a seed, and time is virtual. The same seed and the same calls give the same history.
  */
 import assert from 'node:assert/strict';
 import { TransportError } from '../../node/network/transport.ts';
@@ -8,29 +8,33 @@ import { seededRandom } from './seeded-random.ts';
 import { type Cables, type Connection, type Frame, SimulatedTransport } from './simulated-transport.ts';
 import type { Scheduler } from './virtual-time.ts';
 
+/** How a network behaves. Times are in milliseconds. */
 export interface SimulatedNetworkOptions {
   scheduler: Scheduler;
   seed: number;
   delayMsMin?: number;
   delayMsMax?: number;
-  /** Share of frames (not of requests) that is lost, 0 to 1. */
+  /** The share of frames that are lost, 0 to 1. No request is lost. */
   lossRate?: number;
-  /** Share of frames that arrives twice. */
+  /** The share of frames that arrive twice. */
   duplicateRate?: number;
-  /** How long connecting takes at most, and noticing that a peer is gone. */
+  /** How long it takes at most to connect, or to notice that a peer is gone. */
   connectMsMax?: number;
-  /** How long a proof counts once a new one is asked for. */
+  /** How long an old proof counts after a new one was asked for. */
   reproofMs?: number;
-  /** Frames on their way from one peer to another; more are dropped and counted. */
+  /**
+   * How many frames may be on their way in one direction of a connection. More frames are dropped and
+   * counted.
+   */
   queueFramesMax?: number;
   queueBytesMax?: number;
-  /** What becomes of every frame; without it each arrives as it was sent. */
+  /** Decides the fate of every frame. Left out: each frame arrives as it was sent. */
   route?: Route;
 }
 
 /**
- * The frames that travel in place of one: none, the same or others, each perhaps later than the network alone
- * would bring it (and then out of order).
+ * The frames that travel instead of one frame: none, the same one, or others. A frame with `laterMs` comes
+ * later than the network alone brings it, and so out of order.
  */
 export type Route = (frame: {
   from: string;
@@ -39,6 +43,7 @@ export type Route = (frame: {
   bytes: Uint8Array;
 }) => Array<{ bytes: Uint8Array; laterMs?: number }>;
 
+/** The network of all peers of a run. */
 export class SimulatedNetwork implements Cables {
   readonly #options: Required<Omit<SimulatedNetworkOptions, 'route'>> & { route: Route | null };
   readonly #random: () => number;
@@ -70,12 +75,12 @@ export class SimulatedNetwork implements Cables {
     return new SimulatedTransport(this, peer);
   }
 
-  /** A frame that a running peer sends besides what its driver does. */
+  /** Sends a frame in the name of a running peer, beside the frames of its driver. */
   inject(from: string, to: string, bytes: Uint8Array): void {
     this.#running.get(from)?.send(to, bytes);
   }
 
-  /** Only peers of one group reach each other; peers in no group reach nobody. */
+  /** Only peers of the same group reach each other. A peer without a group reaches nobody. */
   partition(groups: ReadonlyArray<readonly string[]>): void {
     this.#cuts.clear();
     const groupOf = (peer: string): number => groups.findIndex((group) => group.includes(peer));
@@ -115,7 +120,10 @@ export class SimulatedNetwork implements Cables {
     this.review();
   }
 
-  /** @internal Opens and closes connections until they match who runs, who lists whom, and what is cut. */
+  /**
+   * @internal Opens and closes connections. Afterwards two peers are connected if both run, both list each
+   * other, and nothing cuts them.
+   */
   review(): void {
     for (const [pair, connection] of this.#connections) {
       if (!this.#mayConnect(connection.a, connection.b)) this.#close(pair, connection);
@@ -165,7 +173,7 @@ export class SimulatedNetwork implements Cables {
     for (const { bytes: arriving, laterMs = 0 } of routed) {
       const frame: Frame = { from: sender.peerId, bytes: arriving.slice(), via };
       for (let copy = 0; copy < copies; copy += 1) {
-        // Direct frames keep their order; gossip does not.
+        // Direct frames keep their order. Gossip does not.
         const arrives = this.#options.scheduler.now() + this.#delayMs() + laterMs;
         const ordered = via === 'direct' && laterMs === 0;
         const at = ordered ? Math.max(arrives, queue.arrivesLast) : arrives;
@@ -219,7 +227,7 @@ export class SimulatedNetwork implements Cables {
     });
   }
 
-  /** @internal One side asks for a new proof; the old one counts for a while more. */
+  /** @internal One side asks for a new proof. The old one counts for `reproofMs` more. */
   renew(connection: Connection, side: SimulatedTransport): void {
     const { authenticated, renewals } = connection;
     renewals.set(side, (renewals.get(side) ?? 0) + 1);
@@ -237,7 +245,7 @@ export class SimulatedNetwork implements Cables {
     waits.set(side, this.#options.scheduler.schedule(this.#options.reproofMs, expire));
   }
 
-  /** @internal Runs the handshake of a connection; one that fails takes nothing back. */
+  /** @internal Runs the handshake of a connection. When it fails, earlier proofs still count. */
   authenticate(connection: Connection): void {
     const { a, b, authenticated, renewals, answered, waits } = connection;
     const began = new Map(renewals);

@@ -8,34 +8,44 @@ import {
   type TransportHandlers,
 } from '../../node/network/transport.ts';
 
-/** One connection between two running peers; `a` < `b`. Gone for good once closed. */
+/**
+ * One connection between two running peers. The peer id of `a` is smaller than that of `b`. A closed
+ * connection never opens again.
+ */
 export interface Connection {
   readonly a: SimulatedTransport;
   readonly b: SimulatedTransport;
   open: boolean;
-  /** The sides at which the other one has proven its epoch key. */
+  /** The sides to which the other side has proven its epoch key. */
   readonly authenticated: Set<SimulatedTransport>;
-  /** How often each side asked for a new proof, and what ends its wait for it. */
+  /** How often each side has asked for a new proof. */
   readonly renewals: Map<SimulatedTransport, number>;
-  /** The last of these that a handshake has answered, which began after it; handshakes can overtake each other. */
+  /**
+   * For each side, the newest of its requests for a proof that a handshake has answered. Handshakes can
+   * overtake each other, so each remembers the requests that were made before it began.
+   */
   readonly answered: Map<SimulatedTransport, number>;
   readonly waits: Map<SimulatedTransport, () => void>;
   readonly rejects: Set<() => void>;
   readonly directions: Map<SimulatedTransport, { frames: number; bytes: number; arrivesLast: number }>;
 }
 
+/** One frame that arrives. */
 export interface Frame {
   from: string;
   bytes: Uint8Array;
   via: 'gossip' | 'direct';
 }
 
-/** What a transport asks of the network that it is on. */
+/** The parts of the network that a transport uses. */
 export interface Cables {
-  /** The transport runs, or does no longer. */
+  /** The transport starts, or has stopped. */
   enter(transport: SimulatedTransport): void;
   leave(transport: SimulatedTransport): void;
-  /** Opens and closes connections until they match who runs, who lists whom, and what is cut. */
+  /**
+   * Opens and closes connections. Afterwards two peers are connected if both run, both list each other, and
+   * nothing cuts them.
+   */
   review(): void;
   peersOf(transport: SimulatedTransport, authenticated: boolean): string[];
   connection(transport: SimulatedTransport, peer: string): Connection | undefined;
@@ -48,16 +58,17 @@ export interface Cables {
     request: Uint8Array,
     signal: AbortSignal,
   ): Promise<Uint8Array>;
-  /** One side asks for a new proof; the old one counts for a while more. */
+  /** One side asks for a new proof. The old one counts for a while more. */
   renew(connection: Connection, side: SimulatedTransport): void;
 }
 
 type Reproach = Parameters<Transport['reproach']>;
 
+/** The transport of one process of a peer. */
 export class SimulatedTransport implements Transport {
   readonly peerId: string;
   handlers: TransportHandlers | null = null;
-  /** Whom the peer reproached, and what for. */
+  /** The peers that this peer reproached, each with the reason. */
   readonly reproached: Reproach[] = [];
   readonly #network: Cables;
   readonly #members = new Map<string, string[]>();
@@ -129,7 +140,7 @@ export class SimulatedTransport implements Transport {
     return this.#dropped;
   }
 
-  /** Nobody is cut off here: what a flood does to the core shall be seen. */
+  /** The simulated transport cuts nobody off, so that the core meets every flood. */
   reproach(...reproach: Reproach): void {
     this.reproached.push(reproach);
   }

@@ -1,6 +1,6 @@
 /**
- * A store for simulated peers: the real file store on a disk that crashes, or records in memory; either takes
- * virtual time to write, loses what a crash interrupts, and shows the oracle what is durable.
+ * A store for simulated peers: the real file store on a disk that crashes, or records in memory. Both take
+ * virtual time for a write, lose an interrupted write, and tell the oracle what is durable.
  */
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { FileStore } from '../../node/store/file-store.ts';
@@ -8,21 +8,22 @@ import { sealerInPlace } from '../../node/store/sealing.ts';
 import { isChainKey, type Store, type StoreTransaction } from '../../node/store/store.ts';
 import { type CrashPoint, SimulatedCrash, SimulatedDisk } from './simulated-disk.ts';
 
+/** Records by name. */
 export type Records = Map<string, Uint8Array>;
 
 interface SimulationHomeOptions {
   random: () => number;
   delay: (ms: number) => Promise<void>;
   writeMsMax: number;
-  /** The real file store below, with this cipher; else records in memory. */
+  /** The cipher and random bytes of a real file store. Null: the records are in memory. */
   files: { cipher: CipherName; randomBytes: (length: number) => Uint8Array } | null;
-  /** Told of every transaction once it is durable. */
+  /** Called for every transaction after it became durable. */
   onDurable: (transaction: StoreTransaction) => void;
 }
 
-/** What survives a crash of its peer. One store at a time has it open. */
+/** The part of a peer's store that survives a crash. One store at a time has it open. */
 export class SimulationHome {
-  /** What is durable, as far as the last process knew; true again after every start. */
+  /** The durable records, as far as the last process knew. They are exact again after every start. */
   records: Records;
   readonly options: SimulationHomeOptions;
   disk: SimulatedDisk;
@@ -44,19 +45,19 @@ export class SimulationHome {
     return this.holder;
   }
 
-  /** The power goes: what was being written may be there or not. */
+  /** The power fails. A write under way may be durable or not. */
   crash(): void {
     this.holder?.abandon();
     this.holder = null;
     this.disk = this.disk.afterCrash(this.options.random() < 0.5 ? 'kill' : 'power');
   }
 
-  /** Remembers everything as it is now, as a backup does. */
+  /** Remembers all records as they are now. A backup does the same. */
   takeImage(): void {
     this.#image = new Map(this.records);
   }
 
-  /** Puts the remembered image back in place of what is there; false when there is none. */
+  /** Puts the remembered image back. False when there is none. */
   restoreImage(): boolean {
     if (this.#image === null) return false;
     this.records = new Map(this.#image);
@@ -65,7 +66,7 @@ export class SimulationHome {
     return true;
   }
 
-  /** The records with which the next store on an empty disk begins. */
+  /** The records of the next store on an empty disk. A second call gives none. */
   takeFileImage(): Records {
     const image = this.#fileImage;
     this.#fileImage = new Map();
@@ -73,6 +74,7 @@ export class SimulationHome {
   }
 }
 
+/** The store of one process of a peer. */
 export class SimulationStore implements Store {
   readonly #home: SimulationHome;
   readonly #files: FileStore | null;
@@ -94,12 +96,12 @@ export class SimulationStore implements Store {
           });
   }
 
-  /** The process is gone; nothing that it still waits for happens. */
+  /** The process is gone. No operation of this store completes any more. */
   abandon(): void {
     this.#abandoned = true;
   }
 
-  /** Null takes the crash back. */
+  /** Crashes at the next write, or takes that back for null. */
   crashAtNextWrite(when: CrashPoint['when'] | null): void {
     if (this.#files === null) this.#crashNext = when;
     else if (when === null) this.#home.disk.crashSoon(Number.POSITIVE_INFINITY, 'before');
@@ -139,7 +141,7 @@ export class SimulationStore implements Store {
     this.#crashNext = null;
     if (crash === 'before') throw new SimulatedCrash('before a write');
     if (crash === 'inside') {
-      // Public files come first: a crash in between leaves one too many.
+      // Public files are written first. So a crash between leaves one too many.
       this.#apply({ puts: transaction.puts.filter(([key]) => isChainKey(key)), deletes: [] });
       throw new SimulatedCrash('inside a write');
     }

@@ -1,8 +1,11 @@
-/** Time and chance for simulated groups: seeded, and moved only by running what is scheduled. */
+/** Virtual time and seeded bytes for simulated groups. Time moves only when a scheduled task runs. */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../node/clock.ts';
 
-/** Virtual time. The task must not be called synchronously; the returned function cancels it. */
+/**
+ * Schedules tasks in virtual time, in milliseconds. A task never runs inside `schedule`. The returned
+ * function cancels it.
+ */
 export interface Scheduler {
   now(): number;
   schedule(delayMs: number, task: () => void): () => void;
@@ -18,7 +21,10 @@ interface Task {
 const isBefore = (one: Task, other: Task): boolean =>
   one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 
-/** Tasks by time, then by the order of scheduling: a binary heap, for a large group has many thousands waiting. */
+/**
+ * Tasks by time, and then by the order of scheduling. It is a binary heap, because many thousand tasks of a
+ * large group wait.
+ */
 class Tasks {
   readonly #heap: Task[] = [];
 
@@ -53,13 +59,17 @@ class Tasks {
   }
 }
 
+/** The time of one run. It begins at 0. */
 export class VirtualTime implements Scheduler {
   readonly #wallMs: () => number;
   #now = 0;
   #order = 0;
   readonly #tasks = new Tasks();
 
-  /** @param wallMs what wall clocks show, Unix milliseconds; if not given, virtual time since a date */
+  /**
+   * @param wallMs gives the time of wall clocks in Unix milliseconds; left out, virtual time since a fixed
+   * date
+   */
   constructor(wallMs: () => number = () => 1_800_000_000_000 + this.#now) {
     this.#wallMs = wallMs;
   }
@@ -83,7 +93,7 @@ export class VirtualTime implements Scheduler {
     });
   }
 
-  /** Runs the next task, then everything that it made ready; false when nothing is scheduled. */
+  /** Runs the next task, and then every promise that can go on. False when nothing is scheduled. */
   async next(): Promise<boolean> {
     let task = this.#tasks.takeFirst();
     while (task?.cancelled) task = this.#tasks.takeFirst();
@@ -94,6 +104,7 @@ export class VirtualTime implements Scheduler {
     return true;
   }
 
+  /** A clock on this time. `skewMs` is the error of its wall clock. */
   clock(skewMs = 0): Clock {
     return {
       nowMs: () => this.#now,
@@ -103,10 +114,10 @@ export class VirtualTime implements Scheduler {
   }
 }
 
-/** All promises that can go on without a task have gone on. */
+/** Resolves when every promise that can go on without a task has gone on. */
 export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Deterministic bytes: SHA-256 in counter mode over a seed. For tests only. */
+/** Deterministic bytes: SHA-256 in counter mode over a seed. For simulations only. */
 export function seededBytes(seed: string): (length: number) => Uint8Array {
   let counter = 0;
   return (length) => {

@@ -1,4 +1,4 @@
-/** A daemon's workers without threads: each job is computed in place, once `begin` has let it. */
+/** The workers of a daemon without threads. Each job is computed in place, after `begin` resolves. */
 import { type JobContext, runJob } from '../../node/jobs/change-jobs.ts';
 import { runUseJob } from '../../node/jobs/use-jobs.ts';
 import { verificationKeysIn } from '../../node/jobs/verification-keys.ts';

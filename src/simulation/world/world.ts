@@ -1,6 +1,6 @@
 /**
- * A simulated group: the real drivers and cores; seeded clock, network, disk and entropy. Nothing here
- * judges: that is the oracle's; nothing here breaks anything by itself: that is `chaos.ts`.
+ * A simulated group: the real drivers and cores, with a seeded clock, network, disk and entropy. This file
+ * judges nothing and breaks nothing. The oracle judges, and `chaos/` breaks.
  */
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import { Driver } from '../../node/driver/driver.ts';
@@ -34,7 +34,7 @@ const timing: Timing = {
   recoveryHoldMs: 5_000,
 };
 
-/** Mostly the quick ones: that ciphers can be mixed is shown elsewhere. */
+/** Most are the fast ciphers. Other tests show that ciphers can be mixed. */
 const ciphers: CipherName[] = [
   'aes',
   'aes',
@@ -51,8 +51,9 @@ const ciphers: CipherName[] = [
   'blowfish',
 ];
 
+/** One peer of the world. `driver`, `store` and `transport` are null while it is down. */
 export interface Peer {
-  /** Its place in the roster; a later member may get that of an evicted one. */
+  /** The peer's index in the roster. A later member may get the index of an evicted one. */
   index: number;
   name: string;
   peer: string;
@@ -62,28 +63,29 @@ export interface Peer {
   transport: SimulatedTransport | null;
   cipher: CipherName;
   /**
-   * Counts against `faults`: it lies, its store went back in time, it never comes back, or it is away for
-   * long, or was.
+   * The peer counts as one of the `faults`: it lies, its store went back in time, it is dead for good, it is
+   * away until it sleeps, or it was away.
    */
   faulty: 'lies' | 'went-back' | 'dead' | 'away' | 'was-away' | null;
   starts: number;
 }
 
-/** What watches and what bends a world. */
+/** The functions that watch a world and change its course. */
 interface WorldHooks {
   onOutput: (peer: Peer, output: Output) => void;
   onChange: (peer: Peer) => void;
   onDurable: (peer: Peer, transaction: StoreTransaction) => void;
-  /** A failure that no simulated crash explains. */
+  /** Called for a failure that no simulated crash explains. */
   onFailure: (peer: Peer, error: Error) => void;
   onCrash: (peer: Peer) => void;
   route: Route;
-  /** Whether the worker that has a job of this peer dies over it. */
+  /** Whether the worker with this peer's job dies over it. */
   workerDies: (peer: Peer) => boolean;
-  /** Runs a peer's job; liars bend it. */
+  /** Runs a peer's job. Liars change its result. */
   runJob: (peer: Peer, job: Job, run: (job: Job) => JobResult) => JobResult;
 }
 
+/** All peers of one run, their network and their time. */
 export class World {
   readonly options: RunOptions;
   readonly genesis: Genesis;
@@ -91,7 +93,7 @@ export class World {
   readonly time = new VirtualTime();
   readonly network: SimulatedNetwork;
   readonly peers: Peer[];
-  /** Chance of everything but of what peers draw themselves. */
+  /** Random numbers for everything except the draws of the peers themselves. */
   readonly random: () => number;
   readonly #hooks: WorldHooks;
 
@@ -140,19 +142,19 @@ export class World {
     return made;
   }
 
-  /** Who has this index now, or had it last. */
+  /** The peer that has this index now, or had it last. */
   peerAt(index: number): Peer {
     return this.peers.findLast((peer) => peer.index === index) as Peer;
   }
 
-  /** A peer that was admitted, with what its lobby gave it. */
+  /** Starts an admitted peer with the records that its lobby gave it. */
   async join(index: number, peer: string, durable: Durable): Promise<void> {
     const joined = this.#peer(index, peer, new Map(durableDelta(emptyDurable(), durable).puts));
     this.peers.push(joined);
     await this.start(joined);
   }
 
-  /** Starts a peer from what its store holds, and nothing else. */
+  /** Starts a peer from the records in its store alone. */
   async start(peer: Peer): Promise<void> {
     if (peer.driver !== null || peer.faulty === 'dead' || peer.faulty === 'away') return;
     peer.starts += 1;
@@ -204,7 +206,7 @@ export class World {
     return driver;
   }
 
-  /** The machine stops at once; what its disk was doing is left to the disk. */
+  /** Stops the machine at once. The simulated disk decides about a write under way. */
   crash(peer: Peer): void {
     const { driver } = peer;
     if (driver === null) return;
@@ -216,7 +218,7 @@ export class World {
     this.#hooks.onCrash(peer);
   }
 
-  /** The next event; false when nothing is left to happen. */
+  /** Runs the next event. False when no event is left. */
   next(): Promise<boolean> {
     return this.time.next();
   }
