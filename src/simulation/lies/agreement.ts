@@ -26,13 +26,13 @@ export const agreementLies = {
       return liar.forge({ ...message, value });
     },
   },
-  /** Precommits for one value to some and for another to the rest, whatever the prevotes were. */
+  /** Half of the members get a proposal without the last accepted dealing. */
   'two-proposals': {
     message: proposing((_liar, { value }) => value.accepted.slice(0, -1), false),
   },
   /**
-   * Silent in round 0; later a value as one that was proposed before, with prevotes for it in everybody's
-   * name, or its own.
+   * The liar is silent in round 0. Later it calls its value one that was proposed before. It shows prevotes
+   * for the value in the names of all members, or its own prevote only.
    */
   'false-valid-round': {
     message: (liar, _to, message, { evidence }) => {
@@ -52,7 +52,10 @@ export const agreementLies = {
       return liar.forge({ ...message, validRound }, { evidence: { ...evidence, prevotes } });
     },
   },
-  /** A value that follows from fewer Attends than a quorum, but for those that do not count: of suspended members. */
+  /**
+   * The value follows from fewer Attends than a quorum. Attends of suspended members, which do not count,
+   * fill the gap.
+   */
   'too-few-attends': {
     message: (liar, _to, message, { evidence }) => {
       const { state } = liar;
@@ -70,7 +73,7 @@ export const agreementLies = {
       return other === null ? null : liar.forge(other, { evidence: { ...evidence, attends } });
     },
   },
-  /** A member that the plan evicts says that it holds everything, as if it stayed. */
+  /** A member that the plan evicts says that it holds all dealings, as if it stayed. */
   'have-of-an-evicted': {
     act: (liar) => {
       const { state } = liar;
@@ -126,11 +129,11 @@ export const agreementLies = {
     },
   },
   /**
-   * Silent when it leads; then an honest leader's value as its own of that earlier round, with nothing to
-   * show for it.
+   * The liar sends no proposal when it leads. Later it sends an honest leader's value as its own proposal of
+   * that earlier round, without evidence.
    */
   'another-value-with-nothing-behind-it': {
-    frame: (_liar, _to, frame) => (frame.type === 'links' ? [] : null), // what it decides it tells nobody
+    frame: (_liar, _to, frame) => (frame.type === 'links' ? [] : null), // it passes no decision on
     message: (liar, _to, message, carried) => {
       if (message.type === 'proposal') return [];
       const { state } = liar;

@@ -1,4 +1,4 @@
-/** What liars make of a proposal: other dealings, no evidence, a value that follows from nothing. */
+/** Bent proposals: other dealings, no evidence, or a value that follows from nothing. */
 import { assembleValue, decodePublic, sortAccepted } from '../../protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, headOf } from '../../protocol/machine/queries.ts';
 import type { Attend, Evidence, Frame, Proposal } from '../../protocol/records/change-messages.ts';
@@ -7,7 +7,10 @@ import { leaderOf } from '../../protocol/records/roster.ts';
 import { type Accepted, operatorDealer } from '../../protocol/records/value.ts';
 import type { Liar, Lie } from './liar.ts';
 
-/** The same proposal with another set of accepted dealings, in everything else what its evidence makes. */
+/**
+ * The same proposal with other accepted dealings. Everything else in the value follows from its evidence.
+ * Null when the liar lacks a public half.
+ */
 export function withAccepted(
   liar: Liar,
   { value, ...proposal }: Proposal,
@@ -34,6 +37,9 @@ export function withAccepted(
   return { ...proposal, value: other.value };
 }
 
+/**
+ * A lie that replaces the accepted dealings of the liar's own proposals, for all members or for half of them.
+ */
 export const proposing =
   (choose: (liar: Liar, proposal: Proposal) => Accepted[], toAll: boolean): NonNullable<Lie['message']> =>
   (liar, to, message, carried) => {
@@ -43,7 +49,7 @@ export const proposing =
     return other === null ? null : liar.forge(other, { evidence: carried.evidence });
   };
 
-/** All dealings that the liar knows of for the plan of its proposal, whether anybody holds them or not. */
+/** All dealings for the plan of its proposal that the liar knows, no matter who holds them. */
 export function everyDealing(liar: Liar, { value }: Proposal): Accepted[] {
   const chosen = new Map<number, Accepted>(value.accepted.map((each) => [each.dealer, each]));
   for (const [digest, { bytes }] of Object.entries(liar.state?.durable.publics ?? {})) {
@@ -54,13 +60,16 @@ export function everyDealing(liar: Liar, { value }: Proposal): Accepted[] {
   return sortAccepted([...chosen.values()]);
 }
 
-/** The public half of a dealing that creates no key: as a required one that few hold it would stop every leader. */
+/**
+ * The public half of a dealing that creates no key. As a required dealing that few members hold it would stop
+ * every leader.
+ */
 export const dealingOfNothing = (epoch: number, plan: Uint8Array): Uint8Array =>
   encode({ epoch, plan, dealer: operatorDealer, parts: [] });
 
 /**
- * A value that accepts dealings that there are not, proposed for every round that the liar leads in the near
- * future.
+ * Proposals of a value that accepts dealings that do not exist. There is one for every round that the liar
+ * leads soon.
  */
 export function proposalsOfAnything(liar: Liar): Frame[] {
   const { state } = liar;

@@ -1,4 +1,4 @@
-/** Lies about what is held, ready and certified, and votes in others' names (protocol §4.3 to §4.5). */
+/** Lies about what is held, ready and certified, and votes in the names of others (protocol §4.3 to §4.5). */
 import { trialBlock } from '../../keys/rsa/encoding.ts';
 import { publicOf } from '../../keys/rsa/kind.ts';
 import { elementBytes } from '../../keys/rsa/numbers.ts';
@@ -37,7 +37,7 @@ const unsigned = (frame: Extract<Frame, { type: 'retire' }>): Frame => ({
   },
 });
 
-/** A value of the liar's own making, certified by nobody but itself. */
+/** A value that the liar made, with its own vote alone as certificate. */
 const linkFrame = (liar: Liar): Frame | null => {
   const { state } = liar;
   const self = state && selfIn(state);
@@ -80,7 +80,7 @@ export const certificateLies = {
     job: (liar, job, run) => {
       if (job.kind !== 'trial') return null;
       const result = run(job) as Extract<JobResult, { kind: 'trial' }>;
-      // The partial begins after its length; the proof is at the end.
+      // The partial begins after its two bytes of length, and the proof is at the end.
       const trials = result.trials.map((trial) => {
         const bent = trial.map((byte, at) => (at === 2 ? byte ^ 1 : byte));
         return liar.chance(0.5) ? bent : bent.slice(0, -1);
@@ -95,7 +95,7 @@ export const certificateLies = {
       if (frame !== null) for (const to of liar.others) liar.send(to, frame);
     },
   },
-  /** True Readys, under a signature that no shares made. */
+  /** True Readys with a signature that no shares made. */
   'retire-proof-that-never-signed': {
     frame: (_liar, _to, frame) => (frame.type === 'retire' ? [unsigned(frame)] : null),
     act: (liar) => {
@@ -113,7 +113,7 @@ export const certificateLies = {
       if (frame !== null) for (const to of liar.others) liar.send(to, frame);
     },
   },
-  /** Votes in others' names, under the liar's own key. */
+  /** Votes in the names of others, signed with the liar's own key. */
   'forged-votes': {
     act: (liar) => {
       const { state } = liar;
@@ -138,6 +138,6 @@ export const certificateLies = {
   },
 } satisfies Record<string, Lie>;
 
-/** Bytes that a member's key has signed for no message at all. */
+/** Bytes that a member's key signed and that are no message. */
 export const signedNonsense = (liar: Liar): Frame[] =>
   liar.forge({ type: 'nonsense', by: liar.peer.index, n: encode(1) });

@@ -14,7 +14,7 @@ import { honestVictim, type Liar, type Lie } from './liar.ts';
 type SealJob = Extract<Job, { kind: 'seal' }>;
 type DealResult = Extract<JobResult, { kind: 'deal' }>;
 
-/** Seals other numbers for some receivers: γ's constant term, and with it every number, is changed for them. */
+/** Seals false numbers for some receivers. A changed constant term of γ changes every number. */
 const sealing =
   (
     chosen: (liar: Liar, receiver: number, job: SealJob) => boolean,
@@ -40,7 +40,7 @@ const sealing =
     return { kind: 'seal', sealed: [...honest.sealed, ...bent.sealed] };
   };
 
-/** Publishes other commitments than those of its coefficients. */
+/** Publishes commitments that do not belong to the coefficients. */
 const publishing =
   (change: (commitments: Uint8Array[], modulus: bigint) => Uint8Array[]): NonNullable<Lie['job']> =>
   (_liar, job, run) => {
@@ -54,11 +54,12 @@ const publishing =
   };
 
 const arithmeticIn = ({ keys: [first] }: SealJob): SharingParameters => {
-  const { key, threshold, membersMax } = (first as SealJob['keys'][number]).setting; // the sample key, which is RSA
+  // The first key is the sample key, an RSA key.
+  const { key, threshold, membersMax } = (first as SealJob['keys'][number]).setting;
   return parametersOf({ public: key.public, threshold, membersMax });
 };
 
-/** Makes another part for each key that the members create together. */
+/** Changes the dealer's part of each key that the members create together. */
 const creating =
   (change: (part: DealtPart) => DealtPart): NonNullable<Lie['job']> =>
   (_liar, job, run) => {
@@ -73,7 +74,10 @@ const isRsa = ({ kind }: KeyRecord): boolean => kind === 'rsa';
 const oneVictim = (liar: Liar) => 1 + (liar.world.options.seed % liar.world.peers.length);
 
 export const dealingLies = {
-  /** Of a key that all create together: a part without its proof, with a false one, or of what everybody knows. */
+  /**
+   * For a key that the members create together: a part without proof of possession. The next lies give a
+   * false proof, or replace the commitment to the constant by another one.
+   */
   'part-without-proof': { job: creating((part) => ({ ...part, possession: null })) },
   'part-with-false-proof': {
     job: creating(({ possession, ...part }) => ({
@@ -105,7 +109,7 @@ export const dealingLies = {
       (constant) => constant - 1n,
     ),
   },
-  /** The first liar adds what the second takes away, for every receiver. */
+  /** The first liar adds a number, and the second takes it away, for every receiver. */
   'errors-that-cancel': {
     job: sealing(
       () => true,
@@ -124,7 +128,10 @@ export const dealingLies = {
       (constant, _liar, job) => constant + (coefficientBound(arithmeticIn(job)) << 24n),
     ),
   },
-  /** In Z_N* this is another element; in Z_N*∕{±1}, where every equation is taken, it is the same (§2). */
+  /**
+   * The changed element is another one in Z_N*. In Z_N*∕{±1}, where every equation is taken, it is the same
+   * (§2).
+   */
   'flipped-sign': {
     job: publishing((list, modulus) =>
       list.map((c, m) => (m === 0 ? elementBytes(modulus - elementOf(c)) : c)),
@@ -145,8 +152,8 @@ export const dealingLies = {
     message: (liar, to, message) => (message.type === 'dealing' && liar.tells(to) ? [] : null),
   },
   /**
-   * Deals to all honest members but one, and lists all honest dealings but one: of another member for each liar. The
-   * liars' gaps are few, and far apart, so that many ways of leaving members out look alike.
+   * The liar deals to all honest members but one, and lists all honest dealings but one. Each liar leaves out
+   * other members. The gaps are few and far apart, so that many ways to leave members out look alike.
    */
   'a-gap-on-either-side': {
     message: (liar, to, message) => {
@@ -181,7 +188,7 @@ export const dealingLies = {
       return [...forged, { type: 'message', message: carried }];
     },
   },
-  /** Its own old dealing again, under the plan of today. */
+  /** The liar deals the parts of an old dealing again, under the plan of today. */
   'old-dealing-under-a-new-plan': {
     message: (liar, _to, message) => {
       if (message.type !== 'dealing' || message.by === operatorDealer) return null;

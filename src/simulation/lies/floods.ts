@@ -1,4 +1,4 @@
-/** Silence, noise and repetition: what needs no understanding of the protocol. */
+/** Lies that need no understanding of the protocol: silence, noise and repetition. */
 
 import { type Frame, hashOfRecalled, memorySchema } from '../../protocol/records/change-messages.ts';
 import { decode, encode } from '../../protocol/records/codec.ts';
@@ -12,7 +12,7 @@ const anyone = (liar: Liar) => liar.others[Math.floor(liar.random() * liar.other
 const bytesOf = (liar: Liar, length: number) =>
   Uint8Array.from({ length }, () => Math.floor(liar.random() * 256));
 
-/** What a restarted member was told, in the name of each other member, without anything in it. */
+/** Empty answers to a restarted member, in the names of all other members. */
 function emptyMemories(liar: Liar, to: Peer, { packet }: Extract<Frame, { type: 'recalled' }>): Frame[] {
   const memory = decode(memorySchema, packet.body);
   return liar.others.flatMap(({ index: by }) => {
@@ -29,9 +29,9 @@ export const floodLies = {
     message: (liar, to) => (liar.tells(to) ? [] : null),
     frame: (liar, to) => (liar.tells(to) ? [] : null),
   },
-  /** Says its own, and passes on nothing of others. */
+  /** The liar sends its own messages, and passes on none of others. */
   'passes-nothing-on': { frame: (_liar, _to, frame) => (frame.type === 'message' ? [] : null) },
-  /** Claims to have seen nothing and asks for everything again and again. */
+  /** The liar claims that it has seen nothing, and asks for everything again and again. */
   'endless-questions': {
     act: (liar) => {
       const epoch = liar.state?.durable.own.head ?? 0;
@@ -52,7 +52,7 @@ export const floodLies = {
       }
     },
   },
-  /** Says of everybody that it was dealt a false number. */
+  /** The liar accuses every other member of a false number. */
   'false-accusations': {
     act: (liar) => {
       const epoch = (liar.state?.durable.own.head ?? 0) + 1;
@@ -68,7 +68,7 @@ export const floodLies = {
       }
     },
   },
-  /** A restarted member is told that it said what it never said. */
+  /** A restarted member is told that it sent a vote that it never sent. */
   'false-memories': {
     frame: (liar, to, frame) => {
       if (frame.type !== 'recalled') return null;
@@ -80,11 +80,11 @@ export const floodLies = {
       return packet && [{ type: 'recalled', packet, packets }];
     },
   },
-  /** A restarted member is told in everybody's name that nobody remembers anything. */
+  /** A restarted member is told, in the names of all others, that nobody remembers anything. */
   'memories-in-others-names': {
     frame: (liar, to, frame) => (frame.type === 'recalled' ? emptyMemories(liar, to, frame) : null),
   },
-  /** The same by gossip, as one does who has stolen an identity without its epoch key. */
+  /** The same lie by gossip. A thief of an identity who lacks the epoch key can only do that. */
   'published-memories': {
     frame: (liar, to, frame) => {
       if (frame.type !== 'recalled') return null;
@@ -101,7 +101,7 @@ export const floodLies = {
       }
     },
   },
-  /** Messages that are rightly signed, of rounds and epochs that nobody is in. */
+  /** Messages with true signatures, of rounds and epochs in which nobody is. */
   'flood-of-early-messages': {
     act: (liar) => {
       const { state } = liar;
@@ -131,12 +131,12 @@ export const floodLies = {
       for (let count = 0; count < 10; count += 1)
         liar.send(to, bytesOf(liar, 1 + Math.floor(liar.random() * 300)));
       for (const frame of signedNonsense(liar)) liar.send(to, frame);
-      // Nesting, and lengths that promise more than comes.
+      // Deep nesting, and a length that is longer than the content.
       liar.send(to, new Uint8Array(2_000).fill(0x81));
       liar.send(to, Uint8Array.of(0x5b, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff));
     },
   },
-  /** The longest messages that decoding lets through, of each kind, and for every round that it leads. */
+  /** The longest messages of each kind that decoding accepts, also for the rounds that the liar leads. */
   'the-longest-of-everything': { act: (liar) => longestOfEverything(liar) },
   'over-long-message': {
     act: (liar) => {

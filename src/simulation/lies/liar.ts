@@ -1,4 +1,7 @@
-/** A broken-into member: it runs the real code, holds its real keys, and bends what it computes and says. */
+/**
+ * A member that was broken into. It runs the real code and holds its real keys. It bends what it computes and
+ * sends.
+ */
 
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
 import { listedSecret, selfIn } from '../../protocol/machine/queries.ts';
@@ -17,23 +20,25 @@ import { decode, encode, hex } from '../../protocol/records/codec.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
 import type { Peer, World } from '../world/world.ts';
 
+/** One way to lie. Each function changes one path of the liar. */
 export interface Lie {
-  /** The frames that `to` gets in place of the liar's own message; null leaves it as it is. */
+  /** The frames that `to` gets instead of the liar's own message. Null leaves the message as it is. */
   message?: (liar: Liar, to: Peer, message: Message, carried: Carried) => Frame[] | null;
-  /** Any other frame of the liar, and others' messages that it passes on. */
+  /** The same for any other frame of the liar, and for messages of others that it passes on. */
   frame?: (liar: Liar, to: Peer, frame: Frame) => Frame[] | null;
-  /** Frames that the liar's own code does not get. */
+  /** The messages that the liar's own code does not get. */
   misses?: (message: Message) => boolean;
-  /** The result that the liar's core gets; null leaves the work to the honest code. */
+  /** The result that the liar's core gets. Null leaves the job to the honest code. */
   job?: (liar: Liar, job: Job, run: (job: Job) => JobResult) => JobResult | null;
-  /** Called again and again, to send whatever it likes; false when there was nothing to say. */
+  /** Called again and again, and may send anything. False when it had nothing to send. */
   act?: (liar: Liar) => boolean | undefined;
 }
 
+/** One liar with its lies. */
 export class Liar {
   readonly world: World;
   readonly peer: Peer;
-  /** 0 for the first liar of the run, 1 for the second: liars agree on who says what. */
+  /** 0 for the first liar of the run, 1 for the second, and so on. So liars agree on who says what. */
   readonly order: number;
   readonly random: () => number;
   /** Frames that the liar saw or sent, for replays. */
@@ -64,8 +69,8 @@ export class Liar {
   }
 
   /**
-   * The same answer each time for the same question: half of the peers are told one thing, half another.
-   * Allies tell the same half, and each other the truth.
+   * Whether this peer is told the lie. Half of the peers are, and the answer for a peer never changes. Allies
+   * tell lies to the same half, and the truth to each other.
    */
   tells(to: Peer): boolean {
     const { alliance, seed } = this.world.options;
@@ -80,7 +85,7 @@ export class Liar {
     return this.random() < share;
   }
 
-  /** Any message under the liar's present epoch key; evidence is bound by its hash. */
+  /** Frames with a message under the liar's present epoch key. The message names the hash of its evidence. */
   forge(message: object, extra: Omit<Carried, 'packet'> = {}): Frame[] {
     const packet = this.sign(
       extra.evidence ? { ...message, evidence: hashOfEvidence(extra.evidence) } : message,
@@ -88,7 +93,7 @@ export class Liar {
     return packet === null ? [] : [{ type: 'message', message: { packet, ...extra } }];
   }
 
-  /** Signs anything with the liar's present epoch key; null when it is no member. */
+  /** Signs anything with the liar's present epoch key. Null when the liar is no member. */
   sign(body: object): Packet | null {
     const { state } = this;
     const self = state && selfIn(state);
@@ -112,7 +117,7 @@ export class Liar {
     return this.world.peers.filter((peer) => peer !== this.peer);
   }
 
-  /** What leaves the liar in place of `bytes`. */
+  /** The frames that leave the liar instead of `bytes`. */
   bend(to: Peer, bytes: Uint8Array): Uint8Array[] {
     if (!this.lying || this.#injecting) return [bytes];
     this.#hear(bytes);
@@ -130,11 +135,14 @@ export class Liar {
     return [bytes];
   }
 
-  /** What reaches the liar's own code: its own words must not come back to silence it. */
+  /**
+   * The bytes that reach the liar's own code, or null. Its own words must not come back: the restart rule
+   * would mute it.
+   */
   receives(bytes: Uint8Array): Uint8Array | null {
     this.#hear(bytes);
     const frame = frameIn(bytes);
-    if (frame === null) return null; // noise of another liar
+    if (frame === null) return null; // it is noise of another liar
     if (frame.type === 'recalled') return this.#forgets(frame);
     const message = frame.type === 'message' ? messageIn(frame.message) : null;
     if (message === null) return bytes;
@@ -142,7 +150,10 @@ export class Liar {
     return message.by === this.peer.index ? null : bytes;
   }
 
-  /** The same answer without what the liar said itself: here everybody's keys are at hand. */
+  /**
+   * The same answer without the liar's own words. The simulator has the keys of all members, and signs it
+   * anew.
+   */
   #forgets({ packet }: Extract<Frame, { type: 'recalled' }>): Uint8Array | null {
     const memory = decode(memorySchema, packet.body);
     const { state } = this.world.peerAt(memory.by).driver ?? {};
@@ -152,6 +163,7 @@ export class Liar {
     return encode({ type: 'recalled', packet: emptied, packets: [] });
   }
 
+  /** The result of a job, bent by the first lie that changes it. */
   job(job: Job, run: (job: Job) => JobResult): JobResult {
     if (this.lying)
       for (const [name, lie] of this.#lies) {
@@ -163,6 +175,7 @@ export class Liar {
     return run(job);
   }
 
+  /** Lets every lie act once. */
   act(): void {
     if (!this.lying || this.state === null) return;
     for (const [name, lie] of this.#lies)
@@ -175,7 +188,7 @@ export class Liar {
   }
 }
 
-/** An honest member that each liar picks for itself; the n-th of a liar is another one. */
+/** An honest member that this liar picks. Another `n` gives another member, and so does another liar. */
 export function honestVictim({ world, order }: Liar, n = 0): Peer {
   const honest = world.peers.filter(({ faulty }) => faulty !== 'lies');
   return honest[(order + n) % honest.length] as Peer;

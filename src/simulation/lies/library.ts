@@ -25,7 +25,10 @@ export function lieNamed(name: string): Lie {
   return lie;
 }
 
-/** What liars do together: each of them tells all of these lies, to the same half. */
+/**
+ * Lies that liars tell together. Each liar of an alliance tells all its lies, to the same half of the
+ * members.
+ */
 const alliances = {
   'errors that cancel': ['errors-that-cancel'],
   'two values': ['two-proposals', 'votes-for-both', 'two-votes'],
@@ -42,7 +45,7 @@ const alliances = {
 type AllianceName = keyof typeof alliances;
 export const allianceNames = Object.keys(alliances) as AllianceName[];
 
-/** The lies of an alliance. Throws for a name that none has. */
+/** The lies of an alliance. Throws for a name that no alliance has. */
 export function allianceNamed(name: string): readonly string[] {
   const together = new Map<string, readonly string[]>(Object.entries(alliances)).get(name);
   if (together === undefined)

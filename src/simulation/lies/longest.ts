@@ -1,6 +1,6 @@
 /**
- * The longest messages that decoding lets through, of each kind, rightly signed and for every round that the
- * liar leads.
+ * The longest messages of each kind that decoding accepts. They are signed truly. Proposals come for rounds
+ * that the liar leads.
  */
 
 import { electors, headOf } from '../../protocol/machine/queries.ts';
@@ -50,7 +50,10 @@ function orders(liar: Liar): Evidence['orders'] {
   return longOrders;
 }
 
-/** One kind at a time, to one member: what all of them do would be the same, and the simulator has to carry it. */
+/**
+ * Sends one kind of proposal at a time, to one member. All members would be affected in the same way, and the
+ * simulator must carry the bytes. False when there is nothing to send.
+ */
 export function longestOfEverything(liar: Liar): boolean {
   const { state } = liar;
   const to = liar.others[Math.floor(liar.random() * liar.others.length)];
@@ -79,7 +82,8 @@ export function longestOfEverything(liar: Liar): boolean {
   const led = ahead.filter((round) => leaderOf(electors(state), epoch, round).index === by);
   const digests = some(limits.dealingsMax, () => liar.randomBytes(32)).sort((a, b) => Buffer.compare(a, b));
   if (plan !== undefined) say({ type: 'have', plan, digests });
-  // With nothing wrong but what is too long, for whichever of its rounds; before there is any, of the newest value.
+  // Only one part of the value is too long, and everything else is right. Without a known proposal the newest
+  // value serves.
   const value = known?.message.value ?? { ...headOf(state), epoch: epoch + 1 };
   const proposal = { type: 'proposal', instance: null, validRound: -1 };
   const shown = known?.carried.evidence ?? { attends: [], haves: [], orders: [], prevotes: [] };
@@ -90,7 +94,7 @@ export function longestOfEverything(liar: Liar): boolean {
   if (liar.chance(0.5))
     say({ ...proposal, round, value: { ...value, ...values[which] } }, { evidence: behind });
   for (const each of led) say({ ...proposal, round: each, value }, { evidence: shown });
-  // Beside what is right, what does not belong there.
+  // Evidence comes beside a precommit, where it does not belong.
   const far = now + 1 + Math.floor(liar.random() * (limits.roundsAheadMax - 1));
   const beside = liar.sign({ by, epoch: epoch + 1, ...vote('precommit', far) });
   if (beside !== null && liar.chance(0.3))

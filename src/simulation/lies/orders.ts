@@ -1,4 +1,4 @@
-/** Lies about what the operators ordered (protocol §4.1, §6). */
+/** Lies about the operators' orders (protocol §4.1, §6). */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { draftOfPlan, headOf } from '../../protocol/machine/queries.ts';
 import type { Frame } from '../../protocol/records/change-messages.ts';
@@ -12,8 +12,8 @@ import type { Peer } from '../world/world.ts';
 import type { Liar, Lie } from './liar.ts';
 
 /**
- * An order that the operators signed on another branch, such as a group that was forced apart has, with the
- * plan that it would make here: of the newest epoch, or of one before.
+ * An order that the operators signed on another branch, with the plan that it would make here. A group that
+ * was forced apart has such orders. The order is on the newest epoch or on an earlier one.
  */
 function strayOrder(liar: Liar): { plan: Uint8Array; order: Order } | null {
   const { state, world } = liar;
@@ -62,8 +62,8 @@ export const orderLies = {
     },
   },
   /**
-   * Garbage as the dealing of an ordered key, before and beside the true one: under a key of the liar's, or
-   * one operator's.
+   * The dealing of an ordered key is garbage, and comes before and beside the true one. A key of the liar or
+   * of an operator signs it.
    */
   'new-key-dealt-by-a-stranger': {
     message: (liar, to, message, carried) =>

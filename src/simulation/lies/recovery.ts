@@ -1,6 +1,6 @@
 /**
- * Lies in a recovery (protocol §5), of helpers and of the member that recovers. Lies about dealings reach
- * masks as well: they are dealings with another root.
+ * Lies of helpers and of the member that recovers (protocol §5). Lies about dealings change masks too,
+ * because a mask is a dealing with another root.
  */
 import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
@@ -22,14 +22,14 @@ import { honestVictim, type Liar, type Lie } from './liar.ts';
 const typeOf = (frame: Frame): string | null =>
   frame.type === 'recovery' ? decode(recoveryMessageSchema, frame.packet.body).type : null;
 
-/** The other mask of a liar for one run. */
+/** A liar's other mask for one run. */
 interface OtherMask {
   public: Uint8Array;
   coefficients: Uint8Array[][];
 }
 const otherMasks = new WeakMap<Liar, Map<string, OtherMask>>();
 
-/** A second mask of the same run, true in itself: whoever is told of it holds another than the rest. */
+/** A second, true mask of the same run. Members that get it hold another mask than the others. */
 function otherMask(liar: Liar, { run, epoch, by, receiver }: Of<'recover-mask'>): object | null {
   const { state } = liar;
   const helping =
@@ -57,7 +57,7 @@ function otherMask(liar: Liar, { run, epoch, by, receiver }: Of<'recover-mask'>)
   return { type: 'recover-mask', by, epoch, run, receiver, public: half, envelopes };
 }
 
-/** Another choice of the liar's run, with `to` in it, of helpers whose masks it knows. */
+/** Another choice of the liar's run. It has `to` in it, and only helpers whose masks the liar knows. */
 function otherChoice(liar: Liar, to: number, choice: Of<'recover-choice'>): object | null {
   const run = liar.state?.volatile.recovery.asking?.run;
   if (!run || hex(run.run) !== hex(choice.run)) return null;
@@ -73,7 +73,7 @@ function otherChoice(liar: Liar, to: number, choice: Of<'recover-choice'>): obje
   };
 }
 
-/** Replaces a recovery message of this type by what `change` makes of it, signed by the liar whatever it says. */
+/** Replaces each recovery message of this type. `change` gives the new bodies, and the liar signs them. */
 const retelling =
   <T extends RecoveryMessage['type']>(
     type: T,
@@ -89,23 +89,23 @@ const retelling =
     });
   };
 
-/** A run under the name that belongs to what it now says. */
+/** A run with the name that belongs to its changed content. */
 function renamed(named: Omit<Of<'recover-run'>, 'run'>): object {
   return { ...named, run: hashOfRun(encode(named)) };
 }
 const withoutName = ({ run: _, ...named }: Of<'recover-run'>): Omit<Of<'recover-run'>, 'run'> => named;
 
-/** Nothing that is sealed to it is secret. */
+/** A number that is sealed to this key is not secret. */
 const weakKey = new Uint8Array(32);
 
-/** The key pair that all liars of a run share. */
+/** The public key of a pair that all liars of a run share. */
 const keyOfLiars = (liar: Liar): Uint8Array =>
   sealingKeyFromSeed(new Uint8Array(32).fill(liar.world.options.seed)).publicKey;
 
-/** The last run that a liar began, with the grants beside it. */
+/** The last run that a liar began, with its grants. */
 const lastRuns = new WeakMap<Liar, Extract<Frame, { type: 'recovery' }>>();
 
-/** It takes nobody's dealing, so that it recovers in every epoch. */
+/** The liar takes no dealing, so that it must recover in every epoch. */
 const neverDealt = ({ type }: { type: string }): boolean => type === 'dealing';
 
 const otherShare = ({ setting, share }: Extract<Job, { kind: 'sum' }>['keys'][number]): Uint8Array =>
@@ -128,7 +128,10 @@ export const recoveryLies = {
   'masks-for-some': {
     frame: (liar, to, frame) => (typeOf(frame) === 'recover-mask' && liar.tells(to) ? [] : null),
   },
-  /** One honest helper lacks its mask, and it says that it lacks another's: of other members for each liar. */
+  /**
+   * One honest helper gets no mask from the liar. The liar also says that it lacks the mask of another honest
+   * member. Each liar picks other members.
+   */
   'a-gap-among-masks': {
     frame: (liar, to, frame) => {
       if (frame.type !== 'recovery') return null;
@@ -150,7 +153,7 @@ export const recoveryLies = {
       return packet ? [{ ...frame, packet }] : null;
     },
   },
-  /** Half of its helpers get another choice. */
+  /** Half of the liar's helpers get another choice. */
   'two-choices': {
     misses: neverDealt,
     frame: (liar, to, frame) => {
@@ -161,7 +164,7 @@ export const recoveryLies = {
       return packet ? [{ ...frame, packet }] : null;
     },
   },
-  /** To each helper, the others under keys whose secrets the liar has. */
+  /** Each helper gets a run in which the other helpers have keys whose secrets the liar knows. */
   'run-with-keys-of-its-own': {
     misses: neverDealt,
     frame: retelling('recover-run', (liar, message, to) => {

@@ -1,6 +1,7 @@
 /**
- * Statements 1, 3, 5 and 7 at every new value: one certificate for an epoch, enough dealings made for its plan and
- * used nowhere else, the values before it named, and its orders carried out whole.
+ * Checks statements 1, 3, 5 and 7 at every new value. One certificate is for one epoch. Enough dealings are
+ * in it; they are for its plan and in no other value. The values before it are named. Its orders are carried
+ * out whole.
  */
 import type { CoreState } from '../../protocol/machine/state.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
@@ -15,10 +16,10 @@ import { checkEnoughHolders } from './holders.ts';
 import { ableAfter, unexplained } from './orders-done.ts';
 
 export class Decisions extends Watcher {
-  /** The epoch in which each accepted dealing was used, by its digest. */
+  /** The epoch in which each accepted dealing was used, by the digest of the dealing. */
   readonly #acceptedIn = new Map<string, number>();
 
-  /** After every step that changed the links of a peer. */
+  /** Called after every step that changed the links of a peer. */
   check(peer: Peer, state: CoreState): void {
     for (const [name, link] of Object.entries(state.durable.links)) {
       const epoch = Number(name);
@@ -37,7 +38,7 @@ export class Decisions extends Watcher {
     }
   }
 
-  /** By this oracle's own formulas: certificate, number and freshness of dealings. */
+  /** Checks certificate, number of dealers and freshness of dealings, by the oracle's own formulas. */
   #checkNewValue(peer: Peer, state: CoreState, { value, certificate }: Link): void {
     const parent = this.facts.valueAt(value.epoch - 1);
     if (parent === undefined || certificate.type !== 'precommits')
@@ -79,7 +80,10 @@ export class Decisions extends Watcher {
     }
   }
 
-  /** Each order was carried out whole, nothing besides, and the next change finds enough members. */
+  /**
+   * Checks that each order was carried out whole, that nothing else changed, and that enough members may
+   * attend the next change.
+   */
   #checkOrders(value: Value, parent: Value): void {
     const orders = this.facts.plans.get(hex(value.plan));
     if (orders === undefined) return;
@@ -93,7 +97,10 @@ export class Decisions extends Watcher {
       );
   }
 
-  /** A value names those before it, and its orders were signed on one of them; each was new. */
+  /**
+   * Checks that the value names the values before it. Its orders must be new, and signed on one of these
+   * values.
+   */
   #checkAncestry(value: Value, parent: Value): void {
     const { epoch, ancestors } = value;
     const isAt = (hash: Uint8Array, at: number) => this.facts.values.get(at)?.hash === hex(hash);

@@ -1,6 +1,4 @@
-/**
- * Statements 3 and 4 at the disks: what may be erased when, and what must be gone after Retire.
- */
+/** Checks statements 3 and 4 at the disks: when a share may be erased, and what must be gone after Retire. */
 
 import { decode as decodeRecord } from 'cborg';
 import type { StoreTransaction } from '../../node/store/store.ts';
@@ -17,11 +15,11 @@ import { type Facts, Watcher } from './facts.ts';
 import { checkEnoughHolders } from './holders.ts';
 import type { KeyOracle } from './key-oracles.ts';
 
-/** What lets whoever reads it compute shares of a change (§4.5), and goes with the older shares. */
+/** A reader of these records can compute shares of a change (§4.5). They are erased with the older shares. */
 const secretsOfAChange = new Set(['subShares', 'dealt', 'attended', 'outbox']);
 
 export class Erasure extends Watcher {
-  /** What each peer's disk said last that it had retired. */
+  /** The epoch that each peer's disk had retired last. */
   readonly #retired = new Map<string, number>();
   readonly #checkedProofs = new Set<string>();
   readonly #oracleOf: (key: KeyRecord) => KeyOracle;
@@ -31,7 +29,7 @@ export class Erasure extends Watcher {
     this.#oracleOf = oracleOf;
   }
 
-  /** After every durable write of an honest peer. */
+  /** Called after every durable write of an honest peer. */
   check(peer: Peer, { puts, deletes }: StoreTransaction): void {
     const erased = deletes.filter((key) => key.startsWith('shares/'));
     for (const key of erased) this.#checkErasure(peer, Number(key.slice(7)));
@@ -44,7 +42,9 @@ export class Erasure extends Watcher {
       checkEnoughHolders(this.facts, `when ${peer.name} erased something`);
   }
 
-  /** What a crash cut off is seen by nobody: a Retire of that moment must not be taken for one of the next write. */
+  /**
+   * Nobody sees a write that a crash cut off. So a Retire of that write must not count for the next write.
+   */
   onCrash(peer: Peer): void {
     this.#retired.delete(peer.name);
   }
@@ -55,7 +55,7 @@ export class Erasure extends Watcher {
       const bytes = records.get(archiveKey('retires', later));
       if (bytes !== undefined) return this.#checkRetireProof(peer, decodeRecord(bytes) as RetireProof);
     }
-    // The value that evicts it may be known to nobody else yet.
+    // Perhaps only this peer knows the value that evicts it.
     const own = records.get(archiveKey('links', this.facts.latest + 1));
     const newest = own ? (decodeRecord(own) as Link).value : this.facts.newest;
     if (newest?.roster.some((member) => member.peer === peer.peer))
@@ -100,8 +100,8 @@ export class Erasure extends Watcher {
   }
 
   /**
-   * After Retire nothing secret is left but the newest share, its epoch key, and what the same step made for
-   * the next change.
+   * After Retire only these secrets are left: the newest share, its epoch key, and secrets that the same step
+   * made for the next change.
    */
   #checkNothingOldIsLeft(peer: Peer, own: Durable['own'], fresh: ReadonlySet<string>): void {
     const before = this.#retired.get(peer.name);

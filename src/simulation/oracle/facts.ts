@@ -1,6 +1,6 @@
 /**
- * What the whole group has done, as far as the oracle saw it: every certified value, the plans that were
- * known before it, and the first statement that did not hold. All watchers share it.
+ * The history of the whole group, as the oracle saw it. All watchers share it. It has every certified value,
+ * the plans that were known before, and the first statement that did not hold.
  */
 import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';
@@ -8,7 +8,7 @@ import type { Value } from '../../protocol/records/value.ts';
 import { tooManyLie } from '../world/run-options.ts';
 import type { World } from '../world/world.ts';
 
-/** A statement of protocol §7 that did not hold, or one of §4's rules on which they rest. */
+/** A statement of protocol §7 that did not hold, or one of the rules in §4 that the statements need. */
 export class Violation extends Error {
   readonly statement: string;
   constructor(statement: string, what: string) {
@@ -18,11 +18,12 @@ export class Violation extends Error {
   }
 }
 
+/** The facts of one run. */
 export class Facts {
   violation: Violation | null = null;
-  /** Every certified value, by epoch. */
+  /** Every certified value, by epoch. `hash` is in hex, and `by` is the peer that had it first. */
   readonly values = new Map<number, { hash: string; link: Link; by: string }>();
-  /** Plans that honest members knew, with their orders. */
+  /** The plans that honest members knew, with their orders. */
   readonly plans = new Map<string, readonly Order[]>();
   /** The newest epoch that was decided. */
   latest = 0;
@@ -34,7 +35,10 @@ export class Facts {
     this.clusterId = clusterId;
   }
 
-  /** Beyond `faults` liars only secrecy, certificates and peers' lives are promised (§8). */
+  /**
+   * Records the first violation. With more than `faults` liars the protocol promises only statements 1, 3 and
+   * 6 (§8).
+   */
   fail(statement: string, what: string): void {
     if (tooManyLie(this.world.options) && !['1', '3', '6'].includes(statement)) return;
     this.violation ??= new Violation(statement, what);
@@ -58,7 +62,7 @@ export class Facts {
   }
 }
 
-/** What looks at one kind of thing, and remembers of it what the facts do not say. */
+/** Watches one kind of thing, and remembers facts about it that `Facts` does not have. */
 export class Watcher {
   readonly facts: Facts;
 

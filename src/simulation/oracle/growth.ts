@@ -1,7 +1,7 @@
 /**
- * §7.6 as a number: the most that an honest member's sealed store can grow between two decisions by what
- * others send, derived from the table of `src/protocol/records/limits.ts` and from what the group itself has
- * decided: its members, keys, clients and orders. The oracle holds every honest store against it after each
+ * Statement 6 as a number: how much an honest member's sealed store may grow between two decisions because of
+ * others. The bound follows from the table of `src/protocol/records/limits.ts` and from the decisions of the
+ * group: its members, keys, clients and orders. The oracle compares every honest store with it after each
  * write.
  */
 import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
@@ -16,16 +16,16 @@ import type { Peer } from '../world/world.ts';
 interface GroupSize {
   members: number;
   threshold: number;
-  /** Of every key the bytes of its modulus, and of a share. */
+  /** For every key the bytes of its modulus and of a share. */
   keys: ReadonlyArray<{ modulus: number; share: number }>;
   clientsBytes: number;
-  /** Plans of the undecided change: one without orders, and as many as the operators' orders make. */
+  /** Plans of the undecided change. One has no orders, and the operators' orders make the others. */
   plans: number;
-  /** All orders that the operators signed and that are not carried out. */
+  /** All signed orders that are not carried out. */
   ordersBytes: number;
 }
 
-/** CBOR of an array or map around so many bytes, with its names. */
+/** The bytes of a CBOR array or map with this many bytes of content. The names are included. */
 const wrapped = (bytes: number): number => bytes + 64;
 const signed = (body: number): number => wrapped(body + 64 + 64);
 
@@ -49,8 +49,8 @@ function growthMax({ members, threshold, keys, clientsBytes, plans, ordersBytes 
   const roundsOfVotes = limits.roundsKept + 1 + limits.roundsAheadMax + 1 + 2;
   const numbers = sum(({ share }) => wrapped(share));
   const dealing = signed(wrapped(commitments + 128) + sum(({ share }) => wrapped(share + 64)));
-  // Enough members hold what is asked for; so of one dealer there are no more dealings than groups of k
-  // members, and one that turned out false.
+  // Enough members hold a dealing that is asked for. So one dealer has at most as many dealings as there are
+  // disjoint groups of `k` members, and one that turned out false.
   const publicsPerDealer = Math.floor(members / threshold) + 1;
   return (
     plans * (wrapped(ordersBytes) + 2 * wrapped(3 * 32)) + // plans, attended, epochSecrets
@@ -87,18 +87,21 @@ const sizeOf = (value: Value, membersMax: number, plans: number, ordersBytes: nu
   ordersBytes,
 });
 
-/** What each store held at least since its last decision. */
+/** Remembers the smallest size of each store since its last decision. */
 export class Growth {
   readonly #least = new Map<string, { head: number; bytes: number }>();
   readonly #membersMax: number;
-  /** The largest share of its bound that any store took. */
+  /** The largest part of its bound that any store took. */
   most = 0;
 
   constructor(membersMax: number) {
     this.#membersMax = membersMax;
   }
 
-  /** After a write, with the newest value's epoch: what is wrong with the store's size; null when nothing is. */
+  /**
+   * Called after a write. `head` is the newest epoch of the peer. Gives what is wrong with the size of its
+   * store, or null.
+   */
   check(peer: Peer, head: number, value: Value | undefined): string | null {
     const { records } = peer.home;
     let bytes = 0;

@@ -1,11 +1,17 @@
-/** Statement 4, the key is not lost: who could compute shares of the newest epoch from what their disks hold. */
+/**
+ * Statement 4: the key is not lost. It counts the peers whose disks hold enough to compute shares of the
+ * newest epoch.
+ */
 import { recordName } from '../../protocol/machine/durable-records.ts';
 import { hex } from '../../protocol/records/codec.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 
-/** While at most `faults` are faulty, k honest peers hold or can compute shares of the latest certified epoch. */
+/**
+ * While at most `faults` peers are faulty, `k` honest peers hold or can compute shares of the newest
+ * certified epoch.
+ */
 export function checkEnoughHolders(facts: Facts, when: string): void {
   const { newest } = facts;
   if (newest === undefined || newest.epoch < 2) return;

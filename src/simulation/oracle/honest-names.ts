@@ -1,6 +1,6 @@
 /**
- * Nobody honest is accused for certain, blamed or reproached by an honest member, whatever crashes, is lost or comes
- * late (statements 4 and 5).
+ * No honest member accuses for certain, blames or reproaches another honest member. Crashes, losses and
+ * delays do not change that (statements 4 and 5).
  */
 
 import { isCertain } from '../../protocol/change/accusation.ts';
@@ -11,7 +11,10 @@ import { operatorDealer } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 
-/** While at most `faults` are faulty, what is certain is true: no honest dealer is accused by more than `faults`. */
+/**
+ * A certain accusation is true while at most `faults` members are faulty: more than `faults` members never
+ * accuse an honest dealer.
+ */
 export function checkAccusations(facts: Facts, peer: Peer, state: CoreState): void {
   for (const name of Object.keys(state.durable.accusations)) {
     const { epoch, dealer } = readAccusationKey(name);
@@ -22,7 +25,7 @@ export function checkAccusations(facts: Facts, peer: Peer, state: CoreState): vo
   }
 }
 
-/** Nobody honest is ever blamed, whatever crashes, is lost or comes late. */
+/** No honest member is blamed. */
 export function checkBlames(facts: Facts, peer: Peer, state: CoreState): void {
   for (const { epoch, by, kind } of Object.values(state.durable.blames)) {
     const { roster } = facts.valueAt(epoch - 1) ?? { roster: [] };
@@ -34,7 +37,7 @@ export function checkBlames(facts: Facts, peer: Peer, state: CoreState): void {
   }
 }
 
-/** Whoever is reproached often is cut off: so no honest peer ever is by another one. */
+/** A member that is reproached often is cut off. So no honest member reproaches another one. */
 export function checkReproach(
   facts: Facts,
   peer: Peer,

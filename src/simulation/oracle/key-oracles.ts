@@ -1,4 +1,4 @@
-/** What the oracle knows of a key and nobody else does: its own arithmetic on shares, kind by kind. */
+/** The oracle's own arithmetic on shares, for each kind of key. Only the oracle knows the secrets. */
 import { bytesToInteger, decodeSigned } from '../../crypto/integers.ts';
 import { checkSubShare } from '../../keys/rsa/dealing.ts';
 import { trialBlock } from '../../keys/rsa/encoding.ts';
@@ -9,9 +9,10 @@ import { interpolate } from '../../keys/rsa/sharing.ts';
 import type { KeyRecord } from '../../protocol/records/value.ts';
 import { toy, toyArithmetic } from '../world/toy-kind.ts';
 
+/** The arithmetic of one kind of key. */
 export interface KeyOracle {
   numberOf(share: Uint8Array): bigint;
-  /** f(0) of these shares; null where they lie on no polynomial. */
+  /** `f(0)` of these shares, by index. Null when they lie on no polynomial. */
   at0(shares: ReadonlyMap<number, bigint>): bigint | null;
   isSecret(key: KeyRecord, at0: bigint | null): boolean;
   isSubShare(checked: {
@@ -20,11 +21,17 @@ export interface KeyOracle {
     receiver: number;
     subShare: Uint8Array;
   }): boolean;
-  /** Whether a retire proof shows that the shares of the value with this hash sign; null: by the kind alone. */
+  /**
+   * Whether a retire proof shows that the shares of the value with this hash sign. Null when only the kind
+   * itself can tell.
+   */
   isTrialProof(key: KeyRecord, valueHash: Uint8Array, proof: Uint8Array): boolean | null;
 }
 
-/** @param secretOf f(0) of an RSA key, by its modulus: what no peer ever knows */
+/**
+ * The arithmetic for each key.
+ * @param secretOf gives `f(0)` of an RSA key by its modulus; no peer ever knows it
+ */
 export function keyOracles(
   membersMax: number,
   secretOf: (modulus: bigint) => bigint | undefined,
@@ -35,7 +42,7 @@ export function keyOracles(
       try {
         return interpolate(shares, 0, membersMax);
       } catch {
-        return null; // Not even an integer.
+        return null; // the value at 0 is not even an integer
       }
     },
     isSecret: (key, at0) => at0 === secretOf(publicOf(key.public).modulus),

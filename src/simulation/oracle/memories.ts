@@ -1,6 +1,6 @@
 /**
- * The restart rule as an oracle sees it (§4): a member's wait ends by what a quorum really answered, each in
- * its own name. So many answers of liars may count as there are liars.
+ * The restart rule as the oracle sees it (§4): a member's wait ends after answers of a quorum. Each answer
+ * must be real, and in the name of its author. Liars may add as many answers as there are liars.
  */
 
 import type { Output } from '../../protocol/machine/io.ts';
@@ -8,10 +8,11 @@ import { memorySchema } from '../../protocol/records/change-messages.ts';
 import { decode, hex } from '../../protocol/records/codec.ts';
 import type { Peer } from '../world/world.ts';
 
+/** The questions and answers of restarted members. */
 export class Memories {
-  /** By asking member, the nonce of its present wait. */
+  /** The nonce of each member's present wait, by peer id. */
   readonly #asked = new Map<string, string>();
-  /** `nonce` → honest members that answered it. */
+  /** The honest members that answered each nonce. */
   readonly #answered = new Map<string, Set<string>>();
 
   /** @returns what is wrong with this output, or null */

@@ -1,20 +1,21 @@
 /**
- * At rest trust is mutual: while all honest members are at one value, whichever two of them are connected
- * have proven to each other the epoch keys that it lists (§4, §9). Whoever adopts last succeeds; were it not
- * so, nobody would ask again before the next change.
+ * At rest trust is mutual. While all honest members are at one value, any two connected ones have proven to
+ * each other the epoch keys that the value lists (§4, §9). The member that adopts the value last must succeed
+ * too. Otherwise nobody would ask again before the next change.
  */
 import type { Peer } from '../world/world.ts';
 
-/** How often to look. */
+/** How often the pairs are checked, in milliseconds of virtual time. */
 export const lookEveryMs = 100;
-/** Longer than any handshake takes here, and short enough that the group is at rest for as long between two changes. */
+/** This is longer than any handshake takes here. It is shorter than the rest between two changes. */
 const patienceMs = 300;
 
+/** Remembers which connected pairs do not trust each other. */
 export class MutualTrust {
-  /** Since when the pairs that are connected and do not trust each other have been so, all at one value. */
+  /** For each such pair, the time since when it is so while all are at one value. */
   #since = new Map<string, number>();
 
-  /** @returns what is wrong, if anything is */
+  /** @returns what is wrong, or null */
   look(nowMs: number, honest: readonly Peer[]): string | null {
     const before = this.#since;
     this.#since = new Map();

@@ -1,7 +1,7 @@
 /**
- * The oracle sees every disk, every state and every secret, and checks what must always hold (protocol §7)
- * after every step, by its own formulas where the code under test has one too. It looks only at what changed
- * since it last looked, and hands that to a watcher for each thing; the bounds (statement 6) it watches itself.
+ * The oracle sees every disk, state and secret. After every step it checks what must always hold (protocol
+ * §7). It has its own formulas for facts that the code under test computes too. It looks only at changed
+ * state, and gives each kind of change to a watcher. It checks the bounds (statement 6) itself.
  */
 
 import { decode as decodeRecord } from 'cborg';
@@ -25,12 +25,13 @@ import { Shares } from './shares.ts';
 import { Votes } from './votes.ts';
 import { Words } from './words.ts';
 
-/** What one member may make another store, all messages of an undecided change included. */
+/** The most bytes that others may make a member store, with all messages of an undecided change. */
 const sealedBytesMax = (members: number) => 400_000 + members * members * 40_000;
 const volatileEntriesMax = 2_000;
-/** The newest ones, and those of the shares that are held before Retire. */
+/** The newest links, and those of the shares that are held before Retire. */
 const linksMax = 8;
 
+/** The judge of one run. `violation` is the first statement that did not hold. */
 export class Oracle extends Facts {
   readonly growth: Growth;
   readonly #seen = new Map<
@@ -60,7 +61,7 @@ export class Oracle extends Facts {
     this.#erasure = new Erasure(this, oracleOf);
   }
 
-  /** After every step of a peer. */
+  /** Called after every step of a peer. */
   onChange(peer: Peer): void {
     const { state } = peer.driver as Driver;
     if (peer.faulty !== null) return;
@@ -75,7 +76,7 @@ export class Oracle extends Facts {
     this.#seen.set(peer.name, { links, shares, subShares, accusations, blames, plans, head: own.head });
     if (seen?.accusations !== accusations) checkAccusations(this, peer, state);
     if (seen?.blames !== blames) checkBlames(this, peer, state);
-    // A joiner begins with the links since its admission.
+    // A peer that joined begins with all links since its admission.
     if (own.oldest === 0 && Object.keys(links).length > linksMax)
       this.fail('6', `${peer.name} keeps ${Object.keys(links).length} links outside its archive`);
     const { inbox, early } = state.volatile;
@@ -83,7 +84,7 @@ export class Oracle extends Facts {
       this.fail('6', `${peer.name} keeps too much in memory`);
   }
 
-  /** After every durable write. */
+  /** Called after every durable write of a peer. */
   onDurable(peer: Peer, transaction: StoreTransaction): void {
     if (peer.faulty !== null) return;
     this.#erasure.check(peer, transaction);
@@ -98,8 +99,8 @@ export class Oracle extends Facts {
   }
 
   /**
-   * Everything that a peer publishes is its own: durable before it left, and never contradicted (§4, the four
-   * rules).
+   * Checks everything that a peer publishes. It must be the peer's own, be durable before it leaves, and
+   * never be contradicted (§4, the four rules).
    */
   onOutput(peer: Peer, output: Output): void {
     const forgotten = this.#memories.judge(peer, output, this.world.options.liars);
@@ -128,7 +129,10 @@ export class Oracle extends Facts {
     this.#words.onWentBack(peer);
   }
 
-  /** When a run has ended: what shares that are no k of one epoch give (statement 3). */
+  /**
+   * Called when a run has ended. Checks that mixed shares, which are not `k` of one epoch, give no secret
+   * (statement 3).
+   */
   checkAtTheEnd(random: () => number): void {
     this.#shares.checkMixedEpochs(random);
     this.#shares.checkLiarsShares();

@@ -1,8 +1,11 @@
-/** What orders should have made of a value, by formulas of the oracle's own: each order whole, and nothing besides. */
+/**
+ * How orders change a value, by the oracle's own formulas. Each order is carried out whole, and nothing else
+ * changes.
+ */
 import type { Action, Order } from '../../protocol/records/order.ts';
 import type { Value } from '../../protocol/records/value.ts';
 
-/** Of a value, what orders decide. */
+/** The parts of a value that orders decide. */
 interface Outline {
   /** Peer ids. */
   members: Set<string>;
@@ -21,7 +24,7 @@ const outlineOf = ({ roster, keys, clients, threshold }: Value): Outline => ({
 const inWords = ({ members, keys, clients, threshold }: Outline): string =>
   `${[members, keys, clients].map((names) => [...names].sort().join(' ')).join(' | ')} | ${threshold}`;
 
-/** What the value has that its orders do not explain; null when they explain it. */
+/** The part of the value that its orders do not explain, in words. Null when they explain all of it. */
 export function unexplained(parent: Value, orders: readonly Order[], value: Value): string | null {
   const expected = outlineOf(parent);
   for (const { body } of orders)
@@ -31,7 +34,7 @@ export function unexplained(parent: Value, orders: readonly Order[], value: Valu
   return ordered === found ? null : `was ordered to be ${ordered}, and is ${found}`;
 }
 
-/** Does the action to an outline; false when it does not fit. */
+/** Does the action to an outline. False when the action does not fit. */
 function isDone(outline: Outline, { roster }: Value, action: Action): boolean {
   const { members, keys, clients } = outline;
   const peerAt = (index: number) => roster.find((member) => member.index === index)?.peer ?? '';
@@ -64,8 +67,8 @@ function isDone(outline: Outline, { roster }: Value, action: Action): boolean {
 }
 
 /**
- * Members of `value` that may attend the change after it; such that it suspends itself were not known when it
- * was ordered.
+ * How many members of `value` may attend the change after it. Members that `value` itself suspends count,
+ * because nobody knew of their suspension when the order was given.
  */
 export function ableAfter(parent: Value, value: Value, absentEpochsMax: number): number {
   const suspended = new Set(

@@ -1,12 +1,12 @@
-/** Statement 5: whether all honest members have come to the same epoch and their shares of it. */
+/** Statement 5: whether all honest members have come to one epoch and hold their shares of it. */
 import { holdsShare } from '../../protocol/machine/queries.ts';
 import type { World } from '../world/world.ts';
 import type { Facts } from './facts.ts';
 
 /**
- * Why the group is not finished; null when every honest member has the same epoch, `from` or later, and its
- * share. A store that went back in time may have lost the secret of its listed epoch key: only
- * reinstatement helps that peer (§4, §5).
+ * Why the group is not finished. Null when every honest member has the same epoch, `from` or a later one, and
+ * its share. A peer whose store went back in time does not count: it may have lost the secret of its listed
+ * epoch key, and then only reinstatement helps (§4, §5).
  */
 export function unfinished(facts: Facts, from: number): string | null {
   const { newest } = facts;
@@ -24,7 +24,7 @@ export function unfinished(facts: Facts, from: number): string | null {
   return epochs.size > 1 ? `honest peers are at epochs ${[...epochs].join(', ')}` : null;
 }
 
-/** Whether anybody attends the next change already. */
+/** Whether an honest member attends the next change already. */
 export function isUnderWay(world: World): boolean {
   return world.peers.some(
     ({ faulty, driver }) =>

@@ -1,6 +1,6 @@
 /**
- * Statement 3 in a recovery (§5.2): a mask hides a share once, and sums for two choices of one run have no honest mask
- * in common.
+ * Statement 3 in a recovery (§5.2). A mask hides a share once. Sums for two choices of one run have no honest
+ * mask in common.
  */
 import type { Driver } from '../../node/driver/driver.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
@@ -11,11 +11,17 @@ import type { Peer } from '../world/world.ts';
 import { Watcher } from './facts.ts';
 
 export class Recoveries extends Watcher {
-  /** `run/index` of an honest helper in a choice that an honest sum was given for → that choice. */
+  /**
+   * For `run/index`, the choice for which an honest helper gave its sum. `index` is an honest helper in that
+   * choice.
+   */
   readonly #summed = new Map<string, string>();
-  /** Each once: a mask's commitments → its run, `run/helper` → commitments, a grant's key → the run that it served. */
+  /**
+   * Facts that must stay the same: the run of a mask's commitments, the commitments of `run/helper`, and the
+   * run of a grant's key.
+   */
   readonly #masks = new Map<string, string>();
-  /** `index/sealing key` that an honest member granted, and names of runs that an honest member began. */
+  /** Grants of honest members, as `index/sealing key`, and names of runs that honest members began. */
   readonly #granted = new Set<string>();
 
   check(peer: Peer, packet: Packet): void {
@@ -28,8 +34,8 @@ export class Recoveries extends Watcher {
   }
 
   /**
-   * A mask hides a share once: a fresh one for each run, one run for each grant, asked for by the member that
-   * it is for and sealed to keys that its helpers granted (§5.2).
+   * Checks a mask (§5.2). Each run has fresh masks. One grant serves one run. The member that recovers has
+   * asked for the run. Masks are sealed to keys that the helpers granted.
    */
   #checkMask(peer: Peer, message: Of<'recover-mask'>): void {
     const run = hex(message.run);
@@ -55,8 +61,8 @@ export class Recoveries extends Watcher {
   }
 
   /**
-   * Sums for two choices of one run have no honest mask in common: else whoever recovers, with up to t − 1
-   * helpers, could combine them so that masks cancel and shares do not (statement 3).
+   * Checks that sums for two choices of one run have no honest mask in common. Otherwise the member that
+   * recovers, with up to `t − 1` helpers, could combine the sums so that masks cancel and shares do not.
    */
   #checkSum(peer: Peer, message: Of<'recover-sum'>): void {
     const { helping } = (peer.driver as Driver).state.volatile.recovery;

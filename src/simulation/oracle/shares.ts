@@ -1,6 +1,7 @@
 /**
- * Statements 2 and 3 by the numbers: the shares of an epoch lie on one polynomial whose value at 0 is the secret;
- * shares of several epochs, and those of liars, give nothing. Sub-shares that are held are true.
+ * Statements 2 and 3 by the numbers. The shares of one epoch lie on one polynomial, and its value at 0 is the
+ * secret. Shares of several epochs give nothing, and shares of liars give nothing. Sub-shares that are held
+ * are true.
  */
 
 import { selfIn } from '../../protocol/machine/queries.ts';
@@ -15,7 +16,7 @@ import type { KeyOracle } from './key-oracles.ts';
 
 export class Shares extends Watcher {
   readonly #oracleOf: (key: KeyRecord) => KeyOracle;
-  /** Shares that honest peers hold: `epoch/key` → index → share. */
+  /** The shares that honest peers hold, as `epoch/key` → index → share. */
   readonly #shares = new Map<string, Map<number, bigint>>();
 
   constructor(facts: Facts, oracleOf: (key: KeyRecord) => KeyOracle) {
@@ -23,7 +24,10 @@ export class Shares extends Watcher {
     this.#oracleOf = oracleOf;
   }
 
-  /** Every share lies on the one polynomial of its epoch, whose value at 0 is the secret: so any k of them sign. */
+  /**
+   * Checks that every share lies on the polynomial of its epoch, whose value at 0 is the secret. Then any `k`
+   * of them sign.
+   */
   check(peer: Peer, state: CoreState): void {
     const index = peer.index;
     for (const [name, shares] of Object.entries(state.durable.shares)) {
@@ -55,7 +59,7 @@ export class Shares extends Watcher {
     return held;
   }
 
-  /** What an honest peer stores as checked is right; only liars' dealings can be wrong. */
+  /** Checks the sub-shares that an honest peer stores as checked. Only dealings of liars can be wrong. */
   checkSubShares(peer: Peer, state: CoreState, before: Durable['subShares'] | undefined): void {
     for (const [digest, held] of Object.entries(state.durable.subShares)) {
       if (before?.[digest] === held) continue;
@@ -69,7 +73,7 @@ export class Shares extends Watcher {
       if (half === undefined || parent === undefined) continue;
       decode(dealingPublicSchema, half.bytes).parts.forEach((part, at) => {
         const key = parent.keys.find(({ id }) => sameBytes(id, part.key));
-        // A part of a key that is created belongs to no key of the value before.
+        // A part of a key that is being created belongs to no key of the value before.
         if (key === undefined && part.possession !== undefined) {
           const statement = {
             ...{ cluster: this.facts.clusterId, plan: held.plan },
@@ -95,10 +99,7 @@ export class Shares extends Watcher {
     }
   }
 
-  /**
-   * §8: what more than `faults` liars hold of one epoch, fewer than k shares and each on the polynomial,
-   * gives no secret.
-   */
+  /** Checks that the liars' shares of one epoch give no secret (§8). They are fewer than `k`. */
   checkLiarsShares(): void {
     const liars = this.facts.world.peers.filter(({ faulty }) => faulty === 'lies');
     for (const key of this.facts.newest?.keys ?? []) {
@@ -117,7 +118,7 @@ export class Shares extends Watcher {
     }
   }
 
-  /** Statement 3 by the numbers: k shares, fewer than k of them of any one epoch, do not give the secret. */
+  /** Checks statement 3: `k` shares give no secret when fewer than `k` of them are of one epoch. */
   checkMixedEpochs(random: () => number): void {
     for (const key of this.facts.newest?.keys ?? []) {
       const oracle = this.#oracleOf(key);

@@ -1,6 +1,6 @@
 /**
- * Statement 1 as agreement proves it: a lock is kept until a later quorum, and a value that is proposed again had a
- * quorum of prevotes. Buchman, Kwon, Milosevic 2018.
+ * Statement 1 as the proof of agreement needs it. A member keeps its lock until a later quorum. A value that
+ * is proposed again had a quorum of prevotes. Buchman, Kwon, Milosevic 2018.
  */
 
 import { decode as decodeRecord } from 'cborg';
@@ -24,8 +24,7 @@ export class Votes extends Watcher {
   }
 
   /**
-   * Buchman, Kwon, Milosevic 2018: whoever precommitted a value prevotes another only after a later quorum
-   * for that.
+   * A member that precommitted a value prevotes another value only after a later quorum for that other value.
    */
   checkLock(peer: Peer, vote: Vote): void {
     if (vote.value === null) return;
@@ -49,8 +48,8 @@ export class Votes extends Watcher {
   }
 
   /**
-   * The paper's line 28: whoever prevotes a value that is proposed again, a quorum prevoted it in the round
-   * that is named.
+   * Line 28 of the paper: a member prevotes a value that is proposed again only if a quorum prevoted it in
+   * the round that the proposal names.
    */
   checkSupport(peer: Peer, { epoch, round, value, instance }: Vote): void {
     const proposal = (peer.driver as Driver).state.durable.proposals[round]?.message;
@@ -63,8 +62,8 @@ export class Votes extends Watcher {
   }
 
   /**
-   * Who prevoted a value in a round, faulty members always. A vote that was written before a crash is told by later
-   * re-sends only, so its author's disk is looked at as well.
+   * The members that prevoted a value in a round. Faulty members always count. A vote that was written before
+   * a crash shows only in later re-sends, so the disks are searched too.
    */
   #prevotersOf(epoch: number, round: number, value: string): Set<number> {
     const voters = new Set(this.#prevoters.get(`${epoch}/${round}/${value}`));

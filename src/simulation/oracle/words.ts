@@ -1,6 +1,6 @@
 /**
- * The rules of §4 about a peer's own words: each is durable before it leaves, and never contradicted later
- * (statements 1 and 4).
+ * The rules of §4 about a peer's own messages (statements 1 and 4). Each message is durable before it leaves.
+ * No later message contradicts it.
  */
 
 import { decode as decodeRecord } from 'cborg';
@@ -12,7 +12,7 @@ import { encode, hex } from '../../protocol/records/codec.ts';
 import type { Peer } from '../world/world.ts';
 import { Watcher } from './facts.ts';
 
-/** The record in which a message that may be said only once is kept; null for what may be said again. */
+/** The record of a message that a peer may send only once. Null for a message that it may send again. */
 const recordOf = (message: Said): string | null => (message.type === 'have' ? null : slotName(message));
 
 function slotName(message: Said): string {
@@ -20,12 +20,15 @@ function slotName(message: Said): string {
   return recordName(section, key);
 }
 
-/** Agreement runs anew in a forced eviction (§5): what was said in the ordinary instance binds nobody there. */
+/** A forced eviction has its own agreement (§5). Messages of the ordinary instance bind nobody in it. */
 export const instanceOf = (message: Said): string =>
   'instance' in message && message.instance !== null ? hex(message.instance) : 'ordinary';
 
 export class Words extends Watcher {
-  /** What honest peers published, by peer, type, epoch, round: a second, different one is a contradiction. */
+  /**
+   * The messages that peers published, by peer, epoch, instance and record. A second, different one is a
+   * contradiction.
+   */
   readonly #said = new Map<string, { peer: string; record: string; body: string }>();
   readonly #rememberedByOthers = new Set<string>();
 
@@ -42,8 +45,8 @@ export class Words extends Watcher {
   }
 
   /**
-   * A peer's store goes back in time. What more than `faults` others hold of its words, any quorum that it
-   * asks tells it (§4, restart rule): only those words bind it from here on.
+   * The store of a peer goes back in time. Then only some of its messages bind it: those that more than
+   * `faults` others hold. Any quorum that it asks shows it these messages (§4, restart rule).
    */
   onWentBack(peer: Peer): void {
     const value = this.facts.newest;
@@ -70,7 +73,7 @@ export class Words extends Watcher {
 
   #isDurable(peer: Peer, message: Said): boolean {
     const { records } = peer.home;
-    // What one step says and the next one decides is durable as the decision.
+    // A step may decide the epoch of its own message. Then the message is durable as the decision.
     const decided = message.type !== 'ready' && records.has(archiveKey('links', message.epoch));
     if (decided) return true;
     switch (message.type) {

@@ -1,6 +1,6 @@
 /**
- * A search for the dealings to accept that gives up after 500 cases. One sabotage puts it in the place of the
- * search that has no cap: liars with a few gaps each use the cases up.
+ * A search for acceptable dealings that gives up after 500 cases. One sabotage puts it in the place of the
+ * search without a cap. Liars with a few gaps each use up the cases.
  */
 
 import type { Choice, HeldDealing, HeldSet, Holder } from '../../protocol/change/acceptable-set.ts';
@@ -12,6 +12,7 @@ type Candidate =
   | { readonly side: 'dealings'; readonly one: HeldDealing; readonly gaps: Candidate[] }
   | { readonly side: 'holders'; readonly one: Holder; readonly gaps: Candidate[] };
 
+/** Null when it finds no set, or gives up. */
 export function cappedSearch(choice: Choice): HeldSet | null {
   const dealings = choice.dealings.map((one): Candidate => ({ side: 'dealings', one, gaps: [] }));
   const holders = choice.holders.map((one) => {
@@ -33,7 +34,7 @@ export function cappedSearch(choice: Choice): HeldSet | null {
   return null;
 }
 
-/** Leaves out the candidate with the most gaps, or else everything that it has gaps with. */
+/** Leaves out the candidate with the most gaps, or else all candidates with which it has gaps. */
 function withoutGaps(
   kept: ReadonlySet<Candidate>,
   spare: Record<Candidate['side'], number>,

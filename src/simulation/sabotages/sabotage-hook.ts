@@ -1,6 +1,7 @@
 /**
- * Loaded with `--import` before a simulation: breaks one rule by changing the source where it is kept as it
- * is loaded, so that nothing in `src/` need know of sabotage. The name is in `HOLDFAST_SABOTAGE`.
+ * Breaks one rule of the source. It is loaded with `--import` before a simulation, and changes the source
+ * file when Node loads it. So nothing in the other rooms knows of sabotage. `HOLDFAST_SABOTAGE` is the name
+ * of the sabotage.
  */
 import { registerHooks } from 'node:module';
 import { sabotages } from './sabotages.ts';

@@ -1,13 +1,14 @@
 /**
- * Runs seeds of a sabotaged group until one fails; prints one line of JSON. Started with `--import
+ * Runs seeds of a sabotaged group until one fails, and prints one line of JSON. It is started with `--import
  * sabotage-hook.ts`.
  */
 import { optionsOf } from '../options.ts';
 import { simulate } from '../run.ts';
 import { sabotages } from './sabotages.ts';
 
+/** The line that the process prints. */
 export interface SabotageReport {
-  /** How many seeds it took; null when none was caught. */
+  /** How many seeds ran until one failed. Null when none failed. */
   seeds: number | null;
   statement: string;
   what: string;
@@ -21,7 +22,7 @@ async function report(): Promise<SabotageReport> {
       const { violation } = await simulate(optionsOf(seed, sabotage.options));
       if (violation !== null) return { seeds: seed, statement: violation.statement, what: violation.message };
     } catch (error) {
-      // Not even a calm group without faults gets as far as a key.
+      // A group without faults did not even get its first key.
       return { seeds: seed, statement: '5', what: (error as Error).message };
     }
   }

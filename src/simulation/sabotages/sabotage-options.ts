@@ -1,23 +1,25 @@
-/** What a sabotage is, and the runs that bring most of them out. */
+/** The form of a sabotage, and options of runs that many sabotages share. */
 import type { RunOptions } from '../world/run-options.ts';
 
+/** One change of a source file. `rule` must stand in it exactly once, and `broken` takes its place. */
 export interface Break {
-  /** Below `src/`. */
+  /** The path below `src/`. */
   file: string;
   rule: string;
   broken: string;
 }
 
+/** One rule that is broken on purpose. */
 export interface Sabotage extends Break {
-  /** What the code does now that it must not. */
+  /** The fault of the sabotaged code. */
   name: string;
-  /** Where the same rule is kept once more. */
+  /** A second place that keeps the same rule. */
   also?: Break;
-  /** What brings it out soonest. */
+  /** Options of runs that catch the sabotage soonest. */
   options: Partial<Omit<RunOptions, 'seed'>>;
-  /** The statements of protocol §7 that may fall first. */
+  /** The statements of protocol §7 that may fail first. */
   statements: readonly string[];
-  /** Seeds within which it must be caught. */
+  /** The sabotage must be caught within this many seeds. */
   seedsMax: number;
 }
 
@@ -42,5 +44,5 @@ export const unsettled = {
   livenessMs: 30_000,
 } as const;
 export const seven = { ...lying, peers: 7, threshold: 3, liars: 2 } as const;
-/** Members start again all the time, and another one lies about what they said before. */
+/** Members restart all the time, and a liar lies about what they said before. */
 export const forgetful = { ...seven, liars: 1, crashes: 6, safetyMs: 6_000, livenessMs: 15_000 } as const;

@@ -1,8 +1,8 @@
-/** Rules of agreement (protocol §4.3) and of what is said once (§4), broken one at a time. */
+/** Sabotages of agreement (protocol §4.3) and of the rules for a peer's own messages (§4). */
 import { calm, forgetful, lying, recovering, type Sabotage, small, unsettled } from './sabotage-options.ts';
 import { unjudged } from './sabotages-of-bounds.ts';
 
-/** As seen from `protocol/change/`. */
+/** Paths as seen from `protocol/change/`. */
 const [here, records] = ['../../simulation/sabotages', '../records'];
 const codecImport = `import { fromHex, type Hex, hex } from '${records}/codec.ts';`;
 
@@ -116,7 +116,7 @@ export const agreementSabotages: readonly Sabotage[] = [
     seedsMax: 10,
   },
   {
-    // The signature inside is the second line, and falls too.
+    // The signature inside is a second check of the same fact, so it is removed too.
     name: 'gossip counts as authenticated',
     file: 'protocol/machine/frame-paths.ts',
     rule: "const ofMembers: readonly FramePath[] = ['proven'];",

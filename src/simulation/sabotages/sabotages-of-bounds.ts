@@ -1,7 +1,7 @@
-/** Bounds that are left out: what one member sends would then be kept by everybody. */
+/** Sabotages of bounds. Without a bound all members keep what one member sends. */
 import { type Break, calm, lying, type Sabotage } from './sabotage-options.ts';
 
-/** A proposal is kept whatever its evidence is worth. */
+/** A proposal is kept whatever its evidence proves. */
 export const unjudged: Break = {
   file: 'protocol/change/proposal.ts',
   rule: 'if (why !== null) {',

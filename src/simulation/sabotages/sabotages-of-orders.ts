@@ -1,4 +1,4 @@
-/** Rules of the operators' orders (protocol §4.1, §6), broken one at a time. */
+/** Sabotages of the rules for operators' orders (protocol §4.1, §6). */
 import { calm, lying, type Sabotage } from './sabotage-options.ts';
 
 export const orderSabotages: readonly Sabotage[] = [

@@ -1,4 +1,4 @@
-/** Rules of a recovery (protocol §5), broken one at a time. */
+/** Sabotages of the rules of a recovery (protocol §5). */
 import { lying, recovering, type Sabotage } from './sabotage-options.ts';
 
 export const recoverySabotages: readonly Sabotage[] = [

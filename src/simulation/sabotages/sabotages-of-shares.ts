@@ -1,4 +1,4 @@
-/** Rules of dealings, shares and what is erased when (protocol §3, §4), broken one at a time. */
+/** Sabotages of the rules about dealings, shares and erasure (protocol §3, §4). */
 import { calm, lying, type Sabotage, seven, small, unsettled } from './sabotage-options.ts';
 
 export const shareSabotages: readonly Sabotage[] = [

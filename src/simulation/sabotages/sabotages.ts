@@ -1,4 +1,7 @@
-/** Proof that the simulator can fail: rules broken one at a time, each by a small change where it is kept. */
+/**
+ * All sabotages. Each breaks one rule by a small change of its source. They prove that the simulator can
+ * fail.
+ */
 import type { Sabotage } from './sabotage-options.ts';
 import { agreementSabotages } from './sabotages-of-agreement.ts';
 import { boundSabotages } from './sabotages-of-bounds.ts';
