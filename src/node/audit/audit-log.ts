@@ -1,6 +1,6 @@
 /**
- * The audit log of one peer: append-only files of one JSON line each, where every line names the hash of the line
- * before. See README.md.
+ * The writer of one peer's audit log. The files only grow. Each line is one JSON document and holds the hash
+ * of the line before. README.md says more.
  */
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import { realDisk } from '../store/real-disk.ts';
@@ -16,22 +16,26 @@ import {
 } from './entry.ts';
 import { type AuditFile, auditFileName, auditFiles, firstLineOf, linesAre } from './files.ts';
 
+/** The options of an audit log. */
 export interface AuditLogOptions {
-  /** Made when it does not exist. */
+  /** The log's folder. `open` makes it when it does not exist. */
   folder: string;
-  /** A file that would grow over this is followed by a new one. */
+  /** A new file begins before a file would pass this number of bytes. */
   fileBytesMax: number;
-  /** Older files are removed; at least 2. */
+  /** The number of files that are kept, at least 2. Older files are removed. */
   filesKept: number;
-  /** Unix milliseconds. */
+  /** Unix time in milliseconds. */
   wallMs: () => number;
-  /** What the sealed store remembers of the log; null before the first time. */
+  /** The sealed store's record of the log. Null before the first start. */
   remembered: AuditMemory | AuditHead | null;
-  /** Makes the sealed store remember, in the order of the calls. May fail: it is tried again. */
+  /**
+   * Writes the record to the sealed store, in the order of the calls. It may fail, and then the log tries
+   * again.
+   */
   remember: (memory: AuditMemory) => Promise<void>;
-  /** Called when lines cannot be written, and with null when they can again. */
+  /** Gets the error when lines cannot be written, and null when they can be written again. */
   onTrouble: (error: StoreError | null) => void;
-  /** How long a failed write waits before the next try. */
+  /** The pause between a failed write and the next try, in milliseconds. The default is 1000. */
   retryMs?: number;
 }
 
@@ -41,30 +45,37 @@ interface Waiting {
   readonly reject: (error: StoreError) => void;
 }
 
-/** Lines that nobody waits for, kept while the disk takes none. */
+/** The most lines without a waiting caller that are kept while the disk takes none. */
 const owedMax = 256;
-/** The sealed store remembers the end of the log at the latest this long after a line was written. */
+/** The sealed store gets the end of the log at the latest so long after a line was written. */
 const rememberMs = 10_000;
-/** A store that does not take the beginning of a log for so long is a trouble; it is tried again. */
+/**
+ * The store must take the log's beginning within this time. Otherwise that is a trouble, and the log tries
+ * again.
+ */
 const beginMs = 2_000;
 const tornShownMax = 512;
 
+/** The open log of one peer. */
 export class AuditLog {
   readonly #options: AuditLogOptions;
   #handle: FileHandle;
   #path: string;
-  /** Bytes that are whole lines; what lies behind them is a write that failed. */
+  /** The length of the whole lines in the file, in bytes. Bytes after them come from a write that failed. */
   #bytes: number;
   #head: AuditHead;
   #begin: Begin;
-  /** Before its first line: the store may say still that nothing follows the end it remembers. */
+  /**
+   * The log's first line of this run is not written yet: the store may still say that no line follows its
+   * end.
+   */
   #begun: 'no' | Promise<void> | 'yes' = 'no';
   #pruning: Promise<void> = Promise.resolve();
   #damage: string | null = null;
   readonly #waiting: Waiting[] = [];
   #owed: AuditEntry[] = [];
   #missed = 0;
-  /** A write failed: behind the whole lines may stand a part of one. */
+  /** A write failed, and a part of a line may stand after the whole lines. */
   #dirty = false;
   #working: Promise<void> | null = null;
   #trouble: StoreError | null = null;
@@ -82,9 +93,11 @@ export class AuditLog {
   }
 
   /**
-   * Opens the log where it ended: a torn last line is cut off and noted. What differs from what the store
-   * remembers is noted as damage: after lines that are missing the chain goes on from what was remembered, so
-   * that the gap stays; lines that were added to a log that was closed are moved aside. Throws `StoreError`.
+   * Opens the log at its end. Half a line at the end is cut off and noted.
+   *
+   * A difference from the store's record is noted as damage. When lines are missing, the chain goes on from
+   * the store's record, so the gap stays visible. Lines that somebody added to a closed log are moved aside.
+   * @throws StoreError (as a rejection)
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     try {
@@ -108,22 +121,25 @@ export class AuditLog {
     return this.#head;
   }
 
-  /** What a check of the files is held against. */
+  /** The extent that a check of the files is given. */
   get extent(): AuditExtent {
     return { ...this.#head, ...this.#begin };
   }
 
-  /** Why no line can be written at present, or null. */
+  /** The error why no line can be written at present. Null when lines can be written. */
   get trouble(): StoreError | null {
     return this.#trouble;
   }
 
-  /** What was found changed or removed since this log was opened, or null. */
+  /** In words: what was found changed or removed since this log was opened. Null when nothing was. */
   get damage(): string | null {
     return this.#damage;
   }
 
-  /** Resolves when the line is durable; rejects with `StoreError` when it is not, and then nothing of it is kept. */
+  /**
+   * Writes a line. Resolves when it is durable.
+   * @throws StoreError (as a rejection) when the line is not durable; then no part of it is kept
+   */
   append(entry: AuditEntry): Promise<void> {
     if (this.#closed) return Promise.reject(new StoreError('closed', 'the audit log is closed'));
     return new Promise((resolve, reject) => {
@@ -132,7 +148,10 @@ export class AuditLog {
     });
   }
 
-  /** Writes the line as soon as the disk takes it; of more than a bound that must wait only the number is kept. */
+  /**
+   * Writes a line as soon as the disk takes it. The number of waiting lines is bounded, and further ones are
+   * only counted.
+   */
   note(entry: AuditEntry): void {
     if (this.#closed) return;
     if (this.#owed.length < owedMax) this.#owed.push(entry);
@@ -140,14 +159,14 @@ export class AuditLog {
     this.#work();
   }
 
-  /** Writes what waits, and has the store remember the end. */
+  /** Writes all waiting lines, and has the store remember the end. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.#rememberSoon !== null) clearTimeout(this.#rememberSoon);
     await this.#working;
-    // Behind a write that failed may stand lines: the next start takes them as they are.
-    await this.#remember({ closed: !this.#dirty }).catch(() => {}); // the store may be what failed
+    // After a failed write, whole lines may stand behind the known end. The next start accepts them.
+    await this.#remember({ closed: !this.#dirty }).catch(() => {}); // The store may be the part that failed.
     await this.#pruning;
     await this.#handle.close();
   }
@@ -157,8 +176,8 @@ export class AuditLog {
   }
 
   /**
-   * Has the store know where the log begins, and that lines follow, before the first one does: a crash after it would
-   * look like lines that somebody added.
+   * Tells the store, before the first line, where the log begins and that lines follow. Without that, the
+   * first line after a crash would look like a line that somebody added.
    */
   async #beginOnce(): Promise<void> {
     if (this.#begun === 'yes') return;
@@ -176,9 +195,9 @@ export class AuditLog {
     this.#working ??= this.#writeAll();
   }
 
-  /** Takes all that waits as one batch, so that many lines share one sync. */
+  /** Takes all waiting lines as one batch, so that many lines share one sync. */
   async #writeAll(): Promise<void> {
-    // Lines of the same turn share the first sync already.
+    // Lines of the same turn of the event loop share the first sync already.
     await Promise.resolve();
     while (this.#waiting.length + this.#owed.length + this.#missed > 0) {
       const waiting = this.#waiting.splice(0);
@@ -193,7 +212,8 @@ export class AuditLog {
         const changed = await this.#changedOutside();
         if (changed !== null) {
           this.#damage = changed;
-          // Before all others; owed, as what was found now shows no more when this write fails.
+          // The line `damaged` comes first. It is owed, because the change is not visible any more when this
+          // write fails.
           owed.unshift({ event: 'damaged', what: changed });
         }
         await this.#write([...owed, ...lost, ...waiting.map(({ entry }) => entry)]);
@@ -207,7 +227,7 @@ export class AuditLog {
       this.#recovered();
       for (const { resolve } of waiting) resolve();
     }
-    // In this same turn: whoever goes on with its next line finds nobody at work.
+    // This is set in the same turn: a caller that continues with its next line must find no worker.
     this.#working = null;
   }
 
@@ -240,8 +260,9 @@ export class AuditLog {
   }
 
   /**
-   * The lines that say so are written, and now the store must know before the files go: a crash in between leaves more
-   * than it says, never less. A file that stays is removed after the next one. Nobody's line waits for this.
+   * Removes old files. The lines that record this are written, and the store must know it before the files
+   * go. So a crash between these steps leaves files too many, never too few. A file that stays is removed
+   * together with the next one. No caller waits for this.
    */
   #prune({ files, begin, damage }: Pruning): void {
     this.#begin = begin;
@@ -254,12 +275,12 @@ export class AuditLog {
     this.#pruning = Promise.all([this.#pruning, remove().catch(() => {})]).then(() => {});
   }
 
-  /** Cuts off what a failed write left; says what somebody else did to the file, or null. */
+  /** Cuts off the rest of a failed write. Gives in words what another program did to the file, or null. */
   async #changedOutside(): Promise<string | null> {
     const { size, nlink } = await this.#handle.stat();
     const path = this.#path;
     if (nlink === 0 || size < this.#bytes) {
-      // Half a line may stand at the end: what follows is in a file of its own.
+      // Half a line may stand at the end of this file, so the next lines go to a new file.
       const bytes = this.#bytes;
       await this.#nextFile();
       return nlink === 0 ? `${path} was removed` : `${path} was cut from ${bytes} bytes to ${size}`;
@@ -286,7 +307,7 @@ export class AuditLog {
     this.#bytes = 0;
   }
 
-  /** The files over the number that is kept, and the lines that record each one's end before it goes. */
+  /** The files over the number that is kept, and for each a line that records its end before it goes. */
   async #oldest(): Promise<Pruning> {
     const files = auditFiles(this.#options.folder);
     const over = files.slice(0, Math.max(0, files.length - this.#options.filesKept));
@@ -295,13 +316,13 @@ export class AuditLog {
     let damage: string | null = null;
     for (const [at, file] of over.entries()) {
       const { name, first } = file;
-      if (first < begin.firstKept) continue; // recorded before, and stayed
+      if (first < begin.firstKept) continue; // An earlier run recorded it, and the file stayed.
       const after = files[at + 1] as AuditFile;
       const { head } = await endOf([file], file);
       const last = after.first - 1;
       const following = parseLine((await firstLineOf(after)) ?? '');
       const hash = following?.previous ?? this.#head.hash;
-      // Whoever removed files before must not have this record it as its own doing.
+      // If somebody removed files, the daemon must not record that as its own work.
       if (first !== begin.firstKept) damage = `${linesAre(begin.firstKept, first - 1)} missing`;
       else if (head.line !== last || head.hash !== hash)
         damage = `${name} does not end with the line that line ${after.first} follows from`;
@@ -345,7 +366,7 @@ export class AuditLog {
     if (this.#rememberSoon !== null || this.#closed) return;
     this.#rememberSoon = setTimeout(() => {
       this.#rememberSoon = null;
-      this.#remember({ closed: false }).catch(() => {}); // the next line tries again
+      this.#remember({ closed: false }).catch(() => {}); // The next line tries again.
     }, rememberMs);
     this.#rememberSoon.unref();
   }
@@ -354,14 +375,16 @@ export class AuditLog {
 interface Pruning {
   files: AuditFile[];
   entries: AuditEntry[];
-  /** Where the log begins without them. */
+  /** The beginning of the log without these files. */
   begin: Begin;
   damage: string | null;
 }
 
 class TooLong extends Error {}
 
-/** As `promise` settles, or `TooLong`; that goes on. */
+/**
+ * Settles as `promise` does, or rejects with `TooLong` after `ms` milliseconds. The promise itself goes on.
+ */
 async function within(ms: number, promise: Promise<void>): Promise<void> {
   const tooLong = Promise.withResolvers<void>();
   const timer = setTimeout(() => tooLong.reject(new TooLong(`no answer in ${ms} ms`)), ms);

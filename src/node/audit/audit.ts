@@ -1,4 +1,4 @@
-/** All that one peer writes into its audit log; see README.md. */
+/** Everything that one peer writes into its audit log. README.md says what that is. */
 import { decode, encode } from 'cborg';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Order } from '../../protocol/records/order.ts';
@@ -12,16 +12,17 @@ import { GroupAudit } from './group-audit.ts';
 import { Repeats } from './repeats.ts';
 import { UseAudit } from './use-audit.ts';
 
-/** The store record that remembers where the log begins and ends; not a part of the core's state. */
+/** The store's record about the beginning and the end of the log. It is not part of the core's state. */
 export const auditRecord = 'audit';
 
 interface AuditOptions extends Omit<AuditLogOptions, 'wallMs' | 'remembered' | 'remember'> {
   clock: Clock;
-  /** The store's record, if it has one. */
+  /** The store's record. Undefined when there is none. */
   remembered: Uint8Array | undefined;
   remember: (record: Uint8Array) => Promise<void>;
 }
 
+/** The audit log of a daemon. */
 export class Audit {
   readonly #log: AuditLog;
   readonly #repeats: Repeats;
@@ -36,7 +37,7 @@ export class Audit {
     this.#group = new GroupAudit({ note, repeats: this.#repeats });
   }
 
-  /** Throws `StoreError`. */
+  /** Opens the log. @throws StoreError (as a rejection) */
   static async open({ clock, remembered, remember, ...options }: AuditOptions): Promise<Audit> {
     const log = await AuditLog.open({
       ...options,
@@ -47,12 +48,12 @@ export class Audit {
     return new Audit(log, clock);
   }
 
-  /** Where the log begins and ends: everything in between is durable. */
+  /** The beginning and the end of the log. All lines between them are durable. */
   get extent(): AuditExtent {
     return this.#log.extent;
   }
 
-  /** What was found changed or removed since the start, or null. */
+  /** In words: what was found changed or removed since the start. Null when nothing was. */
   get damage(): string | null {
     return this.#log.damage;
   }
@@ -84,7 +85,7 @@ export class Audit {
     return this.#uses.partial(from, asked, options);
   }
 
-  /** Writes what was only counted, and a last line. */
+  /** Writes the counts of repeated events, and a last line. */
   async close(): Promise<void> {
     this.#repeats.close();
     this.#log.note({ event: 'stop' });

@@ -1,20 +1,22 @@
-/** Follows the chain of an audit log from its first line to its last, and says where it was changed. */
+/** Follows the chain of an audit log from its first line to its last, and reports where it was changed. */
 import { type AuditExtent, type AuditHead, type AuditLine, hashOfLine, parseLine } from './entry.ts';
 import { type AuditFile, auditFiles, isGone, linesAre, linesOf } from './files.ts';
 
+/** The result of a check. */
 export interface AuditReport {
   files: number;
-  /** Numbers of the oldest and the newest line; null when there is none. */
+  /** The numbers of the oldest and the newest line. Null when there is no line. */
   first: number | null;
   last: number | null;
-  /** What is wrong, each in one line; empty when the log is whole. */
+  /** The findings, each in one line. Empty when the log is whole. */
   findings: string[];
 }
 
 /**
- * Checks all lines in `folder`.
- * @param extent where the daemon that writes it said before that the log begins and ends; null when none can be asked:
- * what lines say of pruning is believed then, and nothing is known of lines missing at the end
+ * Checks all lines in `folder`. `extent` is the beginning and the end that the writing daemon told before the
+ * check. With null (no daemon to ask), lines about pruning are believed, and missing lines at the end are not
+ * found.
+ * @throws the system's errors (as a rejection) when a file cannot be read
  */
 export async function checkAudit(folder: string, extent: AuditExtent | null): Promise<AuditReport> {
   let files = auditFiles(folder);
@@ -24,7 +26,8 @@ export async function checkAudit(folder: string, extent: AuditExtent | null): Pr
       for (const file of files) for await (const text of linesOf(file)) chain.add(file, text);
       return { files: files.length, ...chain.end() };
     } catch (error) {
-      // Pruned since it was listed, unless it is listed still.
+      // The daemon may have pruned the file since the files were listed. If the same files are listed still,
+      // the error is real.
       const before = String(files.map(({ name }) => name));
       files = auditFiles(folder);
       if (!isGone(error) || String(files.map(({ name }) => name)) === before) throw error;
@@ -36,7 +39,7 @@ class Chain {
   readonly #pruned = new Map<number, string>();
   #first: { line: number; previous: string } | null = null;
   #before: AuditHead | null = null;
-  /** A line that does not read as one: torn when nothing follows it. */
+  /** A piece of text that is no line. It counts as torn when nothing follows it. */
   #unreadable: string | null = null;
   readonly #extent: AuditExtent | null;
   #headSeen = false;
@@ -71,7 +74,7 @@ class Chain {
       this.#first = { line, previous };
       return;
     }
-    if (before === null) return; // the line before is named already
+    if (before === null) return; // A finding names the line before already.
     if (line > before.line + 1)
       this.#findings.push(`${file.name}: ${linesAre(before.line + 1, line - 1)} missing`);
     else if (line <= before.line)
@@ -84,7 +87,7 @@ class Chain {
       );
   }
 
-  /** What is wrong with where the log begins; null when nothing is. */
+  /** The finding about the beginning of the log. Null when the beginning is right. */
   #beginning(): string | null {
     const first = this.#first;
     const extent = this.#extent;
@@ -114,7 +117,7 @@ class Chain {
       );
     else if (head !== null && head.line > 0 && !this.#headSeen)
       findings.push(`line ${head.line} is not the one that the daemon wrote`);
-    // While a daemon writes, half a line is one that it has not finished.
+    // While a daemon writes, half a line at the end is a line that it has not finished.
     else if (head === null && this.#unreadable !== null)
       findings.push(
         `${this.#unreadable} is no whole line: a crash left it, which the next start records, or it was changed`,

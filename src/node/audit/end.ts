@@ -1,4 +1,7 @@
-/** Where an audit log on the disk begins and ends, and whether that is what the sealed store remembers. */
+/**
+ * Finds the beginning and the end of an audit log on the disk, and compares both with the sealed store's
+ * record.
+ */
 import { type FileHandle, open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import { realDisk } from '../store/real-disk.ts';
 import {
@@ -11,31 +14,36 @@ import {
 } from './entry.ts';
 import { type AuditFile, auditFileName, auditFiles, firstLineOf, linesAre, linesOf } from './files.ts';
 
-/** The oldest line that was not pruned, and the hash of the one before. */
+/** The number of the oldest line that was not pruned, and the hash of the line before it. */
 export type Begin = Pick<AuditExtent, 'firstKept' | 'firstKeptPrevious'>;
 
+/** The end of the log on the disk, ready for the next line. */
 export interface End {
-  /** The file that the next line goes to, open. */
+  /** The open file for the next line. */
   handle: FileHandle;
   path: string;
-  /** Of it, what is whole lines. */
+  /** The length of the whole lines in that file, in bytes. */
   bytes: number;
   head: AuditHead;
   begin: Begin;
-  /** Half a line that was cut off. */
+  /** Half a line at the end, which was cut off. Null when there was none. */
   torn: string | null;
-  /** What differs from what is remembered. */
+  /** In words: how the log differs from the store's record. Null when it does not. */
   damage: string | null;
 }
 
-/** Where the log on the disk begins and ends, and whether it is what the store remembers. */
+/**
+ * Finds the beginning and the end of the log, cuts off half a line, and compares the log with the store's
+ * record.
+ * @throws the system's errors (as a rejection), which the caller turns into `StoreError`
+ */
 export async function findEnd({
   folder,
   remembered,
   wallMs,
 }: {
   folder: string;
-  /** What the sealed store remembers of the log; null before the first time. */
+  /** The sealed store's record of the log. Null before the first start. */
   remembered: AuditMemory | AuditHead | null;
   wallMs: () => number;
 }): Promise<End> {
@@ -53,7 +61,7 @@ export async function findEnd({
       ? []
       : [await lackingFirst(files, begin, remembered), await lacking(files, ended.head, remembered)];
   const damage = [added, ...lacks].filter((what) => what !== null).join('; ') || null;
-  // The chain goes on from what is remembered: the gap stays for everyone to see.
+  // The chain goes on from the store's record. So everybody can see the gap.
   const behind = remembered !== null && ended.head.line < remembered.line;
   const head = behind ? { line: remembered.line, hash: remembered.hash } : ended.head;
   const path = last === undefined || behind ? `${folder}/${auditFileName(head.line + 1)}` : last.path;
@@ -66,8 +74,8 @@ export async function findEnd({
 }
 
 /**
- * Moves aside what stands behind the last line of a log that was closed, and says so; null when nothing does.
- * It is kept: where an older copy of the store was put back, these lines are true.
+ * Moves aside the lines after the end of a log that was closed, and reports them. Null when there are none.
+ * The lines are kept. They may be true, when somebody put back an older copy of the store.
  */
 async function moveAdded(folder: string, end: AuditHead, wallMs: number): Promise<string | null> {
   const files = auditFiles(folder);
@@ -81,7 +89,7 @@ async function moveAdded(folder: string, end: AuditHead, wallMs: number): Promis
   const behind = last === undefined ? null : await bytesUpTo(last, end);
   if (last !== undefined && behind !== null) {
     const added = (await readFile(last.path)).subarray(behind);
-    // Half a line says nothing: it is cut off as one that a crash left.
+    // Half a line says nothing, so it is cut off like half a line after a crash.
     if (added.includes(0x0a)) {
       bytes += added.length;
       await writeFile(aside(last.path), added, { mode: 0o600, flush: true });
@@ -93,7 +101,7 @@ async function moveAdded(folder: string, end: AuditHead, wallMs: number): Promis
     : `${bytes} bytes stood behind line ${end.line}, with which the daemon had stopped: they are in ${folder}/*.added-${wallMs} now`;
 }
 
-/** How many bytes of `file` are the lines up to `end`; null when that line is not in it. */
+/** The length of the lines of `file` up to `end`, in bytes. Null when that line is not in the file. */
 async function bytesUpTo(file: AuditFile, end: AuditHead): Promise<number | null> {
   let bytes = 0;
   for await (const text of linesOf(file)) {
@@ -103,23 +111,23 @@ async function bytesUpTo(file: AuditFile, end: AuditHead): Promise<number | null
   return null;
 }
 
-/** Where the log on the disk begins. */
+/** The beginning of the log on the disk. */
 async function beginOf([oldest]: readonly AuditFile[]): Promise<Begin> {
   const first = oldest === undefined ? null : parseLine((await firstLineOf(oldest)) ?? '');
   return { firstKept: first?.line ?? 1, firstKeptPrevious: first?.previous ?? emptyHead.hash };
 }
 
-/** Whether the log begins where the store says, or before; in words if not. */
+/** Null when the log begins where the store says, or before. Otherwise the difference in words. */
 async function lackingFirst(
   files: readonly AuditFile[],
   { firstKept, firstKeptPrevious }: Begin,
   remembered: AuditHead,
 ): Promise<string | null> {
-  if (remembered.line < firstKept) return null; // no line yet
+  if (remembered.line < firstKept) return null; // There is no line yet.
   const file = files.find(({ first }) => first === firstKept);
   if (file === undefined) {
     const next = files.find(({ first }) => first > firstKept);
-    if (next === undefined) return null; // all is gone: `lacking` says so
+    if (next === undefined) return null; // All lines are gone, and `lacking` says so.
     return `${linesAre(firstKept, next.first - 1)} missing: the file was removed, and not by the daemon`;
   }
   const begin = await beginOf([file]);
@@ -128,7 +136,7 @@ async function lackingFirst(
     : `line ${firstKept} is not the one that the store remembers as the oldest: it was changed`;
 }
 
-/** The last line of `last`, or of the files before it while it has none. */
+/** The last line of the log: in `last`, or in the files before it while `last` has no line. */
 export async function endOf(
   files: readonly AuditFile[],
   last: AuditFile,
@@ -143,13 +151,13 @@ export async function endOf(
     const line = parseLine(text)?.line ?? last.first + lines.length - 1;
     return { head: { line, hash: hashOfLine(text) }, bytes, torn };
   }
-  // Made just before a crash: the chain ends in the file before.
+  // The file was made just before a crash, so the chain ends in the file before it.
   const before = files.at(-2);
   const head = before === undefined ? emptyHead : (await endOf(files.slice(0, -1), before)).head;
   return { head, bytes, torn };
 }
 
-/** What of the remembered end is not in the log, in words; null when it is there. */
+/** Null when the end that the store remembers is in the log. Otherwise the difference in words. */
 async function lacking(
   files: readonly AuditFile[],
   end: AuditHead,
@@ -159,7 +167,7 @@ async function lacking(
   if (end.line < remembered.line)
     return `the log ends with line ${end.line}, and the store remembers line ${remembered.line}: what follows line ${end.line} was removed`;
   const file = files.findLast(({ first }) => first <= remembered.line);
-  // It is younger than every line that was pruned.
+  // Such a file is younger than every pruned line, so the daemon did not remove it.
   if (file === undefined) return `the file with line ${remembered.line} was removed`;
   if ((await bytesUpTo(file, remembered)) !== null) return null;
   return `line ${remembered.line} is not the one that the store remembers: it was changed`;

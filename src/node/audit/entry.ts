@@ -1,32 +1,33 @@
 /**
- * One line of the audit log: what happened, its number, its time, and the hash of the line before. No field holds a
- * secret: of what is signed there is the digest, of what is decrypted the hash of the ciphertext.
+ * One line of the audit log: its number, its time, the event, and the hash of the line before. No field holds
+ * a secret. A signing request appears with its digest, and a decryption with the hash of the ciphertext.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { KeyUse } from '../../protocol/records/value.ts';
 
-/** Which use of a key was asked for, and by whom. Names are null where this peer knows no such client or key. */
+/** The use of a key that a client asked for. A name is null when this peer knows no such client or key. */
 export interface UseAsked {
-  /** The client's public key, hex. */
+  /** The client's public key, in hex. */
   client: string;
   clientName: string | null;
-  /** The key's id, hex. */
+  /** The key's id, in hex. */
   key: string;
   keyName: string | null;
   operation: KeyUse;
   scheme: string | null;
   hash: string | null;
-  /** Hex: the digest that is signed, or the SHA-256 of the ciphertext. */
+  /** In hex: the digest that is signed, or the SHA-256 of the ciphertext. */
   digest: string;
-  /** Hash of the signed request, hex: the same at every peer that was asked. */
+  /** The hash of the signed request, in hex. It is the same at every peer that was asked. */
   request: string;
 }
 
+/** The content of a line. README.md lists the events. */
 export type AuditEntry =
   | { event: 'start'; pid: number; cluster: string; peer: string }
   | { event: 'stop' }
-  /** A client asked this daemon. `signers`: whose partials made the answer. */
+  /** A client asked this daemon. `signers` are the members whose partials made the answer. */
   | ({
       event: 'use';
       outcome: 'answered' | 'refused' | 'failed';
@@ -34,7 +35,7 @@ export type AuditEntry =
       signers: string[];
       code: string | null;
     } & UseAsked)
-  /** A member (`from`), perhaps this one, asked this peer for its partial. */
+  /** The member `from` asked this peer for its partial. It may be this peer itself. */
   | ({
       event: 'partial';
       from: string;
@@ -42,7 +43,7 @@ export type AuditEntry =
       epoch: number;
       code: string | null;
     } & UseAsked)
-  /** More of what the lines before show, that was counted instead of written. */
+  /** Further events of a kind that has its lines. They were counted and not written. */
   | {
       event: 'repeated';
       what: 'use' | 'partial' | 'order';
@@ -52,29 +53,32 @@ export type AuditEntry =
       count: number;
       since: string;
     }
-  /** `by`: the operator at this daemon, or the group. */
+  /** `by`: the order came from an operator at this daemon, or from the group. */
   | {
       event: 'order';
       by: 'operator' | 'group';
       outcome: 'accepted' | 'refused';
       order: string;
       sequence: number;
-      /** What it does, in the order in which it does it. */
+      /** The types of the order's actions, in order. */
       actions: string[];
       code: string | null;
     }
   | { event: 'epoch'; phase: 'decided' | 'retired'; epoch: number; value: string }
-  /** The machine's clock jumped. */
+  /** Somebody set the machine's clock. */
   | { event: 'clock'; stepMs: number }
-  /** Which members run on two machines, as this peer sees it now: `status` has the same sentences. None: no more. */
+  /**
+   * The members that run on two machines, as this peer sees them now, in the sentences of `status`. None: no
+   * longer.
+   */
   | { event: 'two-machines'; what: string[] }
-  /** A line that a crash left half written; nobody was told of it. */
+  /** A crash left half a line. Nobody was told that this line was written. */
   | { event: 'torn'; bytes: number; text: string }
-  /** Lines were changed or removed. */
+  /** Somebody changed or removed lines. */
   | { event: 'damaged'; what: string }
-  /** The oldest file was removed, as configured; `hash` is that of its last line. */
+  /** The daemon removed the oldest file, as the settings say. `hash` is the hash of the file's last line. */
   | { event: 'pruned'; file: string; first: number; last: number; hash: string }
-  /** Lines that could not be written when they happened, and are lost. */
+  /** Lines that could not be written at their time. They are lost. */
   | { event: 'missed'; count: number; why: string };
 
 const lineSchema = z.looseObject({
@@ -83,17 +87,14 @@ const lineSchema = z.looseObject({
   event: z.string(),
   previous: z.string().regex(/^[0-9a-f]{64}$/),
 });
-/** A line as it is read: the entry's fields, checked only as far as the chain needs them. */
+/** A line that was read. Only the fields that the chain needs are checked. */
 export type AuditLine = z.infer<typeof lineSchema>;
 
-/** The end of the chain: the last line's number, and the SHA-256 of its text, hex. */
+/** The end of the chain: the number of the last line, and the SHA-256 of its text in hex. */
 const auditHeadSchema = z.strictObject({ line: z.int().min(0), hash: z.string() });
 export type AuditHead = z.infer<typeof auditHeadSchema>;
 
-/**
- * The log from end to beginning: its head, and the first line that was not pruned, with what that line
- * follows from.
- */
+/** The extent of the log: its head, the first line that was not pruned, and the hash before that line. */
 export const auditExtentSchema = z.strictObject({
   ...auditHeadSchema.shape,
   firstKept: z.int().min(1).describe('the oldest line that was not pruned as configured'),
@@ -101,22 +102,28 @@ export const auditExtentSchema = z.strictObject({
 });
 export type AuditExtent = z.infer<typeof auditExtentSchema>;
 
-/** What the sealed store remembers. `closed`: the daemon stopped with this head, so that nothing may follow it. */
+/**
+ * The sealed store's record of the log. `closed`: the daemon stopped with this head, so no line may follow
+ * it.
+ */
 export const auditMemorySchema = z.union([
   z.strictObject({ ...auditExtentSchema.shape, closed: z.boolean() }),
-  // As version 0.1.0 wrote it at first: where the log began is taken from what is there, once.
+  // The first form of version 0.1.0. It lacks the beginning, which is then read from the files, once.
   auditHeadSchema,
 ]);
 export type AuditMemory = AuditExtent & { closed: boolean };
 
-/** Before the first line. */
+/** The head before the first line. */
 export const emptyHead: AuditHead = { line: 0, hash: '0'.repeat(64) };
 export const emptyExtent: AuditExtent = { ...emptyHead, firstKept: 1, firstKeptPrevious: emptyHead.hash };
 
-/** SHA-256 of a line without its newline, as `sha256sum` gives it. */
+/** The SHA-256 of a line without its newline, in hex, as `sha256sum` prints it. */
 export const hashOfLine = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** The text of the line that follows `head`, without newline, and the head after it. */
+/**
+ * The line that follows `head`, without its newline, and the head after it. `wallMs` is Unix time in
+ * milliseconds.
+ */
 export function nextLine(
   head: AuditHead,
   entry: AuditEntry,
@@ -127,7 +134,7 @@ export function nextLine(
   return { text, head: { line: head.line + 1, hash: hashOfLine(text) } };
 }
 
-/** Null for anything that is no line of an audit log. */
+/** The line in a text. Null for a text that is no line of an audit log. */
 export function parseLine(text: string): AuditLine | null {
   try {
     return lineSchema.parse(JSON.parse(text));

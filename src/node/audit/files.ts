@@ -1,11 +1,12 @@
 /**
- * The files of an audit log: each named by the number of its first line, so that they sort in the order of
- * the chain.
+ * The files of an audit log. The name of a file is the number of its first line, so the files sort in the
+ * order of the chain.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** One file of an audit log. */
 export interface AuditFile {
   name: string;
   path: string;
@@ -15,7 +16,7 @@ export interface AuditFile {
 
 export const auditFileName = (first: number): string => `${String(first).padStart(12, '0')}.jsonl`;
 
-/** Oldest first; none when there is no such folder. */
+/** The files of a folder, oldest first. None when there is no such folder. */
 export function auditFiles(folder: string): AuditFile[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
@@ -26,10 +27,12 @@ export function auditFiles(folder: string): AuditFile[] {
     .sort((a, b) => a.first - b.first);
 }
 
-/** The lines of one file, without their newlines; a torn last line is among them. Rejects as `open` does. */
+/**
+ * The lines of one file without their newlines. Half a line at the end is among them. Rejects as `open` does.
+ */
 export async function* linesOf(file: AuditFile): AsyncGenerator<string> {
   let line = '';
-  // A line ends with a newline and nothing else: JSON leaves other separators (U+2028) as they are.
+  // Only a newline ends a line. JSON leaves other separators (U+2028) as they are.
   for await (const piece of (await open(file.path)).createReadStream({ encoding: 'utf8' })) {
     const [end = '', ...following] = (piece as string).split('\n');
     line += end;
@@ -41,15 +44,15 @@ export async function* linesOf(file: AuditFile): AsyncGenerator<string> {
   if (line !== '') yield line;
 }
 
-/** Whether a file that was listed has gone: while a daemon writes, the oldest one is removed as configured. */
+/** Whether a listed file is gone. While a daemon writes, it removes the oldest file as the settings say. */
 export const isGone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** Null when the file has no line yet. */
+/** The first line. Null when the file has no line yet. */
 export async function firstLineOf(file: AuditFile): Promise<string | null> {
   for await (const line of linesOf(file)) return line;
   return null;
 }
 
-/** The beginning of a sentence about some lines. */
+/** The beginning of a sentence about lines `first` to `last`. */
 export const linesAre = (first: number, last: number): string =>
   first === last ? `line ${first} is` : `lines ${first} to ${last} are`;

@@ -2,12 +2,12 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { auditFiles, isGone } from './files.ts';
 
 /**
- * Reads an audit log while it is written and pruned: each call gives the whole lines that came since the one
- * before.
+ * Reads an audit log that a daemon writes and prunes meanwhile. Each call gives the whole lines since the
+ * last call.
  */
 export class AuditFollower {
   readonly #folder: string;
-  /** Up to where each file was read, in bytes of whole lines. */
+  /** For each file, the length of the whole lines that were read, in bytes. */
   readonly #read = new Map<string, number>();
 
   constructor(folder: string) {
@@ -22,7 +22,7 @@ export class AuditFollower {
       if (bytes === null) continue;
       const whole = bytes.lastIndexOf(0x0a) + 1;
       this.#read.set(path, from + whole);
-      // One by one: a file may have more lines than arguments fit on the stack.
+      // The lines are added one by one, because a file may have more lines than a call can have arguments.
       for (const line of bytes.subarray(0, whole).toString('utf8').split('\n'))
         if (line !== '') lines.push(line);
     }
@@ -30,7 +30,7 @@ export class AuditFollower {
   }
 }
 
-/** Null when the file was removed since it was listed. */
+/** The bytes of a file from `from` on. Null when the file was removed since it was listed. */
 function bytesFrom(path: string, from: number): Buffer | null {
   const file = openedOrGone(path);
   if (file === null) return null;

@@ -1,5 +1,5 @@
 /**
- * The audit of what changes the group: orders as they become known here, and epochs as they are decided and
+ * The audit of changes of the group: orders when they become known here, and epochs when they are decided and
  * retired.
  */
 
@@ -13,11 +13,14 @@ import type { Repeats } from './repeats.ts';
 
 type OrderEntry = Extract<AuditEntry, { event: 'order' }>;
 
+/** Writes lines for orders and epochs. */
 export class GroupAudit {
   readonly #note: (entry: AuditEntry) => void;
   readonly #repeats: Repeats;
   #seen: { head: number; retired: number; pending: ReadonlyMap<string, Order> } | null = null;
-  /** Orders that are being handed in at this daemon: their lines name the operator, not the group. */
+  /**
+   * Orders that somebody hands in at this daemon right now. Their lines name the operator and not the group.
+   */
   readonly #handedIn = new Set<string>();
 
   constructor(options: { note: (entry: AuditEntry) => void; repeats: Repeats }) {
@@ -25,7 +28,10 @@ export class GroupAudit {
     this.#repeats = options.repeats;
   }
 
-  /** Looks at the durable state; the first look only learns where it stands. */
+  /**
+   * Compares the durable state with the last one, and writes lines about the differences. The first call
+   * writes nothing.
+   */
   look({ durable }: CoreState): void {
     const { head, retired } = durable.own;
     const pending = Object.entries(durable.orders);
@@ -45,14 +51,17 @@ export class GroupAudit {
     reached('retired', seen.retired, retired);
   }
 
-  /** An operator's order, handed in at this daemon. */
+  /**
+   * Hands in an operator's order at this daemon, and writes a line with the outcome. It throws what `submit`
+   * throws.
+   */
   async handIn(order: Order, submit: () => Promise<void>): Promise<void> {
     const id = hex(hashOfOrder(order));
     const known = this.#isPending(order, id);
     this.#handedIn.add(id);
     try {
       await submit();
-      // The group takes the same order again while it is pending, from whoever has a copy of it.
+      // While an order is pending, the group accepts the same order again from anyone who has a copy of it.
       if (known)
         this.#repeats.admits({ what: 'order', from: 'operator', outcome: 'accepted again', code: null }, 0);
       else this.#note(orderEntry(order, 'operator', null));
@@ -75,7 +84,7 @@ export class GroupAudit {
   }
 }
 
-/** The rule that refused; null when it was no refusal. */
+/** The code of the refusing rule. Null when the error is no refusal. */
 function refusedBy(error: unknown): string | null {
   if (error instanceof ProtocolError) return error.code;
   if (error instanceof DaemonError) return error.details.code ?? error.code;

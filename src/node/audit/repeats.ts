@@ -1,17 +1,21 @@
 /**
- * Bounds what repeated requests can make the audit log write: of each kind the first few in a minute get lines of their
- * own; the rest is counted, and the count is one line when the minute is over.
+ * Bounds the lines that repeated requests can cause. In each minute the first few events of a kind have lines
+ * of their own. Further ones are counted, and one line has the count when the minute is over.
  */
 import type { Clock } from '../clock.ts';
 import type { AuditEntry } from './entry.ts';
 
 type Repeated = Extract<AuditEntry, { event: 'repeated' }>;
-/** Names of members and listed clients, and closed sets of codes: as many kinds as these, and no more. */
+/**
+ * A kind of event. Names are those of members and listed clients, and codes are a closed set. So the number
+ * of kinds is bounded.
+ */
 export type Kind = Pick<Repeated, 'what' | 'from' | 'outcome' | 'code'>;
 
 const periodMs = 60_000;
 const ownLinesMax = 10;
 
+/** Counts events by kind. */
 export class Repeats {
   readonly #clock: Clock;
   readonly #note: (entry: Repeated) => void;
@@ -23,7 +27,10 @@ export class Repeats {
     this.#note = options.note;
   }
 
-  /** Whether this one gets a line of its own; else it is counted. `ownLines`: how many of its kind do. */
+  /**
+   * Whether this event has a line of its own. Otherwise it is counted. `ownLines` is the number of such lines
+   * of its kind in a minute.
+   */
   admits(kind: Kind, ownLines = ownLinesMax): boolean {
     if (this.#closed) return false;
     const id = `${kind.what} ${kind.from} ${kind.outcome} ${kind.code}`;
@@ -32,7 +39,7 @@ export class Repeats {
     return period.seen <= ownLines;
   }
 
-  /** Writes the counts now; what comes later is neither admitted nor counted. */
+  /** Writes the counts now. Later events are neither written nor counted. */
   close(): void {
     this.#closed = true;
     for (const { close } of [...this.#periods.values()]) close();

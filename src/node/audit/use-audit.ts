@@ -1,4 +1,7 @@
-/** The audit of key uses: at the daemon that a client asked, and at each member that was asked for a partial. */
+/**
+ * The audit of the uses of keys: at the daemon that a client asked, and at each member that was asked for a
+ * partial.
+ */
 import { createHash } from 'node:crypto';
 import { hex, sameBytes } from '../../protocol/records/codec.ts';
 import { hashOfUse, type UseRequest } from '../../protocol/records/use-request.ts';
@@ -10,21 +13,28 @@ import type { AuditLog } from './audit-log.ts';
 import type { AuditEntry, UseAsked } from './entry.ts';
 import type { Kind, Repeats } from './repeats.ts';
 
-/** How long an answer or a given partial is remembered, and how many: the same one again is counted. */
+/**
+ * The log remembers an answer or a given partial for so long, and so many of them. The same one again is only
+ * counted.
+ */
 const givenMs = 60_000;
 const givenMax = 10_000;
 
 interface Given {
   atMs: number;
-  /** Settles with the line. */
+  /** Settles when the line is durable, or rejects when it is not. */
   written: Promise<void>;
 }
 
+/** Writes lines for uses of keys, and holds answers back until their lines are durable. */
 export class UseAudit {
   readonly #log: AuditLog;
   readonly #clock: Clock;
   readonly #repeats: Repeats;
-  /** Partials given lately, by request, epoch and asker, and answers, by request, epoch and signers; oldest first. */
+  /**
+   * Partials given lately (by request, epoch and asker) and answers (by request, epoch and signers), oldest
+   * first.
+   */
   readonly #given = new Map<string, Given>();
 
   constructor(options: { log: AuditLog; clock: Clock; repeats: Repeats }) {
@@ -34,8 +44,9 @@ export class UseAudit {
   }
 
   /**
-   * Runs a client's request. An answer is let go when its line is durable; without its line there is none
-   * (`DaemonError('unwritable')`).
+   * Runs a client's request. The answer leaves when its line is durable, and without its line there is no
+   * answer.
+   * @throws DaemonError (as a rejection) `unwritable` when the log takes no line, and the errors of `run`
    */
   async use<Answer extends { epoch: number }>(
     request: UseRequest,
@@ -47,7 +58,7 @@ export class UseAudit {
   ): Promise<Answer> {
     const { value, run, signersOf } = options;
     const asked = describeUse(value, request);
-    // Before others work for an answer that could not be given.
+    // This is checked first, so that other members do not work for an answer that could not leave.
     if (this.#log.trouble !== null) throw unwritable(this.#log.trouble);
     let answer: Answer;
     try {
@@ -56,7 +67,8 @@ export class UseAudit {
       const isRefused = error instanceof DaemonError && error.code === 'refused';
       const outcome = isRefused ? 'refused' : 'failed';
       const code = isRefused ? refusalOf(error) : error instanceof DaemonError ? error.code : 'internal';
-      // Each client has its own lines, and all that are not listed share theirs: nobody hides what another was refused.
+      // Each listed client has lines of its own, and all other clients share theirs. So nobody can hide
+      // another client's refusals.
       if (this.#repeats.admits({ what: 'use', from: asked.clientName ?? 'unlisted', outcome, code }))
         this.#log.note({ event: 'use', outcome, epoch: null, signers: [], code, ...asked });
       throw error;
@@ -75,7 +87,10 @@ export class UseAudit {
     return answer;
   }
 
-  /** What this peer answers to `from`, a member's name. A partial is let go when its line is durable, else refused. */
+  /**
+   * The answer of this peer to the member named `from`. A partial leaves when its line is durable, and is
+   * refused otherwise.
+   */
   async partial(
     from: string,
     asked: PartialRequest,
@@ -103,7 +118,10 @@ export class UseAudit {
     }
   }
 
-  /** Resolves when the line is durable; when it was written lately, this one is counted. Rejects with `StoreError`. */
+  /**
+   * Writes a line, or counts it when the same one was written lately. Resolves when the line is durable.
+   * @throws StoreError (as a rejection)
+   */
   async #writeOnce(id: string, again: Kind, entry: AuditEntry): Promise<void> {
     const before = this.#given.get(id);
     if (before !== undefined) this.#repeats.admits(again, 0);
@@ -117,7 +135,7 @@ export class UseAudit {
     }
   }
 
-  /** Forgets what is old, or more than is kept. */
+  /** Remembers a line, and forgets old ones and those over the bound. */
   #remember(id: string, given: Given): void {
     for (const [old, { atMs }] of this.#given) {
       if (atMs >= this.#clock.nowMs() - givenMs && this.#given.size < givenMax) break;
@@ -127,7 +145,7 @@ export class UseAudit {
   }
 }
 
-/** The rule that refused: the one that most members named, or that this daemon did. */
+/** The code of the refusal: the one that most members gave, or the one of this daemon. */
 function refusalOf(error: DaemonError): string {
   const named = new Map<string, number>();
   for (const code of Object.values(error.details)) named.set(code, (named.get(code) ?? 0) + 1);
