@@ -1,7 +1,7 @@
 /**
- * What each member can do, as far as this one knows: decided here only, for every view, sentence and probe.
- * Evidence that a member holds its share is its signed Ready, also in a retire proof; a member that is
- * connected says what holds now, and that counts more: a store may have been put back after its Ready.
+ * Decides what each member can do, as far as this peer knows. Every view, sentence and probe uses this
+ * result. A signed Ready, also one in a retire proof, shows that a member holds its share. A connected
+ * member's own statement counts more, because somebody may have put its store back after the Ready.
  */
 
 import {
@@ -22,9 +22,10 @@ import { type Member, sleeps } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Ability, Certainty } from './view.ts';
 
-/** Indices of those who signed a proof's Readys: a proof never changes. */
+/** By retire proof, the indices of the members whose Readys it has. A proof never changes. */
 const readyOf = new WeakMap<RetireProof, ReadonlySet<number>>();
 
+/** The indices of the members whose Readys are in a proof. */
 export function readyIn(proof: RetireProof): ReadonlySet<number> {
   const known = readyOf.get(proof);
   if (known !== undefined) return known;
@@ -33,12 +34,14 @@ export function readyIn(proof: RetireProof): ReadonlySet<number> {
   return ready;
 }
 
+/** The certainty that both are true. */
 export const both = (one: Certainty, other: Certainty): Certainty =>
   one === 'no' || other === 'no' ? 'no' : one === 'yes' && other === 'yes' ? 'yes' : 'unknown';
 
 /**
- * Of every member of the newest roster, in its order. `reachable`: peer ids with a proven connection;
- * `doubled`: those that run on two machines, of whom nobody knows which of the two spoke.
+ * The abilities of every member of the newest roster, in its order. `reachable` has the peer ids with a
+ * proven connection. `doubled` has the peer ids of members on two machines: nobody knows which of the two
+ * machines spoke.
  */
 export function abilitiesIn(
   state: CoreState,
@@ -49,7 +52,7 @@ export function abilitiesIn(
   const up = electors(state).filter(({ peer }) => peer === state.peer || reachable.has(peer)).length;
   // After a restart a member signs once a quorum has told it what it had signed before (protocol §4).
   const askingEnds: Certainty = up >= changeQuorum(state) ? 'yes' : 'no';
-  // A peer that cannot prove its own epoch key is shown nobody else's.
+  // A peer that cannot prove its own epoch key gets no proof of any other member.
   const blind = listedSecret(state) === null;
   return head.roster.map((member) => {
     const { index, name, peer } = member;
@@ -88,7 +91,10 @@ export function abilitiesIn(
   });
 }
 
-/** One of the two may have lost what the other holds: only that it was ready once is known. */
+/**
+ * A member on two machines. One machine may have lost what the other one holds, so only its old Ready is
+ * certain.
+ */
 function doubledMember(
   state: CoreState,
   { index, name }: Member,
@@ -113,8 +119,8 @@ function connectionTo(state: CoreState, peer: string, reachable: ReadonlySet<str
 }
 
 /**
- * Whether the member holds its share of the newest epoch. One that is there and proves nothing may have lost
- * it since.
+ * Whether the member holds its share of the newest epoch. A connected member that proves nothing may have
+ * lost it since.
  */
 function shareOf(state: CoreState, { index, peer }: Member, proves = true): Ability['share'] {
   const head = headOf(state);
@@ -123,7 +129,7 @@ function shareOf(state: CoreState, { index, peer }: Member, proves = true): Abil
   const said = state.volatile.saidOfSelf[peer];
   if (said !== undefined && said.epoch >= head.epoch) return said.holds === head.epoch ? 'held' : 'missing';
   if (wasReady(state, index)) return proves ? 'held' : 'unknown';
-  // It is dealt nothing and helped by nobody.
+  // Such a member is dealt nothing, and no member helps it.
   return isSuspended(state, index) || isSleeper(state, index) ? 'missing' : 'unknown';
 }
 
@@ -133,8 +139,8 @@ function wasReady(state: CoreState, index: number): boolean {
 }
 
 /**
- * Whether the member holds a share to use keys with: until everything older is erased here, that of the epoch
- * before serves.
+ * Whether the member holds a share with which it can use keys. Until this peer has retired the epoch before,
+ * a share of that epoch serves too.
  */
 function usable(state: CoreState, member: Member): Certainty {
   const { head, retired } = state.durable.own;
@@ -147,8 +153,8 @@ function usable(state: CoreState, member: Member): Certainty {
 }
 
 /**
- * Whether the member signs in the undecided change. Whoever proved its epoch key has it; a new epoch ends
- * older silence.
+ * Whether the member signs in the undecided change. A member that proved its epoch key has it. A new epoch
+ * ends an older silence.
  */
 function signsNow(state: CoreState, peer: string): Certainty | 'asking' {
   if (peer === state.peer) return signsIn(state);
@@ -158,8 +164,8 @@ function signsNow(state: CoreState, peer: string): Certainty | 'asking' {
 }
 
 /**
- * What members could do at best by the value alone: those that `isUp`, each with its share, and not suspended
- * or asleep.
+ * The best abilities that the value allows: members for which `isUp` is true have their shares, unless they
+ * are suspended or were away too long.
  */
 export function abilitiesAtBest(
   { absentEpochsMax }: Pick<Genesis, 'absentEpochsMax'>,

@@ -1,4 +1,6 @@
-/** What a person is advised to do with members that cannot do their part: only what the group could carry out now. */
+/**
+ * Advice about members that cannot do their part. It names only orders that the group could carry out now.
+ */
 
 import {
   evicting,
@@ -14,13 +16,13 @@ import type { Ability, Certainty } from './view.ts';
 export const namesOf = (members: readonly { name: string }[]): string =>
   members.map(({ name }) => name).join(', ');
 
-/** Members that only need to be started, or reached again. */
+/** The members that only need a start, or a connection. */
 export const startable = (members: readonly Ability[]): Ability[] =>
   members.filter(({ connection, barred }) => connection === 'none' && barred === null);
 
 /**
- * Why a member does not do its part, one phrase for all of whom it is true: "p3, p4 cannot be reached; p5 is
- * suspended".
+ * The reasons why members do not do their part. Members with the same reason share a phrase: "p3, p4 cannot
+ * be reached; p5 is suspended".
  */
 export function whyNot(members: readonly Ability[]): string {
   const reasons = Map.groupBy(members, reasonOf);
@@ -56,7 +58,7 @@ const reasonOf = ({ connection, barred, share }: Ability): Reason =>
 
 const connectionReasons: Readonly<Record<string, string>> = { none: 'none', unproven: 'unproven-here' };
 
-/** What would let a quorum attend again: those who are away, or an eviction that those who remain decide alone. */
+/** Two ways to a quorum that attends: members to start, or members to evict by the remaining ones alone. */
 export function waysToRefresh(scene: Scene): { start: Ability[]; force: Ability[] } {
   const { members } = scene;
   const start = prospectsIn(scene, whenStarted(members)).refresh.can === 'no' ? [] : startable(members);
@@ -68,29 +70,29 @@ export function waysToRefresh(scene: Scene): { start: Ability[]; force: Ability[
     ),
   ]);
   const goesOn = draft !== null && prospectsAfter(scene, draft).refresh.can === 'yes';
-  // Whoever runs on two machines is there: one of them has to be ended, and nobody evicted.
+  // A member on two machines is not gone. One of its daemons must stop, and nobody needs to be evicted.
   const doubled = leaving.some(({ barred }) => barred === 'on-two-machines');
   return { start, force: can === 'yes' && goesOn && !doubled ? leaving : [] };
 }
 
-/** Whether a member takes no part again under its present identity, however long the others wait. */
+/** Whether a member can never take part again under its present identity. */
 export const isOut = ({ barred }: Ability): boolean => barred === 'suspended' || barred === 'away-too-long';
 
-/** The same members with those who are away at work again. */
+/** The same members, as if all that are away worked again. */
 export function whenStarted(members: readonly Ability[]): Ability[] {
   const away = startable(members);
   return members.map((member) => (away.includes(member) ? asStarted(member) : member));
 }
 
-/** A member that was away, once it is started: whether it holds its share stays as it is known. */
+/** A member that was away, as if it was started. The knowledge about its share stays the same. */
 function asStarted(member: Ability): Ability {
   const holds: Certainty = member.share === 'held' ? 'yes' : member.share === 'missing' ? 'no' : 'unknown';
   return { ...member, connection: 'proven', can: { sign: holds, help: holds, attend: 'yes', deal: holds } };
 }
 
 /**
- * How a suspended, long absent or lost member could come back or leave: what can be carried out now, and
- * whether more may be.
+ * The ways in which a suspended, long absent or lost member could come back or leave. `ways` has those that
+ * can be carried out now, and `can` says whether there are any.
  */
 export function waysFor(
   scene: Scene,
@@ -110,7 +112,7 @@ export function waysFor(
   };
 }
 
-/** What can be done with a suspended member after a look at its machine. */
+/** The advice about a suspended member, after a look at its machine. */
 export function thenWhat(scene: Scene, member: { index: number; name: string }): string {
   const { ways, can } = waysFor(scene, member);
   if (can === 'yes') return `Then ${ways.join(', or ')}.`;
@@ -121,7 +123,7 @@ export function thenWhat(scene: Scene, member: { index: number; name: string }):
     : 'It can be neither reinstated nor evicted now: too few others can attend, or hold their shares.';
 }
 
-/** How this peer gets its place again, if that can be carried out. */
+/** How this peer gets its place again, when that can be carried out. */
 export function comeBack(scene: Scene, { index, name }: { index: number; name: string }): string {
   const { can } = outlookOf(scene, [reinstating(index)]);
   if (can === 'no')
@@ -131,7 +133,7 @@ export function comeBack(scene: Scene, { index, name }: { index: number; name: s
   return `Let it join with a new home under the name ${name}, and the operator run: holdfast reinstate ${name}${first}.`;
 }
 
-/** What follows "Look at its machine": an eviction only where it can be carried out. */
+/** The end of the sentence "Look at its machine". It names an eviction only when one can be carried out. */
 export function mayEvict(scene: Scene, name: string): string {
   const member = scene.members.find((listed) => listed.name === name);
   if (member === undefined) return '.';

@@ -1,4 +1,4 @@
-/** Who did wrong, and which kind of evidence stands behind it: for `epochs`, `status` and the API. */
+/** Shows members that did wrong, with the kind of evidence, for `epochs`, `status` and the API. */
 import { accusersOf, isCertain } from '../../protocol/change/accusation.ts';
 import type { Blame, CoreState } from '../../protocol/machine/state.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
@@ -8,7 +8,7 @@ import type { EpochView } from './view.ts';
 
 export type BlameView = EpochView['blamed'][number];
 
-/** `parent`: the value whose members made the change to this epoch. */
+/** The blames of one epoch. `parent` is the value whose members made the change to this epoch. */
 export function blameViews(
   state: CoreState,
   epoch: number,
@@ -22,14 +22,14 @@ export function blameViews(
       : (memberAt(roster, index)?.name ?? `member ${index}`);
   const blames = Object.values(state.durable.blames).filter((blame) => blame.epoch === epoch);
   const blamed = new Set(blames.filter(({ kind }) => kind === 'false-sub-share').map(({ by }) => by));
-  // One accusation alone blames nobody, but it is shown: either the one or the other lies.
+  // A single accusation blames nobody. It is shown, because either the accuser or the accused lies.
   const accused = roster
     .map(({ index }) => index)
     .filter((index) => !blamed.has(index) && accusersOf(state, epoch, index).length > 0)
     .map((by): Blame => ({ epoch, by, kind: 'false-sub-share' }));
   return [...blames, ...accused].map(({ by, kind, proof }) => {
     const signed = proof !== undefined;
-    // Accusations are of sub-shares only: they say nothing about a sum or a mask.
+    // Accusations are about sub-shares only. They say nothing about sums and masks.
     const dealt = kind === 'false-sub-share';
     const accusers = dealt ? accusersOf(state, epoch, by) : [];
     const told = accusers.length > 0 && accusers.every((index) => index !== own);
@@ -44,7 +44,7 @@ export function blameViews(
   });
 }
 
-/** One line for people: `west: false sub-share (found here; accused by north, south: certain)`. */
+/** A phrase for people, such as `false sub share (found here; accused by north, south: certain)`. */
 export function blameInWords({ kind, evidence, accusers, certain }: BlameView): string {
   const others = accusers.length > 0 ? [`accused by ${accusers.join(', ')}`] : [];
   const behind = {

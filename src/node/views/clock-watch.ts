@@ -1,21 +1,22 @@
 /**
- * Notices when the machine's clock is set while the daemon runs (or the machine slept), by comparing it with
- * the monotonic clock. All timers are on the monotonic one: a jump moves no refresh. What it can spoil is the
- * expiry of requests.
+ * Notices when somebody sets the machine's clock while the daemon runs, or when the machine slept. It
+ * compares the clock with the monotonic one. All timers use the monotonic clock, so a jump moves no refresh.
+ * A wrong clock can only spoil the expiry of requests.
  */
 import type { Clock } from '../clock.ts';
 
 const lookEveryMs = 5000;
-/** NTP slews smaller differences, and a busy event loop looks like them. */
+/** NTP corrects smaller differences slowly, and a busy event loop looks like them. Milliseconds. */
 const jumpMinMs = 2000;
 
+/** Watches the clock until `stop`. */
 export class ClockWatch {
   readonly #clock: Clock;
   readonly #onJump: (stepMs: number) => void;
   #cancel: () => void = () => {};
   #offsetMs: number;
 
-  /** `onJump`: by how much the clock went ahead; negative when it was set back. */
+  /** `onJump` gets the milliseconds by which the clock went ahead. They are negative when it was set back. */
   constructor(options: { clock: Clock; onJump: (stepMs: number) => void }) {
     this.#clock = options.clock;
     this.#onJump = options.onJump;

@@ -1,4 +1,6 @@
-/** What a daemon shows (see `view.ts`), computed from the core's state and nothing secret in it. */
+/**
+ * Makes the views of a member (see `view.ts`) from the core's state. No secret of the state goes into a view.
+ */
 
 import { kindNamed } from '../../keys/kinds.ts';
 import { attendHeldBy } from '../../protocol/change/attend.ts';
@@ -40,7 +42,7 @@ import type {
 
 const names = (members: readonly Member[]): string[] => members.map(({ name }) => name);
 
-/** The undecided or unfinished change, or null when nothing is under way. */
+/** The change that is undecided or not finished. Null when there is none. */
 export function changeView(state: CoreState, { nowMs, wallMs }: Clocks): ChangeView | null {
   const head = headOf(state);
   if (selfIn(state) === undefined) return null;
@@ -82,10 +84,11 @@ interface StatusExtras extends Clocks {
   cipher: string;
   fingerprint: string | null;
   reachable: ReadonlySet<string>;
-  /** Peer ids of members that run on two machines. */
+  /** The peer ids of members on two machines. */
   doubled?: ReadonlySet<string>;
 }
 
+/** The status of a member. */
 export function statusView(state: CoreState, extras: StatusExtras): StatusView {
   const head = headOf(state);
   const self = selfIn(state);
@@ -132,7 +135,7 @@ export function statusView(state: CoreState, extras: StatusExtras): StatusView {
   };
 }
 
-/** Retire proofs as they are shown: a proof never changes. */
+/** The views of retire proofs. A proof never changes. */
 const proofViews = new WeakMap<RetireProof, NonNullable<EpochView['retireProof']>>();
 
 function proofView(proof: RetireProof | null, value: Value): EpochView['retireProof'] {
@@ -148,7 +151,9 @@ function proofView(proof: RetireProof | null, value: Value): EpochView['retirePr
   return view;
 }
 
-/** Holds and waits (§5) of the changes that `which` names, oldest first; `roster`: of those who made them. */
+/**
+ * The holds and waits (§5) that `which` selects, oldest first. `roster` has the members that made the change.
+ */
 function pauseViews(
   state: CoreState,
   roster: readonly Member[],
@@ -167,7 +172,7 @@ function pauseViews(
     }));
 }
 
-/** What the core still holds of an epoch; the archive has the same of all. */
+/** The records of an epoch that the core still holds. The archive has the same records of all epochs. */
 export function heldRecords(state: CoreState, epoch: number): EpochRecords | null {
   const { links, notes, retires } = state.durable;
   const link = links[epoch];
@@ -181,8 +186,8 @@ export function heldRecords(state: CoreState, epoch: number): EpochRecords | nul
 }
 
 /**
- * One epoch of the history without its verification keys; everything but `decidedAtMs`, `blamed`, `pauses`
- * and `retireProof` follows from the certified chain.
+ * One epoch of the history, without its verification keys. `decidedAtMs`, `blamed`, `pauses` and
+ * `retireProof` are this peer's own knowledge. Everything else follows from the certified chain.
  */
 export function epochView(
   state: CoreState,
@@ -198,7 +203,7 @@ export function epochView(
     memberAt(value.roster, index)?.name ??
     `member ${index}`;
   const dealers = new Set(value.accepted.map(({ dealer }) => dealer));
-  // Whoever attended has a new epoch key (§4).
+  // A member that attended has a new epoch key (§4).
   const attended = new Set(
     (parent?.roster ?? [])
       .filter((before) => {
@@ -229,7 +234,7 @@ export function epochView(
   };
 }
 
-/** Those that the core still holds, newest first. */
+/** The epochs that the core still holds, newest first. */
 export function newestEpochViews(state: CoreState, wallMs: number): EpochView[] {
   const { head } = state.durable.own;
   return Array.from({ length: limits.linksKept }, (_, back) => heldRecords(state, head - back)).flatMap(
@@ -247,7 +252,7 @@ export const keyViews = (state: CoreState): KeyView[] =>
     ...kindNamed(key.kind).publicForms(key.public),
   }));
 
-/** The attended plan that contains the order, the one with the most Attends. */
+/** The attended plan that contains the order. Of several plans, it is the one with the most Attends. */
 export function creationView(state: CoreState, orderHash: Uint8Array): CreationView {
   const head = headLink(state);
   const [best] = Object.entries(state.durable.plans)

@@ -1,18 +1,22 @@
-/** Who may still hold a share of a destroyed key: members that have not shown themselves since (protocol §4.5). */
+/**
+ * Finds members that may still hold a share of a destroyed key, because they were not here since (protocol
+ * §4.5).
+ */
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 
 interface HeldKey {
   name: string;
-  /** The epoch that destroyed it. */
+  /** The epoch that destroyed the key. */
   epoch: number;
-  /** Names, in the roster's order. */
+  /** The members' names, in the roster's order. */
   members: string[];
 }
 
 /**
- * A member is through with older shares when it is ready in the newest epoch, or attended a later change than the
- * destruction, which shows as a new epoch key: nobody attends before it has erased everything older.
+ * The destroyed keys of which members may still hold shares. A member has erased older shares when it is
+ * ready in the newest epoch, or when it attended a change after the destruction. A later Attend shows as a
+ * new epoch key: no member attends before it has erased everything older.
  */
 export function destroyedKeysHeld(state: CoreState): HeldKey[] {
   const { destroyed, readys } = state.durable;

@@ -1,9 +1,9 @@
-/** Computations that fail again and again on this machine, as `status` and `doctor` say it. */
+/** Computations that fail again and again on this machine, as a problem for `status` and `doctor`. */
 import { readJobTag } from '../../protocol/machine/job-tags.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Problem } from './view.ts';
 
-/** A worker that dies once is no problem. */
+/** Fewer failures are no problem: a worker may die once. */
 const noticeAfterFailures = 3;
 
 export function failingJobProblems({ volatile }: Pick<CoreState, 'volatile'>): Problem[] {

@@ -1,4 +1,6 @@
-/** What stops the whole group, or leaves it nothing to spare: signing first, then the next change. */
+/**
+ * Problems that stop the whole group, or leave it no member to spare: first signing, then the next change.
+ */
 import { isOut, namesOf, startable, waysFor, waysToRefresh, whenStarted, whyNot } from './advice.ts';
 import { outlookOf, prospectsAfter, prospectsIn, type Scene } from './possible-orders.ts';
 import { whoCan } from './prospects.ts';
@@ -7,7 +9,7 @@ import type { Ability, ChangeView, Problem, Prospects } from './view.ts';
 export const ofAll = (needed: number, all: number): string =>
   needed === all ? `all ${all}` : `${needed} of ${all}`;
 
-/** Nobody can use a key, or nobody knows; and what is left to do, if anything. */
+/** The problem that nobody can use a key, or that this is not known. It says what can still be done. */
 export function signProblems(scene: Scene, { sign }: Prospects, settled: boolean): Problem[] {
   const { head, members } = scene;
   if (head.keys.length === 0 || sign.can === 'yes') return [];
@@ -42,7 +44,7 @@ function startHolders(holders: readonly Ability[]): string {
   return `Start ${namesOf(holders)}, or mend the network between them.${unsure.length === 0 ? '' : ` Whether ${namesOf(unsure)} ${unsure.length === 1 ? 'holds its share' : 'hold their shares'} is not known here.`}`;
 }
 
-/** Below k shares nothing in the group can make another. */
+/** The remedy below `k` shares: then no part of the group can make another share. */
 function lost({ head, members }: Scene, left: readonly Ability[]): string {
   const held = members.filter((member) => member.ready && !left.includes(member));
   const back =
@@ -53,12 +55,18 @@ function lost({ head, members }: Scene, left: readonly Ability[]): string {
   return `Starting, refreshing, reinstating or evicting members cannot help: of the ${head.threshold} shares of epoch ${head.epoch} that are needed ${left.length} ${left.length === 1 ? 'is' : 'are'} left${here}, and others can be made only from ${head.threshold}. ${back}, ${head.threshold - left.length} at least; without them the keys are lost for good.`;
 }
 
-/** Which of the members that cannot attend may be gone for good: those that are connected, only after minutes. */
+/**
+ * The members that may be gone for good among those that cannot attend. A connected member counts only after
+ * minutes.
+ */
 type Gone = 'nobody' | 'unreachable' | 'anybody';
 
 const isAway = (member: Ability): boolean => member.connection === 'none' || isOut(member);
 
-/** The next change, and the one that is under way; `noticed`: it has waited for longer than every change does. */
+/**
+ * The problems of the next change, and of the change that is under way. `noticed`: that change waits longer
+ * than a change ever does.
+ */
 export function refreshProblems(
   scene: Scene,
   prospects: Prospects,
@@ -120,7 +128,7 @@ function refreshRemedy(scene: Scene, { sign, refresh }: Prospects, gone: Gone): 
       : 'Nothing to do: they are being asked.';
 }
 
-/** It works, and one member less would stop it. */
+/** Warnings about abilities that one member less would end. */
 export function spareWarnings(scene: Scene, { sign, refresh }: Prospects): Problem[] {
   const all = scene.members.length;
   const warnings: Problem[] = [];
@@ -139,7 +147,7 @@ export function spareWarnings(scene: Scene, { sign, refresh }: Prospects): Probl
   return warnings;
 }
 
-/** What gives one to spare, in the order of what it costs: starting, giving a place again, admitting. */
+/** The advice that gives a member to spare, the cheapest first: starting, reinstating, admitting. */
 function spareRemedy(scene: Scene, goal: keyof Prospects): string {
   const { members } = scene;
   const away = startable(members);
@@ -162,5 +170,5 @@ function spareRemedy(scene: Scene, goal: keyof Prospects): string {
   return away.length > 0 ? `Start ${namesOf(away)}.` : 'No single step gives one to spare now.';
 }
 
-/** More than that are not advised. */
+/** No more newcomers than this are advised. */
 const newcomersMax = 3;

@@ -1,16 +1,16 @@
 /**
- * What is wrong with what this peer keeps: a store near its bound, holes in the archive, links that only
+ * Problems of the things that this peer keeps: a store near its bound, holes in the archive, links that only
  * others have.
  */
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Problem } from './view.ts';
 
-/** Honest groups stay far below this part of the bound: long before it something is wrong. */
+/** Honest groups stay far below this part of the bound. A fuller store shows that something is wrong. */
 const storeLargeFrom = 0.5;
 
 interface Keeping {
-  /** Of the sealed store. */
+  /** The fill of the sealed store. */
   fill: { bytes: number; bytesMax: number };
   /** Epochs that are missing or damaged in the archive. */
   missing: readonly number[];
@@ -38,7 +38,7 @@ export function keepingProblems(state: CoreState, { fill, missing }: Keeping): P
 export const isLarge = ({ bytes, bytesMax }: Keeping['fill']): boolean => bytes > bytesMax * storeLargeFrom;
 const megabytes = (bytes: number): string => String(Math.round(bytes / 2 ** 20));
 
-/** This peer is behind, and nobody whom it reaches keeps the links that it lacks. */
+/** This peer is behind, and no member that it reaches keeps the links that it lacks. */
 function behindProblems(state: CoreState): Problem[] {
   const { head } = state.durable.own;
   const ahead = Object.values(state.volatile.chains).filter((chain) => chain.head > head);
@@ -53,7 +53,7 @@ function behindProblems(state: CoreState): Problem[] {
   ];
 }
 
-/** Why this peer cannot show the value of an epoch that is over, and which members say that they can. */
+/** One sentence: why this peer cannot show the value of a past epoch, and which members say that they can. */
 export function notKeptHere(state: CoreState, epoch: number): string {
   const { oldest } = state.durable.own;
   const { chains } = state.volatile;

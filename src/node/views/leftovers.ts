@@ -1,4 +1,7 @@
-/** Secrets of epochs that are over, which Retire should have erased (protocol §4.5): for `doctor`, by name only. */
+/**
+ * Finds secrets of past epochs that Retire should have erased (protocol §4.5). `doctor` shows their kind and
+ * number.
+ */
 
 import { retiredHead, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
@@ -6,8 +9,9 @@ import { hex } from '../../protocol/records/codec.ts';
 import type { StatusView } from './view.ts';
 
 /**
- * A member that has retired what is older holds secrets of the undecided change only, whose plans it knows,
- * and its listed epoch key; one that was evicted holds none. Before Retire everything has its use.
+ * The leftovers of this peer, by kind. A member that has retired the older epochs holds secrets of known
+ * plans of the undecided change, and its listed epoch key. An evicted member holds none. Before Retire every
+ * secret still has its use.
  */
 export function leftoversIn(state: CoreState): StatusView['leftovers'] {
   const self = selfIn(state);

@@ -1,4 +1,7 @@
-/** Troubles of this machine: its disk, its clock, and whoever changes the audit log. Each is shown while it lasts. */
+/**
+ * Troubles of this machine: its disk, its clock, and changes to the audit log by others. Each is shown while
+ * it lasts.
+ */
 import type { Audit } from '../audit/audit.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
@@ -7,7 +10,10 @@ import type { StoreError, StoreErrorCode } from '../store/store-error.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { Problem } from './view.ts';
 
-/** What cannot be written: the sealed store stops epoch changes, the audit log stops this peer's uses of keys. */
+/**
+ * The files that cannot be written. Without the sealed store this peer takes no part in epoch changes.
+ * Without the audit log it uses no key.
+ */
 type Unwritable = 'store' | 'audit';
 
 const stops: Readonly<Record<Unwritable, string>> = {
@@ -30,9 +36,10 @@ const problems: Partial<Record<StoreErrorCode, { code: string; what: string; rem
 };
 const otherProblem = { code: 'disk-failed', what: 'The home cannot be written', remedy: 'Check the disk' };
 
-/** How long a jump of the clock is shown. */
+/** A jump of the clock is shown for so long. Milliseconds. */
 const jumpShownMs = 10 * 60_000;
 
+/** Collects the troubles of this machine, and gives them to `status` and the log. */
 export class MachineTroubles {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -48,7 +55,10 @@ export class MachineTroubles {
     this.#onChange = options.onChange;
   }
 
-  /** From now on jumps of the clock are noticed, and go into the audit log, whose damage is shown. */
+  /**
+   * From now on, jumps of the clock are noticed and go into the audit log. Damage of the audit log is shown
+   * too.
+   */
   watch(audit: Pick<Audit, 'damage' | 'note'>): void {
     this.#audit = audit;
     this.#clockWatch = new ClockWatch({
@@ -64,7 +74,7 @@ export class MachineTroubles {
     this.#clockWatch?.stop();
   }
 
-  /** What each part says of its writes: the error of a failed one, null when they succeed again. */
+  /** Takes the error of a failed write of the store or the audit log, and null when writes succeed again. */
   report(what: Unwritable, error: StoreError | null): void {
     const before = this.#lasting.get(what);
     if (error === null) {
@@ -83,7 +93,7 @@ export class MachineTroubles {
     this.#onChange();
   }
 
-  /** The lobby cannot open on this machine; a member goes on without it. */
+  /** The lobby cannot open on this machine. A member works without it. */
   reportLobby(error: ListenError): void {
     const code = 'lobby-address';
     this.#lasting.set('lobby', {
@@ -95,11 +105,12 @@ export class MachineTroubles {
     this.#onChange();
   }
 
+  /** Whether the store, or the audit log, cannot be written now. */
   has(what: Unwritable): boolean {
     return this.#lasting.has(what);
   }
 
-  /** The clock of the machine was set; shown for a while. */
+  /** Somebody set the clock of the machine. It is shown for a while. */
   #clockJumped(stepMs: number): void {
     const seconds = Math.round(Math.abs(stepMs) / 1000);
     const by = seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
@@ -113,7 +124,7 @@ export class MachineTroubles {
     this.#onChange();
   }
 
-  /** For `status`. */
+  /** The troubles that last, for `status`. */
   problems(): Problem[] {
     const jump = this.#jump;
     const shown = jump !== null && this.#clock.nowMs() - jump.atMs < jumpShownMs ? [jump.problem] : [];

@@ -1,6 +1,6 @@
 /**
- * Members that this peer saw misbehave on the network, by name, as problems that `status` shows: each text
- * stays while nothing changes.
+ * Members that misbehaved on the network, as problems for `status`. A text stays the same while nothing
+ * changes.
  */
 import type { Member } from '../../protocol/records/roster.ts';
 import type { CutOff } from '../network/transport.ts';
@@ -12,7 +12,7 @@ export function misconductProblems(
   cutOffs: readonly CutOff[],
   penalties: readonly PeerPenalty[],
   wallMs: number,
-  /** What follows "Look at its machine", for a name. */
+  /** The end of the sentence "Look at its machine", for a member's name. */
   then: (name: string) => string,
 ): Problem[] {
   const nameOf = (peer: string): string => roster.find((member) => member.peer === peer)?.name ?? peer;

@@ -1,7 +1,7 @@
 /**
- * Whether the group could carry out an order now, by the rules that the core itself goes by: the draft must
- * fit the newest value, a quorum of those who decide must attend, and enough members of both rosters must
- * hold what is dealt.
+ * Decides whether the group could carry out an order now, by the core's own rules. The draft must fit the
+ * newest value. A quorum of the deciding members must attend. Enough members of both rosters must hold the
+ * dealings.
  */
 
 import { headOf } from '../../protocol/machine/queries.ts';
@@ -16,25 +16,32 @@ import { both } from './ability.ts';
 import { type Choice, prospect, prospectsOf } from './prospects.ts';
 import type { Ability, Certainty, Prospect, Prospects } from './view.ts';
 
-/** Where an order would be carried out. */
+/** The group in which an order would be carried out. */
 export interface Scene {
   genesis: Genesis;
   clusterId: Uint8Array;
   head: Value;
   members: readonly Ability[];
-  /** Those whom a forced eviction that runs leaves; null when none runs. */
+  /** The members that remain after the forced eviction that runs now. Null when none runs. */
   forced: readonly number[] | null;
 }
 
+/** The chances of an order. */
 interface Outlook {
   can: Certainty;
-  /** Null when it does not fit. */
+  /** Null when the order does not fit the newest value. */
   draft: Draft | null;
-  /** What the change needs, each of certain members; none when it does not fit, or may not run. */
+  /**
+   * The needs of the change, each with the members that count for it. None when the order does not fit or may
+   * not run.
+   */
   needs: Need[];
 }
 
-/** `decide`: to attend; `recover`: to give shares back; `hold`: to stay and hold what is dealt. */
+/**
+ * One need of a change. `decide` counts members that attend, `recover` members that give shares back, and
+ * `hold` members that stay and hold the dealings.
+ */
 export interface Need extends Prospect {
   what: 'decide' | 'recover' | 'hold';
   of: readonly Ability[];
@@ -47,6 +54,7 @@ function need(what: Need['what'], of: readonly Ability[], needed: number): Need 
   return { what, of, lacking, ...prospect(of, skill, needed) };
 }
 
+/** The chances of an order with these actions. */
 export function outlookOf(scene: Scene, actions: readonly Action[]): Outlook {
   const { genesis, clusterId, head, members, forced } = scene;
   let draft: Draft;
@@ -68,7 +76,7 @@ export function outlookOf(scene: Scene, actions: readonly Action[]): Outlook {
   ];
   const needs = [
     need('decide', electors, quorumOf(old.n, old.k, faultModel)),
-    // Whoever attends without a share is given it first, by any k that hold theirs (§5).
+    // A member that attends without a share recovers it first, from any `k` that hold theirs (§5).
     ...(head.keys.length === 0 ? [] : [need('recover', electors, head.threshold)]),
     need('hold', electors.filter(stays), holdersNeeded(old, next, faultModel)),
   ];
@@ -80,7 +88,10 @@ const narrowsTo = (draft: Draft, forced: readonly number[]): boolean =>
   draft.forced.length < forced.length &&
   draft.forced.every((index) => forced.includes(index));
 
-/** An identity that nobody has: for asking whether a member could be reinstated, before its new home has joined. */
+/**
+ * An identity that nobody has. It serves to ask whether a member could be reinstated before its new home has
+ * joined.
+ */
 const anybody = { peer: 'a-new-home', epochKey: new Uint8Array(32) };
 
 export const reinstating = (index: number): Action => ({ type: 'reinstate', index, ...anybody });
@@ -90,7 +101,10 @@ export const evictingByForce = ({ head }: Scene, leaving: readonly number[]): Ac
   remaining: head.roster.map(({ index }) => index).filter((index) => !leaving.includes(index)),
 });
 
-/** The members of the next value: those who stay as they are, newcomers as they are once they have their share. */
+/**
+ * The members of the next value. Members that stay keep their abilities. Newcomers count as they will be with
+ * their shares.
+ */
 function membersAfter(scene: Scene, draft: Draft): Ability[] {
   return draft.roster.map(({ index, name, peer }) => {
     const before = scene.members.find((member) => member.index === index);
@@ -102,6 +116,7 @@ function membersAfter(scene: Scene, draft: Draft): Ability[] {
   });
 }
 
+/** The scene of this peer's newest state. */
 export const sceneOf = (state: CoreState, members: readonly Ability[]): Scene => ({
   genesis: state.genesis,
   clusterId: state.clusterId,
@@ -116,7 +131,7 @@ const choiceIn = ({ head, genesis }: Scene): Choice => ({
   keys: head.keys.length,
 });
 
-/** A change that a forced eviction decides is in the hands of those whom it leaves. */
+/** The abilities of the group now. While a forced eviction runs, the remaining members decide. */
 export const prospectsIn = (scene: Scene, members = scene.members): Prospects =>
   prospectsOf(
     members,
@@ -124,7 +139,7 @@ export const prospectsIn = (scene: Scene, members = scene.members): Prospects =>
     members.filter(({ index }) => scene.forced?.includes(index) ?? true),
   );
 
-/** What the members could do after the change that the draft is of. */
+/** The abilities of the group after the change of the draft. */
 export const prospectsAfter = (scene: Scene, draft: Draft): Prospects =>
   prospectsOf(membersAfter(scene, draft), {
     ...choiceIn(scene),

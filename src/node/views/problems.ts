@@ -1,4 +1,7 @@
-/** What `status` and `doctor` say is wrong with a member or its group, and what a person can do about it. */
+/**
+ * The problems of a member and its group that `status` and `doctor` show, and what a person can do about
+ * each.
+ */
 
 import {
   changeQuorum,
@@ -22,21 +25,23 @@ import { ofAll, refreshProblems, signProblems, spareWarnings } from './group-pro
 import { prospectsIn, type Scene, sceneOf } from './possible-orders.ts';
 import type { Ability, ChangeView, Problem, Prospects } from './view.ts';
 
-/** The daemon's monotonic clock, which the core's timers are on, and the wall clock. */
+/** The monotonic clock, which the core's timers use, and the wall clock. Milliseconds. */
 export interface Clocks {
   nowMs: number;
   wallMs: number;
 }
 
-/** What every change and every start passes through is no problem before it has lasted this long. */
+/**
+ * States that every change and every start passes through are no problems before they have lasted so long.
+ */
 export const noticeAfterMs = 2000;
-/** A change that waits for this long may wait for members that are connected and yet never take part. */
+/** A change that waits so long may wait for connected members that never take part. */
 export const goneAfterMs = 10 * 60_000;
 
-/** Codes of what is said before anything else, in this order: nothing else matters to whoever reads it. */
+/** The codes of the problems that come first, in this order. While one lasts, no other problem matters. */
 export const foremostCodes: readonly string[] = ['two-machines', 'cannot-sign', 'member-on-two-machines'];
 
-/** The same problems, the foremost ones first. */
+/** The same problems, with the foremost ones first. */
 export function foremostFirst(problems: readonly Problem[]): Problem[] {
   const rank = ({ code }: Problem): number => {
     const at = foremostCodes.indexOf(code);
@@ -45,7 +50,7 @@ export function foremostFirst(problems: readonly Problem[]): Problem[] {
   return [...problems].sort((a, b) => rank(a) - rank(b));
 }
 
-/** What the members can do, each and together, and what follows for people. */
+/** The abilities of the members, alone and together, and the problems and warnings for people. */
 interface Assessment {
   roster: Ability[];
   prospects: Prospects;
@@ -53,7 +58,10 @@ interface Assessment {
   warnings: Problem[];
 }
 
-/** `reachable`: peer ids with a proven connection; `doubled`: of members that run on two machines. */
+/**
+ * Judges the group. `reachable` has the peer ids with a proven connection, and `doubled` those of members on
+ * two machines.
+ */
 export function assess(
   state: CoreState,
   change: ChangeView | null,
@@ -78,7 +86,8 @@ export function assess(
   const { bootedAtMs, lastChangeAtMs } = state.volatile;
   const settled = clocks.nowMs >= Math.max(bootedAtMs, lastChangeAtMs ?? 0) + noticeAfterMs;
   const waitedMs = change === null ? 0 : clocks.wallMs - change.sinceMs;
-  // Whoever still waits for its own share has the change to wait for, and is not the one to judge.
+  // A member that waits for its own share has the change to wait for. It cannot judge whether others are
+  // gone.
   const gone = !holdsShare(state) ? 'nobody' : waitedMs >= goneAfterMs ? 'anybody' : 'unreachable';
   return {
     ...{ roster, prospects },
@@ -100,7 +109,7 @@ export const problemsOf = (...given: Parameters<typeof assess>): Problem[] => as
 
 const listed = namesOf;
 
-/** Whether this peer may speak for its place in the roster at all. */
+/** Whether this peer may act in its place of the roster. */
 function placeProblems(state: CoreState, self: Member, scene: Scene): Problem[] {
   const problems: Problem[] = [];
   const again = comeBack(scene, self);
@@ -181,7 +190,7 @@ function recallProblems(state: CoreState, reachable: ReadonlySet<string>, { sign
   ];
 }
 
-/** What this peer saw others do, and what they may still hold. */
+/** Wrong acts of others that this peer saw, and destroyed keys of which others may still hold shares. */
 function seenProblems(state: CoreState, scene: Scene): Problem[] {
   const head = headOf(state);
   const destroyed = destroyedKeysHeld(state).map(({ name, epoch, members }) => ({
@@ -211,7 +220,10 @@ function seenProblems(state: CoreState, scene: Scene): Problem[] {
   return [...destroyed, ...suspended, ...blames];
 }
 
-/** Expiry of requests needs clocks within 60 s of each other (§8): names the clock that is wrong, ours or a peer's. */
+/**
+ * Expiry of requests needs clocks within 60 s of each other (§8). The problem names the wrong clock: this
+ * peer's or another's.
+ */
 function clockProblems(state: CoreState): Problem[] {
   const wrong = Object.entries(state.volatile.clockAheadMs).filter(
     ([, ahead]) => Math.abs(ahead) > limits.clockSkewMs,

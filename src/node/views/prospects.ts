@@ -1,6 +1,7 @@
 /**
- * What a group of members can do together (protocol §1, §4, §5), from what each of them can do: use a key,
- * give shares back, complete a refresh or another change; and how many members it can spare in each.
+ * Computes the abilities of a group from those of its members (protocol §1, §4, §5): to use a key, to give
+ * shares back, and to complete a refresh or another change. It also computes how many members the group can
+ * spare for each.
  */
 import type { FaultModel } from '../../protocol/records/genesis.ts';
 import { quorumOf } from '../../protocol/records/roster.ts';
@@ -9,9 +10,11 @@ import type { Ability, Certainty, Prospect, Prospects } from './view.ts';
 
 type Skill = keyof Ability['can'];
 
+/** The members that can certainly do one thing. */
 export const whoCan = (members: readonly Ability[], skill: Skill): Ability[] =>
   members.filter(({ can }) => can[skill] === 'yes');
 
+/** The ability of a group to do one thing, for which `needed` members must be able. */
 export function prospect(members: readonly Ability[], skill: Skill, needed: number): Prospect {
   const able = whoCan(members, skill).length;
   const unknown = members.filter(({ can }) => can[skill] === 'unknown').length;
@@ -19,7 +22,10 @@ export function prospect(members: readonly Ability[], skill: Skill, needed: numb
   return { can, able, unknown, needed, spare: able - needed };
 }
 
-/** What decides how many are needed. `keys`: where there is none yet, nobody lacks a share. */
+/**
+ * The numbers that decide how many members are needed. `keys` is the number of keys: without a key no member
+ * lacks a share.
+ */
 export interface Choice {
   threshold: number;
   faultModel: FaultModel;
@@ -27,13 +33,14 @@ export interface Choice {
 }
 
 /**
- * A refresh needs a quorum that attends, and `k` that hold their shares: those give theirs to whoever attends without
- * (§5), also in mid-change, so that enough can deal and hold every dealing.
+ * The abilities of the group. A refresh needs a quorum that attends, and `k` members that hold their shares.
+ * These give shares to members that attend without one (§5), also in the middle of a change. So enough
+ * members can deal, and enough hold every dealing.
  */
 export function prospectsOf(
   members: readonly Ability[],
   { threshold, faultModel, keys }: Choice,
-  /** Who decides, where a forced eviction runs. */
+  /** The members that decide while a forced eviction runs. */
   electors = members,
 ): Prospects {
   const sign = prospect(members, 'sign', threshold);

@@ -1,26 +1,29 @@
 /**
- * Two machines with one identity, as problems that `status` shows before all others: everything else may
- * follow from it.
+ * Two machines with one identity, as problems. `status` shows them before all others, because other problems
+ * may follow from them.
  */
 import type { Member } from '../../protocol/records/roster.ts';
 import type { Twin } from '../network/twins.ts';
 import type { Problem } from './view.ts';
 
-/** What the network knows of copied homes. */
+/** The network's knowledge of copied homes. */
 interface TwinsSeen {
-  /** Other members of whom this peer meets two instances. */
+  /** Other members that this peer meets on two machines. */
   met: readonly Twin[];
-  /** Peer ids of members that meet another instance of this peer. */
+  /** The peer ids of members that meet another machine with this peer's identity. */
   toldBy: readonly string[];
 }
 
-/** This peer itself is met twice: then all else that it sees may follow from that. */
+/** The code for this peer itself. All that it sees may be wrong because of the other machine. */
 const ownCode = 'two-machines';
 const othersCode = 'member-on-two-machines';
 const never = 'and never start that copy of the home again';
 const why = 'Once both take part in a change the member is suspended, and needs a new home.';
 
-/** @param proven whether this peer has proven its newest epoch key to a member: a copy that is older cannot */
+/**
+ * `proven` says whether this peer has proven its newest epoch key to a member. An older copy of a home cannot
+ * do that.
+ */
 export function twinProblems(
   roster: readonly Member[],
   { met, toldBy }: TwinsSeen,

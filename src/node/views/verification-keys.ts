@@ -1,7 +1,7 @@
 /**
- * Verification keys of whole epochs, for whoever reads history. They are exponentiations for every member and
- * key, half a second for the largest group: workers compute them, one epoch at a time, so that no reader
- * holds up this peer.
+ * Verification keys of whole epochs, for the history. They take an exponentiation for each member and key:
+ * half a second for the largest group. Workers compute them, one epoch at a time. So a reader of history does
+ * not hold up this peer.
  */
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { hex } from '../../protocol/records/codec.ts';
@@ -12,11 +12,12 @@ import type { EpochView } from './view.ts';
 
 type Keys = EpochView['verificationKeys'];
 
-/** Of this many epochs; they are the same for ever. */
+/** The keys of so many epochs are kept. They never change. */
 const keptMax = 32;
-/** Epochs that may wait for their turn. */
+/** At most so many epochs wait for their turn. */
 const waitingMax = 16;
 
+/** Computes verification keys, and keeps those of the last epochs. */
 export class VerificationKeys {
   readonly #compute: (link: Link) => Promise<Keys>;
   /** By the hash of the value. */
@@ -28,7 +29,10 @@ export class VerificationKeys {
     this.#compute = compute;
   }
 
-  /** Rejects with `DaemonError('busy')` when too many other epochs wait. */
+  /**
+   * The verification keys of one epoch.
+   * @throws DaemonError (as a rejection) `busy` when too many other epochs wait
+   */
   async of(link: Link): Promise<Keys> {
     const id = hex(hashOfValue(link.value));
     if (!this.#kept.has(id) && this.#waiting >= waitingMax)
@@ -43,7 +47,7 @@ export class VerificationKeys {
     this.#waiting += 1;
     const keys = this.#turn.then(() => this.#compute(link));
     this.#turn = keys
-      .catch(() => this.#kept.delete(id)) // whoever asked is told, and the next one tries again
+      .catch(() => this.#kept.delete(id)) // The caller gets the error, and the next one tries again.
       .finally(() => {
         this.#waiting -= 1;
       });

@@ -1,6 +1,6 @@
 /**
- * What a daemon shows of itself: the one set of shapes that the API answers, the command line prints and
- * tests read.
+ * Everything that a daemon shows. The API answers with these shapes, the command line prints them, and tests
+ * read them.
  */
 
 import { z } from 'zod';
@@ -19,7 +19,7 @@ import type { DecryptAnswer, SignAnswer } from '../use/answers.ts';
 
 const count = z.int().min(0);
 const epoch = z.int().min(0);
-/** Unix milliseconds. */
+/** Unix time in milliseconds. */
 const timeMs = z.number();
 const names = z.array(z.string());
 
@@ -30,6 +30,7 @@ const problemViewSchema = z.object({
   what: z.string(),
   remedy: z.string().describe('what a person can do about it'),
 });
+/** Something that is wrong, or soon will be, with what a person can do. */
 export type Problem = z.infer<typeof problemViewSchema>;
 
 const changeViewSchema = z.object({
@@ -41,6 +42,7 @@ const changeViewSchema = z.object({
   needed: count.describe('Attends (or Readys) that are needed'),
   sinceMs: timeMs,
 });
+/** The change that is under way. */
 export type ChangeView = z.infer<typeof changeViewSchema>;
 
 /** A recovery that met the change to `epoch` (protocol §5), as this peer saw it. */
@@ -55,11 +57,11 @@ const pauseViewSchema = z.object({
 });
 export type PauseView = z.infer<typeof pauseViewSchema>;
 
-/** `unknown` is what nobody has told this peer yet: it counts as nothing that can be done. */
+/** `unknown`: nobody has told this peer yet. It never counts as something that can be done. */
 const certaintySchema = z.enum(['yes', 'no', 'unknown']);
 export type Certainty = z.infer<typeof certaintySchema>;
 
-/** What one member can do, as far as this peer knows. */
+/** The abilities of one member, as far as this peer knows them. */
 const abilitySchema = z.object({
   index: count,
   name: z.string(),
@@ -93,9 +95,10 @@ const prospectSchema = z.object({
   needed: count,
   spare: z.int().describe('`able` less `needed`: how many it can lose'),
 });
+/** The members that can do one thing, against the number that is needed. */
 export type Prospect = z.infer<typeof prospectSchema>;
 
-/** What the members can do together. */
+/** The abilities of the members together. */
 const prospectsSchema = z.object({
   sign: prospectSchema.describe('use a key'),
   refresh: prospectSchema.describe('complete an epoch change; counts those who can attend'),
@@ -140,6 +143,7 @@ export const statusViewSchema = z.object({
     .array(problemViewSchema)
     .describe('what works and has nothing to spare: `no-spare-to-sign`, `no-spare-to-refresh`'),
 });
+/** The answer to `GET /v1/status`: this peer, its group and their problems. */
 export type StatusView = z.infer<typeof statusViewSchema>;
 
 export const peerViewSchema = z.object({
@@ -159,6 +163,7 @@ export const peerViewSchema = z.object({
   addresses: z.array(z.string()),
   ability: abilitySchema.nullable().describe('what a member can do; null of a peer that waits'),
 });
+/** A member of the newest roster, or a peer that waits for admission. */
 export type PeerView = z.infer<typeof peerViewSchema>;
 
 export const epochViewSchema = z.object({
@@ -216,6 +221,7 @@ export const epochViewSchema = z.object({
       'verification key of every member for every key, as hashes: all change with every refresh; empty in a list of epochs',
     ),
 });
+/** One epoch of the history. */
 export type EpochView = z.infer<typeof epochViewSchema>;
 
 export const keyViewSchema = z.object({
@@ -229,12 +235,16 @@ export const keyViewSchema = z.object({
     .describe('lower-case hex: all public values, in the encoding of the kind; the id binds them'),
   pem: z.string().describe('the public key for other programs'),
 });
+/** A key of the group. */
 export type KeyView = z.infer<typeof keyViewSchema>;
 
-/** Throws `KeyError` for a key that is none of RSA. */
+/** The public key of an RSA key. @throws KeyError for a key of another kind */
 export const publicKeyOf = (key: KeyView): RsaPublicKey => publicOf(fromHex(key.public));
 
-/** What a key's creator needs to deal (§4 "Creation"): who attends the plan with its order, checked by the caller. */
+/**
+ * Everything that the dealer of a new key needs (§4, "Creation"): the newest link, and the plan with the
+ * dealer's order, with its Attends and orders. The dealer trusts none of it and checks all.
+ */
 export interface CreationView {
   head: Link;
   plan: Uint8Array | null;
@@ -242,57 +252,79 @@ export interface CreationView {
   orders: Order[];
 }
 
-/** A plan of the undecided change: its hash, hex, how many orders it has, and who attends it, by index. */
+/**
+ * A plan of the undecided change: its hash in hex, the number of its orders, and the indices of the members
+ * that attend it.
+ */
 export interface PlanView {
   plan: string;
   orders: number;
   attending: number[];
 }
 
-/** What the API serves. Everything that changes the group is signed by an operator, every use of a key by a client. */
+/**
+ * The interface that the API serves. An operator signs everything that changes the group, and a client signs
+ * every use of a key. Methods reject with `DaemonError`, or throw it.
+ */
 export interface DaemonApi {
   status(): StatusView;
   peers(): PeerView[];
-  /** The last `limit` (20), newest first. */
-  /** The last ones, newest first. */
+  /** The last `limit` epochs (20 by default), newest first. */
   epochs(limit?: number): Promise<EpochView[]>;
-  /** The newest of them, without a look at the disk: any other never changes. */
+  /** The newest epochs, without a look at the disk. Older epochs never change. */
   newestEpochs(): EpochView[];
-  /** One epoch with its verification keys, which workers compute. Rejects with `DaemonError('unknown')`. */
+  /**
+   * One epoch with its verification keys. Workers compute them.
+   * @throws DaemonError (as a rejection) `unknown`, `busy`
+   */
   epoch(epoch: number): Promise<EpochView>;
   keys(): KeyView[];
-  /** Where the audit log begins and ends: every line in between is durable. */
+  /** The beginning and the end of the audit log. All lines between them are durable. */
   audit(): AuditExtent;
-  /** Opens the lobby for `openForMs` and returns the invitation's text. */
+  /** Opens the lobby for `openForMs` milliseconds, and gives the invitation's text. */
   invite(openForMs: number): Promise<string>;
-  /** Takes the operator-signed epoch 0; refused when one exists already. */
+  /**
+   * Takes the operators' epoch 0.
+   * @throws DaemonError (as a rejection) `refused` when there is one already, `not-founded`
+   */
   found(link: Link): Promise<void>;
-  /** Queues an operator's order; resolves when it is durable here. Refused when it does not fit the newest value. */
+  /**
+   * Hands in an operators' order. Resolves when it is durable here.
+   * @throws DaemonError (as a rejection) `refused` when it does not fit the newest value, `unwritable`
+   */
   submitOrder(order: Order): Promise<void>;
+  /** The plan with this order that the most members attend, for the dealer of a new key. */
   creation(orderHash: Uint8Array): CreationView;
-  /** The plans of the undecided change that `creation` answers from. */
+  /** The plans of the undecided change, from which `creation` answers. */
   plans(): PlanView[];
-  /** Dealing packets of the operator's command (`by` 0), one per receiver. */
+  /** Takes the dealing packets of the operator's command (`by` is 0), one for each receiver. */
   submitDealings(packets: readonly Packet[]): Promise<void>;
+  /**
+   * A bounded piece of the chain, from epoch `from` on.
+   * @throws DaemonError (as a rejection) `unknown` when this peer no longer has it
+   */
   links(from: number): Promise<Link[]>;
-  /** Starts an epoch change as soon as the minimum interval allows. */
+  /** Begins an epoch change as soon as the minimum interval allows it. */
   refresh(): void;
   /**
-   * Asks k peers for partials and combines; rejects with `not-enough-peers` when `timeoutMs` passes, or
-   * `gone` aborts: the asker waits no longer.
+   * Asks `k` members for partials and combines them. `gone` aborts when the client no longer waits.
+   * @throws DaemonError (as a rejection) `not-enough-peers` when `timeoutMs` passes or `gone` aborts,
+   * `refused`, `unwritable`
    */
   sign(request: UseRequest<SignBody>, timeoutMs: number, gone?: AbortSignal): Promise<SignAnswer>;
   /**
-   * Sealed partials for the client to combine: of the first k peers, or with `prove` and their proofs of all who answer
-   * at most a moment later. Rejects as `sign` does.
+   * Gives sealed partials, which the client combines. They come from the first `k` members. With `prove` they
+   * come with proofs, from all members that answer at most a moment later.
+   * @throws DaemonError (as a rejection) as `sign` does
    */
   decrypt(
     request: UseRequest<DecryptBody>,
     options: { prove: boolean; timeoutMs: number; gone?: AbortSignal },
   ): Promise<DecryptAnswer>;
   /**
-   * Calls `listener` when something happened (epoch decided, retired, peer connected, …); returns the undo.
-   * What changes with time alone is not told: `api/changes.ts` looks.
+   * Calls `listener` when something happened (an epoch was decided or retired, a peer connected, …). The
+   * returned function removes the listener. Changes by time alone are not reported: `api/changes.ts` looks
+   * for those.
    */
   onChange(listener: () => void): () => void;
 }

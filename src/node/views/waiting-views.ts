@@ -1,6 +1,6 @@
 /**
- * What is shown of peers that wait for admission (protocol §4 "Beginning"): this one before it is a member,
- * and others.
+ * The views of peers that wait for admission (protocol §4, "Beginning"): this peer before it is a member, and
+ * others.
  */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { fingerprintOf } from '../../protocol/records/admission.ts';
@@ -10,7 +10,7 @@ import type { Waiting } from '../lobby/lobby-admissions.ts';
 import type { Settings } from '../settings.ts';
 import type { PeerView, Problem, StatusView } from './view.ts';
 
-/** This peer as it waits: its first epoch key is all that it has. */
+/** This peer while it waits. It has a first epoch key and no state yet. `epochSeed` is secret. */
 export interface WaitingSelf {
   home: Home;
   settings: Settings;
@@ -24,7 +24,10 @@ const epochKeyOf = ({ epochSeed }: WaitingSelf): Uint8Array => ed25519FromSeed(e
 const ownFingerprint = (self: WaitingSelf): string =>
   fingerprintOf({ cluster: self.home.cluster, peer: self.peer, epochKey: epochKeyOf(self) });
 
-/** A founder waits for others; everybody else for the operator, as its lobby last answered. */
+/**
+ * The problem of a peer that waits. A founder waits for other peers. Every other peer waits for the operator,
+ * and `lobby` is the lobby's last answer.
+ */
 export function waitingProblem(options: {
   founder: boolean;
   waiting: number;
@@ -45,10 +48,10 @@ export function waitingProblem(options: {
       };
 }
 
-/** Before the reason why a peer that was admitted is no member yet. */
+/** The text before the reason why an admitted peer is no member yet. */
 export const cannotBegin = 'admitted, but it cannot begin: ';
 
-/** By what the lobby answers; whatever else it says is why it refuses. */
+/** By the lobby's answer. Any other answer is the reason of a refusal. */
 const remedies: Readonly<Record<string, string>> = {
   asking: 'Nothing to do: it asks the lobby.',
   waiting: 'Let the operator compare the fingerprint and admit it.',
