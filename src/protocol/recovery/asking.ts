@@ -1,7 +1,7 @@
 /**
- * §5 at the peer that recovers: it asks, runs with all who granted, chooses k helpers that hold each other's
- * masks, has each accept that choice, and interpolates f(r) from their sums. Who is silent or false is left
- * out of the next run while k others grant.
+ * §5, at the member that recovers. It asks for grants, and begins a run with all helpers that granted. It
+ * chooses `k` helpers that hold each other's masks, and has each accept that choice. It interpolates f(r)
+ * from their sums. Helpers that are silent or false are left out of the next run while `k` others grant.
  */
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
@@ -34,8 +34,9 @@ import { checkEnvelopes, checkMaskPublic } from './helping.ts';
 import { choiceName } from './summing.ts';
 
 /**
- * How long a stage of a run waits for silent helpers: some re-sendings, but short enough that a run and the next one
- * without them fit into the hold that the helpers grant.
+ * A stage of a run waits so long for silent helpers, in milliseconds. That is time for some repeated
+ * messages. It is also short enough that a run, and a second run without those helpers, fit into the hold of
+ * the helpers.
  */
 export const stageMs = ({ timing }: Pick<ReadableState, 'timing'>): number =>
   Math.max(2 * timing.resendMs, Math.min(8 * timing.resendMs, timing.recoveryHoldMs / 2));
@@ -45,12 +46,16 @@ const setAsking = (work: Work, asking: Asking, by: Partial<Asking>): void =>
 const setRun = (work: Work, asking: Asking, run: Run, by: Partial<Run>): void =>
   setAsking(work, asking, { run: { ...run, ...by } });
 
-/** Whether this member needs its share from others: it lacks it, and nothing that it still waits for would give it. */
+/**
+ * Whether this member must get its share from others: it lacks the share, and waits for nothing that would
+ * give it.
+ */
 function mustRecover(work: Work): boolean {
   const head = headOf(work);
   if (selfIn(work) === undefined || head.keys.length === 0 || holdsShare(work)) return false;
   const { retired, forced } = work.durable.own;
-  if (work.durable.retires[head.epoch] !== undefined && retired < head.epoch && forced === null) return false; // first it erases (§4.5)
+  // The member erases first (§4.5).
+  if (work.durable.retires[head.epoch] !== undefined && retired < head.epoch && forced === null) return false;
   const mayApply = work.durable.shares[head.epoch - 1] !== undefined && work.durable.own.retired < head.epoch;
   const waitedMs = work.nowMs - (work.volatile.lastChangeAtMs ?? 0);
   return !mayApply || waitedMs > 3 * work.timing.resendMs;
@@ -67,7 +72,7 @@ const freshAsking = (work: Work, failed: Asking['failed']): Asking => ({
   run: null,
 });
 
-/** Rule `recover`: moves the recovery on by one stage, or re-sends what the stage sends. */
+/** Rule `recover`: moves the recovery on by one stage, or sends the stage's messages again. */
 export function recover(
   work: Work<'recover-ask' | 'recover-run' | 'recover-choice' | 'recover-again'>,
 ): boolean {
@@ -106,6 +111,7 @@ export function recover(
   return true;
 }
 
+/** Takes a helper's grant for this member's question. */
 export function receiveGrant(work: Work, message: Of<'recover-grant'>, packet: Packet): void {
   const { asking } = work.volatile.recovery;
   const self = selfIn(work);
@@ -116,8 +122,8 @@ export function receiveGrant(work: Work, message: Of<'recover-grant'>, packet: P
     !sameBytes(message.nonce, asking.nonce)
   )
     return;
-  // Helpers refuse a run in which two have one key (`checkGrants`). Nobody but r sees an honest helper's
-  // before the run.
+  // Helpers refuse a run in which two helpers have the same key (`checkGrants`). Only the member that
+  // recovers sees an honest helper's key before the run.
   const twin = Object.values(asking.grants).some(
     ({ message: { by, sealingKey } }) => by !== message.by && sameBytes(sealingKey, message.sealingKey),
   );
@@ -126,6 +132,7 @@ export function receiveGrant(work: Work, message: Of<'recover-grant'>, packet: P
   setAsking(work, asking, { waits, grants: { ...asking.grants, [message.by]: { message, packet } } });
 }
 
+/** Takes a helper's answer *wait*. */
 export function receiveWait(work: Work<'recover-told-to-wait'>, message: Of<'recover-wait'>): void {
   const { asking } = work.volatile.recovery;
   const self = selfIn(work);
@@ -212,17 +219,17 @@ function moveRun(work: Work<'recover-choice' | 'recover-again'>, asking: Asking,
   return true;
 }
 
-/** Whether every chosen helper has accepted the choice: only then do they give their sums. */
+/** Whether every chosen helper has accepted the choice. Helpers send their sums only then. */
 const isAccepted = (run: Run, chosen: Chosen): boolean =>
   chosen.every(({ index }) => run.accepts[index] !== undefined);
 
-/** Who of the chosen has not yet said what this stage waits for: that it accepts, then its sum. */
+/** The chosen helpers that have not answered this stage: with an accept first, and with a sum after that. */
 function silentOf(run: Run, chosen: Chosen): number[] {
   const said = isAccepted(run, chosen) ? run.sums : run.accepts;
   return chosen.map(({ index }) => index).filter((index) => said[index] === undefined);
 }
 
-/** A run has failed: the next one begins with a new asking, without those who failed while k others grant. */
+/** A run has failed, so a new asking begins. The failed helpers are left out while `k` others grant. */
 function giveUp(work: Work<'recover-again'>, asking: Asking, failed: readonly number[]): boolean {
   work.rule('recover-again', { epoch: asking.epoch, without: failed.length });
   const all = {
@@ -233,7 +240,11 @@ function giveUp(work: Work<'recover-again'>, asking: Asking, failed: readonly nu
   return true;
 }
 
-/** A mask's public half, from its dealer. */
+/**
+ * Takes the public half of a mask from its dealer. Two different ones contradict each other, and the dealer
+ * is blamed.
+ * @throws ProtocolError `bad-recovery`
+ */
 export function receiveMaskPublic(work: Work, message: Of<'recover-mask'>): void {
   const { asking } = work.volatile.recovery;
   const run = asking?.run;
@@ -253,6 +264,7 @@ export function receiveMaskPublic(work: Work, message: Of<'recover-mask'>): void
   });
 }
 
+/** Takes a helper's list of the masks that it holds. */
 export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
   const { asking } = work.volatile.recovery;
   const run = asking?.run;
@@ -281,6 +293,7 @@ function choose(work: Work<'recover-choice'>, asking: Asking, run: Run, chosen: 
   return true;
 }
 
+/** Takes a chosen helper's accept of the choice. */
 export function receiveAccept(work: Work, message: Of<'recover-accept'>, packet: Packet): void {
   const current = chosenIn(work, message);
   if (current === null || current.run.accepts[message.by] !== undefined) return;
@@ -294,6 +307,7 @@ export function receiveAccept(work: Work, message: Of<'recover-accept'>, packet:
   else setAsking(work, asking, { run: next });
 }
 
+/** Takes a chosen helper's sealed sum. A job checks it. @throws ProtocolError `bad-recovery` */
 export function receiveSum(work: Work, message: Of<'recover-sum'>): void {
   const current = chosenIn(work, message);
   if (current === null || current.run.sums[message.by] !== undefined) return;
@@ -302,7 +316,7 @@ export function receiveSum(work: Work, message: Of<'recover-sum'>): void {
   setRun(work, asking, run, { sums: { ...run.sums, [message.by]: message.envelopes } });
 }
 
-/** The run that a chosen helper speaks of, if it speaks of this run's choice. */
+/** The run and the choice that a helper's message is about. Null when they are not the current ones. */
 function chosenIn(
   work: Work,
   message: Of<'recover-accept'> | Of<'recover-sum'>,
@@ -318,8 +332,8 @@ function chosenIn(
 }
 
 /**
- * All chosen sums are here: each is checked against v_i and the masks, then f(r) is interpolated and checked
- * (step 3).
+ * All sums of the chosen helpers are here. A job checks each against v_i and the masks, and interpolates
+ * f(r). Then it checks f(r) (step 3).
  */
 function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: Chosen): boolean {
   const self = selfIn(work);
@@ -355,8 +369,8 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
   const tag = jobTag(about);
   const tagOf = (index: number): JobTag => jobTag({ ...about, item: index });
   if (work.volatile.failing[tag] === undefined) return work.compute(tag, jobOver(chosen));
-  // The worker died: what each helper sent is looked at alone, and a run that cannot be computed makes room
-  // for another.
+  // The worker died. Each helper's contribution is tried alone. A run that cannot be computed makes room for
+  // another run.
   const spoilt = chosen.filter(({ index }) => isGivenUp(work, tagOf(index)));
   const untried = chosen.filter(
     (one) => !spoilt.includes(one) && work.volatile.jobs[tagOf(one.index)] !== 'vain',
@@ -372,10 +386,16 @@ function combine(work: Work<'recover-again'>, asking: Asking, run: Run, chosen: 
   return work.compute(tag, jobOver(chosen));
 }
 
-/** A job over what one helper sent, only to see whether a worker survives it: what it finds means nothing. */
+/**
+ * Whether a job tries one helper's contribution alone. Such a job only shows whether a worker survives it,
+ * and its result is not used.
+ */
 export const isProbe = ({ job, item }: JobAbout): boolean => job === 'recover' && item !== undefined;
 
-/** The share is back: durable, and its Ready follows; or false sums are named and another run begins. */
+/**
+ * The share is back and durable, and its Ready follows. Or the job names false sums or masks, and another run
+ * begins.
+ */
 export function recovered(
   work: Work<'recovered' | 'recover-again'>,
   about: Extract<JobAbout, { job: 'recover' }>,
@@ -401,6 +421,6 @@ export function recovered(
   work.putShares(value, shares);
   updateRecovery(work, { asking: null });
   endPauses(work, ({ index }) => index === selfIn(work)?.index);
-  tellOfSelf(work); // its Ready may be an old one, from before its store lost the share
+  tellOfSelf(work); // An older Ready may be from before this member's store lost the share.
   work.rule('recovered', { epoch: value.epoch });
 }

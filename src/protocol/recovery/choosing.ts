@@ -1,4 +1,4 @@
-/** §5 step 2 at the peer that recovers: k helpers that hold each other's masks. */
+/** §5 step 2, at the member that recovers: it chooses `k` helpers that hold each other's masks. */
 
 import { quickCover, smallestCover } from '../change/smallest-cover.ts';
 import type { Asking, Run } from '../machine/recovery-state.ts';
@@ -7,10 +7,12 @@ import { present } from '../records/present.ts';
 import type { Chosen } from '../records/recovery-messages.ts';
 
 /**
- * k helpers that hold each other's masks, of which r has the public halves; null when fewer than k are left.
- * Honest helpers agree pairwise, so leaving out a smallest set without which all agree leaves as many as are
- * honest, if no more than `faults` lie. Whoever agrees with the fewest would be a worse choice to leave out:
- * liars can make that an honest one.
+ * Chooses `k` helpers that hold each other's masks, and whose masks' public halves are here. Null when there
+ * are fewer than `k` of them.
+ *
+ * Honest helpers agree with each other. The function leaves out a smallest set of helpers, so that all others
+ * agree. While no more than `faults` helpers lie, as many stay as there are honest helpers. To leave out the
+ * helpers that agree with the fewest others would be worse, because liars can make that an honest one.
  */
 export function chooseHelpers(
   run: Pick<Run, 'helpers' | 'held' | 'publics'>,
@@ -24,7 +26,8 @@ export function chooseHelpers(
   const left = smallestCover(edges, faults) ?? quickCover(edges) ?? [];
   const agreeing = told.filter((_, at) => !left.includes(at));
   if (agreeing.length < threshold) return null;
-  // Whoever failed an earlier run comes last: it is among them only while fewer than k others granted.
+  // A helper that failed an earlier run comes last. It is among them only while fewer than `k` others
+  // granted.
   const asked = agreeing.toSorted(
     (one, other) => Number(failed[one] ?? false) - Number(failed[other] ?? false),
   );

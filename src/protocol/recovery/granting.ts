@@ -1,6 +1,6 @@
 /**
- * §5 step 1 at the helpers: whoever holds the newest share grants and holds the next change, or answers
- * *wait*; and what the grants that a run names must be.
+ * §5 step 1, at the helpers. A helper that holds the newest share grants, and holds the next change back. Or
+ * it answers *wait*. This file also checks the grants that a run names.
  */
 
 import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
@@ -15,11 +15,14 @@ import { type Packet, verifyPacket } from '../records/packet.ts';
 import { grantSchema, type Of } from '../records/recovery-messages.ts';
 import { memberAt } from '../records/roster.ts';
 
-/** Whether this member can help in the newest epoch: it has applied it. */
+/** Whether this member can help in the newest epoch: it has applied the epoch, and may sign. */
 export const canHelp = (work: Work): boolean =>
   holdsShare(work) && headOf(work).keys.length > 0 && signingSecret(work) !== null;
 
-/** Step 1: grants with a one-time sealing key and holds the next change, once per peer and epoch; or answers *wait*. */
+/**
+ * Step 1: takes the question of the member that recovers. This member grants with a one-time sealing key and
+ * holds the next change back, once for each member and epoch. Or it answers *wait*.
+ */
 export function receiveAsk(
   work: Work<'recover-wait' | 'recover-hold' | 'recover-grant'>,
   message: Of<'recover-ask'>,
@@ -78,7 +81,11 @@ export function receiveAsk(
   work.rule('recover-grant', { epoch, to: by });
 }
 
-/** Every named sealing key must be its helper's own word: else r could slip in keys of its own and read the masks. */
+/**
+ * Checks that each helper itself has signed the sealing key that the run names for it. Otherwise the member
+ * that recovers could name keys of its own, and read the masks.
+ * @throws ProtocolError `bad-recovery`
+ */
 export function checkGrants(work: Work, message: Of<'recover-run'>, grants: readonly Packet[]): void {
   const bad = (why: string): never => {
     throw new ProtocolError('bad-recovery', why, { culprit: message.by });

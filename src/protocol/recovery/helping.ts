@@ -1,6 +1,6 @@
 /**
- * §5 step 2 at the helpers: deal a fresh mask for the run, and say whose masks are held. The recovering peer is not
- * trusted: it learns f(r), which is its own, and nothing of a helper's share.
+ * §5 step 2, at the helpers. Each deals a fresh mask for the run, and says whose masks it holds. The member
+ * that recovers is not trusted: it learns its own f(r), and nothing about a helper's share.
  */
 
 import { isSealingKey } from '../../crypto/key-agreement.ts';
@@ -27,7 +27,11 @@ export const change = (work: Work, helping: Helping, by: Partial<Helping>): Help
   return next;
 };
 
-/** Step 2: a run names all helpers that granted, with their signed grants; each deals a fresh mask with root r. */
+/**
+ * Step 2: takes a run. It names all helpers that granted, and carries their signed grants. This member then
+ * deals a fresh mask with root r.
+ * @throws ProtocolError `bad-recovery`
+ */
 export function receiveRun(
   work: Work<'recover-mask'>,
   message: Of<'recover-run'>,
@@ -48,9 +52,10 @@ export function receiveRun(
     throw new ProtocolError('bad-recovery', 'nothing can be sealed to the sealing key of a run', {
       culprit: message.by,
     });
-  // A grant serves one run, and a restart forgets it: so there is never a second mask or sum for one run.
+  // A grant serves one run, and a restart forgets it. So there is never a second mask or sum in one run.
   if (granted === undefined || self === undefined || !sameBytes(granted.nonce, message.nonce)) return;
-  if (current !== undefined && work.nowMs < current.startedAtMs + work.timing.resendMs) return; // limited in rate, never in number
+  // Runs are limited in rate, never in number.
+  if (current !== undefined && work.nowMs < current.startedAtMs + work.timing.resendMs) return;
   checkGrants(work, message, grants);
   const own = message.helpers.find(({ index }) => index === self.index);
   if (
@@ -92,7 +97,10 @@ const dealMask = (work: Work, { recoverer, run }: Helping, dealer: number): bool
     dealer,
   });
 
-/** The mask's polynomial is dealt: its public half goes to r, and sealed numbers to the other helpers. */
+/**
+ * The mask's polynomial is there. Its public half goes to the member that recovers, and its sealed numbers go
+ * to the other helpers.
+ */
 export function masked(work: Work, about: OfRun, result: Extract<JobResult, { kind: 'deal' }>): void {
   const helping = helpingOf(work, about);
   const self = selfIn(work);
@@ -150,6 +158,7 @@ function sendPublic(work: Work, helping: Helping): void {
   if (packet !== null) sendRecovery(work, recoverer, packet);
 }
 
+/** Signs and sends the sealed numbers of this member's mask, one packet for each helper. */
 export function maskSealed(work: Work, about: OfRun, result: Extract<JobResult, { kind: 'seal' }>): void {
   const helping = helpingOf(work, about);
   if (helping?.own == null) return;
@@ -172,7 +181,11 @@ export function maskSealed(work: Work, about: OfRun, result: Extract<JobResult, 
   change(work, helping, { outbox });
 }
 
-/** Another helper's mask for a run that this member helps; numbers are checked by a job. */
+/**
+ * Takes another helper's mask for a run that this member helps. A job checks the numbers. False when the mask
+ * is not for this member as a helper.
+ * @throws ProtocolError `bad-recovery`
+ */
 export function receiveMask(work: Work, message: Of<'recover-mask'>): boolean {
   const helping = Object.values(work.volatile.recovery.helping).find(({ run }) =>
     sameBytes(run, message.run),
@@ -197,7 +210,10 @@ export function receiveMask(work: Work, message: Of<'recover-mask'>): boolean {
   return true;
 }
 
-/** The shape of a mask's public half: every key, t commitments, this run. Throws `bad-recovery`. */
+/**
+ * Checks the form of a mask's public half: this run, every key, `t` commitments for each.
+ * @throws ProtocolError `bad-recovery`
+ */
 export function checkMaskPublic(work: Work, message: Of<'recover-mask'>, run: Uint8Array): void {
   const half = decodePublic(message.public);
   const { keys, threshold } = headOf(work);
@@ -218,13 +234,13 @@ export function checkMaskPublic(work: Work, message: Of<'recover-mask'>, run: Ui
     });
 }
 
-/** One envelope a key. Throws `bad-recovery`. */
+/** Checks that there is one envelope for each key. @throws ProtocolError `bad-recovery` */
 export function checkEnvelopes(work: Work, { by, envelopes }: { by: number; envelopes: Uint8Array[] }): void {
   if (envelopes.length !== headOf(work).keys.length)
     throw new ProtocolError('bad-recovery', `member ${by} sends envelopes for other keys`, { culprit: by });
 }
 
-/** Rule `recover-check`: checks the masks that came, together. */
+/** Rule `recover-check`: checks all masks that came, together. */
 export function checkMasks(work: Work<'mask-given-up'>): boolean {
   const self = selfIn(work);
   if (self === undefined) return false;
@@ -252,7 +268,7 @@ export function checkMasks(work: Work<'mask-given-up'>): boolean {
   return false;
 }
 
-/** A mask on which the worker died again and again, also alone: left out here, and its dealer blamed for nothing. */
+/** Leaves out a mask on which the worker died again and again, even alone. Its dealer is not blamed. */
 function giveUpOn(work: Work<'mask-given-up'>, helping: Helping, dealer: number): true {
   const { [dealer]: _, ...inbox } = helping.inbox;
   change(work, helping, { inbox, refused: { ...helping.refused, [dealer]: true } });
@@ -260,7 +276,10 @@ function giveUpOn(work: Work<'mask-given-up'>, helping: Helping, dealer: number)
   return true;
 }
 
-/** Masks are checked: r is told whose this member holds; a false one is left out, and its dealer named. */
+/**
+ * The masks are checked. The member that recovers is told whose masks this member holds. A false mask is left
+ * out, and its dealer is blamed.
+ */
 export function masksChecked(work: Work, about: OfRun, result: Extract<JobResult, { kind: 'check' }>): void {
   const helping = helpingOf(work, about);
   if (helping === null) return;
@@ -294,7 +313,7 @@ function sendHeld(work: Work, helping: Helping): void {
   if (packet !== null) sendRecovery(work, helping.recoverer, packet);
 }
 
-/** The run came again: whatever it asked for may have been lost. */
+/** The same run came again. Any answer to it may have been lost, so all of them are sent again. */
 function repeat(work: Work, helping: Helping): void {
   const self = selfIn(work);
   if (helping.own === null && self !== undefined) dealMask(work, helping, self.index);
@@ -305,7 +324,7 @@ function repeat(work: Work, helping: Helping): void {
   if (Object.keys(helping.masks).length > 0) sendHeld(work, helping);
 }
 
-/** The run that a job is for, if it is still the current one. */
+/** This member's part in the run of a job. Null when the run is no longer the current one. */
 export function helpingOf(work: Work, { recoverer, run }: OfRun): Helping | null {
   const helping = work.volatile.recovery.helping[recoverer];
   return helping !== undefined && hex(helping.run) === run && helping.epoch === headOf(work).epoch

@@ -1,4 +1,7 @@
-/** §5 step 2 at the chosen helpers: one choice accepted for each run, and one sum of a share and its `k` masks. */
+/**
+ * §5 step 2, at the chosen helpers. Each accepts one choice in a run, and sends one sum of its share and the
+ * `k` masks.
+ */
 
 import { sendRecovery, signRecoveryMessage } from '../change/recovery-sending.ts';
 import type { JobResult } from '../machine/io.ts';
@@ -15,10 +18,11 @@ import { memberAt } from '../records/roster.ts';
 import { change, helpingOf } from './helping.ts';
 
 /**
- * r's choice: exactly k helpers that hold each other's masks, this member among them. The first choice of a
- * run binds: this member accepts it, and gives its sum once it is shown that all k have accepted that very
- * choice. A recovering peer that could give each helper another choice would take the masks out of their sums
- * (protocol §5.2).
+ * Takes the choice of the member that recovers: exactly `k` helpers that hold each other's masks, this member
+ * among them. The first choice of a run binds, and this member accepts it. It gives its sum only when it is
+ * shown that all `k` helpers have accepted that very choice. Otherwise the member that recovers could give
+ * each helper another choice, and take the masks out of their sums (protocol §5.2).
+ * @throws ProtocolError `bad-recovery`
  */
 export function receiveChoice(
   work: Work<'recover-accept'>,
@@ -38,7 +42,7 @@ export function receiveChoice(
   sum(work, message);
 }
 
-/** False when this member is not meant. Throws `bad-recovery`. */
+/** Checks a choice. False when it does not name this member. @throws ProtocolError `bad-recovery` */
 function checkChoice(work: Work, helping: Helping, { by, helpers }: Of<'recover-choice'>): boolean {
   const { threshold } = headOf(work);
   const self = selfIn(work);
@@ -54,7 +58,7 @@ function checkChoice(work: Work, helping: Helping, { by, helpers }: Of<'recover-
 const bad = (why: string, culprit: number): ProtocolError =>
   new ProtocolError('bad-recovery', why, { culprit });
 
-/** Signed anew each time it is asked for: the same bytes. */
+/** Signs the accept anew each time that it is asked for. The bytes are the same. */
 function accept(work: Work, message: Of<'recover-choice'>): void {
   const { epoch, run } = message;
   const choice = choiceName(message);
@@ -62,7 +66,10 @@ function accept(work: Work, message: Of<'recover-choice'>): void {
   if (packet !== null) sendRecovery(work, message.by, packet);
 }
 
-/** Exactly the chosen helpers, each with its own word for this choice. */
+/**
+ * Checks that exactly the chosen helpers have accepted this choice, each with its own signature.
+ * @throws ProtocolError `bad-recovery`
+ */
 function checkAccepts(work: Work, message: Of<'recover-choice'>, accepts: readonly Packet[]): void {
   const missing = new Set(message.helpers.map(({ index }) => index));
   const choice = choiceName(message);
@@ -111,11 +118,11 @@ function sum(work: Work, message: Of<'recover-choice'>): void {
   });
 }
 
-/** What accepts and sums are tied to: the masks used, by dealer. */
+/** The hash that accepts and sums are tied to: of the chosen masks, with their dealers. */
 export const choiceName = ({ helpers }: Pick<Of<'recover-choice'>, 'helpers'>): Uint8Array =>
   hashOfChoice(encode(helpers));
 
-/** The one sum of this run: the same bytes whenever it is asked for again. */
+/** Keeps and sends the one sum of this run. A later request gets the same bytes. */
 export function summed(
   work: Work<'recover-sum'>,
   about: OfRun,
