@@ -1,6 +1,6 @@
 /**
- * The first durable state of a member: from the operator-signed epoch 0, or from a later value that it was
- * admitted in.
+ * The first durable state of a member. It comes from the operator-signed epoch 0, or from a later value in
+ * which the member was admitted.
  */
 
 import { hex, sameBytes } from '../records/codec.ts';
@@ -21,7 +21,7 @@ import type { Member } from '../records/roster.ts';
 import { type Client, digestOfCommitments, hashOfValue, type Value } from '../records/value.ts';
 import { type CoreState, type Durable, emptyDurable, emptyVolatile, type Timing } from './state.ts';
 
-/** Epoch 0: the roster that the operator signs once at least `k` peers wait (§4 "Beginning"). */
+/** The value of epoch 0. The operators sign its roster once at least `k` peers wait (§4, "Beginning"). */
 export function foundingValue(
   genesis: Genesis,
   roster: readonly Omit<Member, 'keyEpoch'>[],
@@ -42,14 +42,16 @@ export function foundingValue(
   };
 }
 
+/** The link of epoch 0, with the operators' signatures. */
 export function foundingLink(value: Value, operators: OperatorSignature[]): Link {
   return { value, certificate: { type: 'founding', operators }, commitments: [] };
 }
 
+/** One operator's signature under epoch 0. `operatorSeed` is the 32-byte seed of its key. */
 export const signFounding = (genesis: Genesis, operatorSeed: Uint8Array, value: Value): OperatorSignature =>
   operatorSign(genesis, operatorSeed, hashOfValue(value));
 
-/** Durable state of a founding member. Throws `bad-link` or `bad-certificate`. */
+/** The durable state of a founding member. @throws ProtocolError `bad-link` or `bad-certificate` */
 export function foundDurable(
   genesis: Genesis,
   link: Link,
@@ -67,8 +69,10 @@ export function foundDurable(
 }
 
 /**
- * Durable state of a later joiner (§4 "Beginning"): it starts from the value that its admission order names, which the
- * operators have signed, and follows the chain from there to a value that lists it. Throws `ProtocolError`.
+ * The durable state of a later joiner (§4, "Beginning"). The operators have signed the admission order, and
+ * the order names a value. The joiner starts from that value and follows the chain to a value that lists it.
+ * The lobby that gave order and links is not trusted.
+ * @throws ProtocolError `bad-admission`, and the errors of a false link
  */
 export function joinDurable(options: {
   genesis: Genesis;
@@ -104,7 +108,8 @@ export function joinDurable(options: {
     links: Object.fromEntries(links.map((link) => [link.value.epoch, link])),
     notes: { [newest.epoch]: { decidedAtMs: wallMs, value: hashOfValue(newest), contradicted: [] } },
     epochSecrets: { [hex(epochKey.publicKey)]: epochKey.seed },
-    // It holds nothing older, and attends the next change once it knows that the group has retired what is older.
+    // The joiner holds nothing older. It attends the next change once it knows that the group has retired
+    // everything older.
     own: {
       ...durable.own,
       head: newest.epoch,
@@ -114,7 +119,7 @@ export function joinDurable(options: {
   };
 }
 
-/** A core from durable state: at the first start as after every restart. */
+/** The core of a member, from its durable state. A first start and a restart are the same. */
 export function createCore(options: {
   genesis: Genesis;
   peer: string;

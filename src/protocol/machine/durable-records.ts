@@ -1,4 +1,7 @@
-/** Durable state ↔ store records: one record per entry, so that a step writes only what it changed. */
+/**
+ * Converts between durable state and store records. Each entry is a record of its own, so a step writes only
+ * what it changed.
+ */
 import { decode, encode } from 'cborg';
 import { type Carried, type Message, messageSchema } from '../records/change-messages.ts';
 import { decode as decodeStrict } from '../records/codec.ts';
@@ -6,31 +9,38 @@ import { type Durable, type Entry, emptyDurable, type Section } from './state.ts
 
 const { own: _, ...sectionsWithoutOwn } = emptyDurable();
 const isSection = (name: string): name is Section => Object.hasOwn(sectionsWithoutOwn, name);
-/** In the order in which they are written. */
+/** The sections, in the order in which they are written. */
 const sections = Object.keys(sectionsWithoutOwn).filter(isSection);
 
 const entrySections: readonly string[] = ['attends', 'haves', 'proposals', 'votes', 'readys'];
-/** Of an entry only what was signed is stored, with what travels beside it. */
+/**
+ * Whether the records of a section are entries. Of an entry, only the signed packet is stored, with the parts
+ * that travel beside it.
+ */
 const isOfEntries = (section: Section): boolean => entrySections.includes(section);
 
 /** The name of a record in the store. */
 export const recordName = (section: Section, key: string | number): string => `${section}/${key}`;
-/** The section of a record's name, as it is written, and the key there. */
+/** The section and the key in a record's name. The section may be unknown. */
 export function readRecordName(name: string): { section: string; key: string } {
   const at = name.indexOf('/');
   return at < 0 ? { section: name, key: '' } : { section: name.slice(0, at), key: name.slice(at + 1) };
 }
 
-/** What the archive keeps of an epoch: public records in plain files outside the sealed store. */
+/**
+ * The sections that the archive keeps, for each epoch: public records in plain files outside the sealed
+ * store.
+ */
 const archiveSections = ['links', 'retires', 'notes'] as const;
 export type ArchiveSection = (typeof archiveSections)[number];
 const archiveEndings: Record<ArchiveSection, string> = { links: '', retires: '-retire', notes: '-note' };
 const isArchived = (section: Section): section is ArchiveSection => section in archiveEndings;
 
+/** The store's key of an archive record. */
 export const archiveKey = (section: ArchiveSection, epoch: number): string =>
   `chain/${String(epoch).padStart(9, '0')}${archiveEndings[section]}`;
 
-/** The epoch whose link this key names; null for every other key. */
+/** The epoch of the link that this key names. Null for every other key. */
 export function epochOfLink(key: string): number | null {
   const digits = /^chain\/(\d{9,})$/.exec(key)?.[1];
   return digits === undefined ? null : Number(digits);
@@ -40,9 +50,9 @@ const recordValue = (section: Section, record: unknown): Uint8Array =>
   encode(isOfEntries(section) ? (record as Entry<Message>).carried : record);
 
 /**
- * What a step changed, by reference: entries are immutable. What belongs into the archive is written there
- * with the same transaction; the sealed store drops its copy later, and the archive only what is older than
- * `own.oldest`.
+ * The changes of a step, as store records. Entries are immutable, so the comparison is by reference. Records
+ * of the archive are written in the same transaction. The sealed store drops its copies later. The archive
+ * drops only epochs before `own.oldest`.
  */
 export function durableDelta(
   before: Durable,
@@ -74,7 +84,10 @@ const entryOf = (carried: Carried): Entry<Message> => ({
   carried,
 });
 
-/** Rebuilds the durable state from the sealed records of an opened store, which this member has written. */
+/**
+ * The durable state, from the sealed records of an opened store. This member wrote them itself, so they are
+ * trusted.
+ */
 export function durableFromRecords(records: ReadonlyMap<string, Uint8Array>): Durable {
   const durable = emptyDurable();
   for (const [name, bytes] of records) {

@@ -1,8 +1,8 @@
 /**
- * Jobs that fail: a worker died, or had no memory. That is a stage which timed out, and says nothing of
- * anybody: the job is started again after a while that grows, for as long as its result is wanted. A batch is
- * then tried item by item, so that one item which kills the worker each time stops no other; that one is
- * given up in the end, here only.
+ * Jobs that fail, because a worker died or had no memory. A failure is like a stage that timed out, and
+ * blames nobody. The job starts again after a pause that grows, as long as its result is wanted. A failed
+ * batch is then tried item by item. So an item that kills the worker each time does not stop the others. This
+ * member gives that item up in the end, and no other member does so because of it.
  */
 
 import { limits } from '../records/limits.ts';
@@ -11,7 +11,7 @@ import { type JobAbout, type JobTag, jobTag, readJobTag } from './job-tags.ts';
 import type { ReadableState } from './queries.ts';
 import type { Work } from './work.ts';
 
-/** Notes a failure; the same job may start again when its pause is over. */
+/** Notes a failure. The same job may start again when its pause is over. */
 export function jobFailed(work: Work<'job-failed'>, tag: JobTag, cause: string): void {
   const failures = (work.volatile.failing[tag]?.failures ?? 0) + 1;
   const pauseMs = Math.min(work.timing.resendMs * 2 ** (failures - 1), work.timing.resendMaxMs);
@@ -24,13 +24,14 @@ export function jobFailed(work: Work<'job-failed'>, tag: JobTag, cause: string):
   work.rule('job-failed', { job: readJobTag(tag).job, failures, cause });
 }
 
+/** Forgets the failures of a job that has succeeded. */
 export function jobDone(work: Work, tag: JobTag): void {
   if (work.volatile.failing[tag] === undefined) return;
   const { [tag]: _, ...failing } = work.volatile.failing;
   work.volatile.failing = failing;
 }
 
-/** Whether a job failed so often that it is given up where something else can take its place. */
+/** Whether a job failed so often that it is given up, where something else can take its place. */
 export const isGivenUp = (state: ReadableState, tag: JobTag): boolean =>
   (state.volatile.failing[tag]?.failures ?? 0) >= limits.jobAttemptsMax;
 
@@ -42,8 +43,8 @@ interface Batch<Item> {
 }
 
 /**
- * Starts a job over all items, or, once it failed, one for each item that may be tried now.
- * @returns whether a job was started
+ * Starts one job over all items. After that job has failed, it starts one job for each item that may be tried
+ * now. @returns whether a job was started
  */
 export function computeBatch<Item>(work: Work, { about, items, nameOf, job }: Batch<Item>): boolean {
   const tag = jobTag(about);

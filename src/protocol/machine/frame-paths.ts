@@ -1,27 +1,27 @@
 /**
- * By which path each kind of frame is taken (§4). A libp2p identity only opens connections: whoever has
- * stolen one without the epoch key may ask for what anybody may know, and may carry what others signed, and
- * nothing else of it counts.
+ * The paths by which each kind of frame is accepted (§4). A libp2p identity only opens connections. A thief
+ * of an identity, without the epoch key, may ask for public things and may pass on what others signed.
+ * Nothing else from the thief counts.
  */
 import type { Frame } from '../records/change-messages.ts';
 
 /**
- * How a frame came: published by that libp2p identity, or sent on a connection whose peer has proven its epoch key
- * or not.
+ * The way in which a frame came: published by a libp2p identity, or sent on a connection whose peer has
+ * proven its epoch key or has not.
  */
 export type FramePath = 'gossip' | 'proven' | 'unproven';
 
 /**
- * Signed inside, with the epoch key of its author: who brings it says nothing. Those of recoveries are never
- * published.
+ * Frames that their author signed with its epoch key. The peer that brings one does not matter. Frames of
+ * recoveries are never published.
  */
 const signedInside: readonly FramePath[] = ['gossip', 'proven'];
 /**
- * Proves itself by its certificate or quorum, or only asks for what does: served before the handshake, never
- * published.
+ * Frames that a certificate or a quorum proves, and requests for such frames. They are served before the
+ * handshake, and never published.
  */
 const catchUp: readonly FramePath[] = ['proven', 'unproven'];
-/** Asks for, or brings, what only a member is given: the connection says who it is. */
+/** Requests for things that only members get, and these things. The connection proves the peer. */
 const ofMembers: readonly FramePath[] = ['proven'];
 
 const pathsOf: Readonly<Record<Frame['type'], readonly FramePath[]>> = {

@@ -1,4 +1,4 @@
-/** What goes into the core and what comes out: time and entropy are inputs, I/O and heavy arithmetic are outputs. */
+/** The inputs and outputs of the core. Time and entropy are inputs. I/O and heavy arithmetic are outputs. */
 
 import type { Frame, Trials } from '../records/change-messages.ts';
 import type { RefusalAction } from '../records/errors.ts';
@@ -9,13 +9,20 @@ import type { KeyRecord } from '../records/value.ts';
 import type { JobTag } from './job-tags.ts';
 import type { PrintedName } from './rule-names.ts';
 
-/** Every input carries the monotonic and the wall clock in milliseconds, and 32 fresh random bytes. */
+/**
+ * Every input has the monotonic clock (`atMs`) and the wall clock (`wallMs`) in milliseconds, and 32 fresh
+ * random bytes.
+ */
 export interface Stamp {
   atMs: number;
   wallMs: number;
   entropy: Uint8Array;
 }
 
+/**
+ * One input of a step. Frames come from peers and are not trusted. `authenticated` says whether the
+ * connection's peer has proven its epoch key.
+ */
 export type Input = Stamp &
   (
     | { type: 'boot' }
@@ -29,14 +36,14 @@ export type Input = Stamp &
     | { type: 'computed'; tag: JobTag; result: JobResult }
   );
 
-/** A key with what arithmetic on it needs. */
+/** A key, with the numbers that its arithmetic needs. */
 export interface KeySetting {
   key: KeyRecord;
   threshold: number;
   membersMax: number;
 }
 
-/** What an envelope is tied to (§3 "Sealing a number for its receiver"). */
+/** Everything that an envelope is tied to (§3, "Sealing a number for its receiver"). */
 export interface EnvelopeTie {
   cluster: Uint8Array;
   epoch: number;
@@ -50,15 +57,16 @@ export interface EnvelopeTie {
 export interface CheckPart {
   setting: KeySetting;
   commitments: Uint8Array[];
-  /** Whether the number is the first share of a new key. */
+  /** True when the number is the first share of a new key. */
   creation: boolean;
-  /** What the dealing calls the key: the envelope is tied to it. */
+  /** The dealing's name for the key. The envelope is tied to it. */
   key: Uint8Array;
-  /** Whether the number is a part of a key that members create together. */
+  /** True when the number is a part of a key that members create together. */
   joint: boolean;
   envelope: Uint8Array;
 }
 
+/** One dealing for its receiver to check. The dealer is not trusted. */
 export interface CheckItem {
   digest: Uint8Array;
   dealer: number;
@@ -71,11 +79,11 @@ export interface DealtPart {
   coefficients: Uint8Array[];
   /** The dealer's own number. */
   own: Uint8Array;
-  /** Of a key that members create together. */
+  /** The proof of possession, for a key that members create together. Null for every other key. */
   possession: Uint8Array | null;
 }
 
-/** Heavy arithmetic: pure functions of these fields and of entropy that the driver adds. */
+/** Heavy arithmetic. A job is a pure function of these fields and of entropy that the driver adds. */
 export type Job =
   | { kind: 'deal'; cluster: Uint8Array; plan: Uint8Array; keys: KeySetting[]; dealer: number }
   | {
@@ -93,13 +101,16 @@ export type Job =
   | {
       kind: 'apply';
       index: number;
-      /** Every key of the new value: the share before (null for a created key) and the accepted sub-shares. */
+      /**
+       * Every key of the new value, with the share before (null for a created key) and the accepted
+       * sub-shares.
+       */
       keys: Array<{
         setting: KeySetting;
         commitments: Uint8Array[];
         before: Uint8Array | null;
         created: Uint8Array | null;
-        /** Whether `numbers` are the parts of a key that members created together. */
+        /** True when `numbers` are the parts of a key that members created together. */
         joint: boolean;
         numbers: Uint8Array[];
       }>;
@@ -115,7 +126,7 @@ export type Job =
   | {
       kind: 'combine-trial';
       cluster: Uint8Array;
-      /** Whose trials they are, in their order. */
+      /** The members whose trials these are, in the order of the trials. */
       members: number[];
       epoch: number;
       value: Uint8Array;
@@ -126,11 +137,13 @@ export type Job =
       }>;
     }
   | {
-      /** §5 step 2: a helper's share plus the chosen masks, sealed for the recovering peer. */
+      /**
+       * §5 step 2: adds the chosen masks to a helper's share, and seals the sum for the member that recovers.
+       */
       kind: 'sum';
       index: number;
       root: number;
-      /** `numbers`: of the chosen helpers' masks. */
+      /** `numbers`: the numbers of the chosen helpers' masks. */
       keys: Array<{ setting: KeySetting; share: Uint8Array; numbers: Uint8Array[] }>;
       sealingKey: Uint8Array;
       tie: EnvelopeTie;
@@ -142,20 +155,21 @@ export type Job =
       keys: Array<{
         setting: KeySetting;
         commitments: Uint8Array[];
-        /** Of each chosen helper: the commitments of its mask, not checked yet, and its sealed sum. */
+        /** For each chosen helper, the commitments of its mask (not checked yet), and its sealed sum. */
         sums: Array<{ by: number; mask: Uint8Array[]; envelope: Uint8Array }>;
       }>;
       sealingSecret: Uint8Array;
       tie: Omit<EnvelopeTie, 'sender'>;
     };
 
+/** The result of a job, of the same kind as the job. A job that no worker could do gives `failed`. */
 export type JobResult =
   | { kind: 'deal'; parts: DealtPart[] }
   | { kind: 'seal'; sealed: Array<{ receiver: number; envelopes: Uint8Array[] }> }
   | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
   | { kind: 'apply'; shares: Uint8Array[] | null }
   | { kind: 'trial'; trials: Trials }
-  /** `members`: whose trials the proofs were made of, in that order. */
+  /** `members`: the members whose trials the proofs were made of, in that order. */
   | {
       kind: 'combine-trial';
       proofs: Uint8Array[] | null;
@@ -164,24 +178,30 @@ export type JobResult =
       suspects: number[];
     }
   | { kind: 'sum'; envelopes: Uint8Array[] }
-  /** `culprits`: whose sums are false; `falseMasks`: whose masks are no dealings. */
+  /** `culprits` sent false sums. `falseMasks` dealt masks that are no dealings. */
   | { kind: 'recover'; shares: Uint8Array[] | null; culprits: number[]; falseMasks: number[] }
   /**
-   * It says nothing of what the job was about: no worker could do it. The cause is of a closed list, without
-   * a secret.
+   * No worker could do the job. This says nothing about the members in the job. The cause is from a closed
+   * list, without a secret.
    */
   | { kind: 'failed'; cause: string };
 
+/** One effect of a step. The driver performs the outputs in order. */
 export type Output =
-  /** Always first: durable before anything else of the step leaves. `rotate` erases every older byte. */
+  /**
+   * Always first: it is durable before any other output of the step leaves. `rotate` erases every older byte.
+   */
   | { type: 'persist'; puts: [key: string, value: Uint8Array][]; deletes: string[]; rotate: boolean }
   | { type: 'send'; to: string; frame: Frame }
   | { type: 'publish'; frame: Frame }
-  /** Links from this epoch on for a peer that is behind, as many as one frame holds: the archive has them. */
+  /**
+   * Sends links from the archive to a peer that is behind: from this epoch on, as many as one frame holds.
+   */
   | { type: 'send-links'; to: string; first: number }
   | { type: 'compute'; tag: JobTag; job: Job }
-  /** The roster that may connect changed. */
+  /** The members that may connect have changed. */
   | { type: 'roster'; members: Member[] }
-  /** A named rule fired: for the log, traces and transcripts; never with a secret. */
+  /** A named rule fired. This is for the log, traces and transcripts, and holds no secret. */
   | { type: 'rule'; rule: PrintedName; detail: Record<string, string | number> }
+  /** A peer sent something wrong. `reject` counts against the peer, and `ignore` does not. */
   | { type: 'refused'; from: string; code: string; action: RefusalAction; why: string };

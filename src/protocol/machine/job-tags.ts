@@ -1,10 +1,11 @@
 /**
- * What a job is for, and the tag by which it is known while it runs and fails, and by which its result comes back:
- * `job/about/item`. Tags are built and read here only.
+ * The purpose of a job and its tag: `job/about/item`. The core knows a job by its tag while it runs and when
+ * it fails, and its result comes back with the tag. Only this file builds and reads tags.
  */
 import assert from 'node:assert/strict';
 import type { Hex } from '../records/codec.ts';
 
+/** A run of a recovery (§5): the index of the member that recovers, and the run's hash. */
 export interface OfRun {
   recoverer: number;
   run: Hex;
@@ -16,7 +17,7 @@ interface About {
   check: { plan: Hex };
   apply: { epoch: number };
   trial: { epoch: number };
-  /** `members`: whose trials are combined. */
+  /** `members` are the members whose trials are combined. */
   'combine-trial': { epoch: number; members: readonly number[] };
   mask: OfRun;
   'mask-seal': OfRun;
@@ -26,10 +27,11 @@ interface About {
 }
 type JobName = keyof About;
 
-/** `item`: of a batch that failed, the one that this job tries alone. */
+/** The purpose of a job. After a batch has failed, `item` is the item that this job tries alone. */
 export type JobAbout = { [Name in JobName]: { job: Name; item?: string | number } & About[Name] }[JobName];
 export type JobTag = `${JobName}/${string}`;
 
+/** The tag of a job. */
 export function jobTag(about: JobAbout): JobTag {
   const parts = [...partsOf(about), ...(about.item === undefined ? [] : [about.item])];
   return `${about.job}/${parts.join('/')}`;
@@ -56,7 +58,7 @@ function partsOf(about: JobAbout): Array<string | number> {
   }
 }
 
-/** @param tag one that `jobTag` has built */
+/** The inverse of `jobTag`, for tags that `jobTag` built. @throws AssertionError for any other text */
 export function readJobTag(tag: string): JobAbout {
   const [job, first = '', ...rest] = tag.split('/');
   const [second = ''] = rest;

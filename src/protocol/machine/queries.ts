@@ -1,4 +1,4 @@
-/** Read-only questions about a state, shared by the rules, the driver and what the daemon shows. */
+/** Read-only questions about a state. The rules, the driver and the daemon's views ask them. */
 
 import assert from 'node:assert/strict';
 import type { Attend, Have, Signs, Vote } from '../records/change-messages.ts';
@@ -16,12 +16,13 @@ import { isOfPlan, isOfRound } from './record-keys.ts';
 import { instanceIn, type Said } from './slots.ts';
 import type { CoreState, Entry } from './state.ts';
 
-/** What questions need of a state: a whole one has it, and so has a step's `Work`. */
+/** The part of a state that questions read. A whole state has it, and so has a step's `Work`. */
 export type ReadableState = Pick<
   CoreState,
   'genesis' | 'clusterId' | 'peer' | 'timing' | 'durable' | 'volatile'
 >;
 
+/** The link of the newest value. It is always kept. */
 export function headLink(state: ReadableState): Link {
   const link = state.durable.links[state.durable.own.head];
   assert(link !== undefined, 'the newest link is always kept');
@@ -29,7 +30,7 @@ export function headLink(state: ReadableState): Link {
 }
 export const headOf = (state: ReadableState): Value => headLink(state).value;
 
-/** This member in the newest roster; undefined once evicted. */
+/** This member in a roster, the newest by default. Undefined when the roster does not list it. */
 export const selfIn = (state: ReadableState, value: Value = headOf(state)): Member | undefined =>
   value.roster.find((member) => member.peer === state.peer);
 
@@ -38,7 +39,10 @@ export const valueQuorum = (state: ReadableState, value: Value): number =>
 export const valueFaults = (state: ReadableState, value: Value): number =>
   faultsOf(value.roster.length, value.threshold, state.genesis.faultModel);
 
-/** Who decides the undecided change: the newest roster, or those whom a forced eviction leaves (§5). */
+/**
+ * The members that decide the undecided change: the newest roster, or the members that remain after a forced
+ * eviction (§5).
+ */
 export function electors(state: ReadableState): Member[] {
   const { forced } = state.durable.own;
   const { roster } = headOf(state);
@@ -48,11 +52,17 @@ export const changeQuorum = (state: ReadableState): number =>
   quorumOf(electors(state).length, headOf(state).threshold, state.genesis.faultModel);
 export const changeFaults = (state: ReadableState): number =>
   faultsOf(electors(state).length, headOf(state).threshold, state.genesis.faultModel);
-/** The instance of agreement that votes belong to: null for the ordinary one, the plan for a forced eviction. */
+/**
+ * The instance of agreement that this member's votes belong to. Null for the ordinary one, and otherwise the
+ * plan of the forced eviction.
+ */
 export const instanceOf = (state: ReadableState): Uint8Array | null =>
   state.durable.own.forced === null ? null : fromHex(state.durable.own.forced.plan);
 
-/** Votes and proposals count only in their instance, and in a forced eviction only those who remain have a say (§5). */
+/**
+ * Whether a message belongs to another instance, and so does not count. In a forced eviction only the
+ * remaining members count (§5).
+ */
 export function isOfOtherInstance(state: ReadableState, message: Said): boolean {
   const { forced } = state.durable.own;
   if (message.type === 'ready') return false;
@@ -61,7 +71,9 @@ export function isOfOtherInstance(state: ReadableState, message: Said): boolean 
   return forced !== null && hex(message.plan) !== forced.plan;
 }
 
-/** Whether this member holds its share of every key in an epoch; where there is no key yet, everybody does. */
+/**
+ * Whether this member holds its share of every key of an epoch. Where there is no key yet, every member does.
+ */
 export function holdsShare(state: ReadableState, epoch: number = state.durable.own.head): boolean {
   const keys = state.durable.links[epoch]?.value.keys;
   const shares = state.durable.shares[epoch] ?? {};
@@ -69,8 +81,8 @@ export function holdsShare(state: ReadableState, epoch: number = state.durable.o
 }
 
 /**
- * The secret that this member signs with now, or null: unlisted, muted, or waiting for others' memory after a
- * restart.
+ * The seed that this member signs with now, and its index. Null when the member is not listed, is muted, or
+ * still asks the others what it had signed before its restart.
  */
 export function signingSecret(state: ReadableState): { index: number; secret: Uint8Array } | null {
   const self = selfIn(state);
@@ -80,8 +92,8 @@ export function signingSecret(state: ReadableState): { index: number; secret: Ui
 }
 
 /**
- * The secret of the epoch key that the newest value lists for this member; null when it is not listed, or has
- * lost it.
+ * The seed of the epoch key that the newest value lists for this member. Null when the member is not listed,
+ * or has lost the seed.
  */
 export function listedSecret(state: ReadableState): Uint8Array | null {
   const self = selfIn(state);
@@ -89,19 +101,22 @@ export function listedSecret(state: ReadableState): Uint8Array | null {
 }
 
 /**
- * Whether this member signs in the undecided change: not yet while it asks after a restart, not at all once
- * its store went back.
+ * Whether this member signs in the undecided change. `asking`: it has restarted and still asks the others.
+ * `no`: its store went back in time, or it lacks its key.
  */
 export function signsIn(state: ReadableState): Signs {
   if (listedSecret(state) === null || state.durable.own.muted !== null) return 'no';
   return state.volatile.recall === null ? 'yes' : 'asking';
 }
 
-/** Whether everything before the newest epoch is erased here: nobody attends the next change before (§4.5). */
+/**
+ * Whether this member has erased everything before the newest epoch. No member attends the next change before
+ * that (§4.5).
+ */
 export const retiredHead = (state: ReadableState): boolean =>
   state.durable.own.retired >= state.durable.own.head;
 
-/** The records whose keys pass: asked at almost every step, so without a list of all entries in between. */
+/** The records whose keys pass. It makes no list of all entries, because almost every step asks this. */
 function recordsWhere<T>(section: Record<string, T>, passes: (key: string) => boolean): T[] {
   const found: T[] = [];
   for (const key in section) {
@@ -116,7 +131,7 @@ export const attendsOf = (state: ReadableState, plan: Hex): Entry<Attend>[] =>
 export const havesOf = (state: ReadableState, plan: Hex): Entry<Have>[] =>
   recordsWhere(state.durable.haves, (key) => isOfPlan(key, plan));
 
-/** Members that contradicted themselves in the undecided change: leaders and dealers leave them out. */
+/** The members that contradicted themselves in the undecided change. Leaders and dealers leave them out. */
 export function contradicting(state: ReadableState): Set<number> {
   const epoch = state.durable.own.head + 1;
   return new Set(
@@ -126,19 +141,23 @@ export function contradicting(state: ReadableState): Set<number> {
   );
 }
 
-/** Whether the newest value suspends the member with this index: it takes no part until it is reinstated. */
+/** Whether the newest value suspends this member. It then takes no part until it is reinstated. */
 export const isSuspended = (state: ReadableState, index: number): boolean =>
   headOf(state).suspended.some((suspension) => suspension.index === index);
 
-/** Plans with a quorum of Attends: their windows and the rounds are open. */
+/** The plans with a quorum of Attends. Their dealing windows and the rounds are open. */
 export function attendedPlans(state: ReadableState): Hex[] {
   const quorum = changeQuorum(state);
   return Object.keys(state.durable.plans).filter((plan) => attendsOf(state, plan).length >= quorum);
 }
 
-/** Drafts by their orders: records are immutable, so a draft is computed once for each list of orders and parent. */
+/**
+ * The known drafts, by their lists of orders. Records are immutable, so each draft is computed once for its
+ * orders and parent.
+ */
 const drafts = new WeakMap<readonly Order[], { parent: Value; draft: Draft }>();
 
+/** The draft of a plan of the undecided change. Null for a plan that this member does not know. */
 export function draftOfPlan(state: ReadableState, plan: Hex): Draft | null {
   const orders = state.durable.plans[plan]?.orders;
   if (orders === undefined) return null;
@@ -156,10 +175,13 @@ interface Plan {
   draft: Draft;
 }
 
-/** Best plans by the pending orders that they were made of. */
+/** The known best plans, by the pending orders. */
 const bestPlans = new WeakMap<object, { parent: Value; best: Plan }>();
 
-/** The longest run of pending orders that fit the newest value, in sequence, with the plan it makes. */
+/**
+ * The plan that this member attends: the longest run of pending orders, in sequence, that fits the newest
+ * value. In a forced eviction it is that eviction's plan.
+ */
 export function bestPlan(state: ReadableState): Plan {
   const parent = headOf(state);
   const { forced } = state.durable.own;
@@ -181,7 +203,8 @@ export function bestPlan(state: ReadableState): Plan {
       draft = draftOf(state.genesis, state.clusterId, parent, [...orders, order]);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      break; // It fits neither now nor as a part of a longer plan: it waits, or is replaced by the operator.
+      // The order fits neither now nor within a longer plan. It waits, or the operator replaces it.
+      break;
     }
     orders = [...orders, order];
   }
@@ -190,6 +213,7 @@ export function bestPlan(state: ReadableState): Plan {
   return best;
 }
 
+/** The plan without orders. */
 export function barePlan(state: ReadableState): Plan {
   const parent = headOf(state);
   const draft = draftOf(state.genesis, state.clusterId, parent, []);
@@ -208,21 +232,21 @@ export const keySettings = (
   membersMax: number,
 ): KeySetting[] => keys.map((key) => ({ key, threshold, membersMax }));
 
-/** The settings of every key of the newest value, in its order. */
+/** The settings of every key of the newest value, in order. */
 export function headSettings(state: ReadableState): KeySetting[] {
   const { keys, threshold } = headOf(state);
   return keySettings(keys, threshold, state.genesis.membersMax);
 }
 
-/** A key of the newest value as this member works on it. */
+/** A key of the newest value, with what this member's jobs need. */
 interface HeadKey {
-  /** Its id, as shares are kept under it. */
+  /** The key's id, under which its share is kept. */
   id: Hex;
   setting: KeySetting;
   commitments: Uint8Array[];
 }
 
-/** Every key of the newest value, in its order. */
+/** Every key of the newest value, in order. */
 export const headKeys = (state: ReadableState): HeadKey[] =>
   zip(headSettings(state), headLink(state).commitments).map(([setting, commitments]) => ({
     id: hex(setting.key.id),
@@ -232,7 +256,9 @@ export const headKeys = (state: ReadableState): HeadKey[] =>
 
 export const headHash = (state: ReadableState): Uint8Array => hashOfValue(headOf(state));
 
-/** Whether the member with this index was away too long to be served without reinstatement (§5 "Sleepers"). */
+/**
+ * Whether this member was away for too long. It is then served only after it is reinstated (§5, "Sleepers").
+ */
 export function isSleeper(state: ReadableState, index: number): boolean {
   const head = headOf(state);
   const member = memberAt(head.roster, index);

@@ -1,42 +1,43 @@
 /**
- * What a recovery keeps, at the peer that recovers and at those that help it. All of it is volatile: a helper
- * that restarts has forgotten the key that it granted, so it can never deal a second mask or send a second
+ * The state of recoveries, at the member that recovers and at its helpers. All of it is volatile. A helper
+ * that restarts has forgotten the key that it granted. So it can never deal a second mask or send a second
  * sum in a run.
  */
 import type { Packet } from '../records/packet.ts';
 import type { Chosen, Of } from '../records/recovery-messages.ts';
 import type { AskedKey } from './record-keys.ts';
 
-/** The peer that recovers. */
+/** The recovery of this member itself. */
 export interface Asking {
   epoch: number;
   nonce: Uint8Array;
-  /** Signed grants of this nonce by helper. */
+  /** The signed grants for this nonce, by helper. */
   grants: Record<string, { message: Of<'recover-grant'>; packet: Packet }>;
-  /** Helpers that told to wait, with the epoch that they wait for. */
+  /** The helpers that said "wait", with the epoch that they wait for. */
   waits: Record<string, number>;
-  /** When the k-th grant came: a little later the run starts with all who granted. */
+  /** The time of the k-th grant. A little later a run starts with all helpers that granted. */
   enoughAtMs: number | null;
-  /** The next (re-)sending of what this stage sends. */
+  /** The time of the next sending of this stage. */
   sendAtMs: number;
-  /** Helpers that failed an earlier run of this epoch: left out while k others grant. */
+  /** The helpers that failed an earlier run of this epoch. They are left out while `k` others grant. */
   failed: Record<string, true>;
   run: Run | null;
 }
 
+/** A run, at the member that recovers. */
 export interface Run {
   run: Uint8Array;
   packet: Packet;
   sealingSecret: Uint8Array;
   helpers: number[];
-  /** Public halves of masks by digest, with their dealers. */
+  /** The public halves of masks, by digest, with their dealers. */
   publics: Record<string, { dealer: number; bytes: Uint8Array }>;
-  /** Whose masks each helper says it holds: helper → dealer → digest. */
+  /** The masks that each helper says it holds: helper → dealer → digest. */
   held: Record<string, Record<string, string>>;
-  /** When the stage is given up and its silent helpers are left out. */
+  /** At this time the stage is given up, and its silent helpers are left out. */
   stageEndsAtMs: number;
   choice: { chosen: Chosen; packet: Packet } | null;
-  /** Signed accepts of the choice by helper. */
+  /** The signed accepts of the choice, by helper. */
   accepts: Record<string, Packet>;
   sums: Record<string, Uint8Array[]>;
 }
@@ -46,18 +47,18 @@ export interface Helping {
   run: Uint8Array;
   epoch: number;
   recoverer: number;
-  /** r's sealing key for the sums. */
+  /** The sealing key of the member that recovers, for the sums. */
   sealingKey: Uint8Array;
   sealingSecret: Uint8Array;
   helpers: Array<{ index: number; sealingKey: Uint8Array }>;
   own: { digest: Uint8Array; public: Uint8Array; coefficients: Uint8Array[][]; numbers: Uint8Array[] } | null;
-  /** Own mask as sealed for each other helper. */
+  /** This helper's mask, as it is sealed for each other helper. */
   outbox: Record<string, Packet>;
   inbox: Record<string, { dealer: number; public: Uint8Array; envelopes: Uint8Array[] }>;
-  /** Checked masks by dealer. */
+  /** The checked masks, by dealer. Secret. */
   masks: Record<string, { digest: string; numbers: Uint8Array[] }>;
   refused: Record<string, true>;
-  /** The one choice of this run that this member accepted. */
+  /** The one choice of this run that this helper accepted. */
   choice: Of<'recover-choice'> | null;
   /** The one sum of this run, as it was sent. */
   sum: Packet | null;
@@ -66,16 +67,19 @@ export interface Helping {
 
 export interface RecoveryState {
   asking: Asking | null;
-  /** Grants given and not yet used, by recoverer: the secret half of the sealing key. */
+  /** Grants that no run has used yet, by the member that recovers. `sealingSecret` is secret. */
   granted: Record<
     string,
     { nonce: Uint8Array; packet: Packet; sealingSecret: Uint8Array; sealingKey: Uint8Array }
   >;
-  /** By recoverer: its run that this member helps; a newer one replaces it. */
+  /** By the member that recovers: its run that this member helps. A newer run replaces it. */
   helping: Record<string, Helping>;
-  /** `epoch/recoverer` → when it first asked, and whether it had its hold. */
+  /** The time of the first question of each recovery. */
   askedAtMs: Record<AskedKey, number>;
-  /** No own new Attend before this (§5.1); ends early when the peer it is for is ready. */
+  /**
+   * Before this time this member sends no new Attend (§5.1). The hold ends early when the member that
+   * recovers is ready.
+   */
   hold: { epoch: number; recoverer: number; untilMs: number } | null;
 }
 

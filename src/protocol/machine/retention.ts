@@ -1,8 +1,9 @@
 /**
- * What a member keeps beyond the undecided change, and for how long. Public links, retire proofs and notes go
- * into an archive of plain files as they come (`durable-records.ts`); the sealed store keeps of them what the
- * rules need, and of all that is only shown to people what is young enough and, of each member, not too much.
- * So its size does not depend on the number of epochs, nor on what a liar does in each.
+ * Bounds everything that a member keeps beyond the undecided change. Public links, retire proofs and notes go
+ * into an archive of plain files as they come (`durable-records.ts`). Of these, the sealed store keeps only
+ * what the rules need. Records that are only shown to people stay while they are young enough, up to a number
+ * for each member. So the store's size does not depend on the number of epochs, nor on the acts of a liar in
+ * each.
  */
 
 import { sameBytes } from '../records/codec.ts';
@@ -12,8 +13,8 @@ import { destroyedKeyKey, epochOfKey, readAccusationKey } from './record-keys.ts
 import { blamesOfMember, type Work } from './work.ts';
 
 /**
- * The most that all of this comes to, where a link has at most `linkBytes` and a retire proof `proofBytes`: a
- * test holds a flooding liar to it.
+ * The most bytes of all that this file bounds, when a link has at most `linkBytes` bytes and a retire proof
+ * `proofBytes`. A test floods a member with lies and checks the bound.
  */
 export const retainedBytesMax = (members: number, linkBytes: number, proofBytes: number): number =>
   members *
@@ -22,14 +23,14 @@ export const retainedBytesMax = (members: number, linkBytes: number, proofBytes:
       limits.pausesPerMemberMax * recordBytes.pause) +
   limits.historyEpochsKept * (recordBytes.note + 2 * members) +
   limits.destroyedKeysKept * (recordBytes.destroyed + 130 * members) +
-  // The epochs of the shares held: the last one retired, the newest, and at most one between.
+  // The epochs of the shares held: the last one retired, the newest one, and at most one between them.
   (limits.linksKept + 2) * linkBytes +
   limits.linksKept * proofBytes;
 
-/** With its key, each without what grows with the members. */
+/** The bytes of a record with its key, without the part that grows with the members. */
 const recordBytes = { accusation: 320, pause: 160, note: 160, destroyed: 300 } as const;
 
-/** At a start: what another version, or another setting, kept beyond the bounds goes. */
+/** Applies the bounds at a start. Another version, or another setting, may have kept more. */
 export function applyRetention(work: Work): void {
   dropExpired(work);
   const { blames, accusations, pauses } = work.durable;
@@ -43,7 +44,9 @@ export function applyRetention(work: Work): void {
   work.keepNewest('destroyed', () => true, { countMax: limits.destroyedKeysKept });
 }
 
-/** After a record of a member was added: of all of that member in the section only the newest stay. */
+/**
+ * Keeps only the newest records of a member in a section. It runs after a record of that member was added.
+ */
 export function retainNewestOfMember(
   work: Work,
   section: 'blames' | 'accusations' | 'pauses',
@@ -61,11 +64,12 @@ export function retainNewestOfMember(
 const accusationsOfMember = { countMax: limits.accusationsPerMemberMax };
 const pausesOfMember = { countMax: limits.pausesPerMemberMax };
 
-/** At the decision: everything that is too old goes. */
+/** Drops everything that is too old. It runs at the decision. */
 export function dropExpired(work: Work): void {
   const { head, retired } = work.durable.own;
   const { shares } = work.durable;
-  // A share is used under the keys of its own epoch: until Retire that may be an old one, at who was away.
+  // A share is used under the keys of its own epoch. A member that was away may need an old epoch until
+  // Retire.
   work.retain('links', (key) => {
     const epoch = Number(key);
     return epoch > head - limits.linksKept || epoch === retired || shares[epoch] !== undefined;
@@ -77,7 +81,7 @@ export function dropExpired(work: Work): void {
   dropOldArchive(work);
 }
 
-/** Where not everything is kept, the oldest epochs leave the archive, a few with each decision. */
+/** Drops the oldest epochs from the archive, a few with each decision, when the member does not keep all. */
 function dropOldArchive(work: Work): void {
   const { archiveEpochs } = work.before;
   if (archiveEpochs === null) return;
@@ -88,8 +92,8 @@ function dropOldArchive(work: Work): void {
 }
 
 /**
- * At the decision: keys that are gone, with those who held a share, until each of these has attended a later
- * change.
+ * Records, at the decision, the keys that are destroyed, and the members that held shares of them. A record
+ * stays until each of these members has attended a later change.
  */
 export function recordDestroyedKeys(work: Work, before: Value, value: Value): void {
   for (const { id, name } of before.keys)

@@ -1,10 +1,10 @@
 /**
- * The names of the rules, and the names that are printed: in logs, traces and golden transcripts. A function that may
- * print a name says so in the type of its work (`Work<'adopt'>`), and so does each of its callers, up to a rule or an
- * input of this table. A name that is not listed where it is printed is a type error.
+ * The names of the rules, and the names that are printed in logs, traces and golden transcripts. A function
+ * that may print a name declares it in the type of its work (`Work<'adopt'>`). So does each of its callers,
+ * up to a rule or an input in this table. A name that is printed and not declared is a type error.
  */
 
-/** Every rule, and what it may print when it fires. What each does is in `rules.ts`. */
+/** Every rule, with the names that it may print when it fires. `rules.ts` says what each rule does. */
 export const printedByRule = {
   recall: ['recalled'],
   attend: ['attend', 'contradiction'],
@@ -28,7 +28,9 @@ export const printedByRule = {
   resend: [],
 } as const;
 
-/** What is printed while an input is taken, before the rules fire. Other inputs print nothing. */
+/**
+ * The names that may be printed while an input is taken, before the rules fire. Other inputs print nothing.
+ */
 export const printedByInput = {
   order: ['enter-forced'],
   frame: [

@@ -1,14 +1,21 @@
-/** The arithmetic of the keys that records name. */
+/** The arithmetic of the keys that records name, by their kinds. */
 import { KeyError } from '../../crypto/errors.ts';
 import type { JointCreation, SharedKey } from '../../keys/kind.ts';
 import { kindNamed } from '../../keys/kinds.ts';
 import type { KeySetting } from './io.ts';
 
-/** Throws `KeyError` for a kind that this version does not know: no such key ever gets into a value. */
+/**
+ * The arithmetic of a key.
+ * @throws KeyError for a kind that this version does not know; no value ever has such a key
+ */
 export const sharedKeyOf = ({ key, threshold, membersMax }: KeySetting): SharedKey =>
   kindNamed(key.kind).shared({ public: key.public, threshold, membersMax });
 
-/** Throws `KeyError` for a kind whose keys need a dealer: no order for such a key is taken. */
+/**
+ * The arithmetic with which members create a key of this kind together.
+ * @throws KeyError for a kind whose keys need a dealer; no order for a joint creation of such a key is
+ * accepted
+ */
 export function jointCreationOf(kind: string): JointCreation {
   const { joint } = kindNamed(kind);
   if (joint === null) throw new KeyError(`keys of kind ${kind} need a dealer`);

@@ -1,19 +1,20 @@
-/** One slot a message: what a member says twice in different words, in one slot, is evidence against it (§4). */
+/** Each message has one slot. Two different messages of a member in one slot are evidence against it (§4). */
 
 import type { Message } from '../records/change-messages.ts';
 import { type Hex, hex } from '../records/codec.ts';
 import { type AuthorKey, authorKey, type VoteKey, voteKey } from './record-keys.ts';
 import type { CoreState, Entry } from './state.ts';
 
-/** What is said to all; dealings live in the inbox until they are checked. */
+/** A message to all members. Dealings are none: they lie in the inbox until they are checked. */
 export type Said = Exclude<Message, { type: 'dealing' }>;
 
-/** Where a message is kept: its section and its key there. Dealings live in the inbox until they are checked. */
+/** The place of a message: its section, and its key there. */
 export type Slot =
   | { section: 'attends' | 'haves'; key: AuthorKey }
   | { section: 'proposals' | 'readys'; key: number }
   | { section: 'votes'; key: VoteKey };
 
+/** The slot of a message. */
 export function slotOf(message: Said): Slot {
   switch (message.type) {
     case 'attend':
@@ -30,7 +31,7 @@ export function slotOf(message: Said): Slot {
   }
 }
 
-/** What is kept in the slot of a message. */
+/** The message that is kept in the slot of `message`. Undefined when the slot is empty. */
 export function keptInSlotOf(
   { durable }: Pick<CoreState, 'durable'>,
   message: Said,
@@ -48,10 +49,11 @@ export function keptInSlotOf(
   }
 }
 
-/** The plan of the forced eviction in whose instance a vote or proposal was said; null for the ordinary one. */
+/** The instance of a vote or proposal: the plan of its forced eviction. Null for the ordinary instance. */
 export const instanceIn = (message: Said): Hex | null =>
   'instance' in message && message.instance !== null ? hex(message.instance) : null;
 
+/** Whether every digest of `some` is in `all`. */
 export const includesAll = (all: readonly Uint8Array[], some: readonly Uint8Array[]): boolean => {
   const set = new Set(all.map((digest) => hex(digest)));
   return some.every((digest) => set.has(hex(digest)));

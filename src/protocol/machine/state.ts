@@ -1,8 +1,8 @@
 /**
- * The state of one member's core. `durable` is everything that must survive a power cut: the driver makes
- * each change of it durable before anything of the same step leaves. `volatile` is rebuilt at start. Records
- * are immutable: a step replaces them (see `work.ts`), so that a step that fails half-way leaves nothing
- * behind.
+ * The state of one member's core. `durable` holds everything that must survive a power cut. The driver makes
+ * each change of it durable before any output of the same step leaves. `volatile` is rebuilt at a start.
+ * Records are immutable, and a step replaces them (see `work.ts`). So a step that fails half-way leaves
+ * nothing behind.
  */
 
 import { z } from 'zod';
@@ -39,35 +39,40 @@ import type {
 } from './record-keys.ts';
 import { noRecovery, type RecoveryState } from './recovery-state.ts';
 
+/** The member's settings of time, in milliseconds. */
 export interface Timing {
   refreshPeriodMs: number;
-  /** Part of the period, 0–1, by which each is drawn longer or shorter at random. */
+  /** Each period is longer or shorter at random, by up to this part of it (0 to 1). */
   refreshJitter: number;
   minimumIntervalMs: number;
   dealingWindowMs: number;
   roundTimeoutMs: number;
-  /** How long a new sub-share may wait for company before a Have lists it. */
+  /** A Have waits so long for more sub-shares before it lists a new one. */
   haveDelayMs: number;
-  /** How long the holder of a retire proof waits for stragglers before it erases. */
+  /** The holder of a retire proof waits so long for stragglers before it erases. */
   graceMs: number;
   resendMs: number;
   resendMaxMs: number;
   recoveryHoldMs: number;
 }
 
+/** A message, and the packet in which its author signed it. */
 export interface Entry<T extends Message> {
   message: T;
   carried: Carried;
 }
 
-/** A plan that this member attended, with the private halves of the keys that its Attend announced. */
+/**
+ * The keys of a plan that this member attended: the public epoch key, and the one-time sealing key with its
+ * secret half.
+ */
 interface AttendedPlan {
   epochKey: Uint8Array;
   sealingKey: Uint8Array;
   sealingSecret: Uint8Array;
 }
 
-/** This member's own dealing for a plan; the coefficients are secret and go at Retire. */
+/** This member's own dealing for a plan. The coefficients are secret, and Retire erases them. */
 interface OwnDealing {
   digest: Uint8Array;
   public: Uint8Array;
@@ -75,7 +80,7 @@ interface OwnDealing {
   coefficients: Uint8Array[][];
 }
 
-/** A checked sub-share of one dealing: one number per part of its public half. */
+/** A checked sub-share of one dealing. It has a number for each part of the dealing's public half. Secret. */
 interface SubShare {
   epoch: number;
   plan: Uint8Array;
@@ -83,16 +88,23 @@ interface SubShare {
   numbers: Uint8Array[];
 }
 
-/** What is left of a proposal that was refuted: enough to tell a second one, and for proof where it is short. */
+/**
+ * The rest of a refuted proposal. It suffices to recognize a second one, and it is a proof when the packet is
+ * short.
+ */
 export interface RefutedProposal {
-  /** Hash of its signed body. */
+  /** The hash of the proposal's signed body. */
   name: Hex;
   packet: Packet | null;
-  /** Its leader has proposed something else, too: no third one is looked at. */
+  /** True when the leader has proposed something else too. A third proposal is not looked at. */
   contradicted: boolean;
 }
 
 export type RoundStep = 'propose' | 'prevote' | 'precommit';
+/**
+ * The state of agreement in the undecided change: round, step, locked value and valid value (Buchman et al.
+ * 2018).
+ */
 export interface Rounds {
   epoch: number;
   round: number;
@@ -101,50 +113,59 @@ export interface Rounds {
   valid: { round: number; value: Hex } | null;
 }
 
-/** Of one epoch, for people: when it was decided here, and who contradicted itself in the change to it. */
+/**
+ * A note on one epoch, for people: the time of the decision here, and the members that contradicted
+ * themselves in the change.
+ */
 export const noteSchema = z.strictObject({
   decidedAtMs: z.number(),
-  /** Hash of the epoch's value. */
+  /** The hash of the epoch's value. */
   value: shape.hash,
   contradicted: z.array(shape.index).max(limits.membersMax),
 });
 export type Note = z.infer<typeof noteSchema>;
 
+/** A wrong act of a member, in the change to `epoch`. */
 export interface Blame {
   epoch: number;
   by: number;
   kind: BlameKind;
   /**
-   * Two signed messages that contradict each other (`isProof`): anyone can check them. Without, it is what
-   * this member saw.
+   * Two signed messages that contradict each other (`isProof`). Anyone can check them. Without a proof, the
+   * blame is this member's own observation.
    */
   proof?: readonly [Packet, Packet];
 }
 
 /**
- * A recovery that met the next change (§5), as this member saw it: it held the change to `epoch` back for the
- * member with this index, or that member was told to wait for it.
+ * A recovery that met the next change (§5), as this member saw it. This member held the change to `epoch`
+ * back for member `index`, or member `index` was told to wait for that change.
  */
 export interface Pause {
   kind: PauseKind;
   epoch: number;
   index: number;
-  /** Wall clock, Unix milliseconds; `untilMs` is the bound at first, and the true end once it ended earlier. */
+  /**
+   * Unix time in milliseconds. `untilMs` is the bound at first, and later the true end when that is earlier.
+   */
   fromMs: number;
   untilMs: number;
 }
 
-/** A key that is gone, and who held a share of it: they may hold it still, until they show themselves again. */
+/**
+ * A destroyed key, and the members that held shares of it. They may still hold them until they attend again.
+ */
 interface DestroyedKey {
   name: string;
-  /** The epoch that destroyed it. */
+  /** The epoch that destroyed the key. */
   epoch: number;
-  /** Peer ids. */
+  /** The members' peer ids. */
   holders: string[];
 }
 
+/** Everything that must survive a power cut. Each record is one record of the store. */
 export interface Durable {
-  /** The newest ones, with a copy of each in the archive, which holds all (`retention.ts`). */
+  /** The newest links. The archive has a copy of each, and all older ones (`retention.ts`). */
   links: Record<number, Link>;
   retires: Record<number, RetireProof>;
   notes: Record<number, Note>;
@@ -153,24 +174,30 @@ export interface Durable {
   /** Signed accusations of false sub-shares. */
   accusations: Record<AccusationKey, { packet: Packet }>;
   pauses: Record<PauseKey, Pause>;
-  /** Epoch → key id → share. */
+  /** Epoch → key id → share. Secret. */
   shares: Record<number, Record<Hex, Uint8Array>>;
   /** Public epoch key → its secret seed. */
   epochSecrets: Record<Hex, Uint8Array>;
   /** Pending orders by sequence number. */
   orders: Record<number, Order>;
-  /** Orders of every plan of the undecided change that some Attend taught, in sequence. */
+  /** The orders, in sequence, of every plan of the undecided change that an Attend taught this member. */
   plans: Record<Hex, { orders: Order[] }>;
-  /** Plans that this member attended; kept until Retire, for their sealing secrets. */
+  /**
+   * The plans that this member attended. They are kept until Retire, because their sealing secrets are
+   * needed.
+   */
   attended: Record<Hex, AttendedPlan>;
   dealt: Record<Hex, OwnDealing>;
-  /** Own sealed dealings as they leave. */
+  /** This member's own sealed dealings, as they leave. */
   outbox: Record<OutboxKey, { packet: Packet }>;
   /** Checked sub-shares by dealing digest. */
   subShares: Record<Hex, SubShare>;
   /** Public halves of dealings by digest. */
   publics: Record<Hex, { bytes: Uint8Array }>;
-  /** Two different Attends that a member signed, in this change or, not recorded yet, in the one before. */
+  /**
+   * Two different Attends that a member signed, in this change, or in the change before while no value
+   * records them.
+   */
   contradictions: Record<AuthorKey, { first: Packet; second: Packet }>;
   attends: Record<AuthorKey, Entry<Attend>>;
   haves: Record<AuthorKey, Entry<Have>>;
@@ -178,29 +205,29 @@ export interface Durable {
   proposals: Record<number, Entry<Proposal>>;
   votes: Record<VoteKey, Entry<Vote>>;
   /**
-   * The order that admitted or reinstated a member, by peer id: its lobby hands it out, because the newcomer
-   * starts from what it names.
+   * By peer id, the order that admitted or reinstated a member. This member's lobby gives it to the newcomer,
+   * which starts from the value that the order names.
    */
   admissions: Record<string, Order>;
   /** Readys of the newest epoch, by index. */
   readys: Record<number, Entry<Ready>>;
-  /** Single records. */
+  /** Facts that have one record together. */
   own: {
-    /** Epoch of the newest certified value that this member knows. */
+    /** The epoch of the newest certified value that this member knows. */
     head: number;
-    /** Epoch of the oldest link in the archive: the first that this member had, or has kept. */
+    /** The epoch of the oldest link in the archive: the first that this member had, or that it kept. */
     oldest: number;
     rounds: Rounds | null;
     /**
-     * A forced eviction that this member takes part in: its own instance, in which only those who remain
-     * decide (§5).
+     * The forced eviction that this member takes part in. It has an instance of its own, in which only the
+     * remaining members decide (§5).
      */
     forced: { plan: Hex; remaining: number[] } | null;
-    /** Highest epoch whose predecessors this member erased. */
+    /** The highest epoch whose predecessors this member has erased. */
     retired: number;
-    /** The number drawn at the random gate for the undecided change. */
+    /** The number that this member drew at its random gate for the undecided change. */
     drawn: { epoch: number; number: number } | null;
-    /** This member's store went back in time: it signs nothing until the next certificate. */
+    /** This member's store went back in time. The member signs nothing until the next certificate. */
     muted: { epoch: number } | null;
   };
 }
@@ -211,30 +238,40 @@ interface SaidOfSelf {
   signs: Signs;
 }
 
-/** What is kept as many records; each record is one of the store. */
+/** A part of the state that holds many records. Each is one record of the store. */
 export type Section = Exclude<keyof Durable, 'own'>;
 export type KeyIn<S extends Section> = keyof Durable[S];
 export type RecordIn<S extends Section> = Durable[S][KeyIn<S>];
 
+/** Everything that a start rebuilds. Times `…AtMs` are monotonic milliseconds. */
 export interface Volatile {
   nowMs: number;
   wallMs: number;
   connected: Record<string, true>;
   authenticated: Record<string, true>;
-  /** By how much each connected peer's wall clock was ahead of ours when it last said. */
+  /**
+   * The milliseconds by which each connected peer's wall clock was ahead of this one, when the peer last said
+   * its time.
+   */
   clockAheadMs: Record<string, number>;
   /**
-   * What each connected member last said of itself in a summary of its `epoch`: it advises people, and
+   * Each connected member's last word about itself, in a summary of its `epoch`. It advises people, and
    * decides nothing (§9).
    */
   saidOfSelf: Record<string, SaidOfSelf>;
-  /** What each connected peer last said of its chain: the newest epoch, and the oldest whose link it can send. */
+  /**
+   * Each connected peer's last word about its chain: the newest epoch, and the oldest epoch whose link it can
+   * send.
+   */
   chains: Record<string, { head: number; oldest: number }>;
-  /** After a restart: members that have answered what they hold of ours (§4, restart rule); null once a quorum has. */
+  /**
+   * After a restart: the members that have answered what they hold of this member (§4, restart rule). Null
+   * once a quorum has answered.
+   */
   recall: { epoch: number; nonce: Uint8Array; answered: Record<string, true>; askAtMs: number } | null;
   /**
-   * When this member started, and when the first Attend of the undecided change came: what is shown as wrong
-   * waits a moment.
+   * The start of this member, and the first Attend of the undecided change. Problems are shown only some time
+   * after these.
    */
   bootedAtMs: number;
   gatheringSinceMs: number | null;
@@ -242,32 +279,35 @@ export interface Volatile {
   refreshWanted: boolean;
   lastChangeAtMs: number | null;
   windowEndsAtMs: number | null;
-  /** Timeouts grow from this round on: the one in which a member connected last (§4.3). */
+  /** Timeouts grow from this round on. It is the round in which a member connected last (§4.3). */
   timeoutsFromRound: number;
-  /** Peers whose connecting has reset the timeouts in this change. */
+  /** The peers that have reset the timeouts of this change by connecting. */
   timeoutsResetBy: Record<string, true>;
-  /** At most one running timer per step of the current round. */
+  /** The running timers of the current round, at most one for each step. */
   timers: Partial<Record<RoundStep, { round: number; atMs: number }>>;
   haveAtMs: number | null;
   retireAtMs: number | null;
   resendAtMs: number | null;
   resendIntervalMs: number;
   /**
-   * Final verdicts: a valid value by its hash, one found invalid also by its round, because its evidence may
-   * come again.
+   * Final verdicts. A valid value is named by its hash. An invalid one is named by its hash and round,
+   * because the value may come again with better evidence.
    */
   verdicts: Record<VerdictKey, 'valid' | 'invalid'>;
-  /** Packets of dealings that are not checked yet, by the hash of each. `source` as below. */
+  /** Packets of dealings that are not checked yet, by their hashes. `source` names plan and dealer. */
   inbox: Record<Hex, { digest: Hex; dealer: number; plan: Hex; source: SourceKey; envelopes: Uint8Array[] }>;
-  /** Hashes of packets that failed their check. */
+  /** The hashes of packets that failed their check. */
   refusedDealings: Record<SourceKey, Hex[]>;
-  /** Jobs that failed, by tag: since when, how often, why, and when each may start again. */
+  /** Failed jobs by tag: since when they fail, how often, why, and when each may start again. */
   failing: Record<JobTag, { failures: number; sinceMs: number; retryAtMs: number; cause: string }>;
-  /** Heavy arithmetic by tag: under way, or `vain`: the same job would give the same again in this epoch. */
+  /** Jobs by tag. `vain`: the same job would give the same result again in this epoch. */
   jobs: Record<JobTag, 'under way' | 'vain'>;
-  /** Messages of the next epoch that came before its decision. */
+  /** Messages of the next epoch that came before the decision. */
   early: Array<{ from: string; carried: Carried; bytes: number }>;
-  /** By round: a proposal that its own evidence refutes. It is kept nowhere else, and nobody is sent it. */
+  /**
+   * By round, a proposal that its own evidence refutes. It is kept nowhere else, and no member gets it from
+   * here.
+   */
   refutedProposals: Record<string, RefutedProposal>;
   recovery: RecoveryState;
 }
@@ -279,7 +319,7 @@ export interface CoreState {
   readonly peer: string;
   readonly timing: Timing;
   readonly gate: number;
-  /** How many epochs the archive keeps; null: all. */
+  /** The number of epochs that the archive keeps. Null means all. */
   readonly archiveEpochs: number | null;
   readonly durable: Readonly<Durable>;
   readonly volatile: Readonly<Volatile>;

@@ -1,6 +1,6 @@
 /**
- * One step's working copy: sections are copied on their first write, entries never change. A step that throws is thrown
- * away whole; the state it began with is untouched.
+ * The working copy of one step. A section is copied at its first write, and entries never change. When a step
+ * throws, its working copy is dropped, and the state before it stays untouched.
  */
 
 import { hkdfSync } from 'node:crypto';
@@ -14,19 +14,19 @@ import { blameKey, epochOfKey } from './record-keys.ts';
 import type { PrintedName } from './rule-names.ts';
 import type { Blame, CoreState, Durable, KeyIn, RecordIn, Section, Volatile } from './state.ts';
 
-/** Of all blames of one member only so many are kept, the newest. */
+/** The bounds on the blames of one member. The newest are kept. */
 export const blamesOfMember = {
   countMax: limits.blamesPerMemberMax,
   bytesMax: limits.blameBytesPerMemberMax,
 };
 
-/** `Prints`: the names that may be printed with it (`rule-names.ts`). */
+/** The working copy. `Prints` has the names that may be printed with it (`rule-names.ts`). */
 export class Work<in Prints extends PrintedName = never> {
   readonly before: CoreState;
   readonly durable: Durable;
   readonly volatile: Volatile;
   readonly outputs: Output[] = [];
-  /** Set by Retire: the store re-keys itself and erases every older byte. */
+  /** Retire sets this. The store then takes a new key and erases every older byte. */
   rotate = false;
   readonly #entropy: Uint8Array;
   #drawn = 0;
@@ -54,6 +54,7 @@ export class Work<in Prints extends PrintedName = never> {
     return this.volatile.nowMs;
   }
 
+  /** Adds or replaces one record. */
   put<S extends Section>(section: S, key: KeyIn<S>, record: RecordIn<S>): void {
     this.durable[section] = { ...this.durable[section], [key]: record };
   }
@@ -74,7 +75,7 @@ export class Work<in Prints extends PrintedName = never> {
   own(change: Partial<Durable['own']>): void {
     this.durable.own = { ...this.durable.own, ...change };
   }
-  /** This member's new shares, in the order of the value's keys. */
+  /** Stores this member's new shares. They are in the order of the value's keys. */
   putShares({ epoch, keys }: Value, shares: readonly Uint8Array[]): void {
     this.put(
       'shares',
@@ -95,8 +96,8 @@ export class Work<in Prints extends PrintedName = never> {
     this.keepNewest('blames', (_, { by }) => by === blame.by, blamesOfMember);
   }
   /**
-   * Of the records that pass and whose keys begin with an epoch, drops the oldest until the others are within the
-   * bounds.
+   * Keeps the newest records among those that pass, within the bounds. The keys of the section begin with an
+   * epoch.
    */
   keepNewest<S extends 'blames' | 'accusations' | 'pauses' | 'destroyed'>(
     section: S,
@@ -117,7 +118,7 @@ export class Work<in Prints extends PrintedName = never> {
     this.retain(section, (key) => !keys.has(key));
   }
 
-  /** Fresh secret bytes of this step, expanded from the input's entropy. */
+  /** Fresh secret bytes of this step. HKDF-SHA-256 expands them from the input's entropy. */
   draw(length: number): Uint8Array {
     this.#drawn += 1;
     return new Uint8Array(
@@ -125,7 +126,7 @@ export class Work<in Prints extends PrintedName = never> {
     );
   }
 
-  /** Starts a job unless one with this tag is under way, or failed a moment ago. */
+  /** Starts a job. False when a job with this tag runs, or failed a moment ago: then it does not start. */
   compute(tag: JobTag, job: Job): boolean {
     if (this.volatile.jobs[tag] || this.nowMs < (this.volatile.failing[tag]?.retryAtMs ?? 0)) return false;
     this.volatile.jobs = { ...this.volatile.jobs, [tag]: 'under way' };
