@@ -1,9 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
 const root = new URL('..', import.meta.url).pathname;
-/** Groups of real processes: one at a time, after everything else, so that they do not starve each other. */
+/**
+ * Groups of real processes. They run one at a time after all other tests, so that they do not starve each
+ * other.
+ */
 const processes = ['test/system/**/*.test.ts', 'test/cli/real-daemons.test.ts'];
-/** What takes minutes, or would make the rest take more than eight: only with `scripts/test --all`, at the very end. */
+/**
+ * Tests that take minutes, or that would make the others take more than eight. Only `scripts/test --all` runs
+ * them, at the end.
+ */
 const long = [
   'test/long/**/*.test.ts',
   'test/lan/**/*.test.ts',

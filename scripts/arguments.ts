@@ -1,10 +1,10 @@
-/** How every script here reads its command line. `test/scripts.test.ts` checks it, script by script. */
+/** Reads the command line of every script in this folder. `test/scripts.test.ts` checks each script. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 /**
- * The parsed arguments of `script`, such as `scripts/bench`. `usage` is the text that follows `usage: SCRIPT `.
- * With `--help` the process prints the usage text and ends with code 0. An argument that `config` does not name ends
- * it as `refuseUsage` does.
+ * The parsed arguments of `script`, such as `scripts/bench`. `usage` is the text after `usage: SCRIPT `. With
+ * `--help` the process prints that text and ends with code 0. An argument that `config` does not name ends
+ * the process as `refuseUsage` does.
  */
 export function argumentsOf<Config extends ParseArgsConfig>(
   script: string,
@@ -22,7 +22,7 @@ export function argumentsOf<Config extends ParseArgsConfig>(
   }
 }
 
-/** Prints one line, the first of `what`, to standard error, and ends the process with code 2. */
+/** Prints the first line of `what` to standard error, and ends the process with code 2. */
 export function refuseUsage(script: string, what: string): never {
   const line = what.replace(/\.?\n[\s\S]*/, '');
   process.stderr.write(`${script}: ${line.charAt(0).toLowerCase()}${line.slice(1)}; see ${script} --help\n`);

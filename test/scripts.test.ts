@@ -1,6 +1,6 @@
 /**
- * Every script of `scripts/` tells how it is used, and refuses what it does not know. So a script whose program has
- * moved is noticed.
+ * Every script of `scripts/` prints its usage, and refuses an option that it does not have. A script whose
+ * program has moved fails here.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
@@ -25,7 +25,7 @@ describe.each(scripts)('scripts/%s', (script) => {
       stderr: '',
     }));
 
-  // The test runner takes the arguments of `scripts/test`, after types and lint.
+  // `scripts/test` gives its arguments to the test runner, and only after types and lint.
   test.skipIf(script === 'test')('a misspelt option gets one line and exit code 2', () =>
     expect(run(script, '--hlep')).toEqual({
       status: 2,

@@ -1,6 +1,6 @@
 /**
- * What a member that floods costs the others: honest signing with it flooding and with it silent, in turns,
- * in one run.
+ * The cost of a member that floods, for the other members. The others sign while it floods and while it is
+ * silent, in turns, in one run.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -65,7 +65,9 @@ export async function benchFlooder(bits: Bits): Promise<void> {
   }
 }
 
-/** Frames, requests and publications as fast as they leave, to everybody, whenever there is a connection. */
+/**
+ * Sends frames, requests and publications to all others, as fast as they leave, while there is a connection.
+ */
 class Flood {
   #on = true;
   readonly #running: Promise<void>;
@@ -94,13 +96,19 @@ class Flood {
   }
 }
 
-/** Signatures a second, and what the honest daemons' processes worked for each, whatever else the machine does. */
+/**
+ * Signatures a second, and the processor time of the honest daemons for one signature in milliseconds. Other
+ * programs of the machine do not count.
+ */
 interface Turn {
   rate: number;
   cpuMs: number;
 }
 
-/** Processor time that the honest daemons have used, as Linux counts it: in hundredths of a second. */
+/**
+ * The processor time of the honest daemons so far, in milliseconds. Linux counts it in hundredths of a
+ * second.
+ */
 const workedMs = (lab: Lab): number =>
   lab.runningNames().reduce((sum, name) => {
     const [, fields = ''] = readFileSync(`/proc/${lab.peer(name).pid}/stat`, 'utf8').split(') ');
@@ -108,7 +116,7 @@ const workedMs = (lab: Lab): number =>
     return sum + 10 * ((user ?? 0) + (system ?? 0));
   }, 0);
 
-/** Signatures asked for at the four honest daemons in turn; one when `seconds` is 0. */
+/** Asks the four honest daemons for signatures in turn, for this time. With 0 seconds it asks once. */
 async function measure(lab: Lab, program: SigningProgram, seconds: number): Promise<Turn> {
   const names = lab.runningNames();
   const workedBeforeMs = workedMs(lab);

@@ -1,4 +1,4 @@
-/** Five daemons in processes of their own on this machine, asked as a program asks them. */
+/** Five daemons in processes of their own on this machine. The benchmark asks them as a program does. */
 
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
@@ -32,7 +32,10 @@ export async function benchGroup(bits: Bits): Promise<void> {
   }
 }
 
-/** A function that has one digest signed, by each daemon in turn, and tells how many milliseconds it took. */
+/**
+ * A function that has one digest signed, by another daemon each time, and gives the milliseconds that it
+ * took.
+ */
 async function signer(lab: Lab): Promise<() => Promise<number>> {
   const program = await SigningProgram.of(lab, 'ca');
   const { names } = lab;

@@ -1,6 +1,6 @@
 /**
- * `scripts/bench`: what Holdfast costs on this machine, beside what OpenSSL costs for the same numbers in the same run.
- * It reports; no figure makes it fail. `--no-group` leaves out what needs daemons, `--only PART` everything else.
+ * The program of `scripts/bench`. It measures what Holdfast costs on this machine, and what OpenSSL costs for
+ * the same numbers in the same run. No figure makes it fail.
  */
 import { argumentsOf, refuseUsage } from '../arguments.ts';
 import { benchEngine } from './engine.ts';

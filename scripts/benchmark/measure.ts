@@ -1,10 +1,11 @@
-/** Taking turns, and printing tables. */
+/** Races and tables. */
 
 export const write = (text: string): void => void process.stdout.write(text);
 
 /**
- * Milliseconds of each contestant: the fastest of its turns. They take turns, so that a machine that is busy with other
- * things meets all of them; and the fastest counts, because other things only add. One first round does not count.
+ * The milliseconds of each contestant's fastest turn. The contestants take turns, so other work of the
+ * machine meets all of them. The fastest turn counts, because other work only adds time. The first round does
+ * not count.
  */
 export function race<Name extends string>(
   rounds: number,
@@ -22,7 +23,7 @@ export function race<Name extends string>(
   return Object.fromEntries(fastestMs) as Record<Name, number>;
 }
 
-/** The smallest value that at least this part of all values does not exceed. */
+/** The smallest `v` such that at least this part (0 to 1) of all values is at most `v`. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN;
@@ -31,6 +32,7 @@ export function quantile(values: readonly number[], part: number): number {
 export const ms = (value: number): string => value.toFixed(value < 1 ? 3 : 2);
 export const times = (value: number): string => `${value.toFixed(2)}×`;
 
+/** Prints rows under a title and headings, in columns. */
 export function table(
   title: string,
   headings: readonly string[],

@@ -1,4 +1,4 @@
-/** One refresh: what a peer's workers compute, envelopes included, beside the exponentiations that it consists of. */
+/** One refresh: the work of one peer's workers, envelopes included, beside the exponentiations in it. */
 
 import { bitLength, encodeSigned } from '../../src/crypto/integers.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
@@ -33,7 +33,7 @@ type Result<Kind extends JobResult['kind']> = Extract<JobResult, { kind: Kind }>
 const run = <Kind extends JobResult['kind']>(job: Job): Result<Kind> =>
   runJob(job, { cipher: 'aes', randomBytes: random }) as Result<Kind>;
 
-/** Peer 1 of `n`, who deals to all others and checks the dealings of all others. */
+/** Measures peer 1 of `n` peers. It deals to all others, and checks the dealings of all others. */
 function rowOf(bits: Bits, { n, threshold }: Size): string[] {
   const parameters = parametersOf(bits, threshold);
   const creation = sharedKey(bits, threshold);
@@ -126,7 +126,7 @@ function rowOf(bits: Bits, { n, threshold }: Size): string[] {
     trial: () => run(trialJob),
   });
   const all = found.deal + found.seal + found.check + found.apply + found.trial;
-  // deal: t commitments. check: Σ w·g, and one 128-bit weight for each dealing. apply: v^s.
+  // The exponents. deal: t commitments. check: Σ w·g, and one 128-bit weight for each dealing. apply: v^s.
   // trial: the partial, and for its proof two announcements and v^s.
   const shareBits = 8 * share.length;
   const exponentBits =

@@ -1,4 +1,4 @@
-/** Keys to measure with, of ready-made safe primes: no measurement depends on which key it is. */
+/** Keys to measure with, from ready-made safe primes. No time depends on which key it is. */
 
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import { modInverse } from '../../src/crypto/integers.ts';
@@ -8,6 +8,7 @@ import type { SharingParameters } from '../../src/keys/rsa/sharing.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import primes from '../../src/simulation/world/safe-primes.json' with { type: 'json' };
 
+/** The sizes of the keys, in bits. */
 export type Bits = 2048 | 3072;
 const e = 65537n;
 

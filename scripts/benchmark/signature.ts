@@ -1,4 +1,4 @@
-/** One signature: each step beside the exponentiations that it consists of, and beside the whole key on one machine. */
+/** One signature: each step beside the exponentiations in it, and beside the whole key on one machine. */
 import { constants, createHash, privateEncrypt } from 'node:crypto';
 import { bitLength, integerToBytes, modInverse } from '../../src/crypto/integers.ts';
 import { creationShare } from '../../src/keys/rsa/creation.ts';
@@ -10,7 +10,7 @@ import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { ms, race, table, times } from './measure.ts';
 import { type Bits, parametersOf, sharedKey, wholeKey } from './sample.ts';
 
-/** Secret and fresh in a daemon; the time is the same. */
+/** A daemon uses secret random bytes here. They take the same time. */
 const blinding = new Uint8Array(16);
 
 export function benchSignature(bits: Bits, threshold: number): void {
@@ -37,7 +37,7 @@ export function benchSignature(bits: Bits, threshold: number): void {
     whole: () => privateEncrypt(raw, signature),
   });
 
-  // The exponents of protocol §2 "Use": 2Δ·s; and of combine: 2λ_i·a, b, and e in the check.
+  // The exponents of protocol §2 "Use". partial: 2Δ·s. combine: 2λ_i·a, b, and e in the check.
   const factor = delta(parameters.membersMax);
   const cube = 4n * factor ** 3n;
   const a = modInverse(cube, key.exponent);

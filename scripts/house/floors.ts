@@ -1,15 +1,15 @@
 /**
- * The rooms of `src/`, from the ground up, and the floors inside each room. An arrow (an import) points to a
- * room that is listed under `may`, or to a floor of the same room that stands before its own.
- * `test/tidy.test.ts` holds the code to it.
+ * The rooms of `src/`, from the ground up, and the floors inside each room. An arrow is an import. It may
+ * point to a room that is listed under `may`, or to an earlier floor of the same room. `test/tidy.test.ts`
+ * checks the code.
  */
 export interface Room {
   name: string;
-  /** The rooms that its files may import, itself apart. */
+  /** The other rooms that the room's files may import. */
   may: readonly string[];
   /**
-   * Paths below the room, from the ground up: a folder (`store/`), a file (`step.ts`), or `*.ts` for the files that lie
-   * in the room itself and are named by no other floor. A room without floors is one floor.
+   * Paths below the room, from the ground up: a folder (`store/`), a file (`step.ts`), or `*.ts`. The last
+   * stands for the files in the room itself that no other floor names. A room without floors is one floor.
    */
   floors?: readonly string[];
 }
@@ -18,6 +18,7 @@ const core = ['keys', 'crypto'];
 const sealed = ['sealing', 'protocol', 'cipher', ...core];
 const daemon = ['node', ...sealed];
 
+/** The rooms from the ground up. */
 export const rooms: readonly Room[] = [
   { name: 'crypto', may: [] },
   { name: 'cipher', may: ['crypto'] },

@@ -1,14 +1,12 @@
-/**
- * Reads the imports of `src/`: which floor each file stands on, which arrows there are, and which of them are
- * wrong.
- */
+/** Reads the imports of `src/`. It finds the floor of each file, the arrows, and the wrong arrows. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Room, rooms } from './floors.ts';
 
-/** A tree of sources: path below `src` → text. */
+/** A tree of sources: the text of each file, by its path below `src`. */
 export type Tree = Record<string, string>;
 
+/** Reads all TypeScript files below a folder. */
 export function readTree(src: string): Tree {
   const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) =>
     path.endsWith('.ts'),
@@ -16,11 +14,13 @@ export function readTree(src: string): Tree {
   return Object.fromEntries(files.sort().map((path) => [path, readFileSync(join(src, path), 'utf8')]));
 }
 
-/** The text without its comments. */
 export const code = (text: string): string =>
   text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
 
-/** What a file imports, exports from elsewhere, or starts as a thread or process, as it is written there. */
+/**
+ * The files that a file imports, exports again, or starts as a thread or process. Paths are as the file
+ * writes them.
+ */
 export const importsOf = (text: string): string[] =>
   [
     ...code(text).matchAll(
@@ -28,12 +28,13 @@ export const importsOf = (text: string): string[] =>
     ),
   ].map((match) => match[1] ?? match[2] ?? match[3] ?? match[4] ?? '');
 
+/** An import: the path of the file, and the path that it imports, both below `src`. */
 export interface Arrow {
   from: string;
   to: string;
 }
 
-/** The imports between files of the tree; those of libraries are left out. */
+/** The imports between files of the tree. Imports of libraries are left out. */
 export const arrowsOf = (tree: Tree): Arrow[] =>
   Object.entries(tree).flatMap(([from, text]) =>
     importsOf(text)
@@ -43,7 +44,7 @@ export const arrowsOf = (tree: Tree): Arrow[] =>
 
 const roomOf = (file: string): Room | undefined => rooms.find(({ name }) => file.startsWith(`${name}/`));
 
-/** `room`, or `room/floor`, on which a file stands; null where the table has no place for it. */
+/** The floor of a file, as `room` or `room/floor`. Null when the table has no place for it. */
 export function floorOf(file: string): string | null {
   const room = roomOf(file);
   if (room === undefined) return null;
@@ -56,7 +57,6 @@ export function floorOf(file: string): string | null {
   return floor === undefined ? null : `${room.name}/${floor}`;
 }
 
-/** Every floor, from the ground up. */
 export const allFloors: readonly string[] = rooms.flatMap(({ name, floors }) =>
   floors === undefined ? [name] : floors.map((floor) => `${name}/${floor}`),
 );
@@ -69,13 +69,16 @@ function isWrong({ from, to }: Arrow): boolean {
   return allFloors.indexOf(target) > allFloors.indexOf(floor);
 }
 
-/** Arrows that point up, or to a room that the table does not allow. */
+/** Arrows that point up, or to a room that the table does not allow, each as one line. */
 export const wrongArrows = (tree: Tree): string[] =>
   arrowsOf(tree)
     .filter(isWrong)
     .map(({ from, to }) => `${from} imports ${to}`);
 
-/** Files that import each other, directly or by way of others: one list for each circle. Tarjan 1972. */
+/**
+ * Circles of files that import each other, directly or through others. It gives one sorted list for each
+ * circle. Tarjan 1972.
+ */
 export function circles(tree: Tree): string[][] {
   const next = new Map<string, string[]>(Object.keys(tree).map((file) => [file, []]));
   for (const { from, to } of arrowsOf(tree)) if (next.has(to)) next.get(from)?.push(to);
@@ -103,10 +106,10 @@ export function circles(tree: Tree): string[][] {
   return found;
 }
 
-/** Where a line of the picture ends. */
+/** The width of the picture. */
 const columns = 110;
 
-/** Words after a heading, in as many lines as they need, each below the first word. */
+/** A heading and words after it. Further lines begin below the first word. */
 function wrapped(heading: string, words: readonly string[]): string[] {
   const lines = [heading];
   for (const word of words) {
@@ -118,8 +121,8 @@ function wrapped(heading: string, words: readonly string[]): string[] {
 }
 
 /**
- * The picture: every floor with the number of its files and the floors that they import; the ground is the
- * last line.
+ * The picture: every floor, the number of its files, and the floors that they import. The last line is the
+ * ground.
  */
 export function picture(tree: Tree): string {
   const downward = [...allFloors].reverse();

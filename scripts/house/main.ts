@@ -1,6 +1,6 @@
 /**
- * Draws the house from its imports: `scripts/rooms [--write]`. Exits with 1 where an arrow points up or files
- * import each other.
+ * The program of `scripts/rooms`. It draws the house from its imports. The exit code is 1 when an arrow
+ * points up or files import each other in a circle.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { argumentsOf } from '../arguments.ts';

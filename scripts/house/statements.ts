@@ -1,10 +1,11 @@
 /**
- * Counts statements, room by room: `node scripts/house/statements.ts [CHECKOUT…]`. Two checkouts of different commits
- * show what became of a room. The compiler parses the files, so comments, layout and line lengths count for nothing.
+ * Counts statements, room by room: `node scripts/house/statements.ts [CHECKOUT…]`. Two checkouts of different
+ * commits show the change of a room. The compiler parses the files, so comments, layout and long lines do not
+ * count.
  *
- * A statement is what the language calls so (a declaration, an expression, an `if`, a `return`, …) and each member of a
- * class; a block is counted by what is in it. Imports and re-exports are left out, for they follow from how files are
- * cut. Interfaces and type aliases are shapes, which are counted apart.
+ * A statement is a statement of the language (a declaration, an expression, an `if`, a `return`, …) or a
+ * member of a class. A block counts by its content. Imports and re-exports do not count, because they follow
+ * from the cut of the files. Interfaces and type aliases are shapes, and are counted apart.
  */
 import { resolve } from 'node:path';
 import {
@@ -36,10 +37,13 @@ function countIn(node: Node, count: Count): void {
   node.forEachChild((child) => countIn(child, count));
 }
 
-/** `src/node`, `test/support`, …: where a file of the checkout is counted; files beside the rooms are in `src`, `test`. */
+/**
+ * The room of a file, such as `src/node` or `test/support`. A file beside the rooms belongs to `src` or
+ * `test`.
+ */
 const roomOf = (path: string): string => path.split('/').slice(0, -1).slice(0, 2).join('/');
 
-/** Counts by room, for `src/`, `test/` and `scripts/` of a checkout. */
+/** The counts of each room in `src/`, `test/` and `scripts/` of a checkout. */
 function countsOf(checkout: string): Map<string, Count> {
   const root = `${resolve(checkout)}/`;
   const api = new API({ cwd: root });

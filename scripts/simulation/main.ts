@@ -1,4 +1,7 @@
-/** `scripts/simulate`: runs many seeds, prints what was injected and decided, and the first seed that fails. */
+/**
+ * The program of `scripts/simulate`. It runs many seeds, and prints the faults, the decisions, and each seed
+ * that fails.
+ */
 
 import { availableParallelism } from 'node:os';
 import { lieNames } from '../../src/simulation/lies/library.ts';
@@ -71,7 +74,7 @@ const { values } = argumentsOf(script, usage, {
 });
 const given = values as Record<string, string | boolean | undefined>;
 
-/** The number that an option was given. Ends the process with a usage error when it is none. */
+/** The number that an option was given. Anything else ends the process with a usage error. */
 function numberOf(option: string, text: string): number {
   const number = Number(text);
   return text.trim() !== '' && Number.isFinite(number)
@@ -96,7 +99,7 @@ const describe = ({ options, violation, history }: RunReport): string =>
   `seed ${options.seed}: ${violation?.message}\n  history ${history}, options ${JSON.stringify({ ...options, lies: options.lies.length === lieNames.length ? 'all' : options.lies })}\n` +
   `  again: scripts/simulate --replay ${options.seed}${runOptions()}`;
 
-/** The options of a run as they were given, for the line that repeats it. */
+/** The options of a run as they were given, for the line that repeats the run. */
 const runOptions = (): string =>
   Object.entries(given)
     .filter(
@@ -121,7 +124,7 @@ async function main(): Promise<number> {
     return result.violation ? 1 : 0;
   }
 
-  // Ctrl-C ends a long run with the figures so far.
+  // After Ctrl-C a long run ends with the figures so far.
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
   const summary = await simulateMany({
@@ -141,7 +144,7 @@ async function main(): Promise<number> {
   return summary.failures.length > 0 ? 1 : 0;
 }
 
-/** The sizes at every power of ten and at the end. */
+/** Prints the sizes at every power of ten and at the end. */
 async function tellManyEpochs(epochs: number, liar: boolean): Promise<void> {
   const began = Date.now();
   await manyEpochs({

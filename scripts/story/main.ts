@@ -1,6 +1,6 @@
 /**
- * `scripts/demo [--keep]`: founds a group, creates a key, and tells the lab's whole story. Every claim that it prints
- * was just checked.
+ * The program of `scripts/demo`. It founds a group, creates a key, and tells the lab's whole story. It prints
+ * a claim only after it has checked the claim.
  */
 import { join } from 'node:path';
 import { Lab } from '../../src/lab/lab.ts';
@@ -20,7 +20,7 @@ const bits = 3072;
 const write = (text: string): void => void process.stdout.write(text);
 const proven: string[] = [];
 
-/** Runs one part of the story, whose claim then holds. */
+/** Runs one part of the story, and prints its claim. */
 async function step(
   title: string,
   claim: string,
@@ -66,7 +66,7 @@ try {
   await lab.close();
 }
 
-/** Says how to talk to the group that stays. */
+/** Prints how to talk to the group that stays. */
 async function leave(): Promise<void> {
   const pids = [...lab.peers.values()].map((peer) => peer.pid);
   await lab.release();
