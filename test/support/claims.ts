@@ -1,4 +1,7 @@
-/** Compares what p1's status claims of a situation, and advises, with what the simulated group then really can do. */
+/**
+ * Compares the claims and the advice of p1's status in a situation with what the simulated group really can
+ * do.
+ */
 
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { abilitiesIn } from '../../src/node/views/ability.ts';
@@ -13,7 +16,7 @@ import { arrange, decides, refreshes, type Situation, signs } from './misfortune
 const placeOf = (group: Group, name: string): number =>
   group.nodes.findIndex((node) => node.name === name) + 1;
 
-/** What was claimed and is not so; empty when everything is. */
+/** The claims that are false, in words. Empty when all claims are true. */
 export async function falseClaims(situation: Situation): Promise<string[]> {
   const found: string[] = [];
   const check = (what: string, claimed: boolean, real: boolean): void => {
@@ -36,7 +39,7 @@ export async function falseClaims(situation: Situation): Promise<string[]> {
   const canRefresh = await refreshes(group);
   check('a refresh completes', refresh.can === 'yes', canRefresh);
   check('the next refresh will wait', codes.includes('refresh-will-wait'), !canRefresh);
-  if (canRefresh) await group.run(8_000); // whoever came to its share by it has said so
+  if (canRefresh) await group.run(8_000); // members that got their shares by it have said so by then
   await checkSpare(group, check);
   await group.stopAll();
   if (!canRefresh && canSign) await checkAdvice(situation, check);
@@ -47,7 +50,10 @@ export async function falseClaims(situation: Situation): Promise<string[]> {
 
 type Check = (what: string, claimed: boolean, real: boolean) => void;
 
-/** One that can sign and attend goes: exactly where none was to spare it stops. */
+/**
+ * Stops one member that can sign and attend. The group must stop exactly when the status warned that none is
+ * to spare.
+ */
 async function checkSpare(group: Group, check: Check): Promise<void> {
   const { prospects, roster, warnings } = group.status(1);
   const [one] = whoCan(whoCan(roster, 'sign'), 'attend').filter(({ self }) => !self);
@@ -61,7 +67,7 @@ async function checkSpare(group: Group, check: Check): Promise<void> {
   check('with one less a refresh waits', stops, !(await refreshes(group)));
 }
 
-/** What is advised against a refresh that waits makes it complete. */
+/** The advice for a refresh that waits must make it complete. */
 async function checkAdvice(situation: Situation, check: Check): Promise<void> {
   const group = await arrange(situation);
   const remedy = group.status(1).problems.find(({ code }) => code === 'refresh-will-wait')?.remedy ?? '';
@@ -82,7 +88,7 @@ async function checkAdvice(situation: Situation, check: Check): Promise<void> {
   await group.stopAll();
 }
 
-/** Whether an order is carried out, exactly where that is said of it. */
+/** The status must say of an order exactly whether it is carried out. */
 async function checkOutlook(situation: Situation, action: Action, check: Check): Promise<void> {
   const group = await arrange(situation);
   const state = group.state(1);

@@ -1,6 +1,6 @@
 /**
- * A machine whose clock is wrong: loaded before a program by `node --import`, it moves the wall clock by
- * CLOCK_AHEAD_MS, and no timer. It takes the place of the machine's clock; the program knows nothing of it.
+ * A machine whose clock is wrong. `node --import` loads this file before a program. It moves the wall clock
+ * by `CLOCK_AHEAD_MS` milliseconds, and no timer. The program does not know of it.
  */
 const aheadMs = Number(process.env.CLOCK_AHEAD_MS);
 const wallMs = Date.now;

@@ -1,7 +1,7 @@
-/** What daemons that are none have in common: a status in which nothing is wrong, and listeners. */
+/** Shared parts of fake daemons: a status without problems, and listeners. */
 import type { StatusView } from '../../src/node/views/view.ts';
 
-/** A member of 2-of-3 without a key, at rest. */
+/** The status of a member of a 2-of-3 group that has no key and is at rest. */
 export const quietStatus: StatusView = {
   name: 'a',
   peer: '12D3KooWfake',
@@ -34,6 +34,7 @@ export const quietStatus: StatusView = {
   warnings: [],
 };
 
+/** The listeners of a fake daemon. */
 export class Listening {
   readonly listeners = new Set<() => void>();
 

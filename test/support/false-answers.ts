@@ -1,4 +1,4 @@
-/** How a hostile member answers who asks it for a partial. */
+/** False answers of a hostile member to requests for a partial. */
 
 import { randomBytes } from 'node:crypto';
 import { elementBytes } from '../../src/keys/rsa/numbers.ts';
@@ -8,9 +8,12 @@ import { encode } from '../../src/protocol/records/codec.ts';
 
 const garbage: PartialAnswer = { type: 'partial', partial: elementBytes(12_345n), proof: null };
 
+/** One way to answer falsely. `how` completes the name of a test. */
 export interface FalseAnswer {
   how: string;
-  /** What the status of who asked calls it; null: seen as a lost connection. */
+  /**
+   * The problem's code in the status of the daemon that asked. Null when that daemon sees a lost connection.
+   */
   code: string | null;
   respond: (hostile: HostilePeer) => Promise<Uint8Array>;
 }

@@ -1,4 +1,7 @@
-/** Damaged files into everything that reads one: it takes them, or refuses them in one line of its own. */
+/**
+ * Feeds damaged files to every reader of files. A reader takes the file, or refuses it with one line and an
+ * error of ours.
+ */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,7 +35,7 @@ interface Reader {
   where: string;
   text: string;
   read: (file: string, text: string) => unknown;
-  /** Part of the inputs: what takes long is read less often. */
+  /** The part of all inputs that this reader gets. Slow readers get few. */
   part: number;
 }
 
@@ -104,6 +107,7 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
   ];
 }
 
+/** Throws when a reader fails in another way. `counts` gets the number of inputs of each reader. */
 export async function fuzzFiles(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const dir = mkdtempSync(join(tmpdir(), 'holdfast-fuzz-'));

@@ -1,4 +1,7 @@
-/** Damaged bytes for the network's own protocols: into what reads them, and over real streams into a real transport. */
+/**
+ * Damaged bytes for the network's own protocols. They go to the readers, and over real streams into a real
+ * transport.
+ */
 
 import assert from 'node:assert/strict';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
@@ -58,7 +61,7 @@ async function samples(mutator: Mutator) {
   };
 }
 
-/** Everything that turns bytes of others into something: it does so, or refuses in its own words. */
+/** Feeds every reader of foreign bytes. A reader takes the bytes, or refuses them with an error of ours. */
 export async function fuzzReaders(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const real = await samples(mutator);
@@ -81,7 +84,7 @@ export async function fuzzReaders(seed: number, inputs: number, counts: FuzzCoun
       try {
         await read(bytes);
       } catch (error) {
-        // Records are libp2p's own format, and their errors are of its making.
+        // Address records are libp2p's format, so the errors are libp2p's too.
         const own = error instanceof ProtocolError || where === 'address records';
         assert(own && !(error instanceof assert.AssertionError), String(error));
         counted.refused += 1;
@@ -91,8 +94,8 @@ export async function fuzzReaders(seed: number, inputs: number, counts: FuzzCoun
 }
 
 /**
- * Over real streams: members with real identities send damaged frames of every protocol, until each is cut off. An
- * honest member is served throughout.
+ * Feeds a real transport over real streams. Members with real identities send damaged frames of every
+ * protocol until each member is cut off. An honest member is served all the time.
  */
 export async function fuzzStreams(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
@@ -154,7 +157,7 @@ export async function fuzzStreams(seed: number, inputs: number, counts: FuzzCoun
         counts.set(`streams of ${protocol}`, counted);
         counted.inputs += 1;
         if (!(await sent(rogue, target, protocol, bytes))) counted.refused += 1;
-        if (cutOff && fed < share) fed = share; // the next one
+        if (cutOff && fed < share) fed = share; // the next rogue goes on
       }
       await rogue.stop();
       await served();
@@ -166,14 +169,14 @@ export async function fuzzStreams(seed: number, inputs: number, counts: FuzzCoun
   }
 }
 
-/** An RPC that subscribes to a topic: field 1, in it 1 (yes) and 2 (the topic). */
+/** An RPC that subscribes to a topic: field 1 with the fields 1 (yes) and 2 (the topic). */
 function subscription(topic: string): Uint8Array {
   const name = new TextEncoder().encode(topic);
   const inner = [0x08, 1, 0x12, name.length, ...name];
   return new Uint8Array([0x0a, inner.length, ...inner]);
 }
 
-/** One stream with these bytes, half-closed or left open; whether it could be opened at all. */
+/** Opens a stream, sends these bytes, and closes it. Gives true when all of that worked. */
 async function sent(
   rogue: RawMember,
   target: readonly string[],

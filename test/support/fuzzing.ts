@@ -1,6 +1,6 @@
 /**
- * Real messages of a running group, damaged by seeded chance, into everything that reads what others send.
- * The same bodies for a short run in every test and for the long one.
+ * Feeds damaged messages of a running group to everything that reads messages of others. The damage is
+ * seeded. Every test run uses it shortly, and `scripts/test --all` for long.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -21,7 +21,7 @@ import { Group } from '../../src/simulation/world/group.ts';
 import type { Route } from '../../src/simulation/world/simulated-network.ts';
 import { Mutator } from './mutations.ts';
 
-/** How many inputs were fed, by where they went, and how many of them were refused by a name. */
+/** For each place, how many inputs it got, and how many of them it refused with a name. */
 export type FuzzCounts = Map<string, { inputs: number; refused: number }>;
 const entryOf = (counts: FuzzCounts, where: string) => {
   const entry = counts.get(where) ?? { inputs: 0, refused: 0 };
@@ -41,7 +41,7 @@ const client: Client = {
   ratePerMinute: 0,
 };
 
-/** Five peers with one key, of which p5's frames pass through `route` on their way. */
+/** A group of five peers with one key. Frames of p5 pass through `route`. */
 async function noisyGroup(seed: number, route: Route): Promise<Group> {
   const group = new Group({
     ...{ peers: 5, threshold: 3, seed, clients: [client] },
@@ -66,8 +66,8 @@ async function refresh(group: Group): Promise<void> {
 }
 
 /**
- * Into live drivers: every frame that p5 sends arrives, and beside it damaged copies of it and of earlier
- * ones, while the group refreshes. Whatever is refused is refused by p5's name.
+ * Feeds live drivers while the group refreshes. Every frame of p5 arrives, and with it damaged copies of it
+ * and of earlier frames. Each refusal names p5.
  */
 export async function fuzzDrivers(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
@@ -82,14 +82,13 @@ export async function fuzzDrivers(seed: number, inputs: number, counts: FuzzCoun
     const known = recorded[via];
     if (known.length < 2_000) known.push(bytes);
     else known[mutator.below(known.length)] = bytes;
-    // p5 answers what its damaged frames bring back, and that is damaged again: a bound keeps it from going
-    // on for ever.
+    // p5 answers the answers to its damaged frames, and these answers are damaged again. A bound ends that.
     const count = Math.min(copies, roundEnds - fed);
     const damaged = Array.from({ length: Math.max(0, count) }, () => {
       fed += 1;
       entryOf(counts, `${via} frames into a driver`).inputs += 1;
       const victim = mutator.random() < 0.5 ? bytes : mutator.pick(known);
-      // Spread out, so that none waits behind so many others that the inbox would drop it unread.
+      // The copies are spread in time. Otherwise the inbox would be full, and would drop them unread.
       return { bytes: mutator.mutate(victim, known).bytes, laterMs: mutator.random() * 40 };
     });
     return [{ bytes }, ...damaged];
@@ -129,7 +128,7 @@ export async function fuzzDrivers(seed: number, inputs: number, counts: FuzzCoun
   }
 }
 
-/** Memory in use after the first tenth, and after each further one: noise must not make it grow. */
+/** Looks at the used memory after each tenth of the inputs. Noise must not make it grow. */
 class HeapWatch {
   readonly #collect: () => void;
   #firstMiB: number | null = null;
@@ -150,7 +149,9 @@ class HeapWatch {
   }
 }
 
-/** Messages of p5 with other content, rightly signed by p5: as from a peer that was broken into. */
+/**
+ * Sends messages of p5 with changed content and p5's true signature, as from a member that was broken into.
+ */
 function feedSigned(
   group: Group,
   mutator: Mutator,
@@ -172,7 +173,8 @@ function feedSigned(
     const { frame, message } = mutator.pick(known);
     const changed: Record<string, unknown> = structuredClone(message);
     changed.epoch = mutator.random() < 0.9 ? epoch : epoch + 1;
-    // Attends keep their content: contradicting ones suspend p5, and then most of the rest would not be read.
+    // Attends keep their content. Contradicting Attends suspend p5, and then most of the rest would not be
+    // read.
     if (message.type !== 'attend') mutator.withAnything(changed, ['type', 'by']);
     const packet = signPacket(state.clusterId, secret, encode(changed));
     const bytes = encode({ type: 'message', message: { ...frame.message, packet } });
@@ -200,14 +202,14 @@ const useAt = (group: Group, place: number): UseService => {
   return use;
 };
 
-/** The group's members sign a request of the client together. */
+/** The group signs a request of the client. */
 async function signs(group: Group): Promise<void> {
   const signing = useAt(group, 1).sign(requestOf(group, new Mutator(1)), 5_000);
   assert.equal((await group.outcome(signing)).signature.length, 64);
 }
 
 /**
- * Requests for partials into a member that answers: a partial leaves for what a client signed, and for
+ * Feeds requests for partials to a member. It gives a partial for a request that a client signed, and for
  * nothing else.
  */
 export async function fuzzUseRequests(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
@@ -238,7 +240,10 @@ export async function fuzzUseRequests(seed: number, inputs: number, counts: Fuzz
   }
 }
 
-/** Answers of p5 into a member that coordinates: what it releases verifies, and liars do not stop it. */
+/**
+ * Feeds answers of p5 to a member that coordinates. Every signature that it releases is true, and liars do
+ * not stop it.
+ */
 export async function fuzzUseAnswers(seed: number, inputs: number, counts: FuzzCounts): Promise<void> {
   const mutator = new Mutator(seed);
   const group = await noisyGroup(seed, ({ bytes }) => [{ bytes }]);
@@ -255,7 +260,7 @@ export async function fuzzUseAnswers(seed: number, inputs: number, counts: FuzzC
     const { driver, ...node } = group.node(1);
     assert(driver !== null, 'it runs');
     while (counted.inputs < inputs) {
-      // A new coordinator each time: one that has learned who lies would ask the others only.
+      // Each time there is a new coordinator. One that knows the liar would ask only the others.
       const coordinator = group.newUse(node, driver);
       const isPlain = await group.outcome(
         coordinator.sign(requestOf(group, mutator), 5_000).then(

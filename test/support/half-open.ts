@@ -1,9 +1,10 @@
-/** Many TCP connections to one port on this machine that never get as far as saying who they are. */
+/** Many TCP connections to one port on this machine that never say who they are. */
 import { connect, type Socket } from 'node:net';
 
-/** Nothing, the beginning of the first line, that line and no more, and what is no line at all. */
+/** What a connection sends: nothing, the beginning of the first line, the whole line, or something else. */
 const openings = ['', '\x13/multistream', '\x13/multistream/1.0.0\n', 'GET / HTTP/1.1\r\n\r\n'];
 
+/** A crowd of such connections. */
 export class HalfOpen {
   readonly #port: number;
   readonly #open = new Set<Socket>();
@@ -11,7 +12,9 @@ export class HalfOpen {
   #left: number;
   #changed = Promise.withResolvers<void>();
 
-  /** `atOnce` connections, each replaced when the other side closes it, until `total` were made. */
+  /**
+   * Keeps `atOnce` connections open. Each is replaced when the other side closes it, until `total` were made.
+   */
   constructor(port: number, atOnce: number, total: number) {
     this.#port = port;
     this.#left = total;
@@ -30,7 +33,7 @@ export class HalfOpen {
     while (!condition()) await this.#changed.promise;
   }
 
-  /** Makes no more; those that are open stay until the other side closes them. */
+  /** Makes no more connections. The open ones stay until the other side closes them. */
   enough(): void {
     this.#left = 0;
   }

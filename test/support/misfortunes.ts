@@ -1,6 +1,6 @@
 /**
- * Situations of a simulated group: who is down, suspended, without its share, or back in time; and what it
- * can do then.
+ * Situations of a simulated group. Members are down, suspended, without a share, or back in time. The
+ * functions say what the group can do then.
  */
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
@@ -17,10 +17,10 @@ import { Group } from '../../src/simulation/world/group.ts';
 
 export type Records = ReadonlyMap<string, Uint8Array>;
 
-/** Every record that the member's store holds now. */
+/** Every record in the member's store. */
 export const copyOfStore = (group: Group, place: number): Records => new Map(group.node(place).home.records);
 
-/** Stops the member, puts another store in its place, and starts it again. */
+/** Stops the member, replaces the records of its store, and starts it again. */
 export async function putBack(group: Group, place: number, copy: Records): Promise<void> {
   if (group.node(place).driver !== null) await group.stop(place);
   const { records } = group.node(place).home;
@@ -29,7 +29,7 @@ export async function putBack(group: Group, place: number, copy: Records): Promi
   await group.restart(place);
 }
 
-/** All these members hold their shares of the newest epoch and have erased what is older. */
+/** Whether all these members hold their shares of the newest epoch and have erased what is older. */
 export const settled = (group: Group, places: readonly number[]): boolean =>
   places.every((place) => {
     const state = group.state(place);
@@ -38,8 +38,8 @@ export const settled = (group: Group, places: readonly number[]): boolean =>
   });
 
 /**
- * Copies of these members' homes attend a change beside them, which is found out after it: the change after it suspends
- * them all, and so does every value from then on.
+ * Suspends these members. Copies of their homes attend a change beside them. That is found out after the
+ * change. The next change suspends the members, and they stay suspended.
  */
 export async function suspend(group: Group, places: readonly number[]): Promise<void> {
   const all = group.nodes.map((_, at) => at + 1);
@@ -81,8 +81,8 @@ export async function suspend(group: Group, places: readonly number[]): Promise<
 }
 
 /**
- * One letter a member: H holds its share, D is down, L lost its share only, W has a store of before its last
- * Attend, S is suspended; p1 looks at them.
+ * One situation. `members` has one letter for each member: H holds its share, D is down, L lost only its
+ * share, W has its store of before its last Attend, and S is suspended. The status is that of p1.
  */
 export interface Situation {
   threshold: number;
@@ -93,7 +93,10 @@ export interface Situation {
 export const inWords = ({ threshold, members, faultModel }: Situation): string =>
   `${threshold} of ${members}${faultModel === 'crash' ? ' (crash)' : ''}`;
 
-/** Stores of a whole group, now and long before, by threshold, size, suspended members and fault model. */
+/**
+ * The stores of a whole group, now and long before. The key has threshold, size, suspended members and fault
+ * model.
+ */
 const bases = new Map<string, Promise<{ now: Records[]; before: Records[] }>>();
 
 const placesOf = ({ members }: Situation, letter: string): number[] =>
@@ -113,7 +116,8 @@ async function baseOf(situation: Situation) {
   else {
     await suspend(group, places);
     const { faultModel = 'byzantine', threshold, members } = situation;
-    // From the change after it on they are dealt nothing, where there still is one.
+    // From the next change on the suspended members are dealt nothing. With too many of them there is no next
+    // change.
     if (places.length <= faultsOf(members.length, threshold, faultModel)) {
       const others = all.filter((place) => !places.includes(place));
       const next = group.epochOf(1) + 1;
@@ -127,7 +131,7 @@ async function baseOf(situation: Situation) {
   return { now, before };
 }
 
-/** A group in this situation, some seconds after it came about. */
+/** A group in this situation, some seconds after it arose. */
 export async function arrange(situation: Situation): Promise<Group> {
   const suspended = placesOf(situation, 'S');
   const key = `${situation.threshold}/${situation.members.length}/${suspended.join()}/${situation.faultModel}`;
@@ -149,13 +153,13 @@ export async function arrange(situation: Situation): Promise<Group> {
 }
 
 async function putStore(group: Group, place: number, stores: readonly Records[]): Promise<void> {
-  group.node(place).driver = null; // the one that would found the group anew
+  group.node(place).driver = null; // that driver would found the group anew
   await putBack(group, place, stores[place - 1] as Records);
 }
 
 /**
- * Whether those whom p1 has a proven connection to, itself included, make a signature with their shares of
- * one epoch.
+ * Whether the members that p1 reaches make a signature with their shares of one epoch. It reaches itself, and
+ * members with a proven connection.
  */
 export function signs(group: Group): boolean {
   const looker = group.state(1);
@@ -173,7 +177,10 @@ export function signs(group: Group): boolean {
   return key !== undefined && some.size === threshold && sharesSign(key, group.genesis.membersMax, some);
 }
 
-/** Whether p1's wish for a refresh comes true, in time that is enough for any number of lost rounds. */
+/**
+ * Whether a refresh that p1 asks for completes. The limit is in milliseconds of virtual time, and allows many
+ * lost rounds.
+ */
 export async function refreshes(group: Group, limitMs = 20_000): Promise<boolean> {
   const next = group.epochOf(1) + 1;
   group.node(1).driver?.refresh();

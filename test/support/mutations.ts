@@ -1,4 +1,4 @@
-/** Seeded damage to real messages: what a hostile or broken peer may send in their place. */
+/** Damages real messages by seeded chance. A hostile or broken peer may send such messages. */
 import { decode, encode } from 'cborg';
 import { seededBytes, seededRandom } from '../../src/simulation/world/seeded-random.ts';
 
@@ -15,6 +15,7 @@ export const mutationNames = [
 ] as const;
 export type MutationName = (typeof mutationNames)[number];
 
+/** Damages messages. All its random numbers follow from the seed. */
 export class Mutator {
   readonly random: () => number;
 
@@ -34,7 +35,7 @@ export class Mutator {
     return seededBytes(this.random, length);
   }
 
-  /** One message, damaged; `others` are more real ones of the same protocol. */
+  /** Damages one message. `others` are more real messages of the same protocol. */
   mutate(message: Uint8Array, others: readonly Uint8Array[]): { name: MutationName; bytes: Uint8Array } {
     const name = this.pick(mutationNames);
     return { name, bytes: this.#by(name, message, others) };
@@ -73,7 +74,7 @@ export class Mutator {
   }
 
   #flipped(message: Uint8Array): Uint8Array {
-    const flipped = new Uint8Array(message); // what cborg encodes is a Buffer, whose slice would share its bytes
+    const flipped = new Uint8Array(message); // cborg gives a Buffer, and its slice would share its bytes
     for (let count = 1 + this.below(8); count > 0 && flipped.length > 0; count -= 1) {
       const at = this.below(flipped.length);
       flipped[at] = (flipped[at] as number) ^ (1 << this.below(8));
@@ -81,7 +82,10 @@ export class Mutator {
     return flipped;
   }
 
-  /** A CBOR head that promises another length than what follows: less, more, without end, or more than any memory. */
+  /**
+   * Changes a CBOR head so that its length is not that of its content: less, more, indefinite, or more than
+   * any memory has.
+   */
   #lyingLength(message: Uint8Array): Uint8Array {
     const heads = [...message.keys()].filter((at) => {
       const major = (message[at] as number) >> 5;
@@ -109,7 +113,7 @@ export class Mutator {
     return encode(tree);
   }
 
-  /** The tree with one field, not `except`, replaced by something of another type or size. */
+  /** Replaces one field of the tree, whose name is not in `except`, by something of another type or size. */
   withAnything(tree: object, except: readonly string[]): void {
     const fields = fieldsOf(tree).filter(({ name }) => !except.includes(name));
     if (fields.length === 0) return;

@@ -1,15 +1,19 @@
-/** Every way in which a secret could stand in a text: for tests that search what a program lets out. */
+/** Every form in which a secret could stand in a text. Tests search the output of programs for them. */
 import { inspect } from 'node:util';
 
+/** One form of one secret. */
 export interface Needle {
-  /** What it is, without showing it. */
+  /** The name of the secret and of the form. It shows nothing of the secret. */
   name: string;
   text: string;
 }
 
 const sliceBytes = 16;
 
-/** A byte string: whole or a part of it, as hex, base64, base64url, CBOR or raw bytes, or as a list or number. */
+/**
+ * The forms of a byte string: whole as a number, and pieces of it as hex, base64, base64url, raw bytes or a
+ * list of numbers.
+ */
 export function needlesOfBytes(name: string, secret: Uint8Array): Needle[] {
   const bytes = Buffer.from(secret);
   const forms: [string, string][] = [
@@ -34,7 +38,7 @@ export function needlesOfBytes(name: string, secret: Uint8Array): Needle[] {
         inspect([...slice], { breakLength: Number.POSITIVE_INFINITY }).slice(2, -2),
       ],
     );
-    // Base64 looks different at each of three places within what it encodes; the ends depend on the neighbours.
+    // Base64 text depends on the place of the bytes, modulo three. Its ends depend on the bytes around.
     for (const offset of [0, 1, 2]) {
       const padded = Buffer.concat([Buffer.alloc(offset), slice]).toString('base64');
       const inner = padded.slice(offset === 0 ? 0 : 4, padded.length - 4);
@@ -47,7 +51,7 @@ export function needlesOfBytes(name: string, secret: Uint8Array): Needle[] {
   return forms.map(([form, text]) => ({ name: `${name} as ${form}`, text }));
 }
 
-/** A number: in decimal, hex, or as bytes. */
+/** The forms of a number: decimal, hex, and those of its bytes. */
 export function needlesOfNumber(name: string, secret: bigint): Needle[] {
   const size = secret < 0n ? -secret : secret;
   const hex = size.toString(16);
@@ -59,6 +63,6 @@ export function needlesOfNumber(name: string, secret: bigint): Needle[] {
   ];
 }
 
-/** Names of the needles that `text` (bytes as latin1) holds. */
+/** The names of the needles that stand in `text`. Bytes are given as latin1. */
 export const foundIn = (text: string, needles: readonly Needle[]): string[] =>
   needles.filter((needle) => text.includes(needle.text)).map(({ name }) => name);

@@ -1,4 +1,4 @@
-/** What a daemon's process occupies, as Linux counts it. */
+/** The memory and descriptors of a daemon's process, as Linux counts them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Lab } from '../../src/lab/lab.ts';
 

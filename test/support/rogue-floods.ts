@@ -1,4 +1,7 @@
-/** Ways to flood a daemon over a connection that may or may not have proven an epoch key; each counts what it sent. */
+/**
+ * Ways to flood a daemon over one connection, with or without a proven epoch key. Each counts the things that
+ * it sent.
+ */
 import type { Connection, Stream } from '@libp2p/interface';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import { quotas } from '../../src/node/network/quotas.ts';
@@ -7,25 +10,30 @@ import type { Durable } from '../../src/protocol/machine/state.ts';
 import { encode } from '../../src/protocol/records/codec.ts';
 import { pour, prefixed, type RawMember, write } from '../node/network/raw-member.ts';
 
+/** The things that a flood uses. */
 export interface FloodTools {
   connection: Connection;
   rogue: RawMember;
   addresses: readonly string[];
-  /** What e's own store held in the middle of earlier changes, which everybody signed. */
+  /** Stores of the member e in the middle of earlier changes. They have true messages of all members. */
   captured: readonly Durable[];
-  /** Rightly signed by a client, but for another cluster, or for a key that is not. */
+  /** Requests that a client truly signed, for another cluster or for a key that does not exist. */
   foreignRequests: () => Record<'otherCluster' | 'otherKey', PartialRequest['request']>;
   /** Called for every thing that was sent. */
   sent: (count?: number) => void;
 }
 
+/** One way to flood. */
 export interface Flood {
   what: string;
-  /** Fewer things than this are no flood. */
+  /** With fewer things sent it is no flood. */
   sentMin: number;
-  /** What it is cut off for; null: streams per protocol and the time for a frame bound it, and no quota. */
+  /**
+   * The quota for which the daemon cuts the flooder off. Null: no quota, but the number of streams and the
+   * time for a frame bound the flood.
+   */
   excess: string | null;
-  /** The same where the epoch key was not proven, if that is another. */
+  /** The same without a proven epoch key, when it differs. */
   unproven?: Pick<Flood, 'sentMin' | 'excess'>;
   run: (tools: FloodTools) => Promise<void>;
 }
@@ -57,7 +65,7 @@ export const rogueFloods: readonly Flood[] = [
     run: async ({ connection, captured, sent }) => {
       const frames = carriedIn(captured).map((message) => prefixed(encode({ type: 'message', message })));
       const reversed = frames.toReversed();
-      // Last first, then every second one, then the rest.
+      // First backwards, then every second frame, then the rest.
       const turned = [0, 1].flatMap((odd) => frames.filter((_, at) => at % 2 === odd));
       const all = [...reversed, ...turned];
       await pour(await open(connection), together(all), () => sent(all.length));
@@ -107,7 +115,8 @@ export const rogueFloods: readonly Flood[] = [
       const { direct, use, handshake, addresses } = protocolIds;
       const half = async (protocol: string): Promise<void> => {
         const stream = await open(connection, protocol);
-        stream.send(new Uint8Array([0x80, 0x80, 0x40, ...new Uint8Array(512 * 1024)])); // of 1 MiB
+        // The head promises 1 MiB, and half of it follows.
+        stream.send(new Uint8Array([0x80, 0x80, 0x40, ...new Uint8Array(512 * 1024)]));
         sent();
       };
       const protocols = [direct, use, handshake, addresses].flatMap((one) => new Array(8).fill(one));
@@ -127,13 +136,13 @@ export const rogueFloods: readonly Flood[] = [
   },
 ];
 
-/** One request, passed on again and again. */
+/** Sends one request again and again. */
 async function ask(
   { connection, foreignRequests, sent }: FloodTools,
   which: 'otherCluster' | 'otherKey',
 ): Promise<void> {
   const stream = await open(connection, protocolIds.use);
-  // It takes its answers: else the daemon, which cannot write any more, does not read either.
+  // It reads its answers. Otherwise the daemon could not write any more, and would stop reading too.
   void take(stream).catch(() => {});
   const asked = encode({ epoch: 1, request: foreignRequests()[which], prove: false });
   for (let number = 0; number < 20_000; number += 1) {
@@ -158,7 +167,7 @@ const carriedIn = (captured: readonly Durable[]) => {
   ];
 };
 
-/** The kinds of message that stand in the captured stores. */
+/** The types of the messages in the captured stores. */
 export const kindsIn = (captured: readonly Durable[]): Set<string> =>
   new Set(
     captured.flatMap(({ attends, haves, proposals, votes, readys }) =>
@@ -170,6 +179,6 @@ export const kindsIn = (captured: readonly Durable[]): Set<string> =>
 
 const together = (frames: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(frames));
 
-/** libp2p's own bounds on what we open ourselves are off. */
+/** Opens a stream without libp2p's own bound on outgoing streams. */
 export const open = (connection: Connection, protocol: string = protocolIds.direct): Promise<Stream> =>
   connection.newStream(protocol, { maxOutboundStreams: 100_000, signal: AbortSignal.timeout(5_000) });

@@ -1,6 +1,6 @@
 /**
- * Every secret that stood in peers' homes at some instant, and what else a test adds: to search for, or to
- * try on what is sealed.
+ * Every secret that stood in the homes of peers at some instant, and secrets that a test adds. A test
+ * searches for them, or tries them as keys on sealed bytes.
  */
 import { createHash, createPrivateKey } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import type { Durable } from '../../src/protocol/machine/state.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { type Needle, needlesOfBytes, needlesOfNumber } from './needles.ts';
 
-/** What stands in a peer's store at some instant; some of it only while an epoch changes. */
+/** The kinds of secrets in a peer's store. Some stand there only while an epoch changes. */
 export const kindsInStores = [
   'store key',
   'share',
@@ -25,19 +25,20 @@ export const kindsInStores = [
   'sub-share',
 ] as const;
 
+/** Gathers secrets. */
 export class SecretsInHomes {
-  /** How many different secrets of each kind. */
+  /** How many different secrets of each kind were gathered. */
   readonly kinds = new Map<string, number>();
   readonly #seen = new Set<string>();
   readonly #needles: Array<() => Needle[]> = [];
   readonly #keys: Array<{ what: string; secret: Uint8Array }> = [];
 
-  /** Every way in which one of them could stand in a text. */
+  /** Every form in which one of the secrets could stand in a text. */
   needles(): Needle[] {
     return this.#needles.flatMap((make) => make());
   }
 
-  /** All that could be an X25519 secret: what has 32 bytes, as it stands and as an Ed25519 seed (RFC 8032 §5.1.5). */
+  /** All secrets of 32 bytes as X25519 secrets: as they are, and as Ed25519 seeds (RFC 8032 §5.1.5). */
   keys(): Array<{ what: string; secret: Uint8Array }> {
     const scalarOf = (seed: Uint8Array) =>
       new Uint8Array(createHash('sha512').update(seed).digest().subarray(0, 32));
@@ -64,14 +65,14 @@ export class SecretsInHomes {
     ]);
   }
 
-  /** All numbers of an RSA private key. */
+  /** Gathers all numbers of an RSA private key. */
   rsaKey(kind: string, pem: string, passphrase: string): void {
     const jwk = createPrivateKey({ key: pem, passphrase }).export({ format: 'jwk' });
     for (const name of ['d', 'p', 'q', 'dp', 'dq', 'qi'] as const)
       this.number(kind, name, bytesToInteger(Buffer.from(jwk[name] ?? '', 'base64url')));
   }
 
-  /** What a thief of a running peer's folder would have now. */
+  /** Gathers the secrets that a thief of a running peer's folder would have now. */
   async peer(lab: Lab, name: string): Promise<void> {
     const { home } = lab.peer(name);
     for (const file of ['identity', 'lobby-identity']) {
@@ -90,12 +91,11 @@ export class SecretsInHomes {
     });
   }
 
-  /** Of every peer. */
   async peers(lab: Lab): Promise<void> {
     for (const name of lab.names) await this.peer(lab, name);
   }
 
-  /** Lies in the home until the daemon has it in its store. */
+  /** The home has this key until the daemon's store has it. */
   firstEpochKey(home: string, name: string): void {
     const file = join(home, 'first-epoch-key');
     if (existsSync(file)) this.bytes('first epoch key', name, readFileSync(file));
@@ -117,7 +117,7 @@ export class SecretsInHomes {
       for (const one of numbers) this.#signed('sub-share', name, one);
   }
 
-  /** A number, and the bytes that the store holds of it. */
+  /** Gathers a number, and its encoded bytes. */
   #signed(kind: string, of: string, encoded: Uint8Array): void {
     this.#keep(kind, hex(encoded), () => [
       ...needlesOfNumber(`${kind} of ${of}`, decodeSigned(encoded)),
@@ -125,7 +125,7 @@ export class SecretsInHomes {
     ]);
   }
 
-  /** Whether it was not known yet. */
+  /** Gives true when the secret was not known yet. */
   #keep(kind: string, id: string, needles: () => Needle[]): boolean {
     const known = `${kind} ${id}`;
     if (this.#seen.has(known)) return false;

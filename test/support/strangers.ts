@@ -1,4 +1,4 @@
-/** Peers that are on no roster: what they get from a member that they dial. */
+/** Peers that are on no roster dial a member. */
 import { noise } from '@chainsafe/libp2p-noise';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { tcp } from '@libp2p/tcp';
@@ -11,7 +11,10 @@ import { protocolIds } from '../../src/node/network/constants.ts';
 const protocols = [...Object.values(protocolIds), '/ipfs/id/1.0.0', '/ipfs/ping/1.0.0', '/meshsub/1.1.0'];
 const atOnce = 4;
 
-/** Each of the strangers dials so many times, and tries to be answered on a stream; how many dials were. */
+/**
+ * Each stranger dials so many times, and tries to get an answer on a stream. Gives the number of dials with
+ * an answer.
+ */
 export async function dialAsStrangers(
   addresses: readonly string[],
   { strangers, dialsEach }: { strangers: number; dialsEach: number },
@@ -49,6 +52,6 @@ async function isAnswered(stranger: Libp2p, target: Multiaddr[], protocol: strin
     await bytes.write(new Uint8Array(64), { signal });
     return (await bytes.read({ signal })) !== null;
   } catch {
-    return false; // refused, as it should be
+    return false; // the dial was refused, as it must be
   }
 }

@@ -1,4 +1,4 @@
-/** Commands as a person meets them: on a terminal, which asks and waits for what is typed. */
+/** Runs commands on a terminal, as a person does. The terminal asks, and waits for typed text. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { compileCache } from '../../src/lab/command.ts';
@@ -7,8 +7,8 @@ const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 /**
- * Runs `holdfast …args` on a terminal of its own (util-linux `script`), and presses `keys` as soon as `after`
- * shows, one such pair after the other.
+ * Runs `holdfast …args` on a terminal of its own (util-linux `script`). It presses `keys` when the terminal
+ * shows `after`, one pair after the other.
  * @returns the exit code, and everything that the terminal showed
  */
 export async function runOnTerminal(
@@ -17,7 +17,7 @@ export async function runOnTerminal(
   presses: ReadonlyArray<{ after: string; keys: string }>,
 ): Promise<{ code: number | null; shown: string }> {
   const words = [process.execPath, '--disable-warning=ExperimentalWarning', mainFile, ...args];
-  // `exec`: a shell that stayed in between would die of the Ctrl-C itself, and its exit code would be the one seen.
+  // `exec` replaces the shell. Otherwise Ctrl-C would end the shell, and the shell's exit code would be seen.
   const child = spawn('script', ['-qec', `exec ${words.map(quoted).join(' ')}`, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...compileCache, NO_COLOR: '1', ...env },

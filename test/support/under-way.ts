@@ -1,15 +1,16 @@
-/** A command that is watched while it runs: what it says on standard error, and when. */
+/** A command that a test watches while it runs. */
 import { onTestFinished } from 'vitest';
 import { spawnCommand } from '../../src/lab/command.ts';
 
+/** A command that runs. */
 export interface UnderWay {
-  /** Resolves when these words stand on standard error; rejects when the command ends without them. */
+  /** Resolves when these words are on standard error. Rejects when the command ends without them. */
   says: (words: string) => Promise<void>;
   end: () => Promise<{ code: number | null; stdout: string; stderr: string }>;
   kill: (signal: NodeJS.Signals) => void;
 }
 
-/** Starts `holdfast …args`; it does not outlive the test. */
+/** Starts `holdfast …args`. The command ends at the latest with the test. */
 export function startCommand(args: readonly string[], env: Record<string, string>): UnderWay {
   const child = spawnCommand(args, env, { stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
