@@ -22,6 +22,7 @@ export interface Layers {
   readonly associated: Uint8Array;
 }
 
+/** The length of the tag of XChaCha20-Poly1305, in bytes. */
 export const tagBytes = 16;
 
 /** Each key encrypts once, so a constant nonce of zeros is safe. */
@@ -108,6 +109,7 @@ export function checkSealedBytes(sealed: Uint8Array, overheadBytes: number, plai
   if (sealed.length < overheadBytes) throw new SealError('malformed', 'the sealed text is cut short');
 }
 
+/** Checks that a key has 32 bytes. @throws AssertionError otherwise: keys come from our own code */
 export function assertKey32(key: Uint8Array): void {
   assert.equal(key.length, 32, 'this key has 32 bytes');
 }

@@ -1,5 +1,6 @@
 import { CodedError } from '../crypto/errors.ts';
 
+/** The reasons why a text cannot be sealed or opened. */
 export type SealErrorCode =
   /** The text is in no sealed format of Holdfast, or it is cut short. */
   | 'malformed'

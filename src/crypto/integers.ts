@@ -3,7 +3,7 @@ import { ArithmeticError, EncodingError } from './errors.ts';
 
 export const absolute = (n: bigint): bigint => (n < 0n ? -n : n);
 
-/** The number of bits of |n|; 0 for 0. */
+/** The number of bits of |n|. It is 0 for 0. */
 export const bitLength = (n: bigint): number => {
   if (n === 0n) return 0;
   const hex = absolute(n).toString(16);
@@ -16,6 +16,7 @@ export const mod = (a: bigint, m: bigint): bigint => {
   return residue < 0n ? residue + m : residue;
 };
 
+/** The greatest common divisor, never negative. gcd(0, 0) is 0. */
 export const gcd = (a: bigint, b: bigint): bigint => {
   let [x, y] = [absolute(a), absolute(b)];
   while (y !== 0n) [x, y] = [y, x % y];

@@ -61,7 +61,7 @@ function safeValue(value: unknown, depth: number): unknown {
 }
 
 /**
- * The message of an error is text that we or a library wrote. Other properties may hold anything, so they are
+ * The message of an error is text of ours or of a library. Other properties may hold anything, so they are
  * left out.
  */
 function safeError(error: Error): object {

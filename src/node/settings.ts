@@ -226,6 +226,7 @@ const table = {
 
 type Table = typeof table;
 type SettingName = keyof Table;
+/** The settings of a peer, checked. `table` has the meaning and the unit of each. */
 export type Settings = { [Name in SettingName]: Table[Name] extends Setting<infer Type> ? Type : never };
 export const settingNames = Object.keys(table) as SettingName[];
 

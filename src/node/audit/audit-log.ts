@@ -131,7 +131,9 @@ export class AuditLog {
     return this.#trouble;
   }
 
-  /** In words: what was found changed or removed since this log was opened. Null when nothing was. */
+  /**
+   * The changes and removals that were found since this log was opened, in words. Null when there are none.
+   */
   get damage(): string | null {
     return this.#damage;
   }
@@ -275,7 +277,7 @@ export class AuditLog {
     this.#pruning = Promise.all([this.#pruning, remove().catch(() => {})]).then(() => {});
   }
 
-  /** Cuts off the rest of a failed write. Gives in words what another program did to the file, or null. */
+  /** Cuts off the rest of a failed write. Gives another program's change to the file, in words, or null. */
   async #changedOutside(): Promise<string | null> {
     const { size, nlink } = await this.#handle.stat();
     const path = this.#path;

@@ -1,4 +1,4 @@
-/** Everything that one peer writes into its audit log. README.md says what that is. */
+/** Everything that one peer writes into its audit log. README.md lists the events. */
 import { decode, encode } from 'cborg';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Order } from '../../protocol/records/order.ts';
@@ -53,7 +53,7 @@ export class Audit {
     return this.#log.extent;
   }
 
-  /** In words: what was found changed or removed since the start. Null when nothing was. */
+  /** The changes and removals that were found since the start, in words. Null when there are none. */
   get damage(): string | null {
     return this.#log.damage;
   }

@@ -115,6 +115,7 @@ export type AuditMemory = AuditExtent & { closed: boolean };
 
 /** The head before the first line. */
 export const emptyHead: AuditHead = { line: 0, hash: '0'.repeat(64) };
+/** The extent of a log without a line. */
 export const emptyExtent: AuditExtent = { ...emptyHead, firstKept: 1, firstKeptPrevious: emptyHead.hash };
 
 /** The SHA-256 of a line without its newline, in hex, as `sha256sum` prints it. */

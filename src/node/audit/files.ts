@@ -14,6 +14,7 @@ export interface AuditFile {
   first: number;
 }
 
+/** The name of the file whose first line has this number. */
 export const auditFileName = (first: number): string => `${String(first).padStart(12, '0')}.jsonl`;
 
 /** The files of a folder, oldest first. None when there is no such folder. */

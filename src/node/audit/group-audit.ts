@@ -52,8 +52,8 @@ export class GroupAudit {
   }
 
   /**
-   * Hands in an operator's order at this daemon, and writes a line with the outcome. It throws what `submit`
-   * throws.
+   * Hands in an operator's order at this daemon, and writes a line with the outcome.
+   * @throws the errors of `submit` (as a rejection)
    */
   async handIn(order: Order, submit: () => Promise<void>): Promise<void> {
     const id = hex(hashOfOrder(order));

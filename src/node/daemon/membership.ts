@@ -228,7 +228,7 @@ export class Membership {
 
   /**
    * A bounded piece of the chain, from epoch `first` on.
-   * @throws DaemonError (as a rejection) `unknown` when this peer no longer has it; the message names members
+   * @throws DaemonError (as a rejection) `unknown` when this peer no longer has it. The message names members
    * that say they have it
    */
   async linksFrom(first: number): Promise<Link[]> {

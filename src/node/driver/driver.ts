@@ -64,7 +64,7 @@ export class Driver {
   readonly #listeners = new Set<() => void>();
   readonly #catchingUp = new Set<string>();
   #listed: readonly Member[] = [];
-  /** The value whose keys the connections were last asked to prove. */
+  /** The value that listed the keys which the connections were last asked to prove. */
   #proven: Value;
   #draining = false;
   #stopped = false;

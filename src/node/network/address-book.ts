@@ -121,8 +121,8 @@ export class AddressBook {
   addressesOf(peer: string): Multiaddr[] {
     const entry = this.#entries.get(peer);
     if (!entry) return [];
-    // Names of others are left out. Looking up a name shows this peer to everyone who sees the look-up, so a
-    // liar could make this peer show itself.
+    // Names of others are left out. Every resolver on the way sees a look-up, so a liar could make this peer
+    // show itself.
     const ofOthers = [...(entry.record?.addresses ?? []), ...entry.discovered, ...entry.hints];
     const known = ofOthers.filter((address) => parsed(address, toIp) !== null);
     return [...new Set([...known, ...entry.bootstrap])]

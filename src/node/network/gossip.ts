@@ -55,6 +55,7 @@ interface GossipComponents {
   log: Log;
 }
 
+/** One member's part in gossip. */
 export class Gossip {
   readonly #components: GossipComponents;
   #started = false;

@@ -41,7 +41,7 @@ export const quotas = {
    */
   gossipOwn: { atOnce: 4096, perSecond: 90, excess: 'too many publications' },
   gossipRelayed: { atOnce: 32_768, perSecond: 2000, excess: 'too many publications of others' },
-  /** Every large message is announced once to each neighbour and acknowledged once, whoever published it. */
+  /** Each neighbour announces every large message once and acknowledges it once, also messages of others. */
   gossipControl: { atOnce: 32_768, perSecond: 2000, excess: 'too many gossip control messages' },
   /** /holdfast/use: an honest coordinator may be as busy as this peer, so its stream only waits. */
   requests: { atOnce: 1024, perSecond: 1000, excess: 'too many requests' },

@@ -30,6 +30,7 @@ interface ReconnectorComponents {
  */
 const jittered = (ms: number): number => ms * (0.5 + Math.random() / 2);
 
+/** Dials all members of the address book until they are connected. */
 export class Reconnector {
   readonly #components: ReconnectorComponents;
   readonly #attempts = new Map<string, Attempt>();

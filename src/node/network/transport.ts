@@ -24,7 +24,7 @@ export interface TransportHandlers {
     via: 'gossip' | 'direct',
     authenticated: boolean,
   ): void | Promise<void>;
-  /** A connection to `peer` is open; its handshake may still be running. */
+  /** A connection to `peer` is open. Its handshake may still run. */
   onConnect(peer: string): void;
   /** Both sides have proven their epoch keys on a connection. */
   onAuthenticated(peer: string): void;
@@ -41,8 +41,8 @@ export interface TransportHandlers {
 }
 
 /**
- * The proofs of epoch keys; the driver provides them. Each side signs both peer ids and the other's nonce
- * with its listed epoch key (protocol §4).
+ * The proofs of epoch keys, made and checked by the driver. Each side signs both peer ids and the other's
+ * nonce with its listed epoch key (protocol §4).
  */
 export interface EpochAuthenticator {
   /** The proof of this peer. Null while this peer has no listed key. */

@@ -30,6 +30,10 @@ const idleMs = 60_000;
 /** Frames with at least so many bytes of records go to the thread. */
 const threadBytesMin = 128 * 1024;
 
+/**
+ * The frame, made in this thread. It wipes the plaintext, and not the key and the records of the request.
+ * @throws StoreError `too-large`
+ */
 export function sealFrame({ generation, number, cipher, changes }: FrameRequest): Uint8Array {
   const plaintext = encodeRecords(changes);
   try {

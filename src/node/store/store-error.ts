@@ -1,5 +1,6 @@
 import { CodedError } from '../../crypto/errors.ts';
 
+/** The reasons why a store does not do its work. */
 export type StoreErrorCode =
   /** Another live process has the store open. */
   | 'locked'
@@ -31,8 +32,8 @@ export class StoreError extends CodedError<StoreErrorCode> {
 }
 
 /**
- * Troubles of the machine that can end while the process runs. The store can then write what it could not
- * write before.
+ * Troubles of the machine that can end while the process runs. The store can write again when they have
+ * ended.
  */
 const passing: readonly StoreErrorCode[] = ['full', 'read-only', 'descriptors'];
 /** Whether the error is a trouble of the machine that can pass. */

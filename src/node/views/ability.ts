@@ -50,7 +50,7 @@ export function abilitiesIn(
 ): Ability[] {
   const head = headOf(state);
   const up = electors(state).filter(({ peer }) => peer === state.peer || reachable.has(peer)).length;
-  // After a restart a member signs once a quorum has told it what it had signed before (protocol §4).
+  // After a restart a member signs once a quorum has told it its earlier signatures (protocol §4).
   const askingEnds: Certainty = up >= changeQuorum(state) ? 'yes' : 'no';
   // A peer that cannot prove its own epoch key gets no proof of any other member.
   const blind = listedSecret(state) === null;
@@ -92,7 +92,7 @@ export function abilitiesIn(
 }
 
 /**
- * A member on two machines. One machine may have lost what the other one holds, so only its old Ready is
+ * A member on two machines. One machine may have lost the share of the other one, so only its old Ready is
  * certain.
  */
 function doubledMember(

@@ -6,6 +6,7 @@ import type { Problem } from './view.ts';
 /** Fewer failures are no problem: a worker may die once. */
 const noticeAfterFailures = 3;
 
+/** The job that fails most often, as a problem. None when no job fails again and again. */
 export function failingJobProblems({ volatile }: Pick<CoreState, 'volatile'>): Problem[] {
   const lasting = Object.entries(volatile.failing).filter(
     ([, { failures }]) => failures >= noticeAfterFailures,

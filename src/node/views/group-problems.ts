@@ -6,10 +6,14 @@ import { outlookOf, prospectsAfter, prospectsIn, type Scene } from './possible-o
 import { whoCan } from './prospects.ts';
 import type { Ability, ChangeView, Problem, Prospects } from './view.ts';
 
+/** Words for the members that are needed: "3 of 5", or "all 5". */
 export const ofAll = (needed: number, all: number): string =>
   needed === all ? `all ${all}` : `${needed} of ${all}`;
 
-/** The problem that nobody can use a key, or that this is not known. It says what can still be done. */
+/**
+ * The problem that nobody can use a key, or that this is not known. Its remedy names only steps that can
+ * help.
+ */
 export function signProblems(scene: Scene, { sign }: Prospects, settled: boolean): Problem[] {
   const { head, members } = scene;
   if (head.keys.length === 0 || sign.can === 'yes') return [];

@@ -16,6 +16,7 @@ interface Keeping {
   missing: readonly number[];
 }
 
+/** The problems of the store, the archive and the chain that this peer keeps. */
 export function keepingProblems(state: CoreState, { fill, missing }: Keeping): Problem[] {
   const problems: Problem[] = [];
   if (isLarge(fill))
@@ -35,6 +36,7 @@ export function keepingProblems(state: CoreState, { fill, missing }: Keeping): P
   return [...problems, ...behindProblems(state)];
 }
 
+/** Whether the store is fuller than that of any honest group. */
 export const isLarge = ({ bytes, bytesMax }: Keeping['fill']): boolean => bytes > bytesMax * storeLargeFrom;
 const megabytes = (bytes: number): string => String(Math.round(bytes / 2 ** 20));
 

@@ -7,6 +7,10 @@ import type { CutOff } from '../network/transport.ts';
 import type { PeerPenalty } from '../use/peer-penalties.ts';
 import type { Problem } from './view.ts';
 
+/**
+ * A problem for each member that was cut off, and for each member that answered wrong or late. `wallMs` is
+ * Unix time in milliseconds.
+ */
 export function misconductProblems(
   roster: readonly Member[],
   cutOffs: readonly CutOff[],

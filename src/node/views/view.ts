@@ -30,7 +30,7 @@ const problemViewSchema = z.object({
   what: z.string(),
   remedy: z.string().describe('what a person can do about it'),
 });
-/** Something that is wrong, or soon will be, with what a person can do. */
+/** A problem, or a warning of one, with what a person can do. */
 export type Problem = z.infer<typeof problemViewSchema>;
 
 const changeViewSchema = z.object({

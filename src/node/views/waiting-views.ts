@@ -63,6 +63,7 @@ const otherRemedy = (lobby: string): string =>
     ? 'Mend that: it tries again by itself.'
     : 'Nobody can admit it like this: it is refused for what stands there.';
 
+/** The status of this peer while it waits. */
 export function waitingStatusView(self: WaitingSelf, problem: Problem): StatusView {
   const { genesis, cluster } = self.home;
   return {
@@ -98,6 +99,7 @@ export function waitingStatusView(self: WaitingSelf, problem: Problem): StatusVi
   };
 }
 
+/** This peer in the list of peers, while it waits. */
 export const waitingSelfView = (self: WaitingSelf): PeerView => ({
   name: self.settings.name,
   peer: self.peer,
@@ -112,6 +114,10 @@ export const waitingSelfView = (self: WaitingSelf): PeerView => ({
   ability: null,
 });
 
+/**
+ * Another peer that waits in this peer's lobby. Its identity and first epoch key are proven, and nothing else
+ * is.
+ */
 export const waitingPeerView = ({ body, fingerprint }: Waiting): PeerView => ({
   name: body.name,
   peer: body.peer,

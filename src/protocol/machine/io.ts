@@ -126,7 +126,7 @@ export type Job =
   | {
       kind: 'combine-trial';
       cluster: Uint8Array;
-      /** The members whose trials these are, in the order of the trials. */
+      /** The members of these trials, in the order of the trials. */
       members: number[];
       epoch: number;
       value: Uint8Array;
@@ -169,7 +169,7 @@ export type JobResult =
   | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
   | { kind: 'apply'; shares: Uint8Array[] | null }
   | { kind: 'trial'; trials: Trials }
-  /** `members`: the members whose trials the proofs were made of, in that order. */
+  /** `members`: the members whose trials made the proofs, in that order. */
   | {
       kind: 'combine-trial';
       proofs: Uint8Array[] | null;

@@ -34,8 +34,10 @@ export const headOf = (state: ReadableState): Value => headLink(state).value;
 export const selfIn = (state: ReadableState, value: Value = headOf(state)): Member | undefined =>
   value.roster.find((member) => member.peer === state.peer);
 
+/** The quorum of a value's roster: `n − faults` (§1). */
 export const valueQuorum = (state: ReadableState, value: Value): number =>
   quorumOf(value.roster.length, value.threshold, state.genesis.faultModel);
+/** The number of members of a value's roster that may be silent or lie (§1). */
 export const valueFaults = (state: ReadableState, value: Value): number =>
   faultsOf(value.roster.length, value.threshold, state.genesis.faultModel);
 
@@ -48,8 +50,10 @@ export function electors(state: ReadableState): Member[] {
   const { roster } = headOf(state);
   return forced === null ? roster : roster.filter(({ index }) => forced.remaining.includes(index));
 }
+/** The quorum of the undecided change, among its electors. */
 export const changeQuorum = (state: ReadableState): number =>
   quorumOf(electors(state).length, headOf(state).threshold, state.genesis.faultModel);
+/** The number of electors of the undecided change that may be silent or lie. */
 export const changeFaults = (state: ReadableState): number =>
   faultsOf(electors(state).length, headOf(state).threshold, state.genesis.faultModel);
 /**
@@ -81,8 +85,8 @@ export function holdsShare(state: ReadableState, epoch: number = state.durable.o
 }
 
 /**
- * The seed that this member signs with now, and its index. Null when the member is not listed, is muted, or
- * still asks the others what it had signed before its restart.
+ * The seed that this member signs with now, and its index. Null when the member is not listed or is muted.
+ * Null also while it asks the others for its signatures from before a restart.
  */
 export function signingSecret(state: ReadableState): { index: number; secret: Uint8Array } | null {
   const self = selfIn(state);

@@ -65,6 +65,7 @@ export interface Helping {
   startedAtMs: number;
 }
 
+/** The recoveries in which this member takes part. */
 export interface RecoveryState {
   asking: Asking | null;
   /** Grants that no run has used yet, by the member that recovers. `sealingSecret` is secret. */

@@ -6,14 +6,14 @@ import type { KeySetting } from './io.ts';
 
 /**
  * The arithmetic of a key.
- * @throws KeyError for a kind that this version does not know; no value ever has such a key
+ * @throws KeyError for a kind that this version does not know. No value ever has such a key
  */
 export const sharedKeyOf = ({ key, threshold, membersMax }: KeySetting): SharedKey =>
   kindNamed(key.kind).shared({ public: key.public, threshold, membersMax });
 
 /**
  * The arithmetic with which members create a key of this kind together.
- * @throws KeyError for a kind whose keys need a dealer; no order for a joint creation of such a key is
+ * @throws KeyError for a kind whose keys need a dealer. No order for a joint creation of such a key is
  * accepted
  */
 export function jointCreationOf(kind: string): JointCreation {

@@ -100,6 +100,7 @@ export interface RefutedProposal {
   contradicted: boolean;
 }
 
+/** The step of a round. The proposal, the prevotes or the precommits of the round are awaited. */
 export type RoundStep = 'propose' | 'prevote' | 'precommit';
 /**
  * The state of agreement in the undecided change: round, step, locked value and valid value (Buchman et al.
@@ -265,8 +266,8 @@ export interface Volatile {
    */
   chains: Record<string, { head: number; oldest: number }>;
   /**
-   * After a restart: the members that have answered what they hold of this member (§4, restart rule). Null
-   * once a quorum has answered.
+   * After a restart: the members that have answered with this member's earlier messages (§4, restart rule).
+   * Null once a quorum has answered.
    */
   recall: { epoch: number; nonce: Uint8Array; answered: Record<string, true>; askAtMs: number } | null;
   /**
@@ -312,6 +313,7 @@ export interface Volatile {
   recovery: RecoveryState;
 }
 
+/** The whole state of a member's core. A step makes a new one and never changes this one. */
 export interface CoreState {
   readonly genesis: Genesis;
   readonly clusterId: Uint8Array;

@@ -7,8 +7,8 @@ import { present } from '../records/present.ts';
 import type { Chosen } from '../records/recovery-messages.ts';
 
 /**
- * Chooses `k` helpers that hold each other's masks, and whose masks' public halves are here. Null when there
- * are fewer than `k` of them.
+ * Chooses `k` helpers that hold each other's masks. Only helpers count whose masks' public halves are here.
+ * Null when there are fewer than `k` such helpers.
  *
  * Honest helpers agree with each other. The function leaves out a smallest set of helpers, so that all others
  * agree. While no more than `faults` helpers lie, as many stay as there are honest helpers. To leave out the

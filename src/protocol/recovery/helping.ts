@@ -1,6 +1,6 @@
 /**
- * §5 step 2, at the helpers. Each deals a fresh mask for the run, and says whose masks it holds. The member
- * that recovers is not trusted: it learns its own f(r), and nothing about a helper's share.
+ * §5 step 2, at the helpers. Each deals a fresh mask for the run, and lists the masks that it holds. The
+ * member that recovers is not trusted: it learns its own f(r), and nothing about a helper's share.
  */
 
 import { isSealingKey } from '../../crypto/key-agreement.ts';
@@ -277,8 +277,8 @@ function giveUpOn(work: Work<'mask-given-up'>, helping: Helping, dealer: number)
 }
 
 /**
- * The masks are checked. The member that recovers is told whose masks this member holds. A false mask is left
- * out, and its dealer is blamed.
+ * The masks are checked. The member that recovers gets the list of masks that this member holds. A false mask
+ * is left out, and its dealer is blamed.
  */
 export function masksChecked(work: Work, about: OfRun, result: Extract<JobResult, { kind: 'check' }>): void {
   const helping = helpingOf(work, about);
