@@ -5,7 +5,6 @@ import { EventStreams } from '../../src/api/events.ts';
 import { encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { prospectsOf } from '../../src/node/views/prospects.ts';
 import type { Ability, DaemonApi, StatusView } from '../../src/node/views/view.ts';
-import { Listening, quietStatus } from '../support/fake-daemon.ts';
 
 const choice = { threshold: 2, faultModel: 'byzantine', keys: 0 } as const;
 
@@ -25,10 +24,53 @@ export const prospectsWith = (...up: string[]): Pick<StatusView, 'prospects'> =>
   prospects: prospectsOf(membersUp(up), choice),
 });
 
-class EmptyDaemon extends Listening {
+/** A member of 2-of-3 without a key, at rest. */
+const quietStatus: StatusView = {
+  name: 'a',
+  peer: '12D3KooWfake',
+  cluster: '01'.repeat(32),
+  clusterName: 'fake',
+  state: 'member',
+  index: 1,
+  fingerprint: null,
+  cipher: 'aes',
+  gate: 0,
+  epoch: 0,
+  threshold: 2,
+  members: 3,
+  faults: 0,
+  quorum: 3,
+  faultModel: 'byzantine',
+  choice: null,
+  keys: 0,
+  shareEpochs: [0],
+  leftovers: [],
+  holders: [],
+  connected: ['b', 'c'],
+  roster: [],
+  prospects: null,
+  lastChangeAtMs: null,
+  nextRefreshAtMs: null,
+  change: null,
+  pauses: [],
+  problems: [],
+  warnings: [],
+};
+
+class EmptyDaemon {
+  readonly listeners = new Set<() => void>();
   shown: StatusView = { ...quietStatus, ...prospectsWith('a', 'b', 'c') };
   status(): StatusView {
     return this.shown;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  change(): void {
+    for (const listener of this.listeners) listener();
   }
 }
 

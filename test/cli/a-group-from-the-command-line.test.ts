@@ -1,9 +1,14 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
+import { dealingPublicSchema, dealingSchema } from '../../src/protocol/records/change-messages.ts';
+import { decode, hex } from '../../src/protocol/records/codec.ts';
+import type { Link } from '../../src/protocol/records/link.ts';
+import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { runOnTerminal } from '../support/terminal.ts';
-import type { FakeGroup } from './fake-group.ts';
 import { Bench, passphrase } from './holdfast.ts';
 
 const fixture = JSON.parse(
@@ -12,9 +17,16 @@ const fixture = JSON.parse(
   1024: string[];
 };
 
+const commitmentsIn = (packets: readonly Packet[]): string[] =>
+  packets.flatMap(({ body }) =>
+    decode(dealingPublicSchema, decode(dealingSchema, body).public).parts.flatMap(({ commitments }) =>
+      commitments.map(hex),
+    ),
+  );
+
 describe('a group, run from the command line', () => {
   const bench = new Bench();
-  let group: FakeGroup;
+  let group: ServedGroup;
 
   beforeAll(async () => {
     await bench.init();
@@ -32,11 +44,22 @@ describe('a group, run from the command line', () => {
   });
   afterAll(() => bench.close());
 
+  /** What `run` gives while the daemon shows other links than the group has. */
+  async function withLinks<T>(shown: (links: Link[]) => Link[], run: () => Promise<T>): Promise<T> {
+    const honest = group.links.bind(group);
+    const lying = vi.spyOn(group, 'links').mockImplementation(async (from) => shown(await honest(from)));
+    try {
+      return await run();
+    } finally {
+      lying.mockRestore();
+    }
+  }
+
   test('refuses to admit a peer whose fingerprint was not given', async () => {
     const { code, stderr } = await bench.run(['admit', 'b', 'c', '--yes', group.fingerprint('b')]);
     expect(code).toBe(3);
     expect(stderr).toContain(`c has the fingerprint ${group.fingerprint('c')}, which is none of those given`);
-    expect(group.chain).toHaveLength(0);
+    expect(group.status().epoch).toBeNull();
   });
 
   test('asks nobody where nobody can answer', async () => {
@@ -81,7 +104,7 @@ describe('a group, run from the command line', () => {
   });
 
   test('creates a key while one peer is silent: every other one gets its checked share', async () => {
-    group.silent.add('d');
+    await group.silence('d');
     const said = await bench.must([
       'key',
       'create',
@@ -99,12 +122,19 @@ describe('a group, run from the command line', () => {
     expect(group.head.clients).toMatchObject([
       { name: 'web', rights: [{ key: 'ca', operations: ['sign'] }], ratePerMinute: 100 },
     ]);
-    group.silent.delete('d');
+    await group.wake();
   });
 
   test('shares anew, and never deals the same numbers again, when a refresh is decided in place of the creation', async () => {
-    group.refreshFirst = true;
-    const epoch = group.head.epoch;
+    const { epoch } = group.head;
+    const dealt = { inVain: new Set<string>(), inTime: new Set<string>() };
+    const honest = group.submitDealings.bind(group);
+    const late = vi.spyOn(group, 'submitDealings').mockImplementation(async (packets) => {
+      const isLate = group.head.epoch === epoch;
+      for (const one of commitmentsIn(packets)) dealt[isLate ? 'inVain' : 'inTime'].add(one);
+      if (!isLate) await honest(packets);
+    });
+    onTestFinished(() => late.mockRestore());
     const said = await bench.must([
       'key',
       'create',
@@ -115,20 +145,27 @@ describe('a group, run from the command line', () => {
       bench.path('primes2'),
     ]);
     expect(said).toBe(`epoch ${epoch + 2}: key cb, 2048 bits, shared 2 of 4\n`);
-    expect(group.dealtInVain).toHaveLength(1);
-    expect(group.dealt).toHaveLength(1);
-    expect(group.dealt).not.toEqual(group.dealtInVain);
+    expect([dealt.inVain.size, dealt.inTime.size]).toEqual([1, 1]);
+    expect(dealt.inTime).not.toEqual(dealt.inVain);
   });
 
   test('deals nothing to one-time keys that no member signed', async () => {
-    const { dealingsTaken } = group;
-    group.forgesAttends = true;
+    const honest = group.creation.bind(group);
+    const lying = vi.spyOn(group, 'creation').mockImplementation((order) => {
+      const view = honest(order);
+      const forged = view.attends.map(({ body }) =>
+        signPacket(group.home.cluster, new Uint8Array(randomBytes(32)), body),
+      );
+      return { ...view, attends: forged };
+    });
+    const dealing = vi.spyOn(group, 'submitDealings');
     const create = ['key', 'create', 'cc', '--use', 'sign', '--timeout', '5s', '--primes-file'];
     const { code, stderr } = await bench.run([...create, bench.path('primes3')]);
-    group.forgesAttends = false;
+    lying.mockRestore();
     expect(code).toBe(4);
     expect(stderr).toContain('0 of 4 attend, 3 needed');
-    expect(group.dealingsTaken).toBe(dealingsTaken);
+    expect(dealing).not.toHaveBeenCalled();
+    dealing.mockRestore();
   });
 
   test('refuses primes that others may read, and a file that is too large to be primes', async () => {
@@ -215,13 +252,13 @@ describe('a group, run from the command line', () => {
   });
 
   test('names who is missing with exit code 4 when too few peers answer', async () => {
-    for (const name of ['b', 'c', 'd']) group.silent.add(name);
+    await group.silence('b', 'c', 'd');
     const { code, stdout, stderr } = await bench.run(['sign', '--key', 'ca'], { input: 'x' });
-    group.silent.clear();
+    await group.wake();
     expect(code).toBe(4);
     expect(stdout).toHaveLength(0);
     expect(stderr).toContain(
-      'b (not connected), c (not connected), d (not connected); start them and sign again',
+      '1 of the 2 peers needed answered; missing: b (silent), c (silent), d (silent); start them and sign again',
     );
   });
 
@@ -285,42 +322,42 @@ describe('a group, run from the command line', () => {
   });
 
   test('evicts by force only members that are gone, and only where enough of the others are up', async () => {
-    const { length } = group.chain;
+    const { epoch } = group.head;
     const evict = (...names: string[]) => bench.run(['evict', ...names, '--forced', '--yes', ...names]);
     const saysUp = 'holdfast: d is up: evict it without --forced\n';
     expect(await evict('d')).toMatchObject({ code: 3, stderr: saysUp });
     // The daemon that is asked is up as well.
-    group.silent.add('d');
+    await group.silence('d');
     const self = 'holdfast: a is the peer that was asked; ask one that remains\n';
     expect(await evict('a', 'd')).toMatchObject({ code: 3, stderr: self });
-    group.silent.add('b');
-    group.silent.add('c');
+    await group.silence('b');
+    await group.silence('c');
     const few =
       'holdfast: this forced eviction needs 3 of the 3 members that remain, and 1 can attend; b, c cannot be reached; start them, or evict those too that are gone for good\n';
     expect(await evict('d')).toMatchObject({ code: 4, stderr: few });
-    group.silent.clear();
+    await group.wake();
     const file = bench.path('forced');
     await bench.must(['evict', 'd', '--forced', '--yes', 'd', '--order-file', file]);
     expect(await bench.run(['order', 'submit', file])).toMatchObject({ code: 3, stderr: saysUp });
-    expect(group.chain).toHaveLength(length);
+    expect(group.head.epoch).toBe(epoch);
   });
 
   test('takes no yes for a forced eviction: only the names again', async () => {
-    const { length } = group.chain;
-    group.silent.add('d');
+    const { epoch } = group.head;
+    await group.silence('d');
     const asked = await bench.run(['evict', 'd', '--forced']);
     expect(asked.code).toBe(2);
     expect(asked.stderr).toMatch(
       /^warning: .* alone; should d still run somewhere .*they are a second group with the same key\nfrom the next epoch on: 2-of-3: .*\nwarning: no member to spare after this: a refresh will need 3 of 3 .*\n.*give --yes NAME…/,
     );
-    group.silent.add('c');
+    await group.silence('c');
     const other = await bench.run(['evict', 'c', 'd', '--forced', '--yes', 'c']);
     expect([other.code, other.stderr]).toEqual([
       3,
       expect.stringContaining('"c" is not d; nobody was evicted'),
     ]);
-    group.silent.clear();
-    expect(group.chain).toHaveLength(length);
+    await group.wake();
+    expect(group.head.epoch).toBe(epoch);
   });
 
   test('evicts a member', async () => {
@@ -356,20 +393,24 @@ describe('a group, run from the command line', () => {
   });
 
   test('signs nothing for a daemon that shows an older chain than was seen', async () => {
-    const newest = group.chain.pop();
-    const { code, stderr } = await bench.run(['client', 'list']);
-    if (newest !== undefined) group.chain.push(newest);
+    const { code, stderr } = await withLinks(
+      (links) => links.filter(({ value }) => value.epoch < group.head.epoch),
+      () => bench.run(['client', 'list']),
+    );
     expect(code).toBe(3);
     expect(stderr).toContain('do not trust it');
   });
 
   test('signs nothing for a daemon whose newest value is not certified', async () => {
-    group.refresh();
-    const link = group.chain.at(-1);
-    if (link?.certificate.type !== 'precommits') throw new Error('a refresh is certified by precommits');
-    const votes = link.certificate.votes.splice(1);
-    const { code, stderr } = await bench.run(['client', 'list']);
-    link.certificate.votes.push(...votes);
+    await group.refreshed();
+    const uncertified = ({ certificate, ...link }: Link): Link =>
+      certificate.type === 'precommits'
+        ? { ...link, certificate: { ...certificate, votes: certificate.votes.slice(0, 1) } }
+        : { ...link, certificate };
+    const { code, stderr } = await withLinks(
+      (links) => links.map(uncertified),
+      () => bench.run(['client', 'list']),
+    );
     expect(code).toBe(3);
     expect(stderr).toContain('1 votes are no quorum');
   });

@@ -5,11 +5,11 @@ import { problemsOf } from '../../src/node/views/problems.ts';
 import type { Blame, CoreState } from '../../src/protocol/machine/state.ts';
 import type { Packet } from '../../src/protocol/records/packet.ts';
 import { fivePeers, forge, messageIn } from '../scenarios/support.ts';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench } from './holdfast.ts';
 
 const bench = new Bench();
-let group: FakeGroup;
+let group: ServedGroup;
 let views: BlameView[];
 
 /** What members know of epoch 2, in which p5 dealt falsely to p1 and p2, and p4 to p1 alone. */
@@ -52,8 +52,9 @@ beforeAll(async () => {
   group = await bench.serve(['b', 'c', 'd', 'e']);
   const fingerprints = ['b', 'c', 'd', 'e'].map((name) => group.fingerprint(name));
   await bench.must(['admit', 'b', 'c', 'd', 'e', '--yes', ...fingerprints]);
-  while (group.head.epoch < 2) group.refresh();
-  group.blamed.set(2, views);
+  while (group.head.epoch < 2) await group.refreshed();
+  const honest = group.epoch.bind(group);
+  group.epoch = async (epoch) => ({ ...(await honest(epoch)), ...(epoch === 2 ? { blamed: views } : {}) });
   const clocks = { nowMs: dealtTo.volatile.nowMs, wallMs: dealtTo.volatile.wallMs };
   const reachable = new Set(dealtTo.durable.links[2]?.value.roster.map(({ peer }) => peer));
   group.shown = { problems: states.flatMap((state) => problemsOf(state, null, reachable, clocks)) };

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openClientKey } from '../../src/cli/key-files.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench, passphrase } from './holdfast.ts';
 
 const fixture = JSON.parse(
@@ -16,7 +16,7 @@ const fixture = JSON.parse(
 
 describe('clients', () => {
   const bench = new Bench();
-  let group: FakeGroup;
+  let group: ServedGroup;
   const file = (name: string, content: string): string => {
     writeFileSync(bench.path(name), content, { mode: 0o600 });
     return bench.path(name);

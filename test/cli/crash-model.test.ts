@@ -1,10 +1,10 @@
 /** A group in the crash model: every command that says what its numbers mean says what a liar could do. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench } from './holdfast.ts';
 
 const bench = new Bench();
-let group: FakeGroup;
+let group: ServedGroup;
 let warned = '';
 const risk = (n: number, who: string) =>
   `a refresh survives 1 silent of ${n}, but no liar: ${who} could split the group (fault model crash)`;

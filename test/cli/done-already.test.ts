@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
 
 const fixture = JSON.parse(
@@ -11,7 +11,7 @@ const fixture = JSON.parse(
 
 describe('an order that was carried out already', () => {
   const bench = new Bench();
-  let group: FakeGroup;
+  let group: ServedGroup;
   const [primes, otherPrimes] = [bench.path('primes'), bench.path('other-primes')];
   const create = ['key', 'create', 'ca', '--use', 'sign'];
 

@@ -9,7 +9,7 @@ import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { type CommandOptions, type CommandResult, compileCache, runCommand } from '../../src/lab/command.ts';
 import { openHome } from '../../src/node/home/home.ts';
 import { silentLog } from '../../src/node/log.ts';
-import { FakeGroup } from './fake-group.ts';
+import { ServedGroup } from '../support/served-group.ts';
 
 export const passphrase = 'correct horse';
 
@@ -23,7 +23,7 @@ export class Bench {
   readonly dir = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
   readonly credentials = this.path('credentials');
   #server: ApiServer | null = null;
-  #group: FakeGroup | null = null;
+  #group: ServedGroup | null = null;
 
   constructor() {
     mkdirSync(this.credentials);
@@ -69,9 +69,9 @@ export class Bench {
   }
 
   /** Serves a group in memory as the daemon of home A. */
-  async serve(newcomers: readonly string[]): Promise<FakeGroup> {
+  async serve(newcomers: readonly string[]): Promise<ServedGroup> {
     const home = openHome(this.path('A'));
-    this.#group = await FakeGroup.create(home, newcomers);
+    this.#group = await ServedGroup.create(home, newcomers);
     await this.serveAgain();
     return this.#group;
   }
@@ -90,6 +90,7 @@ export class Bench {
 
   async close(): Promise<void> {
     await this.stopServing();
+    this.#group?.end();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { spawnCommand } from '../../src/lab/command.ts';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
 
 const fixture = JSON.parse(
@@ -12,7 +12,7 @@ const fixture = JSON.parse(
 
 describe('with --json', () => {
   const bench = new Bench();
-  let group: FakeGroup;
+  let group: ServedGroup;
   const at = bench.path.bind(bench);
   const env = { HOLDFAST_HOME: at('A'), CREDENTIALS_DIRECTORY: bench.credentials };
 
@@ -57,7 +57,12 @@ describe('with --json', () => {
       ...{ name: 'ca', bits: 2048, epoch: 1, already: false },
       client: { name: 'web', file: at('A/clients/web.key') },
     });
-    expect(signed).toMatchObject({ scheme: 'pkcs1', hash: 'sha256', epoch: 1, signers: ['a', 'b'] });
+    expect(signed).toMatchObject({
+      scheme: 'pkcs1',
+      hash: 'sha256',
+      epoch: 1,
+      signers: ['a', expect.stringMatching(/^[bc]$/)],
+    });
     const { signature } = signed as { signature: string };
     writeFileSync(at('sig'), Buffer.from(signature, 'base64'));
 
@@ -86,10 +91,10 @@ describe('with --json', () => {
       [['client', 'remove', 'web', '--order-file', at('order')], { file: at('order') }],
       [['order', 'sign', at('order'), '--yes'], { file: at('order') }],
       [['order', 'submit', at('order')], { decided: true, epoch: 2 }],
+      [['key', 'destroy', 'ca', '--yes', 'ca'], { decided: true, epoch: 3 }],
+      [['refresh'], { from: 3, done: false }],
+      [['refresh', '--wait'], { from: expect.any(Number), epoch: expect.any(Number), done: true }],
       [['evict', 'c', '--yes', 'c', '--no-wait'], { decided: false }],
-      [['key', 'destroy', 'ca', '--yes', 'ca'], { decided: true, epoch: 4 }],
-      [['refresh'], { from: 4, done: false }],
-      [['refresh', '--wait'], { from: 5, epoch: 6, done: true }],
     ];
     const said = await documents(table.map(([words, , codes]) => (codes ? { words, codes } : { words })));
     table.forEach(([words, document], index) => {
@@ -98,6 +103,7 @@ describe('with --json', () => {
   });
 
   test('status --watch says one document in each line', async () => {
+    await group.rest();
     const child = spawnCommand(['status', '--watch', '--json'], env, { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
       const epochs: number[] = [];
@@ -105,9 +111,9 @@ describe('with --json', () => {
       for await (const line of createInterface({ input: child.stdout })) {
         epochs.push(JSON.parse(line).epoch);
         if (epochs.length === 1) group.refresh();
-        else child.kill('SIGINT');
+        if (epochs[0] !== epochs.at(-1)) child.kill('SIGINT');
       }
-      expect(epochs.slice(0, 2)).toEqual([group.head.epoch - 1, group.head.epoch]);
+      expect([...new Set(epochs)].slice(0, 2)).toEqual([group.head.epoch - 1, group.head.epoch]);
     } finally {
       child.kill('SIGKILL');
     }

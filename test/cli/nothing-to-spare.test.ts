@@ -1,10 +1,10 @@
 /** A change that takes the last member to spare is asked about, and nothing is ordered before somebody said yes. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench } from './holdfast.ts';
 
 const bench = new Bench();
-let group: FakeGroup;
+let group: ServedGroup;
 let begun = '';
 
 beforeAll(async () => {
@@ -38,7 +38,7 @@ test('founds and says nothing where there is one to spare', async () => {
 
 test('counts who is down, and does not ask about what was so before', async () => {
   await group.joins('f');
-  group.silent.add('d');
+  await group.silence('d');
   const { code, stderr } = await bench.run(['admit', 'f', '--yes', ...fingerprints('f')]);
   expect([code, stderr]).toEqual([
     0,
@@ -46,7 +46,7 @@ test('counts who is down, and does not ask about what was so before', async () =
       `${none}a refresh will need 5 of 6 members, and 5 can attend: with one less it waits`,
     ),
   ]);
-  group.silent.clear();
+  await group.wake();
 });
 
 test('evicts the last member to spare only on a yes that names it', async () => {

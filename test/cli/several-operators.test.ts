@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorFiles } from '../../src/cli/operators.ts';
 import { passphraseSource } from '../../src/cli/passphrases.ts';
 import { openHome } from '../../src/node/home/home.ts';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench } from './holdfast.ts';
 
 describe('two of three operators', () => {
@@ -12,7 +12,7 @@ describe('two of three operators', () => {
   const [x, y, z] = ['x', 'y', 'z'].map((name) => bench.path(`${name}.key`)) as [string, string, string];
   const order = bench.path('order');
   let said = '';
-  let group: FakeGroup;
+  let group: ServedGroup;
 
   /** Options of these operators, each with its own passphrase. */
   const as = (...files: string[]): string[] =>
@@ -56,7 +56,7 @@ describe('two of three operators', () => {
       code: 2,
       stderr: expect.stringMatching(/^holdfast: founding takes no --order-file: .*\n$/),
     });
-    expect([existsSync(file), group.chain.length]).toEqual([false, 0]);
+    expect([existsSync(file), group.status().epoch]).toEqual([false, null]);
     const founded = await bench.run([...admit, ...as(z, x)]);
     expect(founded).toMatchObject({ code: 0, stderr: expect.stringContaining('holdfast key create') });
     expect(group.head.clients).toEqual([]);

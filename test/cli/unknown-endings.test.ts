@@ -6,8 +6,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { startCommand } from '../support/under-way.ts';
-import type { FakeGroup } from './fake-group.ts';
 import { Bench } from './holdfast.ts';
 
 const fixture = JSON.parse(
@@ -16,7 +16,7 @@ const fixture = JSON.parse(
 
 describe('an order whose ending is unknown', () => {
   const bench = new Bench();
-  let group: FakeGroup;
+  let group: ServedGroup;
   const env = { HOLDFAST_HOME: bench.path('A'), CREDENTIALS_DIRECTORY: bench.credentials };
   const add = (name: string) => ['client', 'add', name, '--key', '*', '--may', 'sign', '--open'];
   const keyOf = (name: string) => bench.path(`A/clients/${name}.key`);
@@ -28,9 +28,7 @@ describe('an order whose ending is unknown', () => {
     group = await bench.serve(['b', 'c']);
   });
   afterAll(() => bench.close());
-  afterEach(() => {
-    group.holds = false;
-  });
+  afterEach(() => group.calm());
 
   test('a founding that was not answered may have taken effect, and is found done when it is given again', async () => {
     const found = ['admit', '--yes', group.fingerprint('b'), group.fingerprint('c')];
@@ -60,7 +58,7 @@ describe('an order whose ending is unknown', () => {
     await bench.serveAgain();
     await command.says('the daemon is back');
     const { lastOrder } = group.head;
-    group.carryOut();
+    await group.calm();
     const { code, stdout } = await command.end();
     expect([code, stdout]).toEqual([0, expect.stringMatching(/client steady may sign with \*/)]);
     expect(group.head.lastOrder).toBe(lastOrder + 1);
@@ -82,7 +80,7 @@ describe('an order whose ending is unknown', () => {
     );
     const key = readFileSync(keyOf('later'));
     await bench.serveAgain();
-    group.carryOut();
+    await group.calm();
     const again = await bench.must(add('later'));
     expect(again).toMatch(
       new RegExp(`^epoch ${group.head.epoch}: client later may .*; this was done already\n$`),
@@ -165,7 +163,7 @@ describe('an order whose ending is unknown', () => {
     onTestFinished(() => pending.mockRestore());
     const command = start(create);
     await command.says('is pending; waiting until the group has carried it out, or goes on without it');
-    group.refresh();
+    await group.refreshed();
     const { code, stdout, stderr } = await command.end();
     expect([code, stdout], stderr).toEqual([
       0,
@@ -177,12 +175,12 @@ describe('an order whose ending is unknown', () => {
     const [p, , , s] = fixture[1024];
     const primes = bench.path('third-primes');
     writeFileSync(primes, JSON.stringify({ p, q: s }), { mode: 0o600 });
-    for (const name of ['b', 'c']) group.silent.add(name);
+    await group.silence('b', 'c');
     const command = start(['key', 'create', 'third', '--use', 'sign', '--primes-file', primes]);
     await command.says('1 of 3 attend');
     command.kill('SIGINT');
     const { code, stderr } = await command.end();
-    group.silent.clear();
+    await group.wake();
     expect(code).toBe(1);
     expect(stderr).toMatch(
       /\nholdfast: stopped waiting; order \d+ was handed in and may still take effect: holdfast key list shows whether it has, by the id [0-9a-f]{16}…; the key is dropped here, .*\n$/,

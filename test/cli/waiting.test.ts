@@ -4,13 +4,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { openOperatorFile } from '../../src/cli/key-files.ts';
 import { untilDone } from '../../src/cli/waiting.ts';
 import type { ApiClient } from '../../src/client/api-client.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { runOnTerminal } from '../support/terminal.ts';
-import type { FakeGroup } from './fake-group.ts';
 import { Bench, passphrase } from './holdfast.ts';
 
 describe('a command that waits for the group', () => {
   const bench = new Bench();
-  let group: FakeGroup;
+  let group: ServedGroup;
   const env = { HOLDFAST_HOME: bench.path('A'), CREDENTIALS_DIRECTORY: bench.credentials };
   const typed = { HOLDFAST_HOME: bench.path('A'), CREDENTIALS_DIRECTORY: bench.path('nowhere') };
 
@@ -21,21 +21,17 @@ describe('a command that waits for the group', () => {
     await bench.must(['client', 'add', 'web', '--key', '*', '--may', 'sign', '--open']);
   });
   afterAll(() => bench.close());
-  afterEach(() => {
-    group.silent.clear();
-    group.holds = false;
-  });
+  afterEach(() => group.calm());
 
   test('gives up after --timeout with exit code 4, names who is missing, and leaves the order handed in', async () => {
     group.holds = true;
-    group.silent.add('d');
+    await group.silence('d');
     const { code, stderr } = await bench.run(['evict', 'd', '--yes', 'd', '--timeout', '100ms']);
     expect(code).toBe(4);
     expect(stderr).toMatch(
       /^holdfast: the group has not carried it out yet; missing: d; order 2 was handed in and may still take effect: holdfast peers shows whether it has$/m,
     );
-    group.silent.clear();
-    group.carryOut();
+    await group.calm();
     expect(group.head.roster.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
   });
 
@@ -69,7 +65,7 @@ describe('a command that waits for the group', () => {
     expect(shown).toMatch(
       /\nholdfast: stopped waiting; order 3 was handed in and may still take effect: holdfast client list shows whether it has\n$/,
     );
-    group.carryOut();
+    await group.calm();
     expect(group.head.clients).toEqual([]);
   });
 
@@ -84,7 +80,7 @@ describe('a command that waits for the group', () => {
   });
 
   test('a raised threshold: what it costs is shown first, and anything but yes changes nothing', async () => {
-    const { length } = group.chain;
+    const { epoch } = group.head;
     const { code, shown } = await runOnTerminal(['threshold', 'raise', '3'], env, [
       { after: 'lowered again [y/N] ', keys: 'yep\r' },
     ]);
@@ -92,12 +88,12 @@ describe('a command that waits for the group', () => {
     expect(shown).toMatch(
       /^from the next epoch on: 3-of-3: signing survives 0 dead peers; a refresh needs all 3\nwarning: no member to spare after this: signing will need 3 of 3 .*\n.*raise it\? It can never be lowered again \[y\/N\] .*yep\nholdfast: nothing is changed\n$/,
     );
-    expect(group.chain).toHaveLength(length);
+    expect(group.head.epoch).toBe(epoch);
   });
 
   test('a threshold is not raised to what the roster, or those who are up now, cannot carry', async () => {
-    const { length } = group.chain;
-    group.silent.add('c');
+    const { epoch } = group.head;
+    await group.silence('c');
     const [over, few] = await Promise.all([
       bench.run(['threshold', 'raise', '4', '--yes']),
       bench.run(['threshold', 'raise', '3', '--yes']),
@@ -110,7 +106,7 @@ describe('a command that waits for the group', () => {
       4,
       'holdfast: a threshold of 3 needs 3 members that can attend, and 2 of 3 can; c cannot be reached; raise it again when they can\n',
     ]);
-    expect(group.chain).toHaveLength(length);
+    expect(group.head.epoch).toBe(epoch);
   });
 
   test('asks the daemon of the home where HOLDFAST_API names another, and says so', async () => {

@@ -1,12 +1,10 @@
 /** An order that the group cannot carry out now is refused, or said to wait, before anybody signs it. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { DaemonError } from '../../src/node/errors.ts';
-import { ProtocolError } from '../../src/protocol/records/errors.ts';
-import type { FakeGroup } from './fake-group.ts';
+import type { ServedGroup } from '../support/served-group.ts';
 import { Bench } from './holdfast.ts';
 
 const bench = new Bench();
-let group: FakeGroup;
+let group: ServedGroup;
 const short = '4 of 5 members must attend this change and 3 can; d, e cannot be reached';
 const helps = 'start them, or, if they are gone for good: holdfast evict d e --forced';
 
@@ -15,11 +13,9 @@ beforeAll(async () => {
   group = await bench.serve(['b', 'c', 'd', 'e', 'f']);
 });
 afterAll(() => bench.close());
-afterEach(() => {
-  group.silent.clear();
-  group.holds = false;
-});
+afterEach(() => group.calm());
 
+const addClient = (name: string) => ['client', 'add', name, '--key', '*', '--may', 'sign', '--open'];
 const fingerprints = (...names: string[]) => names.map((name) => group.fingerprint(name));
 
 test('a founding that leaves somebody out names who also waits', async () => {
@@ -32,7 +28,7 @@ test('a founding that leaves somebody out names who also waits', async () => {
 });
 
 test('an eviction is refused with what helps, and no order is left behind', async () => {
-  group.silent.add('d').add('e');
+  await group.silence('d', 'e');
   const order = bench.path('order');
   const evicts = ['evict', 'd', '--yes', 'd'];
   await bench.must([...evicts, '--order-file', order]);
@@ -46,7 +42,7 @@ test('an eviction is refused with what helps, and no order is left behind', asyn
 });
 
 test('advises no forced eviction that could not be carried out', async () => {
-  for (const name of ['c', 'd', 'e']) group.silent.add(name);
+  await group.silence('c', 'd', 'e');
   const [refused] = await bench.runMany([['evict', 'd', '--yes', 'd']]);
   expect([refused?.code, refused?.stderr]).toEqual([
     4,
@@ -55,47 +51,39 @@ test('advises no forced eviction that could not be carried out', async () => {
 });
 
 test('other orders are handed in, and said to wait', async () => {
-  group.silent.add('d').add('e');
+  await group.silence('d', 'e');
   group.holds = true;
   const [told] = await bench.runMany([['admit', 'f', '--yes', ...fingerprints('f'), '--no-wait']]);
   expect([told?.code, told?.stderr]).toEqual([
     0,
     expect.stringContaining(`warning: this will wait: ${short}: ${helps}\n`),
   ]);
-  group.silent.clear();
-  const [quiet] = await bench.runMany([
-    ['client', 'add', 'x', '--key', '*', '--may', 'sign', '--open', '--no-wait'],
-  ]);
+  await group.calm();
+  const [quiet] = await bench.runMany([[...addClient('x'), '--no-wait']]);
   expect([quiet?.code, quiet?.stderr]).toEqual([0, expect.not.stringContaining('wait:')]);
 });
 
 test('an order that another one keeps out names that one, who is missing, and what helps', async () => {
-  const submit = group.submitOrder;
-  group.submitOrder = async () => {
-    const why = new ProtocolError(
-      'order-pending',
-      'another order 1 is pending; wait until it is carried out',
-    );
-    throw new DaemonError('refused', why.message, { rule: why.code });
-  };
-  group.silent.add('d').add('e');
-  const add = ['client', 'add', 'y', '--key', '*', '--may', 'sign', '--open'];
-  const [waits] = await bench.runMany([add]);
+  await group.silence('d', 'e');
+  group.holds = true;
+  const [, waits] = await bench.runMany([[...addClient('y'), '--no-wait'], addClient('z')]);
+  const nowShort = '5 of 6 members must attend this change and 4 can; d, e cannot be reached';
   expect([waits?.code, waits?.stderr]).toEqual([
     3,
     expect.stringContaining(
-      `holdfast: order 1 is pending and waits: ${short}: ${helps}; nothing was handed in\n`,
+      `holdfast: order 3 is pending and waits: ${nowShort}: ${helps}; nothing was handed in\n`,
     ),
   ]);
-  group.silent.clear();
-  const [soon] = await bench.runMany([add]);
+  await group.wake();
+  const [soon] = await bench.runMany([addClient('z')]);
   expect([soon?.code, soon?.stderr]).toEqual([
     3,
     expect.stringContaining(
-      'holdfast: order 1 is pending, and enough members can attend its change; nothing was handed in: run this again',
+      'holdfast: order 3 is pending, and enough members can attend its change; nothing was handed in: run this again',
     ),
   ]);
-  group.submitOrder = submit;
+  await group.calm();
+  expect(group.head.clients.map(({ name }) => name)).toEqual(['x', 'y']);
 });
 
 test('members that are about to prove their connections are waited for, and nothing is said of them', async () => {

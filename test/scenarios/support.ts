@@ -21,6 +21,7 @@ import type { Link } from '../../src/protocol/records/link.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import type { GroupOptions } from '../../src/simulation/world/group-options.ts';
+import type { Nodes } from '../../src/simulation/world/nodes.ts';
 
 const groups: Group[] = [];
 afterEach(async () => {
@@ -130,7 +131,7 @@ export function smallerProposal(view: CoreState, { value, ...proposal }: Proposa
  * Somebody else has the epoch key of the member at `place` too and signs a second Attend for the plan of the
  * change that gathers at p1: the value of that change suspends the member.
  */
-export async function contradict(group: Group, place: number): Promise<void> {
+export async function contradict(group: Nodes, place: number): Promise<void> {
   const { name, peer } = group.node(place);
   const { index: by } = selfIn(group.state(place)) ?? {};
   const attend = () =>
