@@ -235,9 +235,10 @@ class Gift {
 
   async #step(): Promise<Value | null> {
     const { chain, daemon } = this.#of;
+    // Taken first: a head that is taken after the look for a decision may be that decision, and have the key.
+    const head = await chain.head();
     const decided = this.#handing.sent ? await this.#handing.decision() : null;
     if (decided !== null) return decided;
-    const head = await chain.head();
     if (this.#dealer.renew(head)) {
       progress(`epoch ${head.epoch} was decided without the key; its shares are made and dealt anew`);
       this.#due = [];

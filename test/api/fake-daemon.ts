@@ -24,7 +24,7 @@ export const prospectsWith = (...up: string[]): Pick<StatusView, 'prospects'> =>
   prospects: prospectsOf(membersUp(up), choice),
 });
 
-/** A member of 2-of-3 without a key, at rest. */
+/** The status of a member of a 2-of-3 group that has no key and is at rest. */
 const quietStatus: StatusView = {
   name: 'a',
   peer: '12D3KooWfake',

@@ -124,6 +124,34 @@ describe('an order whose ending is unknown', () => {
     expect(existsSync(keyOf('kept'))).toBe(true);
   });
 
+  test('a key that is decided while the command looks at the chain is found created', async () => {
+    const primes = bench.path('raced-primes');
+    writeFileSync(primes, JSON.stringify({ p: fixture[1024][1], q: fixture[1024][2] }), { mode: 0o600 });
+    const { epoch } = group.head;
+    const [deal, links] = [group.submitDealings.bind(group), group.links.bind(group)];
+    // After its dealings the command is shown the chain once as it was before them.
+    let stale = false;
+    const dealing = vi.spyOn(group, 'submitDealings').mockImplementation(async (packets) => {
+      await deal(packets);
+      stale = true;
+    });
+    const showing = vi.spyOn(group, 'links').mockImplementation(async (from) => {
+      if (!stale) return links(from);
+      stale = false;
+      await group.until(() => group.head.epoch > epoch);
+      return (await links(from)).filter(({ value }) => value.epoch <= epoch);
+    });
+    const create = ['key', 'create', 'raced', '--use', 'sign', '--primes-file', primes];
+    const { code, stdout, stderr } = await bench.run([...create, '--client', 'raced', '--open']);
+    dealing.mockRestore();
+    showing.mockRestore();
+    expect([code, stdout.toString()], stderr).toEqual([
+      0,
+      expect.stringMatching(/key raced, 2048 bits.*\nclient raced may sign/),
+    ]);
+    expect(existsSync(keyOf('raced'))).toBe(true);
+  });
+
   test('what follows an order that was carried out does not make it a failure', async () => {
     const primes = bench.path('primes');
     writeFileSync(primes, JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), { mode: 0o600 });
