@@ -68,7 +68,7 @@ const waysAroundTypes = (tree: Tree): string[] =>
 
 /** `randomBytes` that a function is given is a parameter, which is the rule; only other calls of it count. */
 const withoutParameters = (text: string): string =>
-  /\brandomBytes\s*:\s*(?:RandomBytes|\()/.test(text)
+  /\brandomBytes\s*:\s*(?:RandomBytes|\()|\(\{[^{}]*\brandomBytes\b[^{}]*\}\)\s*(?:\{|=>)/.test(text)
     ? text.replace(/(?<!crypto\.)\brandomBytes\s*\(/g, 'given(')
     : text;
 
@@ -143,7 +143,9 @@ test('the folders of test/ mirror the rooms', () =>
     ),
   ).toEqual([]));
 
-/** Source files that a README names (`room/file.ts`, `room/{one,two}.ts`) and that are nowhere it can mean. */
+/**
+ * Source files that a README names (`room/file.ts`, `room/{one,two}.ts`) and that are nowhere it can mean.
+ */
 function namedInVain(readme: string, text: string, exists: (path: string) => boolean): string[] {
   const named = [...text.matchAll(/`([\w./-]*)(?:\{([\w,-]+)\})?([\w./-]*\.ts)`/g)].flatMap(
     ([, before = '', choices = '', after = '']) =>
@@ -169,7 +171,9 @@ const proseOf = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm,
 const anchorsIn = (text: string): string[] =>
   [...proseOf(text).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
 
-/** Links of a README that lead to no file, or to no heading of it. `read` gives null for what is not there. */
+/**
+ * Links of a README that lead to no file, or to no heading of it. `read` gives null for what is not there.
+ */
 function brokenLinks(readme: string, text: string, read: (path: string) => string | null): string[] {
   const links = [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
   return links.filter((link) => {
@@ -327,6 +331,8 @@ describe('each check can fail', () => {
     const given =
       'const f = (request: { randomBytes: (n: number) => Uint8Array }) => request.randomBytes(4);';
     expect(hiddenTimeAndChance(tree('crypto/a.ts', given))).toEqual([]);
+    const method = 'const a: Kind = { draw({ share, randomBytes }) { return randomBytes(4); } };';
+    expect(hiddenTimeAndChance(tree('crypto/a.ts', method))).toEqual([]);
     expect(hiddenTimeAndChance(tree('crypto/a.ts', '/** Never Date.now. */\nexport const a = 1;'))).toEqual(
       [],
     );

@@ -1,7 +1,11 @@
-/** What the daemon does for each route. Requests are checked before, answers after; errors go up as they are thrown. */
-import { publicKeyJwk, publicKeyPem, publicKeySsh, verifySignature } from '../keys/rsa/public-forms.ts';
+/**
+ * What the daemon does for each route. Requests are checked before, answers after; errors go up as they are
+ * thrown.
+ */
+import { AskedError, type Asked as KeyAsked, type PublicForms } from '../keys/kind.ts';
+import { kindNamed } from '../keys/kinds.ts';
 import { DaemonError } from '../node/errors.ts';
-import { type DaemonApi, type KeyView, publicKeyOf } from '../node/views/view.ts';
+import type { DaemonApi, KeyView } from '../node/views/view.ts';
 import { fromHex } from '../protocol/records/codec.ts';
 import { orderId } from '../protocol/records/order.ts';
 import { openApiDocument } from './openapi.ts';
@@ -9,7 +13,9 @@ import { ApiProblem } from './problem.ts';
 import { unreadiness } from './readiness.ts';
 import type { Answer, Asked, RouteId } from './routes.ts';
 
-/** All but the stream of events, which is no answer to a question. `gone` aborts when the asker has hung up. */
+/**
+ * All but the stream of events, which is no answer to a question. `gone` aborts when the asker has hung up.
+ */
 export type Handlers = {
   [Id in Exclude<RouteId, 'events'>]: (
     asked: Asked<Id>,
@@ -17,11 +23,28 @@ export type Handlers = {
   ) => Answer<Id> | Promise<Answer<Id>>;
 };
 
+const formsOf = (key: KeyView): PublicForms => kindNamed(key.kind).publicForms(fromHex(key.public));
+
 const jwkOf = (key: KeyView): Answer<'keyJwk'> => ({
-  ...publicKeyJwk(publicKeyOf(key)),
+  ...formsOf(key).jwk,
   kid: key.name,
   use: key.use === 'sign' ? 'sig' : 'enc',
 });
+
+/** Throws `ApiProblem` for what no signature of this key can be of. */
+function isValid({ id, kind, name, ...key }: KeyView, asked: KeyAsked, signature: Uint8Array): boolean {
+  const operation = kindNamed(kind).operations.sign;
+  if (operation === undefined || !operation.asked.safeEncode(asked).success)
+    throw new ApiProblem('malformed', `no signature by ${name} is of what is asked`);
+  const publicBytes = fromHex(key.public);
+  try {
+    operation.check({ publicBytes, asked, trial: { value: new Uint8Array(32), key: fromHex(id) } });
+  } catch (error) {
+    if (error instanceof AskedError) throw new ApiProblem('malformed', error.message);
+    throw error;
+  }
+  return operation.verify({ publicBytes, asked, result: signature });
+}
 
 export function handlersOf(daemon: DaemonApi): Handlers {
   const document = openApiDocument();
@@ -44,19 +67,11 @@ export function handlersOf(daemon: DaemonApi): Handlers {
     epoch: ({ params: { epoch } }) => daemon.epoch(epoch),
     keys: () => ({ keys: daemon.keys() }),
     key: ({ params }) => keyNamed(params.name),
-    keyPem: ({ params }) => publicKeyPem(publicKeyOf(keyNamed(params.name))),
-    keySsh: ({ params }) => `${publicKeySsh(publicKeyOf(keyNamed(params.name)), params.name)}\n`,
+    keyPem: ({ params }) => formsOf(keyNamed(params.name)).pem,
+    keySsh: ({ params }) => `${formsOf(keyNamed(params.name)).ssh} ${params.name}\n`,
     keyJwk: ({ params }) => jwkOf(keyNamed(params.name)),
     jwks: () => ({ keys: daemon.keys().map(jwkOf) }),
-    verify: ({ body: { key, scheme, hash, digest, signature } }) => ({
-      valid: verifySignature({
-        key: publicKeyOf(keyNamed(key)),
-        scheme,
-        hash,
-        signed: { digest: fromHex(digest) },
-        signature,
-      }),
-    }),
+    verify: ({ body: { key, asked, signature } }) => ({ valid: isValid(keyNamed(key), asked, signature) }),
 
     sign: ({ body: { request, timeoutMs } }, gone) => daemon.sign(request, timeoutMs, gone),
     decrypt: ({ body: { request, ...options } }, gone) => daemon.decrypt(request, { ...options, gone }),

@@ -1,21 +1,21 @@
 /**
- * Every address of the API: what it takes, what it answers, and through which door. The server checks requests and
- * answers by these schemas, the client uses them from the other side, and the OpenAPI document is made of them.
+ * Every address of the API: what it takes, what it answers, and through which door. The server checks
+ * requests and answers by these schemas, the client uses them from the other side, and the OpenAPI document
+ * is made of them.
  */
 
 import { z } from 'zod';
-import { digestBytes } from '../keys/rsa/encoding.ts';
+import { base64Bytes, hexBytes } from '../crypto/bytes-as-text.ts';
 import { auditExtentSchema } from '../node/audit/entry.ts';
 import { epochViewSchema, keyViewSchema, peerViewSchema, statusViewSchema } from '../node/views/view.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { linkSchema } from '../protocol/records/link.ts';
 import { packetUpTo, shortPacketSchema } from '../protocol/records/packet.ts';
-import { hashNameSchema } from '../protocol/records/use-request.ts';
-import { keyRecordSchema, schemeSchema } from '../protocol/records/value.ts';
+import { keyRecordSchema } from '../protocol/records/value.ts';
 import { apiLimits, doorLimits } from './limits.ts';
 import type { ProblemCode } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { base64Bytes, decryptRequest, hexBytes, orderText, packed, signRequest } from './wire.ts';
+import { decryptRequest, orderText, packed, signAsked, signRequest } from './wire.ts';
 
 /** In decimal digits: an empty text is no 0. */
 const epochNumber = z.codec(z.string().regex(/^\d{1,16}$/), z.int().min(0), {
@@ -31,13 +31,13 @@ const waiting = z
   .describe('how long to wait for enough peers');
 const text = z.string();
 
-const jwk = z.object({
-  kty: z.literal('RSA'),
-  n: z.string(),
-  e: z.string(),
-  kid: z.string().describe('the key’s name'),
-  use: z.enum(['sig', 'enc']),
-});
+const jwk = z
+  .looseObject({
+    kty: z.string().describe('RSA, or as the kind of the key says'),
+    kid: z.string().describe('the key’s name'),
+    use: z.enum(['sig', 'enc']),
+  })
+  .catchall(z.string());
 
 const useProblems = [
   'refused',
@@ -182,20 +182,13 @@ export const routes = {
   verify: route({
     method: 'POST',
     path: '/v1/verify',
-    summary: 'Whether a signature is a key’s; any RSA library can tell as well',
+    summary: 'Whether a signature is a key’s; other programs can tell as well',
     doors: 'everywhere',
-    body: z
-      .strictObject({
-        key: z.string().max(limits.nameBytesMax).describe('the key’s name'),
-        scheme: schemeSchema.default('pkcs1'),
-        hash: hashNameSchema.default('sha256'),
-        digest: z.string().regex(/^[0-9a-f]*$/, 'must be a digest in lower-case hex'),
-        signature: base64Bytes(limits.groupElementBytesMax),
-      })
-      .refine(({ hash, digest }) => digest.length === 2 * digestBytes[hash], {
-        error: 'has another length than the hash',
-        path: ['digest'],
-      }),
+    body: z.strictObject({
+      key: z.string().max(limits.nameBytesMax).describe('the key’s name'),
+      asked: signAsked.describe('what was signed, as a request asks for it'),
+      signature: base64Bytes(limits.groupElementBytesMax),
+    }),
     answer: z.object({ valid: z.boolean() }),
     problems: ['unknown', 'not-a-member'],
   }),

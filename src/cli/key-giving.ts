@@ -9,12 +9,10 @@ import { type ApiClient, ApiError } from '../client/api-client.ts';
 import { KeyDealer } from '../client/key-dealer.ts';
 import type { SigningKey } from '../client/signing-key.ts';
 import { VerifiedChain } from '../client/verified-chain.ts';
-import { bitLength } from '../crypto/integers.ts';
+import type { SecretKey } from '../keys/kind.ts';
 import { kindNamed } from '../keys/kinds.ts';
-import type { Primes } from '../keys/rsa/creation.ts';
-import { publicOf } from '../keys/rsa/kind.ts';
 import type { Home } from '../node/home/home.ts';
-import { hex } from '../protocol/records/codec.ts';
+import { hex, sameBytes } from '../protocol/records/codec.ts';
 import { keyIdOf } from '../protocol/records/draft.ts';
 import type { Action, Order } from '../protocol/records/order.ts';
 import type { Packet } from '../protocol/records/packet.ts';
@@ -44,20 +42,15 @@ export const withFirstClient = (command: Command): Command =>
     ),
   );
 
-interface Secret {
-  primes: Primes;
-  exponent: bigint;
-}
-
 interface KeyToGive {
   name: string;
   use: KeyUse;
   /**
    * The secret key, or a function that makes it. The function is called only when the group may have the key.
    */
-  secret: Secret | (() => Promise<Secret>);
+  secret: SecretKey | (() => Promise<SecretKey>);
   /** Throws for a key that this group cannot have. */
-  check?: (secret: Secret, home: Home) => void;
+  check?: (home: Home) => void;
   /** More to report: facts for `--json`, and lines for people. */
   report?: { facts: Record<string, unknown>; lines: readonly string[] };
 }
@@ -75,7 +68,7 @@ export async function giveKey(
     const chain = new VerifiedChain(knownGroup(home), daemon);
     const head = await chain.head();
     checkName('key', key.name);
-    if (typeof key.secret !== 'function') key.check?.(key.secret, home);
+    if (typeof key.secret !== 'function') key.check?.(home);
     const rights = [{ key: key.name, operations: [key.use] }];
     const client =
       options.client === undefined ? null : planClient(head, home, { name: options.client, rights, options });
@@ -88,7 +81,7 @@ export async function giveKey(
     try {
       await client?.ask();
       const secret = typeof key.secret === 'function' ? await key.secret() : key.secret;
-      key.check?.(secret, home);
+      key.check?.(home);
       gift = new Gift(
         { command, chain, daemon, home, keys, client, timeoutMs: options.timeout },
         key,
@@ -109,8 +102,8 @@ export async function giveKey(
 
 /**
  * When an earlier try of the same command gave the group this key; null when none did. The command knows its
- * key by the modulus, if it has the key already. Otherwise it knows the key by its client: only the earlier
- * try can have left the client's key here, and the same order listed both.
+ * key by the public values, if it has the key already. Otherwise it knows the key by its client: only the
+ * earlier try can have left the client's key here, and the same order listed both.
  * @throws CommandError `refused` when another key has the name
  */
 async function givenSince(
@@ -124,10 +117,11 @@ async function givenSince(
   const since = await createdSince(head, daemon, name, found);
   if (since === null) return null;
   const { epoch } = since.value;
-  const meant = typeof secret === 'function' ? null : secret.primes.p * secret.primes.q;
+  const meant = typeof secret === 'function' ? null : secret.identity;
   const withClient =
     client?.listed === true && (await listedSince(head, daemon, client.name)).value.epoch === epoch;
-  const sameKey = meant === null ? withClient : meant === publicOf(found.public).modulus;
+  const sameKey =
+    meant === null ? withClient : sameBytes(meant, kindNamed(found.kind).identityOf(found.public));
   if (found.use === use && sameKey && (client === null || withClient)) return since;
   throw new CommandError(
     'refused',
@@ -184,13 +178,12 @@ class Gift {
   /** The epoch in which the daemon refused the order because another order with its number was pending. */
   #blockedIn: number | null = null;
 
-  constructor(of: Giving, { name, use }: KeyToGive, secret: Secret, head: Value) {
+  constructor(of: Giving, { name, use }: KeyToGive, secret: SecretKey, head: Value) {
     this.#of = of;
     const { genesis, cluster } = of.home;
-    const modulusBits = bitLength(secret.primes.p * secret.primes.q);
     this.#dealer = new KeyDealer({
       ...{ genesis, cluster, cipher: of.home.readSettings().cipher, head },
-      key: { name, use, modulusBits, ...secret },
+      key: { name, use, secret },
     });
     const id = hex(keyIdOf(cluster, this.#dealer.action)).slice(0, 16);
     const note = `, by the id ${id}…; the key is dropped here, so where that id does not show, create the key again: that waits until the group has gone on without this order`;

@@ -2,17 +2,15 @@
  * Shared parts of the commands that use a key: the daemon as a client asks it, the scheme, and the choice of
  * the key.
  */
+import { createPublicKey } from 'node:crypto';
 import { type Command, Option } from 'commander';
 import type { ApiClient } from '../client/api-client.ts';
 import { Daemons, type GroupKey, type Notice } from '../client/daemons.ts';
 import { standardTimeoutMs } from '../client/group-signer.ts';
-import { EncodingError } from '../crypto/errors.ts';
-import type { HashName } from '../keys/rsa/encoding.ts';
-import { publicKeyFromPem, type RsaPublicKey, type SignatureScheme } from '../keys/rsa/public-forms.ts';
+import { type HashName, hashNames } from '../keys/rsa/encoding.ts';
+import { type SignatureScheme, signatureSchemes } from '../keys/rsa/public-forms.ts';
 import { openHome } from '../node/home/home.ts';
 import { limits } from '../protocol/records/limits.ts';
-import { hashNameSchema } from '../protocol/records/use-request.ts';
-import { schemeSchema } from '../protocol/records/value.ts';
 import { durationText, durationWithin, optionsOf } from './context.ts';
 import { CommandError, progress, readInput, warn } from './terminal.ts';
 
@@ -27,13 +25,9 @@ export interface SchemeOptions {
 export const withScheme = (command: Command): Command =>
   command
     .requiredOption('--key <name>', 'which key')
+    .addOption(new Option('--scheme <scheme>', 'how it is padded').choices(signatureSchemes).default('pkcs1'))
     .addOption(
-      new Option('--scheme <scheme>', 'how it is padded').choices(schemeSchema.options).default('pkcs1'),
-    )
-    .addOption(
-      new Option('--hash <hash>', 'what is made of the message')
-        .choices(hashNameSchema.options)
-        .default('sha256'),
+      new Option('--hash <hash>', 'what is made of the message').choices(hashNames).default('sha256'),
     );
 
 /**
@@ -61,13 +55,16 @@ function sayNotice(notice: Notice): void {
 export const publicKeyOption = (): Option =>
   new Option('--public-key <file>', 'refuse any other key than this one (PEM), whatever the daemon says');
 
-/** The RSA public key in a PEM file. Throws `CommandError('failed')` for another file. */
-export async function readPublicKey(file: string): Promise<RsaPublicKey> {
+/**
+ * The public key in a PEM file, as PEM: one key gives the same text however the file writes it.
+ * @throws CommandError `failed` for another file
+ */
+export async function readPublicKey(file: string): Promise<string> {
+  const text = (await readInput(file)).toString('utf8');
   try {
-    return publicKeyFromPem((await readInput(file)).toString('utf8'));
-  } catch (error) {
-    if (!(error instanceof EncodingError)) throw error;
-    throw new CommandError('failed', `${file}: ${error.message}`);
+    return createPublicKey(text).export({ type: 'spki', format: 'pem' }).toString();
+  } catch {
+    throw new CommandError('failed', `${file}: this is no public key in PEM`);
   }
 }
 
@@ -75,14 +72,9 @@ export async function readPublicKey(file: string): Promise<RsaPublicKey> {
  * Compares the daemon's key with the one in `file`, when a file is given.
  * @throws CommandError `refused` when they differ
  */
-export async function checkPinned({ name, publicKey }: GroupKey, file: string | undefined): Promise<void> {
-  if (file === undefined) return;
-  const { modulus, exponent } = await readPublicKey(file);
-  if (publicKey.modulus !== modulus || publicKey.exponent !== exponent)
-    throw new CommandError(
-      'refused',
-      `the daemon’s key ${name} is not the one in ${file}; nothing was asked`,
-    );
+export async function checkPinned({ name, pem }: GroupKey, file: string | undefined): Promise<void> {
+  if (file === undefined || (await readPublicKey(file)) === pem) return;
+  throw new CommandError('refused', `the daemon’s key ${name} is not the one in ${file}; nothing was asked`);
 }
 
 /** The option that bounds the wait for a use of a key, in milliseconds. */

@@ -1,8 +1,8 @@
 /** The padding of a ciphertext (RSAES-OAEP) as options, and the output of a plaintext. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { HashName } from '../keys/rsa/encoding.ts';
+import { type HashName, hashNames } from '../keys/rsa/encoding.ts';
+import type { OaepPadding } from '../keys/rsa/operations.ts';
 import { fromHex } from '../protocol/records/codec.ts';
-import { hashNameSchema } from '../protocol/records/use-request.ts';
 import { sayBytes, sayJson } from './terminal.ts';
 
 export interface PaddingOptions {
@@ -24,14 +24,12 @@ const labelBytes = (text: string): Uint8Array => {
 export const withPadding = (command: Command): Command =>
   command
     .addOption(
-      new Option('--hash <hash>', 'of the padding, as it was encrypted')
-        .choices(hashNameSchema.options)
-        .default('sha256'),
+      new Option('--hash <hash>', 'of the padding, as it was encrypted').choices(hashNames).default('sha256'),
     )
     .option('--label <label>', 'as it was encrypted: text, or hex:… as OpenSSL takes it', labelBytes);
 
 /** The padding that the options describe. A label that is left out is empty. */
-export const paddingOf = ({ hash, label }: PaddingOptions): { hash: HashName; label: Uint8Array } => ({
+export const paddingOf = ({ hash, label }: PaddingOptions): OaepPadding => ({
   hash,
   label: label ?? new Uint8Array(),
 });

@@ -1,13 +1,11 @@
 /**
- * The daemons of one group that a client knows, asked as if they were one: where one is gone, belongs to no group, cannot
- * serve or says what is not true, the next one is asked. None of them is trusted.
+ * The daemons of one group that a client knows, asked as if they were one: where one is gone, belongs to no
+ * group, cannot serve or says what is not true, the next one is asked. None of them is trusted.
  */
 import type { Answer } from '../api/routes.ts';
 import { KeyError } from '../crypto/errors.ts';
-import { bitLength } from '../crypto/integers.ts';
-import { publicOf } from '../keys/rsa/kind.ts';
-import type { RsaPublicKey } from '../keys/rsa/public-forms.ts';
-import { modulusBitsRange } from '../keys/rsa/sharing.ts';
+import type { PublicForms } from '../keys/kind.ts';
+import { kindNamed } from '../keys/kinds.ts';
 import { fromHex, hex } from '../protocol/records/codec.ts';
 import { keyIdOf } from '../protocol/records/draft.ts';
 import type { KeyUse } from '../protocol/records/value.ts';
@@ -36,8 +34,8 @@ interface DaemonsOptions {
   cluster: Uint8Array | null;
   onNotice?: ((notice: Notice) => void) | undefined;
   /**
-   * How long a daemon that is connected may be silent, beyond what it was told to wait. Left out: with one daemon as long
-   * as its connection is, with several a few seconds.
+   * How long a daemon that is connected may be silent, beyond what it was told to wait. Left out: with one
+   * daemon as long as its connection is, with several a few seconds.
    */
   patienceMs?: number | undefined;
 }
@@ -70,8 +68,9 @@ export class Daemons {
   }
 
   /**
-   * What `use` makes of the first daemon that gives an answer. It is called anew for each daemon, and makes a fresh
-   * request each time: nothing that one of them was given helps it against the next. Rejects with `ClientError`.
+   * What `use` makes of the first daemon that gives an answer. It is called anew for each daemon, and makes a
+   * fresh request each time: nothing that one of them was given helps it against the next. Rejects with
+   * `ClientError`.
    * @param again what the caller can do once enough members are there: `sign again`
    */
   async ask<T>(use: (daemon: ApiClient) => Promise<T>, again = 'ask again'): Promise<T> {
@@ -125,41 +124,39 @@ export function checkUse({ name, use }: SignerKey, wanted: KeyUse): void {
   if (use !== wanted) throw new ClientError('wrong-input', `key ${name} is for ${use} only`);
 }
 
-/** A request names a key by its id alone, so a daemon could show another key under a name that people know. */
+/**
+ * A request names a key by its id alone, so a daemon could show another key under a name that people know.
+ */
 function checkedKey(cluster: Uint8Array, listed: Answer<'key'>): GroupKey {
   const { name, id, kind, use } = listed;
-  const publicKey = rsaKeyIn(listed);
   const publicBytes = fromHex(listed.public);
-  const fits =
-    publicKey !== null &&
-    hex(publicBytes) === listed.public &&
-    hex(keyIdOf(cluster, { name, kind, use, public: publicBytes })) === id &&
-    bitLength(publicKey.modulus) === listed.bits;
-  if (!fits || !isPossible(publicKey))
+  const forms = formsOf(kind, publicBytes);
+  if (
+    forms === null ||
+    hex(publicBytes) !== listed.public ||
+    hex(keyIdOf(cluster, { name, kind, use, public: publicBytes })) !== id ||
+    forms.bits !== listed.bits ||
+    forms.pem !== listed.pem
+  )
     throw new ClientError(
       'not-to-be-trusted',
       `what the daemon says of key ${name} does not fit its id; ask another peer`,
     );
-  return { name, id: fromHex(id), use, bits: listed.bits, publicKey, listed };
+  const { bits, pem } = forms;
+  return { name, id: fromHex(id), kind, use, bits, pem, public: publicBytes, listed };
 }
 
-/** Null for bytes that are no public values. */
-function rsaKeyIn({ public: listed }: Answer<'key'>): RsaPublicKey | null {
+/**
+ * Null for public values that no group would have taken: the id binds them, and says nothing of their sense.
+ */
+function formsOf(kind: string, publicBytes: Uint8Array): PublicForms | null {
   try {
-    const { modulus, exponent } = publicOf(fromHex(listed));
-    return { modulus, exponent };
+    return kindNamed(kind).publicForms(publicBytes);
   } catch (error) {
     if (error instanceof KeyError) return null;
     throw error;
   }
 }
-
-/** What no group would have taken is not to be reckoned with: the id binds it, and says nothing of its sense. */
-const isPossible = ({ modulus, exponent }: RsaPublicKey): boolean =>
-  (modulus & 1n) === 1n &&
-  bitLength(modulus) >= modulusBitsRange.min &&
-  bitLength(modulus) <= modulusBitsRange.max &&
-  exponent < modulus;
 
 const codes: Partial<Record<ApiError['code'], ClientError['code']>> = {
   'not-running': 'unreachable',
@@ -201,7 +198,10 @@ const byWeight: readonly ClientError['code'][] = [
   'unreachable',
 ];
 
-/** Why no daemon gave an answer: one reason as it is, several one after the other, with the weightiest one's code. */
+/**
+ * Why no daemon gave an answer: one reason as it is, several one after the other, with the weightiest one's
+ * code.
+ */
 function noneOf(failed: readonly { daemon: string; why: ClientError }[]): ClientError {
   const [only] = failed;
   if (only !== undefined && failed.length === 1) return only.why;

@@ -9,18 +9,13 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Answer } from '../api/routes.ts';
-import { decryptRequest, hexBytes } from '../api/wire.ts';
+import { decryptRequest } from '../api/wire.ts';
 import { SealError } from '../cipher/seal-error.ts';
+import { hexBytes } from '../crypto/bytes-as-text.ts';
 import { ArithmeticError, EncodingError, KeyError } from '../crypto/errors.ts';
-import { bitLength, bytesToInteger } from '../crypto/integers.ts';
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
-import { decodeOaep, type HashName } from '../keys/rsa/encoding.ts';
-import { proofContext, publicOf } from '../keys/rsa/kind.ts';
-import { elementOf } from '../keys/rsa/numbers.ts';
-import { publicKeyFromPem, publicKeyPem, type RsaPublicKey } from '../keys/rsa/public-forms.ts';
-import { refutedPartials } from '../keys/rsa/refuted-partials.ts';
-import { checkKeyPublic, type KeyPublic } from '../keys/rsa/sharing.ts';
-import { combineRobust, decodeProof, type Proof } from '../keys/rsa/signing.ts';
+import type { Asked, GivenPartial, Operation } from '../keys/kind.ts';
+import { kindNamed } from '../keys/kinds.ts';
 import { sameBytes } from '../protocol/records/codec.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
@@ -31,57 +26,55 @@ import type { SigningKey } from './signing-key.ts';
 
 type DecryptAnswer = Answer<'decrypt'>;
 
-/** How a request that waits for its answer is kept in a file: whoever has it and the answer reads the plaintext. */
+/**
+ * How a request that waits for its answer is kept in a file: whoever has it and the answer reads the
+ * plaintext.
+ */
 const savedSchema = z.strictObject({
   holdfast: z.literal('decryption'),
   request: decryptRequest,
   secretKey: hexBytes(32),
-  /** Of the key that is asked, in PEM; null when only its id was known. */
-  publicKey: z.string().nullable(),
+  /** The public key of the key that is asked, in PEM; null when only its id was known. */
+  pem: z.string().nullable(),
 });
 
 export class Decryption {
   readonly request: UseRequest<DecryptBody>;
   /** X25519, for this one request. Secret; null once forgotten. */
   #secretKey: Uint8Array | null;
-  #publicKey: RsaPublicKey | null;
+  /** What the answer's key must be; null when only its id is known. */
+  #pem: string | null;
   /** The first partials that did not combine: with a plaintext, they tell who spoiled it. */
-  #failed: {
-    answer: DecryptAnswer;
-    partials: Map<number, { partial: bigint; proof: Proof | null }>;
-  } | null = null;
+  #failed: { answer: DecryptAnswer; partials: Map<number, GivenPartial> } | null = null;
 
-  private constructor(
-    request: UseRequest<DecryptBody>,
-    secretKey: Uint8Array,
-    publicKey: RsaPublicKey | null,
-  ) {
+  private constructor(request: UseRequest<DecryptBody>, secretKey: Uint8Array, pem: string | null) {
     this.request = request;
     this.#secretKey = secretKey;
-    this.#publicKey = publicKey;
+    this.#pem = pem;
   }
 
-  /** `publicKey`: what the answer's key must be; null or left out when only its id is known. */
+  /** @param options.pem the public key that the answer must be of; null when only the id is known */
   static ask(options: {
     client: SigningKey;
     cluster: Uint8Array;
     key: Uint8Array;
-    publicKey?: RsaPublicKey | null;
-    ciphertext: Uint8Array;
+    kind: string;
+    pem: string | null;
+    asked: Asked;
     expiresAtMs: number;
   }): Decryption {
-    const { client, publicKey = null, ...asked } = options;
+    const { client, pem, ...rest } = options;
     const seed = new Uint8Array(randomBytes(32));
     const { publicKey: sealingKey, secretKey } = sealingKeyFromSeed(seed);
     seed.fill(0);
-    const request = signUse(client.seed, {
-      ...asked,
+    const request = signUse<DecryptBody>(client.seed, {
+      ...rest,
       operation: 'decrypt',
       client: client.publicKey,
       sealingKey,
       nonce: new Uint8Array(randomBytes(16)),
     });
-    return new Decryption(request, secretKey, publicKey);
+    return new Decryption(request, secretKey, pem);
   }
 
   /** For a file of its owner's only. */
@@ -89,89 +82,79 @@ export class Decryption {
     assert(this.#secretKey !== null, 'the one-time key is forgotten already');
     const { request } = this;
     const secretKey = this.#secretKey;
-    const publicKey = this.#publicKey === null ? null : publicKeyPem(this.#publicKey);
-    const saved = { holdfast: 'decryption', request, secretKey, publicKey } as const;
+    const saved = { holdfast: 'decryption', request, secretKey, pem: this.#pem } as const;
     return `${JSON.stringify(z.encode(savedSchema, saved))}\n`;
   }
 
   /** What `saved` wrote. Null for anything else. */
   static resume(text: string): Decryption | null {
     try {
-      const { request, secretKey, publicKey } = savedSchema.parse(JSON.parse(text));
-      return new Decryption(request, secretKey, publicKey === null ? null : publicKeyFromPem(publicKey));
+      const { request, secretKey, pem } = savedSchema.parse(JSON.parse(text));
+      return new Decryption(request, secretKey, pem);
     } catch {
       return null;
     }
   }
 
   /**
-   * The padded block y with y^e = x, or null when the partials do not combine: ask again, with proofs. With
-   * proofs, `culprits` names whose partial is false; a partial that does not open is. `refuted` names whose
-   * partial was, in the first answer that did not combine, once another one of that epoch does. Throws
+   * The verified result, or null when the partials do not combine: ask again, with proofs. With proofs,
+   * `culprits` names whose partial is false; a partial that does not open is. `refuted` names whose partial
+   * was, in the first answer that did not combine, once another one of that epoch does. Throws
    * `ClientError('not-to-be-trusted')` for an answer with another key than was asked.
    */
-  combine(answer: DecryptAnswer): { block: bigint | null; culprits: string[]; refuted: string[] } {
-    const key = this.#keyIn(answer);
-    const { epoch, threshold, membersMax } = answer;
-    const modulusBits = bitLength(key.modulus);
-    const partials = new Map<number, { partial: bigint; proof: Proof | null }>();
+  combine(answer: DecryptAnswer): { result: Uint8Array | null; culprits: string[]; refuted: string[] } {
+    const operation = this.#operationIn(answer);
+    const { epoch, threshold, membersMax, key, commitments } = answer;
+    const partials = new Map<number, GivenPartial>();
     for (const given of answer.partials) {
       const partial = this.#open(epoch, given);
       if (partial !== null) partials.set(given.index, partial);
     }
-    const asked = {
-      key,
-      parameters: { membersMax, threshold, modulusBits },
-      block: bytesToInteger(this.request.body.ciphertext),
-      partials,
-      commitments: answer.commitments.map(elementOf),
-      context: proofContext(answer.key.id, epoch),
-    };
+    const failed = this.#failed?.answer.epoch === epoch ? this.#failed : null;
+    const setting = { public: key.public, threshold, membersMax };
     try {
-      const result = combineRobust(asked);
-      const culprits = namesIn(answer, partials, [...result.culprits, ...result.suspects]);
-      if (result.signature === null) this.#failed ??= { answer, partials };
-      if (result.signature === null || this.#failed?.answer.epoch !== epoch)
-        return { block: result.signature, culprits, refuted: [] };
-      const failed = this.#failed;
-      const refuted = refutedPartials({ ...asked, result, failed: failed.partials });
+      const { result, culprits, suspects, refuted } = operation.combine({
+        statement: { setting, key: key.id, epoch, asked: this.request.body.asked },
+        ...{ commitments, partials, session: null },
+        failed: failed?.partials ?? new Map(),
+      });
+      if (result === null) this.#failed ??= { answer, partials };
       return {
-        block: result.signature,
-        culprits,
-        refuted: namesIn(failed.answer, failed.partials, refuted),
+        result,
+        culprits: namesIn(answer, partials, [...culprits, ...suspects]),
+        refuted: result === null || failed === null ? [] : namesIn(failed.answer, failed.partials, refuted),
       };
     } catch (error) {
       // The daemon's public values are no key, or its indices no members.
-      if (error instanceof ArithmeticError) return { block: null, culprits: [], refuted: [] };
+      if (error instanceof ArithmeticError || error instanceof EncodingError)
+        return { result: null, culprits: [], refuted: [] };
       throw error;
     }
   }
 
-  /** From now on the answer's key must be this one. */
-  pin(publicKey: RsaPublicKey): void {
-    this.#publicKey = publicKey;
+  /** From now on the answer's key must be this one, in PEM. */
+  pin(pem: string): void {
+    this.#pem = pem;
   }
 
-  #keyIn({ key, membersMax, threshold }: DecryptAnswer): KeyPublic {
+  #operationIn({ key, membersMax, threshold }: DecryptAnswer): Operation {
     if (threshold < 1 || threshold > membersMax || membersMax > limits.membersMax)
       throw new ClientError(
         'not-to-be-trusted',
         'the daemon answered for a group that cannot be; ask another peer',
       );
     try {
-      const given = publicOf(key.public);
-      const pinned = this.#publicKey ?? given;
-      const isAsked =
-        sameBytes(key.id, this.request.body.key) &&
-        given.modulus === pinned.modulus &&
-        given.exponent === pinned.exponent;
-      if (!isAsked)
+      const kind = kindNamed(key.kind);
+      const operation = kind.operations.decrypt;
+      const { pem } = kind.publicForms(key.public);
+      const isAsked = sameBytes(key.id, this.request.body.key) && pem === (this.#pem ?? pem);
+      if (!isAsked || operation === undefined)
         throw new ClientError(
           'not-to-be-trusted',
           'the daemon answered with another key than was asked; ask another peer',
         );
-      checkKeyPublic(given, membersMax);
-      return given;
+      kind.checkPublic(key.public, membersMax);
+      return operation;
     } catch (error) {
       if (!(error instanceof KeyError)) throw error;
       throw new ClientError(
@@ -186,18 +169,13 @@ export class Decryption {
     this.#secretKey = null;
   }
 
-  #open(
-    epoch: number,
-    { index, envelope }: DecryptAnswer['partials'][number],
-  ): { partial: bigint; proof: Proof | null } | null {
+  #open(epoch: number, { index, envelope }: DecryptAnswer['partials'][number]): GivenPartial | null {
     assert(this.#secretKey !== null, 'the one-time key is forgotten already');
     const tie = { body: this.request.body, epoch, index };
     try {
-      const { partial, proof } = openPartial({ tie, secretKey: this.#secretKey, envelope });
-      return { partial, proof: proof === null ? null : decodeProof(proof) };
+      return openPartial({ tie, secretKey: this.#secretKey, envelope });
     } catch (error) {
-      if (error instanceof SealError || error instanceof ProtocolError || error instanceof EncodingError)
-        return null;
+      if (error instanceof SealError || error instanceof ProtocolError) return null;
       throw error;
     }
   }
@@ -212,17 +190,3 @@ const namesIn = (
   answer.partials
     .filter(({ index }) => isFalse.includes(index) || !opened.has(index))
     .map(({ name }) => name);
-
-/** The plaintext in a padded block, or null for any defect: which one must not show. */
-export function unpadded(
-  block: bigint,
-  modulus: bigint,
-  padding: { hash: HashName; label: Uint8Array },
-): Uint8Array | null {
-  try {
-    return decodeOaep(padding.hash, padding.label, block, bitLength(modulus));
-  } catch (error) {
-    if (error instanceof EncodingError) return null;
-    throw error;
-  }
-}

@@ -1,13 +1,16 @@
 /**
- * Keys that a group keeps, used as one of its clients, by way of any daemon. It believes no daemon: a signature is
- * verified here, and a plaintext is put together here and nowhere else.
+ * Keys that a group keeps, used as one of its clients, by way of any daemon. It believes no daemon: a
+ * signature is verified here, and a plaintext is put together here and nowhere else.
  */
-import { digestBytes } from '../keys/rsa/encoding.ts';
-import { verifySignature } from '../keys/rsa/public-forms.ts';
+import assert from 'node:assert/strict';
+import { EncodingError } from '../crypto/errors.ts';
+import { type Asked, AskedError, type Operation } from '../keys/kind.ts';
+import { kindNamed } from '../keys/kinds.ts';
+import type { KeyUse } from '../protocol/records/value.ts';
 import { type ApiClient, connectApi } from './api-client.ts';
 import { ClientError } from './client-error.ts';
 import { checkUse, Daemons, type Notice } from './daemons.ts';
-import { Decryption, unpadded } from './decryption.ts';
+import { Decryption } from './decryption.ts';
 import { newSignRequest, requestLifetimeMs } from './signed-request.ts';
 import type { DecryptAsked, Decrypted, SignAsked, Signed, Signer, SignerKey } from './signer.ts';
 import type { SigningKey } from './signing-key.ts';
@@ -31,21 +34,15 @@ export class GroupSigner implements Signer {
     return this.#daemons.keys();
   }
 
-  async sign({ key, scheme, hash, digest }: SignAsked): Promise<Signed> {
-    checkUse(key, 'sign');
-    if (digest.length !== digestBytes[hash])
-      throw new ClientError(
-        'wrong-input',
-        `a ${hash} digest has ${digestBytes[hash]} bytes, and this has ${digest.length}`,
-      );
+  async sign({ key, asked }: SignAsked): Promise<Signed> {
+    const operation = checkAsked(key, 'sign', asked);
     const cluster = await this.#daemons.cluster();
     return this.#daemons.ask(async (daemon) => {
+      const { id, kind } = key;
       const expiresAtMs = Date.now() + requestLifetimeMs;
-      const asked = { client: this.#client, cluster, key: key.id, expiresAtMs };
-      const request = newSignRequest({ ...asked, scheme, hash, digest });
+      const request = newSignRequest({ client: this.#client, cluster, key: id, kind, asked, expiresAtMs });
       const answer = await daemon.sign(request, this.#timeoutMs);
-      const { signature } = answer;
-      if (!verifySignature({ key: key.publicKey, scheme, hash, signed: { digest }, signature }))
+      if (!operation.verify({ publicBytes: key.public, asked, result: answer.signature }))
         throw new ClientError(
           'false-signature',
           'the daemon returned a signature that is not valid; ask another peer',
@@ -54,41 +51,43 @@ export class GroupSigner implements Signer {
     }, 'sign again');
   }
 
-  async decrypt({ key, ciphertext, hash, label }: DecryptAsked): Promise<Decrypted> {
-    checkDecryptable(key, ciphertext);
+  async decrypt({ key, asked, padding }: DecryptAsked): Promise<Decrypted> {
+    checkAsked(key, 'decrypt', asked);
     const cluster = await this.#daemons.cluster();
-    const { block, ...made } = await this.#daemons.ask(async (daemon) => {
+    const { result, ...made } = await this.#daemons.ask(async (daemon) => {
+      const { id, kind, pem } = key;
       const expiresAtMs = Date.now() + requestLifetimeMs;
-      const asked = { client: this.#client, cluster, key: key.id, publicKey: key.publicKey, expiresAtMs };
-      const decryption = Decryption.ask({ ...asked, ciphertext });
+      const decryption = Decryption.ask({
+        ...{ client: this.#client, cluster, key: id, kind, pem, asked, expiresAtMs },
+      });
       try {
-        return await this.#blockFrom(daemon, decryption);
+        return await this.#resultFrom(daemon, decryption);
       } finally {
         decryption.forget();
       }
     }, 'decrypt again');
-    return { ...made, plaintext: plaintextIn(block, key, { hash, label }) };
+    return { ...made, plaintext: plaintextIn(result, key, padding) };
   }
 
   /**
-   * First any `k` partials; only when they do not combine, those of everybody with proofs, which name who lied.
-   * The daemon waits for the slow only a moment: asked once more, they have their answer ready.
+   * First any `k` partials; only when they do not combine, those of everybody with proofs, which name who
+   * lied. The daemon waits for the slow only a moment: asked once more, they have their answer ready.
    */
-  async #blockFrom(
+  async #resultFrom(
     daemon: ApiClient,
     decryption: Decryption,
-  ): Promise<{ block: bigint; epoch: number; holders: string[] }> {
+  ): Promise<{ result: Uint8Array; epoch: number; holders: string[] }> {
     const endMs = performance.now() + this.#timeoutMs;
     let answered = 0;
     for (let prove = false; ; prove = true) {
       const leftMs = Math.max(1, Math.round(endMs - performance.now()));
       const answer = await daemon.decrypt(decryption.request, { prove, timeoutMs: leftMs });
       const { epoch, threshold, partials } = answer;
-      const { block, culprits, refuted } = decryption.combine(answer);
-      if (block !== null) {
+      const { result, culprits, refuted } = decryption.combine(answer);
+      if (result !== null) {
         this.#tellOfLiars([...culprits, ...refuted]);
         const proven = partials.map(({ name }) => name).filter((name) => !culprits.includes(name));
-        return { block, epoch, holders: proven.slice(0, threshold) };
+        return { result, epoch, holders: proven.slice(0, threshold) };
       }
       if (!prove) {
         this.#daemons.onNotice({ type: 'asking-for-proofs' });
@@ -131,27 +130,40 @@ export function connectSigner(options: {
   return { signer: new GroupSigner({ daemons, ...rest }), close };
 }
 
-/** Throws `ClientError('wrong-input')` for what no group could decrypt with this key. */
-export function checkDecryptable(key: SignerKey, ciphertext: Uint8Array): void {
-  checkUse(key, 'decrypt');
-  const modulusBytes = Math.ceil(key.bits / 8);
-  if (ciphertext.length !== modulusBytes)
-    throw new ClientError(
-      'wrong-input',
-      `a ciphertext for ${key.name} has ${modulusBytes} bytes, and this has ${ciphertext.length}; larger data goes under a key of its own, and that key under this one`,
-    );
+/**
+ * How the key serves the operation. Throws `ClientError('wrong-input')` for what no group could do with this
+ * key.
+ */
+export function checkAsked(key: SignerKey, use: KeyUse, asked: Asked): Operation {
+  checkUse(key, use);
+  const operation = kindNamed(key.kind).operations[use];
+  if (operation === undefined || !operation.asked.safeEncode(asked).success)
+    throw new ClientError('wrong-input', `this is nothing that key ${key.name} can be asked`);
+  try {
+    // Only the members know what is bound to their newest value.
+    const trial = { value: new Uint8Array(32), key: key.id };
+    operation.check({ publicBytes: key.public, asked, trial });
+  } catch (error) {
+    if (!(error instanceof AskedError)) throw error;
+    const advice =
+      use === 'decrypt' ? '; larger data goes under a key of its own, and that key under this one' : '';
+    throw new ClientError('wrong-input', `${error.message}${advice}`);
+  }
+  return operation;
 }
 
 /** Throws `ClientError('not-decryptable')` for any defect of the padding: which one must not show. */
 export function plaintextIn(
-  block: bigint,
-  { name, publicKey }: Pick<SignerKey, 'name' | 'publicKey'>,
-  padding: Pick<DecryptAsked, 'hash' | 'label'>,
+  result: Uint8Array,
+  { name, kind, public: publicBytes }: Pick<SignerKey, 'name' | 'kind' | 'public'>,
+  padding: Asked,
 ): Uint8Array {
-  const plaintext = unpadded(block, publicKey.modulus, padding);
-  if (plaintext !== null) return plaintext;
-  throw new ClientError(
-    'not-decryptable',
-    `this was not encrypted to ${name} with OAEP, ${padding.hash} and this label`,
-  );
+  const operation = kindNamed(kind).operations.decrypt;
+  assert(operation?.plaintextIn !== undefined, 'the key was asked to decrypt');
+  try {
+    return operation.plaintextIn({ publicBytes, result, padding });
+  } catch (error) {
+    if (!(error instanceof EncodingError)) throw error;
+    throw new ClientError('not-decryptable', `this was not encrypted to ${name}: ${error.message}`);
+  }
 }

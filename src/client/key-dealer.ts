@@ -11,11 +11,8 @@ import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
 import { mixKeystream } from '../cipher/mixing.ts';
 import { isSealingKey } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
-import type { DealtKey } from '../keys/kind.ts';
+import type { DealtKey, SecretKey } from '../keys/kind.ts';
 import { kindNamed } from '../keys/kinds.ts';
-import { createKeyFromPrimes, type Primes } from '../keys/rsa/creation.ts';
-import { dealtKeyOf } from '../keys/rsa/kind.ts';
-import type { SharingParameters } from '../keys/rsa/sharing.ts';
 import {
   type Attend,
   attendSchema,
@@ -45,15 +42,13 @@ const mixedRandom =
 interface NewKey {
   name: string;
   use: KeyUse;
-  modulusBits: number;
-  primes: Primes;
-  exponent: bigint;
+  secret: SecretKey;
 }
 
 /** One sharing of the key, for one change. */
 interface Sharing {
   action: CreateKey;
-  parameters: SharingParameters;
+  threshold: number;
   /** Secret. */
   dealt: DealtKey;
   /** Secret: signs this sharing's packets and nothing else; the order names its public half. */
@@ -106,12 +101,10 @@ export class KeyDealer {
 
   #share(head: Value): Sharing {
     if (this.#key === null) throw forgotten();
-    const { name, use, modulusBits, primes, exponent } = this.#key;
-    const parameters = { membersMax: this.#genesis.membersMax, threshold: head.threshold, modulusBits };
+    const { name, use, secret } = this.#key;
+    const { threshold } = head;
     const random = mixedRandom(this.#cipher);
-    const dealt = dealtKeyOf(
-      createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes: random }),
-    );
+    const dealt = secret.share({ threshold, membersMax: this.#genesis.membersMax, randomBytes: random });
     const dealingSeed = random(32);
     const action: CreateKey = {
       type: 'create-key',
@@ -122,7 +115,7 @@ export class KeyDealer {
       commitments: dealt.commitments,
       dealingKey: ed25519FromSeed(dealingSeed).publicKey,
     };
-    return { action, parameters, dealt, dealingSeed, epoch: null, served: new Set() };
+    return { action, threshold, dealt, dealingSeed, epoch: null, served: new Set() };
   }
 
   #known(): Sharing {
@@ -131,8 +124,9 @@ export class KeyDealer {
   }
 
   /**
-   * The dealing packets that are due: for every member that attends and was not served under this plan and key yet.
-   * None before a quorum attends. `head` is verified, `view` is not. Throws `ProtocolError` for a malformed view.
+   * The dealing packets that are due: for every member that attends and was not served under this plan and
+   * key yet. None before a quorum attends. `head` is verified, `view` is not. Throws `ProtocolError` for a
+   * malformed view.
    */
   dealings(
     head: Value,
@@ -165,7 +159,9 @@ export class KeyDealer {
     this.#sharing = null;
   }
 
-  /** Attends for this plan that their members signed; whoever attends it twice in different words is left out. */
+  /**
+   * Attends for this plan that their members signed; whoever attends it twice in different words is left out.
+   */
   #checkedAttends(head: Value, plan: Uint8Array, packets: readonly Packet[]): Attend[] {
     const byMember = new Map<number, Attend | 'contradicting'>();
     for (const packet of packets) {
@@ -183,7 +179,7 @@ export class KeyDealer {
   }
 
   #packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array): Packet {
-    const { action, dealt, parameters, dealingSeed } = sharing;
+    const { action, dealt, threshold, dealingSeed } = sharing;
     const { epoch, by: receiver, sealingKey } = attend;
     const key = keyIdOf(this.#cluster, action);
     const half: DealingPublic = {
@@ -197,7 +193,7 @@ export class KeyDealer {
     const digest = digestOfDealing(publicBytes);
     const entropy = new Uint8Array(randomBytes(32));
     const number = dealt.firstShare(receiver);
-    const { threshold, membersMax } = parameters;
+    const { membersMax } = this.#genesis;
     const envelope = sealNumber({
       coding: kindNamed(action.kind).shared({ public: action.public, threshold, membersMax }),
       tie: { cluster: this.#cluster, epoch, plan, key, digest, sender: 0, receiver },

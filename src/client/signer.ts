@@ -1,32 +1,36 @@
 /**
- * The one thing that a front end knows: keys that somebody keeps, and their use. It says nothing of daemons, members or
- * files, so that a front end reads the same whatever is behind it.
+ * The one thing that a front end knows: keys that somebody keeps, and their use. It says nothing of daemons,
+ * members or files, so that a front end reads the same whatever is behind it.
  */
-import type { HashName } from '../keys/rsa/encoding.ts';
-import type { RsaPublicKey, SignatureScheme } from '../keys/rsa/public-forms.ts';
+import type { Asked } from '../keys/kind.ts';
 import type { KeyUse } from '../protocol/records/value.ts';
 
 /** A key, and all of it that anybody may know. */
 export interface SignerKey {
   readonly name: string;
-  /** 32 bytes that bind the name, the use and every public value. */
+  /** 32 bytes that bind name, kind, use and every public value. */
   readonly id: Uint8Array;
+  readonly kind: string;
   readonly use: KeyUse;
+  /** The size of the key, as people name it. */
   readonly bits: number;
-  readonly publicKey: RsaPublicKey;
+  /** All public values, in the encoding of the kind. */
+  readonly public: Uint8Array;
+  /** The public key for other programs: SubjectPublicKeyInfo in PEM. */
+  readonly pem: string;
 }
 
 export interface SignAsked {
-  /** As `keys` gave it: a signature is checked with its public key, and not with what somebody says meanwhile. */
+  /**
+   * As `keys` gave it: a signature is checked with its public key, and not with what somebody says meanwhile.
+   */
   key: SignerKey;
-  scheme: SignatureScheme;
-  hash: HashName;
-  /** Of what is signed, as long as the hash makes it. */
-  digest: Uint8Array;
+  /** In the shape of the key's kind: of RSA `rsaSignature` makes it. */
+  asked: Asked;
 }
 
 export interface Signed {
-  /** Valid: it was verified with the key's public key. As long as the modulus. */
+  /** Valid: it was verified with the key's public key. */
   signature: Uint8Array;
   epoch: number;
   /** The members whose partials made it. */
@@ -35,10 +39,10 @@ export interface Signed {
 
 export interface DecryptAsked {
   key: SignerKey;
-  /** RSAES-OAEP, as long as the modulus. */
-  ciphertext: Uint8Array;
-  hash: HashName;
-  label: Uint8Array;
+  /** In the shape of the key's kind: of RSA `{ ciphertext }`, RSAES-OAEP, as long as the modulus. */
+  asked: Asked;
+  /** What members are not told: of RSA hash and label. */
+  padding: Asked;
 }
 
 export interface Decrypted {

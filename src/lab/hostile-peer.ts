@@ -8,11 +8,7 @@ import { openHome } from '../node/home/home.ts';
 import { identityFromBytes } from '../node/home/identity.ts';
 import { Libp2pTransport } from '../node/network/libp2p-transport.ts';
 import type { EpochAuthenticator, MemberAddress } from '../node/network/transport.ts';
-import {
-  type PartialAnswer,
-  type PartialRequest,
-  partialAnswerSchema,
-} from '../node/use/partial-messages.ts';
+import { type PartialAnswer, partialAnswerSchema, type UseQuestion } from '../node/use/partial-messages.ts';
 import type { Durable } from '../protocol/machine/state.ts';
 import { decode, encode, hex } from '../protocol/records/codec.ts';
 import type { Value } from '../protocol/records/value.ts';
@@ -127,13 +123,13 @@ export class HostilePeer extends ConditionWatch {
    * Asks a member for a partial, directly at its request stream. Rejects with `ProtocolError` for a malformed
    * answer.
    */
-  async ask(peer: string, request: PartialRequest['request'], prove = false): Promise<PartialAnswer> {
+  async ask(peer: string, request: UseQuestion['request'], prove = false): Promise<PartialAnswer> {
     return decode(partialAnswerSchema, await this.askBytes(peer, this.asking(request, prove)));
   }
 
   /** The bytes of a request for a partial. */
-  asking(request: PartialRequest['request'], prove = false): Uint8Array {
-    return encode({ epoch: this.stolen.value.epoch, request, prove } satisfies PartialRequest);
+  asking(request: UseQuestion['request'], prove = false): Uint8Array {
+    return encode({ epoch: this.stolen.value.epoch, request, prove, type: 'partial' } satisfies UseQuestion);
   }
 
   /** Sends any bytes to a member's request stream, and gives the answer's bytes. */

@@ -12,11 +12,19 @@ import { GroupSigner } from '../client/group-signer.ts';
 import { newSignRequest, requestLifetimeMs } from '../client/signed-request.ts';
 import type { Signed, SignerKey } from '../client/signer.ts';
 import type { SigningKey } from '../client/signing-key.ts';
+import { rsaSignature } from '../keys/rsa/operations.ts';
 import { readPrivateFile } from '../node/home/home.ts';
 import type { SignBody, UseRequest } from '../protocol/records/use-request.ts';
 import type { Lab } from './lab.ts';
 
 const sha256 = (data: string): Uint8Array => new Uint8Array(createHash('sha256').update(data).digest());
+
+/** What a request for a PKCS#1 signature of a message asks. */
+export const pkcs1Of = (message: string) =>
+  rsaSignature(
+    { scheme: 'pkcs1', hash: 'sha256', digest: sha256(message) },
+    (length) => new Uint8Array(length),
+  );
 
 /** The key in a client's file without a passphrase. Throws for a sealed file. */
 export function openKey(file: string): SigningKey {
@@ -59,8 +67,9 @@ export class SigningProgram {
   /** A request for a PKCS#1 signature. Any daemon takes it, and takes it again, until it expires. */
   request(data: string): UseRequest<SignBody> {
     const { client, cluster, key } = this.#keys;
-    const asked = { client, cluster, key: key.id, scheme: 'pkcs1', hash: 'sha256' } as const;
-    return newSignRequest({ ...asked, digest: sha256(data), expiresAtMs: Date.now() + requestLifetimeMs });
+    const { id, kind } = key;
+    const expiresAtMs = Date.now() + requestLifetimeMs;
+    return newSignRequest({ client, cluster, key: id, kind, asked: pkcs1Of(data), expiresAtMs });
   }
 
   /**
@@ -76,7 +85,7 @@ export class SigningProgram {
     const connections = [names].flat().map((name) => this.#lab.api(name));
     const daemons = new Daemons({ daemons: connections, cluster, onNotice });
     const signer = new GroupSigner({ daemons, client, timeoutMs });
-    return signer.sign({ key, scheme: 'pkcs1', hash: 'sha256', digest: sha256(data) });
+    return signer.sign({ key, asked: pkcs1Of(data) });
   }
 
   /** Whether the PKCS#1 signature is true, as Node's crypto says. */

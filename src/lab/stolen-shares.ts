@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { bitLength, decodeSigned } from '../crypto/integers.ts';
 import { trialBlock } from '../keys/rsa/encoding.ts';
-import { publicOf } from '../keys/rsa/kind.ts';
+import { publicOf } from '../keys/rsa/setting.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
 import { FileStore } from '../node/store/file-store.ts';
 import { durableFromRecords } from '../protocol/machine/durable-records.ts';

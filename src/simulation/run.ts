@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { decodeSigned } from '../crypto/integers.ts';
 import { learnKind } from '../keys/kinds.ts';
 import { trialBlock } from '../keys/rsa/encoding.ts';
-import { parametersOf, publicOf } from '../keys/rsa/kind.ts';
+import { parametersOf, publicOf } from '../keys/rsa/setting.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
 import type { PrintedName } from '../protocol/machine/rule-names.ts';
 import { hex } from '../protocol/records/codec.ts';

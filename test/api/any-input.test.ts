@@ -21,10 +21,16 @@ const zeros = (length: number): Uint8Array => new Uint8Array(length);
 const common = { cluster: zeros(32), client: zeros(32), key: zeros(32), nonce: zeros(16), expiresAtMs: 1 };
 const signature = zeros(64);
 const sign = {
-  ...({ operation: 'sign', ...common, scheme: 'pss', hash: 'sha256' } as const),
-  ...{ digest: zeros(32), salt: zeros(32) },
+  ...({ operation: 'sign', kind: 'rsa', ...common } as const),
+  asked: { scheme: 'pss', hash: 'sha256', digest: zeros(32), salt: zeros(32) },
 };
-const decrypt = { operation: 'decrypt', ...common, ciphertext: zeros(256), sealingKey: zeros(32) } as const;
+const decrypt = {
+  operation: 'decrypt',
+  ...common,
+  kind: 'rsa',
+  asked: { ciphertext: zeros(256) },
+  sealingKey: zeros(32),
+} as const;
 const order = {
   body: {
     ...{ cluster: zeros(32), ancestor: zeros(32), ancestorEpoch: 3, sequence: 4 },
@@ -40,7 +46,11 @@ const bodies: Record<string, unknown> = {
     ...{ request: { body: decrypt, signature }, prove: true, timeoutMs: 100 },
   }),
   '/v1/orders': z.encode(routes.submitOrder.body, { order }),
-  '/v1/verify': { key: 'ca', digest: '00'.repeat(32), signature: Buffer.alloc(256).toString('base64') },
+  '/v1/verify': {
+    key: 'ca',
+    asked: { scheme: 'pkcs1', hash: 'sha256', digest: '00'.repeat(32) },
+    signature: Buffer.alloc(256).toString('base64'),
+  },
   '/v1/invitation': { openForMs: 1000 },
   '/v1/founding': { link: 'oWFhAQ==' },
   '/v1/dealings': { packets: [Buffer.alloc(100).toString('base64')] },

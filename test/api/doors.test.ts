@@ -12,7 +12,10 @@ import { silentLog } from '../../src/node/log.ts';
 import type { KeyView } from '../../src/node/views/view.ts';
 import { asDaemon, type FakeDaemon, fakeDaemon, noEvents, prospectsWith, sampleKey } from './fake-daemon.ts';
 
-/** What is open to whoever reaches the TCP address, and what is the home's owner's only: decided route by route. */
+/**
+ * What is open to whoever reaches the TCP address, and what is the home's owner's only: decided route by
+ * route.
+ */
 const onTcp = [
   'decrypt',
   'epoch',
@@ -98,7 +101,11 @@ describe('the two doors of the API', () => {
   });
 
   test('over TCP a use of a key without a client’s signature, and an order without an operator’s, are malformed', async () => {
-    const request = { operation: 'sign', scheme: 'pkcs1', hash: 'sha256', digest: '00'.repeat(32) };
+    const request = {
+      operation: 'sign',
+      kind: 'rsa',
+      asked: { scheme: 'pkcs1', hash: 'sha256', digest: '00'.repeat(32) },
+    };
     for (const [url, body] of [
       ['/v1/sign', { request }],
       ['/v1/decrypt', { request: { operation: 'decrypt' } }],
@@ -175,8 +182,12 @@ describe('the two doors of the API', () => {
   test('tells a false signature from a true one', async () => {
     // 1 is the signature of no digest; a true one is made in the test of a generated client.
     const signature = Buffer.from(`${'00'.repeat(255)}01`, 'hex').toString('base64');
-    const check = (digest: string) =>
-      ask('POST', '/v1/verify', { body: JSON.stringify({ key: 'ca', digest, signature }), headers: json });
+    const check = (digest: string) => {
+      const asked = { scheme: 'pkcs1', hash: 'sha256', digest };
+      return ask('POST', '/v1/verify', {
+        ...{ body: JSON.stringify({ key: 'ca', asked, signature }), headers: json },
+      });
+    };
     expect(JSON.parse((await check('00'.repeat(32))).text)).toEqual({ valid: false });
     expect(JSON.parse((await check('00')).text)).toMatchObject({ code: 'malformed' });
   });
@@ -206,7 +217,8 @@ describe('the two doors of the API', () => {
 
   const hex = (length: number) => '00'.repeat(length);
   const common = { cluster: hex(32), client: hex(32), key: hex(32), nonce: hex(16), expiresAtMs: 1 };
-  const how = { operation: 'sign', scheme: 'pkcs1', hash: 'sha256', digest: hex(32), salt: '' };
+  const asked = { scheme: 'pkcs1', hash: 'sha256', digest: hex(32) };
+  const how = { operation: 'sign', kind: 'rsa', asked };
   const signature = Buffer.alloc(64).toString('base64');
   const body = JSON.stringify({ request: { ...common, ...how, signature } });
 

@@ -81,13 +81,27 @@ describe('the OpenAPI document that the daemon serves', () => {
 
   test('says what a request to sign is made of, as it travels', () => {
     const { SignRequest } = (openApiDocument().components as Schemas).schemas;
-    const properties = SignRequest?.properties as Record<string, { properties: Record<string, object> }>;
-    expect(Object.keys(properties.request?.properties ?? {}).sort()).toEqual(
-      ['client', 'cluster', 'digest', 'expiresAtMs', 'hash', 'key', 'nonce', 'operation', 'salt', 'scheme']
-        .concat('signature')
-        .sort(),
-    );
-    expect(properties.request?.properties.salt).toMatchObject({ type: 'string', contentEncoding: 'base64' });
+    interface Shape {
+      properties: Record<string, object>;
+    }
+    const { request } = (SignRequest as unknown as Shape).properties as { request: { anyOf: Shape[] } };
+    // One shape for each kind of key.
+    const [rsa] = request.anyOf;
+    expect(Object.keys(rsa?.properties ?? {}).sort()).toEqual([
+      'asked',
+      'client',
+      'cluster',
+      'expiresAtMs',
+      'key',
+      'kind',
+      'nonce',
+      'operation',
+      'signature',
+    ]);
+    expect(rsa?.properties.kind).toMatchObject({ const: 'rsa' });
+    const { properties } = (rsa as Shape).properties.asked as Shape;
+    expect(Object.keys(properties).sort()).toEqual(['digest', 'hash', 'salt', 'scheme']);
+    expect(properties.salt).toMatchObject({ type: 'string', contentEncoding: 'base64' });
     expect(SignRequest?.required).toEqual(['request']);
   });
 });

@@ -203,7 +203,8 @@ describe('the API over TCP', () => {
       nonce: zeros(16),
       expiresAtMs: 1,
     };
-    const how = { operation: 'sign', scheme: 'pkcs1', hash: 'sha256', digest: zeros(32), salt: '' };
+    const what = { scheme: 'pkcs1', hash: 'sha256', digest: zeros(32) };
+    const how = { operation: 'sign', kind: 'rsa', asked: what };
     const signature = Buffer.alloc(64).toString('base64');
     const body = JSON.stringify({ request: { ...common, ...how, signature }, timeoutMs: 300_000 });
     const headers = { 'content-type': 'application/json' };

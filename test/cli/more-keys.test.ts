@@ -102,7 +102,7 @@ describe('more keys, from the command line', () => {
       expect(code).toBe(3);
       expect(stdout).toHaveLength(0);
       expect(stderr).toMatch(
-        /holdfast: this was not encrypted to vault with OAEP, sha\d+ and this label; nothing was written\n$/,
+        /holdfast: this was not encrypted to vault: the decrypted block is not an OAEP block for this hash and label; nothing was written\n$/,
       );
     }
   });
@@ -135,7 +135,7 @@ describe('more keys, from the command line', () => {
     const valid = ['verify', '--key', 'ca', '--scheme', 'pss', '--signature', bench.path('sig')];
     expect(await bench.must(valid, { input: 'message' })).toBe('valid\n');
     const altered = JSON.parse(body);
-    altered.request.digest = 'ff'.repeat(32);
+    altered.request.asked.digest = 'ff'.repeat(32);
     expect(JSON.parse(await post('/v1/sign', JSON.stringify(altered)))).toMatchObject({
       ...{ status: 403, code: 'refused' },
       details: { code: 'bad-signature' },
@@ -151,7 +151,10 @@ describe('more keys, from the command line', () => {
     const apart = ['client', 'sign-request', '--home', bench.path('none'), '--client', operator()];
     const ids = ['--key', id, '--cluster', cluster, '--digest', digest];
     const body = await bench.must([...apart, ...ids]);
-    expect(JSON.parse(body).request).toMatchObject({ operation: 'sign', cluster, key: id, digest, salt: '' });
+    expect(JSON.parse(body).request).toMatchObject({
+      ...{ operation: 'sign', cluster, key: id, kind: 'rsa' },
+      asked: { digest, salt: '' },
+    });
     expect(JSON.parse(await post('/v1/sign', body)).signers).toHaveLength(2);
     expect((await bench.run([...apart, ...ids, '--for', '6m'])).stderr).toContain('more than 5 minutes');
     expect((await bench.run([...apart, '--key', 'ca', '--cluster', cluster])).code).toBe(2);
@@ -248,7 +251,7 @@ describe('more keys, from the command line', () => {
   test('refuses what is no ciphertext before it asks anybody', async () => {
     const { code, stderr } = await bench.run(['decrypt', '--key', 'vault'], { input: 'short' });
     expect(code).toBe(3);
-    expect(stderr).toContain('a ciphertext for vault has 256 bytes, and this has 5');
+    expect(stderr).toContain('a ciphertext for this key has 256 bytes, and this has 5');
   });
 
   test('names who is missing with exit code 4 when too few peers answer', async () => {

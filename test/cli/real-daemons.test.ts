@@ -42,7 +42,7 @@ describe('real daemons in their own processes', () => {
     const request = async (of: string) => {
       const how = ['--scheme', 'pss', '--client', client, '--api', url];
       const made = await lab.must('b', ['client', 'sign-request', '--key', 'ca', ...how], of);
-      return JSON.parse(made.toString('utf8')) as { request: { digest: string } };
+      return JSON.parse(made.toString('utf8')) as { request: { asked: Record<string, string> } };
     };
 
     const definition = `${url}/openapi.json`;
@@ -62,8 +62,8 @@ describe('real daemons in their own processes', () => {
     const check = { scheme: 'pss', hash: 'sha256', signature: signedBytes } as const;
     const signedData = { data: new Uint8Array(Buffer.from('message')) };
     expect(verifySignature({ ...check, key: publicKeyFromPem(pem), signed: signedData })).toBe(true);
-    const { digest } = asked.request;
-    const verdict = await generated.verify?.({}, { key: 'ca', scheme: 'pss', digest, signature });
+    const what = asked.request.asked;
+    const verdict = await generated.verify?.({}, { key: 'ca', asked: what, signature });
     expect(verdict?.data).toEqual({ valid: true });
 
     const another = await generated.sign?.(

@@ -1,7 +1,11 @@
-/** The dealer of a new key trusts no member: what one attends with is checked, and stops no dealing to the others. */
+/**
+ * The dealer of a new key trusts no member: what one attends with is checked, and stops no dealing to the
+ * others.
+ */
 import { expect, test } from 'vitest';
 import { KeyDealer } from '../../src/client/key-dealer.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
+import { rsaSecret } from '../../src/keys/rsa/kind.ts';
 import { dealingSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
@@ -18,7 +22,7 @@ const random = seededBytes('key dealer');
 function dealtTo(sealingKeyOf: (index: number) => Uint8Array): number[] {
   const dealer = new KeyDealer({
     ...{ genesis: paper.genesis, cluster: paper.clusterId, cipher: 'aes', head },
-    key: { name: 'key', use: 'sign', modulusBits: 512, primes: samplePrimes(512), exponent: 65537n },
+    key: { name: 'key', use: 'sign', secret: rsaSecret(samplePrimes(512), 65537n) },
   });
   const order = orderOn(paper, head, dealer.action);
   const plan = planOf(head, draftOf(paper.genesis, paper.clusterId, head, [order]), [order]);
@@ -46,7 +50,7 @@ test('everybody who attends gets its number, but for one whose sealing key prote
 test('every packet is signed by the key that the order names, another one for each sharing', () => {
   const dealer = new KeyDealer({
     ...{ genesis: paper.genesis, cluster: paper.clusterId, cipher: 'aes', head },
-    key: { name: 'key', use: 'sign', modulusBits: 512, primes: samplePrimes(512), exponent: 65537n },
+    key: { name: 'key', use: 'sign', secret: rsaSecret(samplePrimes(512), 65537n) },
   });
   const { action } = dealer;
   const order = orderOn(paper, head, action);

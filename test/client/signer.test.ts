@@ -1,9 +1,9 @@
 /**
- * A signer over several daemons of a group that signs and decrypts for real: it takes true answers only, asks the next
- * daemon where that can help, and says why nothing came of it.
+ * A signer over several daemons of a group that signs and decrypts for real: it takes true answers only, asks
+ * the next daemon where that can help, and says why nothing came of it.
  */
 import { execFileSync } from 'node:child_process';
-import { constants, createHash, createPublicKey, publicEncrypt, verify } from 'node:crypto';
+import { constants, createHash, createPublicKey, publicEncrypt, randomBytes, verify } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectApi } from '../../src/client/api-client.ts';
@@ -12,7 +12,7 @@ import { Daemons, type Notice } from '../../src/client/daemons.ts';
 import { connectSigner, GroupSigner } from '../../src/client/group-signer.ts';
 import type { Signer, SignerKey } from '../../src/client/signer.ts';
 import { newSigningKey, type SigningKey } from '../../src/client/signing-key.ts';
-import { publicKeyPem } from '../../src/keys/rsa/public-forms.ts';
+import { rsaSignature } from '../../src/keys/rsa/operations.ts';
 import { DaemonError } from '../../src/node/errors.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import type { UseRequest } from '../../src/protocol/records/use-request.ts';
@@ -75,13 +75,13 @@ describe('a signer', () => {
     closing.push(close);
     return signer;
   }
-  const sign = (signer: Signer) => signer.sign({ key: ca, scheme: 'pkcs1', hash: 'sha256', digest });
+  const signatureOf = (asked: Parameters<typeof rsaSignature>[0]) => rsaSignature(asked, randomBytes);
+  const sign = (signer: Signer) =>
+    signer.sign({ key: ca, asked: signatureOf({ scheme: 'pkcs1', hash: 'sha256', digest }) });
   const decrypt = (signer: Signer, ciphertext = encrypted()) =>
-    signer.decrypt({ key: vault, ciphertext, hash: 'sha256', label });
+    signer.decrypt({ key: vault, asked: { ciphertext }, padding: { hash: 'sha256', label } });
   const encrypted = (): Uint8Array =>
-    new Uint8Array(
-      publicEncrypt({ key: publicKeyPem(vault.publicKey), oaepHash: 'sha256', oaepLabel: label }, message),
-    );
+    new Uint8Array(publicEncrypt({ key: vault.pem, oaepHash: 'sha256', oaepLabel: label }, message));
   /** Which daemons were passed over, and why. */
   const passedOver = () =>
     notices.map((notice) => (notice.type === 'next-daemon' ? [notice.daemon, notice.why.code] : notice));
@@ -92,16 +92,11 @@ describe('a signer', () => {
       ['ca', 'sign', 2048],
       ['vault', 'decrypt', 2048],
     ]);
-    const key = createPublicKey(publicKeyPem(ca.publicKey));
+    const key = createPublicKey(ca.pem);
     for (const scheme of ['pkcs1', 'pss'] as const)
       for (const hash of ['sha256', 'sha512'] as const) {
-        const asked = {
-          key: ca,
-          scheme,
-          hash,
-          digest: new Uint8Array(createHash(hash).update(message).digest()),
-        };
-        const { signature, signers, epoch } = await signer.sign(asked);
+        const asked = { scheme, hash, digest: new Uint8Array(createHash(hash).update(message).digest()) };
+        const { signature, signers, epoch } = await signer.sign({ key: ca, asked: signatureOf(asked) });
         const padding = scheme === 'pss' ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING;
         expect(verify(hash, message, { key, padding }, signature)).toBe(true);
         expect([signers.toSorted(), epoch]).toEqual([twoHolders, group.head.epoch]);
@@ -242,7 +237,7 @@ describe('a signer', () => {
 
   test('tells a mistake of the caller without asking anybody', async () => {
     const signer = signerAt([doors.gone()]);
-    const asked = { key: ca, scheme: 'pkcs1', hash: 'sha512', digest } as const;
+    const asked = { key: ca, asked: signatureOf({ scheme: 'pkcs1', hash: 'sha512', digest }) };
     await expect(signer.sign(asked)).rejects.toMatchObject({
       code: 'wrong-input',
       message: 'a sha512 digest has 64 bytes, and this has 32',
@@ -250,7 +245,7 @@ describe('a signer', () => {
     await expect(signer.sign({ ...asked, key: vault })).rejects.toMatchObject({ code: 'wrong-input' });
     await expect(decrypt(signer, new Uint8Array(12))).rejects.toMatchObject({
       code: 'wrong-input',
-      message: expect.stringContaining('a ciphertext for vault has 256 bytes, and this has 12'),
+      message: expect.stringContaining('a ciphertext for this key has 256 bytes, and this has 12'),
     });
   });
 
@@ -286,10 +281,12 @@ describe('a signer', () => {
 
   test('says that something was encrypted in another way, whatever the defect', async () => {
     const signer = signerAt([await doors.open()]);
-    const asked = { key: vault, ciphertext: encrypted(), hash: 'sha256', label: new Uint8Array() } as const;
-    await expect(signer.decrypt(asked)).rejects.toMatchObject({
+    const padding = { hash: 'sha256', label: new Uint8Array() };
+    const asked = { ciphertext: encrypted() };
+    await expect(signer.decrypt({ key: vault, asked, padding })).rejects.toMatchObject({
       code: 'not-decryptable',
-      message: 'this was not encrypted to vault with OAEP, sha256 and this label',
+      message:
+        'this was not encrypted to vault: the decrypted block is not an OAEP block for this hash and label',
     });
   });
 

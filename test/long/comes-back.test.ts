@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
-import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/setting.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';

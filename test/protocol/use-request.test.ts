@@ -1,8 +1,11 @@
-/** Every peer decides for itself whether a request to use a key may be served; each rule has its own refusal. */
+/**
+ * Every peer decides for itself whether a request to use a key may be served; each rule has its own refusal.
+ */
 
 import { describe, expect, test } from 'vitest';
 import { integerToBytes } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import type { Asked } from '../../src/keys/kind.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
 import { encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
@@ -58,22 +61,22 @@ const body: SignBody = {
   client: ed25519FromSeed(seed).publicKey,
   key: keys[0].id,
   operation: 'sign',
-  scheme: 'pss',
-  hash: 'sha256',
-  digest: random(32),
-  salt: random(32),
+  kind: 'rsa',
+  asked: { scheme: 'pss', hash: 'sha256', digest: random(32), salt: random(32) },
   nonce: random(16),
   expiresAtMs: nowMs + 60_000,
 };
+/** The body, asking for something else. */
+const asking = (change: Asked): Partial<SignBody> => ({ asked: { ...body.asked, ...change } });
 const refusal = (change: Partial<SignBody> = {}, value = valueWith([client()]), signer = seed) =>
-  refusalOf(() => checkUse(value, paper.clusterId, signUse(signer, { ...body, ...change }), nowMs));
+  refusalOf(() => checkUse(value, paper.clusterId, signUse<SignBody>(signer, { ...body, ...change }), nowMs));
 
 test('a request within its client’s rights is served', () => {
   const served = checkUse(valueWith([client()]), paper.clusterId, signUse(seed, body), nowMs);
   expect(served.key.name).toBe('ca');
   expect(served.client.name).toBe('deploy');
-  expect(refusal({ scheme: 'pkcs1', salt: new Uint8Array() })).toBeNull();
-  expect(refusal({ hash: 'sha512', digest: random(64), salt: random(64) })).toBeNull();
+  expect(refusal(asking({ scheme: 'pkcs1', salt: new Uint8Array() }))).toBeNull();
+  expect(refusal(asking({ hash: 'sha512', digest: random(64), salt: random(64) }))).toBeNull();
 });
 
 test('a right for every key is written as a star', () => {
@@ -89,9 +92,9 @@ describe('refused is', () => {
     ['a key that does not exist', 'unknown-key', { key: random(32) }],
     ['a key made for decryption', 'wrong-use', { key: keys[2].id }],
     ['a key outside the client’s rights', 'not-allowed', { key: keys[1].id }],
-    ['a digest of another hash', 'wrong-digest', { hash: 'sha384' }],
-    ['a salt of another length', 'wrong-scheme', { salt: random(20) }],
-    ['a salt where there is none', 'wrong-scheme', { scheme: 'pkcs1' }],
+    ['a digest of another hash', 'wrong-digest', asking({ hash: 'sha384' })],
+    ['a salt of another length', 'wrong-scheme', asking({ salt: random(20) })],
+    ['a salt where there is none', 'wrong-scheme', asking({ scheme: 'pkcs1' })],
     ['an expired request', 'expired', { expiresAtMs: nowMs - limits.clockSkewMs - 1 }],
     [
       'one that lives too long',
@@ -105,10 +108,11 @@ describe('refused is', () => {
     const signed = signUse(seed, body);
     const changes: Partial<SignBody>[] = [
       { key: keys[1].id },
-      { scheme: 'pkcs1' },
-      { hash: 'sha384' },
-      { digest: flipped(body.digest) },
-      { salt: flipped(body.salt) },
+      asking({ scheme: 'pkcs1' }),
+      asking({ hash: 'sha384' }),
+      asking({ digest: random(32) }),
+      asking({ salt: random(32) }),
+      { kind: 'none' },
       { nonce: flipped(body.nonce) },
       { expiresAtMs: body.expiresAtMs + 1 },
     ];
@@ -132,7 +136,7 @@ describe('refused is', () => {
       { key: 'other', operations: ['sign'] },
     ];
     const value = valueWith([client({ rights })]);
-    const pkcs1 = { scheme: 'pkcs1', salt: new Uint8Array() } as const;
+    const pkcs1 = asking({ scheme: 'pkcs1', salt: new Uint8Array() });
     expect(refusal({}, value)).toBeNull();
     expect(refusal(pkcs1, value)).toBe('wrong-scheme');
     expect(refusal({ key: keys[1].id, ...pkcs1 }, value)).toBeNull();
@@ -155,6 +159,9 @@ test('clocks may differ by a minute', () => {
 test('an operation that no peer knows is not even a request', () => {
   expect(useRequestBodySchema.safeParse({ ...body, operation: 'raw' }).success).toBe(false);
   expect(useRequestBodySchema.safeParse({ ...body, more: 1 }).success).toBe(false);
+  for (const change of [{ more: 'x' }, { hash: 'md5' }, { digest: 'text' }, { salt: random(65) }])
+    expect(useRequestBodySchema.safeParse({ ...body, ...asking(change) }).success).toBe(false);
+  expect(useRequestBodySchema.safeParse({ ...body, asked: [] }).success).toBe(false);
 });
 
 describe('a decryption', () => {
@@ -172,11 +179,14 @@ describe('a decryption', () => {
     operation: 'decrypt',
     ...{ cluster, client: publicKey, nonce, expiresAtMs },
     key: vault.id,
-    ciphertext: bytes(modulus / 3n),
+    kind: 'rsa',
+    asked: { ciphertext: bytes(modulus / 3n) },
     sealingKey: random(32),
   };
   const refused = (change: Partial<DecryptBody> = {}, listed = value) =>
-    refusalOf(() => checkUse(listed, paper.clusterId, signUse(seed, { ...decrypt, ...change }), nowMs));
+    refusalOf(() =>
+      checkUse(listed, paper.clusterId, signUse<DecryptBody>(seed, { ...decrypt, ...change }), nowMs),
+    );
 
   test('with a key made for it, by a client that may, is served', () => {
     expect(refused()).toBeNull();
@@ -203,7 +213,7 @@ describe('a decryption', () => {
     ['over the modulus', bytes(modulus + 5n)],
     ['a multiple of a prime', bytes(5n * p)],
   ])('of a ciphertext that is %s is refused', (_, ciphertext) =>
-    expect(refused({ ciphertext })).toBe('wrong-ciphertext'),
+    expect(refused({ asked: { ciphertext } })).toBe('wrong-ciphertext'),
   );
 
   test('for a one-time key of small order, to which nothing can be sealed, is refused', () => {
@@ -216,18 +226,16 @@ describe('a decryption', () => {
 
   test('of the block that retires the old shares is refused, also as its negative, also after the next change', () => {
     const block = trialBlock(hashOfValue(value), vault.id, modulus);
-    expect(refused({ ciphertext: bytes(block) })).toBe('trial-block');
-    expect(refused({ ciphertext: bytes(modulus - block) })).toBe('trial-block');
+    expect(refused({ asked: { ciphertext: bytes(block) } })).toBe('trial-block');
+    expect(refused({ asked: { ciphertext: bytes(modulus - block) } })).toBe('trial-block');
     const next: Value = { ...value, epoch: value.epoch + 1, ancestors: ancestorsAfter(value) };
-    expect(refused({ ciphertext: bytes(trialBlock(hashOfValue(next), vault.id, modulus)) }, next)).toBe(
-      'trial-block',
-    );
+    const asked = { ciphertext: bytes(trialBlock(hashOfValue(next), vault.id, modulus)) };
+    expect(refused({ asked }, next)).toBe('trial-block');
   });
 
   test('that was changed after it was signed is refused', () => {
     const { signature } = signUse(seed, decrypt);
-    const other = { ciphertext: bytes(7n), sealingKey: random(32) };
-    for (const change of [{ ciphertext: other.ciphertext }, { sealingKey: other.sealingKey }])
+    for (const change of [{ asked: { ciphertext: bytes(7n) } }, { sealingKey: random(32) }])
       expect(
         refusalOf(() =>
           checkUse(value, paper.clusterId, { body: { ...decrypt, ...change }, signature }, nowMs),

@@ -1,9 +1,12 @@
-/** §1, the crash model: 2-of-3 refreshes with one peer down, and signs; the same group that may meet liars waits. */
+/**
+ * §1, the crash model: 2-of-3 refreshes with one peer down, and signs; the same group that may meet liars
+ * waits.
+ */
 
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
-import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
 import { elementOf } from '../../src/keys/rsa/numbers.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/setting.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
 import { hex } from '../../src/protocol/records/codec.ts';

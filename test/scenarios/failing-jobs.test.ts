@@ -1,8 +1,11 @@
-/** §9, jobs that fail: a stage that timed out, tried again for as long as it is wanted, and no word about anybody. */
+/**
+ * §9, jobs that fail: a stage that timed out, tried again for as long as it is wanted, and no word about
+ * anybody.
+ */
 
 import { afterEach, expect, test } from 'vitest';
-import { publicOf } from '../../src/keys/rsa/kind.ts';
 import { elementBytes } from '../../src/keys/rsa/numbers.ts';
+import { publicOf } from '../../src/keys/rsa/setting.ts';
 import { runJob } from '../../src/node/jobs/change-jobs.ts';
 import { failingJobProblems } from '../../src/node/views/failing-jobs.ts';
 import type { Job } from '../../src/protocol/machine/io.ts';
@@ -124,7 +127,10 @@ test('a trial on which the worker dies each time is left out of the retire proof
 // ── masks that are none
 // ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What p1 and p2 say instead of the truth: masks whose commitments are no units, which each says to hold of both. */
+/**
+ * What p1 and p2 say instead of the truth: masks whose commitments are no units, which each says to hold of
+ * both.
+ */
 class MaskLiars {
   readonly #publics = new Map<number, Uint8Array>();
   grantsHeldBack = true;

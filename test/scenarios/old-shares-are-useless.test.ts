@@ -1,9 +1,12 @@
-/** §7.3: k shares of one epoch sign; k shares of two epochs do not, whichever they are. Taken from running peers. */
+/**
+ * §7.3: k shares of one epoch sign; k shares of two epochs do not, whichever they are. Taken from running
+ * peers.
+ */
 
 import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
-import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
 import { elementOf } from '../../src/keys/rsa/numbers.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/setting.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
 import { hex } from '../../src/protocol/records/codec.ts';

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { decodeSigned } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
-import { publicOf } from '../../src/keys/rsa/kind.ts';
+import { publicOf } from '../../src/keys/rsa/setting.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
 import { hex } from '../../src/protocol/records/codec.ts';

@@ -1,8 +1,10 @@
-/** What the scenarios share: groups with even delays, questions about their history, and the tools of a liar. */
+/**
+ * What the scenarios share: groups with even delays, questions about their history, and the tools of a liar.
+ */
 
 import { afterEach } from 'vitest';
-import { publicOf } from '../../src/keys/rsa/kind.ts';
 import { elementOf } from '../../src/keys/rsa/numbers.ts';
+import { publicOf } from '../../src/keys/rsa/setting.ts';
 import { verificationKey } from '../../src/keys/rsa/sharing.ts';
 import { assembleValue, decodePublic } from '../../src/protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/machine/queries.ts';
@@ -28,7 +30,9 @@ afterEach(async () => {
   for (const group of groups.splice(0)) await group.stopAll();
 });
 
-/** Five peers, any three of which sign; every frame takes 5 ms, so that the order of events is easy to follow. */
+/**
+ * Five peers, any three of which sign; every frame takes 5 ms, so that the order of events is easy to follow.
+ */
 export async function fivePeers(options: Partial<GroupOptions> & { key?: boolean } = {}): Promise<Group> {
   const group = new Group({
     peers: 5,
@@ -98,7 +102,9 @@ export const fired = (group: Group, node: number, rule: PrintedName, detail: Rec
 export const messageIn = (frame: Frame): Message | null =>
   frame.type === 'message' ? decode(messageSchema, frame.message.packet.body) : null;
 
-/** What a broken-into member can send: any message under its current epoch key; evidence is bound by its hash. */
+/**
+ * What a broken-into member can send: any message under its current epoch key; evidence is bound by its hash.
+ */
 export function forge(state: CoreState, message: unknown, extra: Omit<Carried, 'packet'> = {}): Frame {
   const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
   if (secret === undefined) throw new Error('this peer holds no epoch key');
@@ -111,7 +117,9 @@ export function forge(state: CoreState, message: unknown, extra: Omit<Carried, '
   };
 }
 
-/** What a leader could have proposed instead: the same plan and evidence without one of the accepted dealings. */
+/**
+ * What a leader could have proposed instead: the same plan and evidence without one of the accepted dealings.
+ */
 export function smallerProposal(view: CoreState, { value, ...proposal }: Proposal): Proposal {
   const plan = hex(value.plan);
   const accepted = value.accepted.filter(({ dealer }) => dealer !== 5);

@@ -1,8 +1,8 @@
 /** One group keeps many keys: one epoch change refreshes them all. */
 
 import { expect, test } from 'vitest';
-import { publicOf } from '../../src/keys/rsa/kind.ts';
 import { elementOf } from '../../src/keys/rsa/numbers.ts';
+import { publicOf } from '../../src/keys/rsa/setting.ts';
 import { verificationKey } from '../../src/keys/rsa/sharing.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
 import { hex } from '../../src/protocol/records/codec.ts';

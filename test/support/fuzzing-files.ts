@@ -54,8 +54,8 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
     signatures: [],
   };
   const decryption = Decryption.ask({
-    ...{ client, cluster: mutator.bytes(32), key: mutator.bytes(32) },
-    ...{ ciphertext: mutator.bytes(256), expiresAtMs: 1_800_000_000_000 },
+    ...{ client, cluster: mutator.bytes(32), key: mutator.bytes(32), kind: 'rsa', pem: null },
+    ...{ asked: { ciphertext: mutator.bytes(256) }, expiresAtMs: 1_800_000_000_000 },
   });
   const { text: auditLine } = nextLine(emptyHead, { event: 'clock', stepMs: 7 }, 0);
   return [

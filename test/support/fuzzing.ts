@@ -188,10 +188,17 @@ const requestOf = (group: Group, mutator: Mutator): UseRequest<SignBody> => {
   const state = group.state(1);
   const key = headOf(state).keys[0];
   assert(key !== undefined, 'the group has a key');
-  return signUse(signingKey.seed, {
-    ...{ cluster: state.clusterId, client: signingKey.publicKey, key: key.id, operation: 'sign' },
-    ...{ scheme: 'pkcs1', hash: 'sha256', salt: new Uint8Array(), nonce: mutator.bytes(16) },
-    digest: new Uint8Array(createHash('sha256').update(mutator.bytes(8)).digest()),
+  const digest = new Uint8Array(createHash('sha256').update(mutator.bytes(8)).digest());
+  return signUse<SignBody>(signingKey.seed, {
+    ...{
+      cluster: state.clusterId,
+      client: signingKey.publicKey,
+      key: key.id,
+      operation: 'sign',
+      kind: 'rsa',
+    },
+    asked: { scheme: 'pkcs1', hash: 'sha256', digest, salt: new Uint8Array() },
+    nonce: mutator.bytes(16),
     expiresAtMs: Math.ceil(group.time.clock().wallMs()) + 60_000,
   });
 };
@@ -219,15 +226,18 @@ export async function fuzzUseRequests(seed: number, inputs: number, counts: Fuzz
     const requests = Array.from({ length: 40 }, () => requestOf(group, mutator));
     const signed = new Set(requests.map((request) => hex(encode(request))));
     const epoch = group.epochOf(1);
-    const recorded = requests.map((request) => encode({ epoch, request, prove: mutator.random() < 0.2 }));
+    const recorded = requests.map((request) =>
+      encode({ type: 'partial', epoch, request, prove: mutator.random() < 0.2 }),
+    );
     const counted = entryOf(counts, 'requests for partials');
     for (let at = 0; at < inputs; at += 1) {
       const { bytes } = mutator.mutate(mutator.pick(recorded), recorded);
       counted.inputs += 1;
       const answer = decode(partialAnswerSchema, await group.outcome(useAt(group, 1).answer('p5', bytes)));
       if (answer.type === 'refused') counted.refused += 1;
-      if (answer.type === 'partial')
-        assert(signed.has(hex(encode(decode(partialRequestSchema, bytes).request))), 'as a client signed it');
+      if (answer.type !== 'partial') continue;
+      const asked = decode(partialRequestSchema, bytes);
+      assert(asked.type === 'partial' && signed.has(hex(encode(asked.request))), 'as a client signed it');
     }
     const blames = group.node(1).transport.reproached;
     assert(

@@ -5,7 +5,7 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import { quotas } from '../../src/node/network/quotas.ts';
-import type { PartialRequest } from '../../src/node/use/partial-messages.ts';
+import type { UseQuestion } from '../../src/node/use/partial-messages.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { encode } from '../../src/protocol/records/codec.ts';
 import { pour, prefixed, type RawMember, write } from '../node/network/raw-member.ts';
@@ -18,7 +18,7 @@ export interface FloodTools {
   /** Stores of the member e in the middle of earlier changes. They have true messages of all members. */
   captured: readonly Durable[];
   /** Requests that a client truly signed, for another cluster or for a key that does not exist. */
-  foreignRequests: () => Record<'otherCluster' | 'otherKey', PartialRequest['request']>;
+  foreignRequests: () => Record<'otherCluster' | 'otherKey', UseQuestion['request']>;
   /** Called for every thing that was sent. */
   sent: (count?: number) => void;
 }
@@ -144,7 +144,7 @@ async function ask(
   const stream = await open(connection, protocolIds.use);
   // It reads its answers. Otherwise the daemon could not write any more, and would stop reading too.
   void take(stream).catch(() => {});
-  const asked = encode({ epoch: 1, request: foreignRequests()[which], prove: false });
+  const asked = encode({ type: 'partial', epoch: 1, request: foreignRequests()[which], prove: false });
   for (let number = 0; number < 20_000; number += 1) {
     const header = [0, 0, 0, number >> 8, number & 255];
     if (!(await write(stream, prefixed(new Uint8Array([...header, ...asked]))))) return;

@@ -1,9 +1,12 @@
-/** One group of five, 3 of 5, RSA-3072, every peer with another local cipher, put to use for claim after claim. */
+/**
+ * One group of five, 3 of 5, RSA-3072, every peer with another local cipher, put to use for claim after
+ * claim.
+ */
 
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodePkcs1 } from '../../src/keys/rsa/encoding.ts';
-import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/setting.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';

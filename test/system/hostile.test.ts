@@ -8,10 +8,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SealError } from '../../src/cipher/seal-error.ts';
-import { Decryption, unpadded } from '../../src/client/decryption.ts';
+import { Decryption } from '../../src/client/decryption.ts';
 import type { SigningKey } from '../../src/client/signing-key.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import { publicOf } from '../../src/keys/rsa/kind.ts';
+import type { Asked } from '../../src/keys/kind.ts';
+import { rsaDecrypt } from '../../src/keys/rsa/operations.ts';
 import { HostilePeer, type Stolen, stealHome, stolenAuthenticator } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { openKey, SigningProgram } from '../../src/lab/signing-program.ts';
@@ -98,12 +99,16 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     return answer.type === 'refused' ? answer.code : answer.type;
   };
   const signed = (by: SigningKey, change: Partial<SignBody> = {}): UseRequest<SignBody> =>
-    signUse(by.seed, {
+    signUse<SignBody>(by.seed, {
       ...program.request('as the client wants it').body,
       client: by.publicKey,
       nonce: random(16),
       ...change,
     });
+  /** As the client wants it, asking for something else. */
+  const asking = (change: Asked): Partial<SignBody> => ({
+    asked: { ...program.request('as the client wants it').body.asked, ...change },
+  });
   /** What the client signed, with something else in its place. */
   const altered = (change: object): object => {
     const { body, signature } = signed(operator);
@@ -113,8 +118,8 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
 
   test('each of the others refuses each request that no client made like this, by a code of its own', async () => {
     const decryption = Decryption.ask({
-      ...{ cluster: hostile.stolen.clusterId, key: vault, client: operator },
-      ...{ ciphertext: random(256).fill(1, 0, 1), expiresAtMs: soon() },
+      ...{ cluster: hostile.stolen.clusterId, key: vault, client: operator, kind: 'rsa', pem: null },
+      ...{ asked: { ciphertext: random(256).fill(1, 0, 1) }, expiresAtMs: soon() },
     }).request;
     const table: [what: string, code: string, request: () => object][] = [
       [
@@ -122,11 +127,15 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
         'bad-signature',
         () => ({ ...signed(operator), signature: new Uint8Array(64) }),
       ],
-      ['replayed for other content', 'bad-signature', () => altered({ digest: random(32) })],
+      ['replayed for other content', 'bad-signature', () => altered(asking({ digest: random(32) }))],
       ['replayed with another nonce', 'bad-signature', () => altered({ nonce: random(16) })],
       ['with a later expiry', 'bad-signature', () => altered({ expiresAtMs: soon() + 1 })],
       ['replayed for another key', 'bad-signature', () => altered({ key: vault })],
-      ['replayed for another scheme', 'bad-signature', () => altered({ scheme: 'pss', salt: random(32) })],
+      [
+        'replayed for another scheme',
+        'bad-signature',
+        () => altered(asking({ scheme: 'pss', salt: random(32) })),
+      ],
       ['in another client’s name', 'bad-signature', () => altered({ client: slow.publicKey })],
       [
         'a decryption re-addressed to the member that asks',
@@ -141,18 +150,22 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
       ['for a key that is not', 'unknown-key', () => signed(operator, { key: random(32) })],
       ['for a key made to decrypt', 'wrong-use', () => signed(operator, { key: vault })],
       ['for a key outside the client’s rights', 'not-allowed', () => decryptedBy(slow)],
-      ['of a scheme that the salt does not fit', 'wrong-scheme', () => signed(operator, { scheme: 'pss' })],
+      [
+        'of a scheme that the salt does not fit',
+        'wrong-scheme',
+        () => signed(operator, asking({ scheme: 'pss' })),
+      ],
       [
         'of a scheme outside the client’s rights',
         'wrong-scheme',
-        () => signed(slow, { scheme: 'pss', salt: random(32) }),
+        () => signed(slow, asking({ scheme: 'pss', salt: random(32) })),
       ],
       [
         'of a digest that the hash does not give',
         'wrong-digest',
-        () => signed(operator, { digest: random(20) }),
+        () => signed(operator, asking({ digest: random(20) })),
       ],
-      ['of a scheme that is none', 'malformed', () => signed(operator, { scheme: 'none' as never })],
+      ['of a scheme that is none', 'malformed', () => signed(operator, asking({ scheme: 'none' }))],
     ];
     const decryptedBy = ({ seed, publicKey }: SigningKey): object =>
       signUse(seed, { ...decryption.body, client: publicKey });
@@ -182,8 +195,8 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     if (key === undefined || commitments === undefined) throw new Error('the thief knows the key');
     const pem = (await lab.must('a', ['key', 'public', 'vault'])).toString('utf8');
     const decryption = Decryption.ask({
-      ...{ cluster: clusterId, key: vault, client: operator, expiresAtMs: soon() },
-      ciphertext: new Uint8Array(publicEncrypt({ key: pem, oaepHash: 'sha256' }, plain)),
+      ...{ cluster: clusterId, key: vault, client: operator, expiresAtMs: soon(), kind: 'rsa', pem },
+      asked: { ciphertext: new Uint8Array(publicEncrypt({ key: pem, oaepHash: 'sha256' }, plain)) },
     });
     const { body } = decryption.request;
     const { epoch, threshold } = value;
@@ -202,9 +215,10 @@ describe('one of five members is hostile', { timeout: patienceMs }, () => {
     }
     const { membersMax } = openHome(lab.peer('e').home).genesis;
     const answer = { epoch, threshold, membersMax, key, commitments, partials };
-    const { block } = decryption.combine(answer);
-    const padding = { hash: 'sha256', label: new Uint8Array() } as const;
-    expect(unpadded(block ?? 0n, publicOf(key.public).modulus, padding)).toEqual(plain);
+    const { result } = decryption.combine(answer);
+    const padding = { hash: 'sha256', label: new Uint8Array() };
+    const opened = { publicBytes: key.public, result: result ?? new Uint8Array(256), padding };
+    expect(rsaDecrypt.plaintextIn?.(opened)).toEqual(plain);
   });
 
   test('a superseded epoch key of its opens no handshake; the current one does', async () => {

@@ -1,4 +1,7 @@
-/** Peers come and go while a group refreshes and signs: joining, being told to wait, eviction, replacing everybody. */
+/**
+ * Peers come and go while a group refreshes and signs: joining, being told to wait, eviction, replacing
+ * everybody.
+ */
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -13,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readOrderFile, writeOrderFile } from '../../src/cli/orders.ts';
 import { pauseInWords } from '../../src/cli/pause-words.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
-import { parametersOf, publicOf } from '../../src/keys/rsa/kind.ts';
+import { parametersOf, publicOf } from '../../src/keys/rsa/setting.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { DaemonProcess } from '../../src/lab/daemon-process.ts';
 import { Lab } from '../../src/lab/lab.ts';
@@ -38,7 +41,10 @@ const signEveryMs = 200;
 const pausesAt = async (lab: Lab, name: string, kind: PauseView['kind']): Promise<PauseView[]> =>
   (await lab.api(name).epochs(100)).flatMap(({ pauses }) => pauses.filter((pause) => pause.kind === kind));
 
-/** What commands read and write in a home, byte by byte; the daemon's store and log of uses live their own life. */
+/**
+ * What commands read and write in a home, byte by byte; the daemon's store and log of uses live their own
+ * life.
+ */
 const filesOf = (home: string): Map<string, string> =>
   new Map(
     readdirSync(home, { recursive: true, withFileTypes: true })
@@ -137,7 +143,8 @@ describe('a group of five that refreshes every two seconds', { timeout: patience
   test('tells a member that comes back in mid-change to wait, and serves it after the decision', async () => {
     const missed = await epochOf('a');
     await Promise.all([lab.stop('f'), lab.stop('g')]);
-    // Seven members are quorate with five: the next change goes on without the two, the one after not without d.
+    // Seven members are quorate with five: the next change goes on without the two, the one after not without
+    // d.
     await lab.untilEpoch(missed + 1);
     lab.pause('d');
     await lab.until('a', async (api) => {

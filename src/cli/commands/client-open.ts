@@ -2,7 +2,6 @@ import { Command } from 'commander';
 import { routes } from '../../api/routes.ts';
 import { Decryption } from '../../client/decryption.ts';
 import { plaintextIn } from '../../client/group-signer.ts';
-import { publicOf } from '../../keys/rsa/kind.ts';
 import { readPrivateFile } from '../../node/home/home.ts';
 import type { DecryptAnswer } from '../../node/use/answers.ts';
 import { optionsOf } from '../context.ts';
@@ -29,9 +28,9 @@ export const clientOpenCommand = (): Command =>
         );
       if (publicKey !== undefined) decryption.pin(await readPublicKey(publicKey));
       const answer = await answerIn(file);
-      const { block, culprits } = decryption.combine(answer);
+      const { result, culprits } = decryption.combine(answer);
       decryption.forget();
-      if (block === null) {
+      if (result === null) {
         const who = culprits.length === 0 ? '' : ` (false: ${culprits.join(', ')})`;
         throw new CommandError(
           'not-enough-peers',
@@ -39,11 +38,7 @@ export const clientOpenCommand = (): Command =>
         );
       }
       const { name } = answer.key;
-      const plaintext = plaintextIn(
-        block,
-        { name, publicKey: publicOf(answer.key.public) },
-        paddingOf(padding),
-      );
+      const plaintext = plaintextIn(result, answer.key, paddingOf(padding));
       sayPlaintext(plaintext, name, padding);
     });
 

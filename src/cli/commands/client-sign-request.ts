@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { routes } from '../../api/routes.ts';
 import { Decryption } from '../../client/decryption.ts';
 import { newSignRequest, requestLifetimeMs } from '../../client/signed-request.ts';
 import type { SigningKey } from '../../client/signing-key.ts';
-import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
+import { rsa } from '../../keys/rsa/kind.ts';
+import { rsaSignature } from '../../keys/rsa/operations.ts';
 import { writePrivateFile } from '../../node/home/home.ts';
 import { fromHex } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
@@ -59,7 +60,7 @@ export const clientSignRequestCommand = (): Command =>
       const { scheme, hash, for: lifetimeMs } = options;
       if (lifetimeMs > limits.useRequestLifetimeMs)
         throw new CommandError('usage', 'peers take no request that is good for more than 5 minutes');
-      const { publicKey, client, ...ids } = await keyToUse(command, options);
+      const { pem, client, ...ids } = await keyToUse(command, options);
       const asked = { ...ids, client, expiresAtMs: Date.now() + lifetimeMs };
       if (options.decrypt === undefined) {
         const digest =
@@ -70,13 +71,16 @@ export const clientSignRequestCommand = (): Command =>
                   .digest(),
               )
             : fromHex(options.digest);
-        const request = newSignRequest({ ...asked, scheme, hash, digest });
+        const request = newSignRequest({
+          ...asked,
+          asked: rsaSignature({ scheme, hash, digest }, randomBytes),
+        });
         say(JSON.stringify(z.encode(routes.sign.body.pick({ request: true }), { request })));
       } else {
         const decryption = Decryption.ask({
           ...asked,
-          publicKey,
-          ciphertext: new Uint8Array(await readInput(file)),
+          pem,
+          asked: { ciphertext: new Uint8Array(await readInput(file)) },
         });
         writePrivateFile(options.decrypt, decryption.saved());
         const { request } = decryption;
@@ -95,7 +99,7 @@ export const clientSignRequestCommand = (): Command =>
 async function keyToUse(
   command: Command,
   { key, cluster, decrypt, publicKey: file }: SignRequestOptions,
-): Promise<{ cluster: Uint8Array; key: Uint8Array; publicKey: RsaPublicKey | null; client: SigningKey }> {
+): Promise<{ cluster: Uint8Array; key: Uint8Array; kind: string; pem: string | null; client: SigningKey }> {
   const operation = decrypt === undefined ? 'sign' : 'decrypt';
   const wanted = { key, operation } as const;
   if (cluster !== undefined) {
@@ -109,15 +113,16 @@ async function keyToUse(
         'usage',
         'with --cluster no daemon says what the key is, so a signature has nothing to compare with --public-key',
       );
-    const publicKey = file === undefined ? null : await readPublicKey(file);
+    const pem = file === undefined ? null : await readPublicKey(file);
     const client = await openClient(command, wanted, null);
-    return { cluster: fromHex(cluster), key: fromHex(key), publicKey, client };
+    return { cluster: fromHex(cluster), key: fromHex(key), kind: rsa.name, pem, client };
   }
   return withApi(command, async (daemon) => {
     const daemons = asClientOf(command, daemon);
     const found = await daemons.key(key, operation);
     await checkPinned(found, file);
     const client = await openClient(command, wanted, daemon);
-    return { cluster: await daemons.cluster(), key: found.id, publicKey: found.publicKey, client };
+    const { id, kind, pem } = found;
+    return { cluster: await daemons.cluster(), key: id, kind, pem, client };
   });
 }

@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { VerifiedChain } from '../../client/verified-chain.ts';
-import { keyUseSchema, schemeSchema, type Value } from '../../protocol/records/value.ts';
+import { kindNamed, kindNames } from '../../keys/kinds.ts';
+import { keyUseSchema, type Value } from '../../protocol/records/value.ts';
 import { type NewClientOptions, planClient, withNewClient } from '../clients.ts';
 import { checkName, collect, optionsOf, withDaemon } from '../context.ts';
 import { goneSince, listedSince } from '../done-already.ts';
@@ -15,12 +16,11 @@ import { clientSignRequestCommand } from './client-sign-request.ts';
 interface AddOptions extends NewClientOptions {
   key: string[];
   may: Operation[];
-  scheme?: Scheme[];
+  scheme?: string[];
   out?: string;
 }
 
 type Operation = z.infer<typeof keyUseSchema>;
-type Scheme = z.infer<typeof schemeSchema>;
 
 /** One or more words of a list. They come as `one,other`, or the option is repeated. */
 const wordsOf =
@@ -31,7 +31,10 @@ const wordsOf =
     return [...new Set([...before, ...parsed.data])].sort();
   };
 const operations = wordsOf(keyUseSchema, 'write it as sign, decrypt or sign,decrypt.');
-const schemes = wordsOf(schemeSchema, 'write it as pkcs1, pss or pkcs1,pss.');
+const schemes = wordsOf(
+  z.enum(kindNames().flatMap((name) => kindNamed(name).operations.sign?.schemes ?? [])),
+  'write it as pkcs1, pss or pkcs1,pss.',
+);
 
 const addCommand = (): Command =>
   withNewClient(withOrder(new Command('add')))

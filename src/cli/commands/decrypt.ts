@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { checkDecryptable, GroupSigner } from '../../client/group-signer.ts';
+import { checkAsked, GroupSigner } from '../../client/group-signer.ts';
 import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { asClientOf, checkPinned, publicKeyOption, timeoutOption } from '../keys.ts';
@@ -31,12 +31,13 @@ export const decryptCommand = (): Command =>
         const daemons = asClientOf(command, daemon);
         const key = await daemons.key(options.key, 'decrypt');
         await checkPinned(key, options.publicKey);
+        const asked = { ciphertext };
         // This check comes before the passphrase is asked for.
-        checkDecryptable(key, ciphertext);
+        checkAsked(key, 'decrypt', asked);
         const client = await openClient(command, { key: key.name, operation: 'decrypt' }, daemon);
         const signer = new GroupSigner({ daemons, client, timeoutMs: options.timeout });
         const made = await signer
-          .decrypt({ key, ciphertext, ...paddingOf(options) })
+          .decrypt({ key, asked, padding: paddingOf(options) })
           .finally(() => client.seed.fill(0));
         progress(`decrypted in epoch ${made.epoch} with ${made.holders.join(', ')}`);
         sayPlaintext(made.plaintext, key.name, options);

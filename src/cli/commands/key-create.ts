@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { generateSafePrimes, type Primes } from '../../keys/rsa/creation.ts';
+import { rsaSecret } from '../../keys/rsa/kind.ts';
 import { type KeyUse, keyUseSchema } from '../../protocol/records/value.ts';
 import { duration, interruption, optionsOf, wholeNumber } from '../context.ts';
 import { type GiveOptions, giveKey, withFirstClient } from '../key-giving.ts';
@@ -43,8 +44,8 @@ export const keyCreateCommand = (): Command =>
         use: options.use,
         secret:
           given === null
-            ? async () => ({ primes: await searchPrimes(options.bits), exponent: publicExponent })
-            : { primes: given, exponent: publicExponent },
+            ? async () => rsaSecret(await searchPrimes(options.bits), publicExponent)
+            : rsaSecret(given, publicExponent),
       });
     });
 

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { checkSafePrimes } from '../../keys/rsa/creation.ts';
+import { rsaSecret } from '../../keys/rsa/kind.ts';
 import { isPublicExponent } from '../../keys/rsa/sharing.ts';
 import { type KeyUse, keyUseSchema } from '../../protocol/records/value.ts';
 import { duration, optionsOf } from '../context.ts';
@@ -30,8 +31,8 @@ export const keyImportCommand = (): Command =>
     .action(async (name: string, _, command: Command) => {
       const options = optionsOf<ImportOptions>(command);
       warnOfSwap();
-      const secret = await readPrivateKey(options.pem, options.pemPassphraseFile);
-      const safePrimes = checkSafePrimes(secret.primes.p, secret.primes.q);
+      const { primes, exponent } = await readPrivateKey(options.pem, options.pemPassphraseFile);
+      const safePrimes = checkSafePrimes(primes.p, primes.q);
       if (!safePrimes)
         warn(
           'the primes of this key are not safe primes. The proofs by which the group names a lying peer then assume that nobody finds elements of small order. What the key makes is not touched: every signature and plaintext is checked with the public key.',
@@ -39,8 +40,8 @@ export const keyImportCommand = (): Command =>
       await giveKey(command, options, {
         name,
         use: options.use,
-        secret,
-        check: ({ exponent }, { genesis: { membersMax } }) => {
+        secret: rsaSecret(primes, exponent),
+        check: ({ genesis: { membersMax } }) => {
           if (!isPublicExponent(exponent, membersMax))
             throw new CommandError(
               'refused',

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { publicKeyJwk, publicKeyPem, publicKeySsh } from '../../keys/rsa/public-forms.ts';
+import { kindNamed } from '../../keys/kinds.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { asClientOf } from '../keys.ts';
 import { say, sayJson } from '../terminal.ts';
@@ -12,10 +12,10 @@ export const keyPublicCommand = (): Command =>
     .action(async (name: string, _, command: Command) => {
       const { format, json } = optionsOf<{ format: 'pem' | 'jwk' | 'ssh' }>(command);
       const found = await withApi(command, (daemon) => asClientOf(command, daemon).key(name));
-      const key = found.publicKey;
-      const pem = publicKeyPem(key);
-      const jwk = { ...publicKeyJwk(key), kid: name };
-      const ssh = publicKeySsh(key, name);
+      const forms = kindNamed(found.kind).publicForms(found.public);
+      const { pem } = forms;
+      const jwk = { ...forms.jwk, kid: name };
+      const ssh = `${forms.ssh} ${name}`;
       if (json) sayJson({ ...found.listed, pem, jwk, ssh });
       else say({ pem: pem.trimEnd(), jwk: JSON.stringify(jwk), ssh }[format]);
     });

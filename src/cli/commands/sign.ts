@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { GroupSigner } from '../../client/group-signer.ts';
+import { rsaSignature } from '../../keys/rsa/operations.ts';
 import { clientOption, clientPassphraseOption, openClient } from '../clients.ts';
 import { optionsOf, withApi } from '../context.ts';
 import {
@@ -42,7 +43,7 @@ export const signCommand = (): Command =>
         const client = await openClient(command, { key: key.name, operation: 'sign' }, daemon);
         const signer = new GroupSigner({ daemons, client, timeoutMs });
         const { signature, epoch, signers } = await signer
-          .sign({ key, scheme, hash, digest })
+          .sign({ key, asked: rsaSignature({ scheme, hash, digest }, randomBytes) })
           .finally(() => client.seed.fill(0));
         progress(`signed in epoch ${epoch} by ${signers.join(', ')}`);
         if (!options.json) return sayBytes(signature);

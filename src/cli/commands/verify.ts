@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { Command } from 'commander';
-import { verifySignature } from '../../keys/rsa/public-forms.ts';
+import { checkAsked } from '../../client/group-signer.ts';
+import { rsaSignature } from '../../keys/rsa/operations.ts';
 import { optionsOf, withApi } from '../context.ts';
 import { asClientOf, type SchemeOptions, withScheme } from '../keys.ts';
 import { CommandError, readInput, say, sayJson } from '../terminal.ts';
@@ -13,9 +15,13 @@ export const verifyCommand = (): Command =>
       const options = optionsOf<SchemeOptions & { signature: string }>(command);
       const { scheme, hash } = options;
       const signature = new Uint8Array(await readInput(options.signature));
-      const data = new Uint8Array(await readInput(file));
-      const { publicKey } = await withApi(command, (daemon) => asClientOf(command, daemon).key(options.key));
-      const valid = verifySignature({ key: publicKey, scheme, hash, signed: { data }, signature });
+      const data = await readInput(file);
+      const key = await withApi(command, (daemon) => asClientOf(command, daemon).key(options.key));
+      const digest = new Uint8Array(createHash(hash).update(data).digest());
+      // The salt is in the signature.
+      const asked = rsaSignature({ scheme, hash, digest }, (length) => new Uint8Array(length));
+      const operation = checkAsked(key, 'sign', asked);
+      const valid = operation.verify({ publicBytes: key.public, asked, result: signature });
       if (options.json) sayJson({ key: options.key, scheme, hash, valid });
       if (!valid)
         throw new CommandError(

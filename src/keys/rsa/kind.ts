@@ -1,7 +1,6 @@
 /** Threshold RSA as a kind of key: what crosses its border as bytes, and the arithmetic behind it. */
 
-import { ArithmeticError, EncodingError, KeyError } from '../../crypto/errors.ts';
-import { hashOf } from '../../crypto/hash.ts';
+import { ArithmeticError, KeyError } from '../../crypto/errors.ts';
 import {
   bitLength,
   bytesToInteger,
@@ -9,70 +8,41 @@ import {
   encodeSigned,
   integerToBytes,
 } from '../../crypto/integers.ts';
-import type { DealtKey, KeySetting, Kind, SharedKey, SubShareCheck, TrialStatement } from '../kind.ts';
-import { checkCreationShare, creationShare, type KeyCreation } from './creation.ts';
+import type {
+  DealtKey,
+  KeySetting,
+  Kind,
+  SecretKey,
+  SharedKey,
+  SubShareCheck,
+  TrialStatement,
+} from '../kind.ts';
+import {
+  checkCreationShare,
+  createKeyFromPrimes,
+  creationShare,
+  type KeyCreation,
+  type Primes,
+} from './creation.ts';
 import * as dealing from './dealing.ts';
 import { trialBlock } from './encoding.ts';
 import { blindingBytes, modPow } from './engine.ts';
 import { areUnits } from './group.ts';
-import {
-  decodePublic,
-  elementBytes,
-  elementOf,
-  encodePublic,
-  isShortest,
-  packNumber,
-  unpackNumber,
-} from './numbers.ts';
-import { publicKeyPem } from './public-forms.ts';
+import { elementBytes, elementOf, encodePublic, isShortest, packNumber, unpackNumber } from './numbers.ts';
+import { proofContext, proofOf, rsaDecrypt, rsaSign } from './operations.ts';
+import { publicKeyJwk, publicKeyPem, publicKeySsh } from './public-forms.ts';
+import { parametersOf, publicOf } from './setting.ts';
 import {
   checkKeyPublic,
   coefficientBytes,
   coefficientCount,
   interpolate,
   type KeyPublic,
+  modulusBitsRange,
   type SharingParameters,
   verificationKey,
 } from './sharing.ts';
-import {
-  combineRobust,
-  decodeProof,
-  encodeProof,
-  nonceBytes,
-  type Proof,
-  partial,
-  prove,
-} from './signing.ts';
-
-/** Public values, or `KeyError` for bytes that are none. */
-export function publicOf(bytes: Uint8Array): KeyPublic {
-  try {
-    return decodePublic(bytes);
-  } catch (error) {
-    if (error instanceof EncodingError) throw new KeyError(error.message);
-    throw error;
-  }
-}
-
-export const parametersOf = ({ threshold, membersMax, ...setting }: KeySetting): SharingParameters => ({
-  membersMax,
-  threshold,
-  modulusBits: bitLength(publicOf(setting.public).modulus),
-});
-
-/** What proofs of partials are bound to besides their numbers: key id and epoch (protocol §2). */
-export const proofContext = (key: Uint8Array, epoch: number): Uint8Array =>
-  hashOf('holdfast/partial-context/1', key, integerToBytes(BigInt(epoch), 8));
-
-/** Null for bytes that are no proof. */
-export function proofOf(bytes: Uint8Array): Proof | null {
-  try {
-    return decodeProof(bytes);
-  } catch (error) {
-    if (error instanceof EncodingError) return null;
-    throw error;
-  }
-}
+import { combineRobust, encodeProof, nonceBytes, type Proof, partial, prove } from './signing.ts';
 
 /** A trial: the length of the partial in two bytes, the partial, its proof. */
 const encodeTrial = (made: bigint, proof: Proof): Uint8Array => {
@@ -88,7 +58,20 @@ function decodeTrial(bytes: Uint8Array): { partial: bigint; proof: Proof | null 
   return { partial: bytesToInteger(element), proof: proofOf(bytes.subarray(end)) };
 }
 
-/** A new key of which this machine knows the primes. */
+/** A key of which this machine knows the primes. */
+export function rsaSecret(primes: Primes, exponent: bigint): SecretKey {
+  const modulus = primes.p * primes.q;
+  return {
+    kind: 'rsa',
+    identity: elementBytes(modulus),
+    share({ threshold, membersMax, randomBytes }) {
+      const parameters = { threshold, membersMax, modulusBits: bitLength(modulus) };
+      return dealtKeyOf(createKeyFromPrimes({ ...primes, e: exponent, parameters, randomBytes }));
+    },
+  };
+}
+
+/** One sharing of such a key. */
 export const dealtKeyOf = (creation: KeyCreation): DealtKey => ({
   kind: 'rsa',
   public: encodePublic(creation.public),
@@ -279,9 +262,15 @@ class SharedRsaKey implements SharedKey {
   }
 }
 
+const isPossible = ({ modulus, exponent }: KeyPublic): boolean =>
+  (modulus & 1n) === 1n &&
+  bitLength(modulus) >= modulusBitsRange.min &&
+  bitLength(modulus) <= modulusBitsRange.max &&
+  exponent < modulus;
+
 export const rsa: Kind = {
   name: 'rsa',
-  uses: ['sign', 'decrypt'],
+  operations: { sign: rsaSign, decrypt: rsaDecrypt },
 
   /** The primes must be found in one place. */
   joint: null,
@@ -292,7 +281,13 @@ export const rsa: Kind = {
 
   publicForms(publicBytes) {
     const key = publicOf(publicBytes);
-    return { bits: bitLength(key.modulus), pem: publicKeyPem(key) };
+    if (!isPossible(key)) throw new KeyError('these are the public values of no RSA key');
+    return {
+      bits: bitLength(key.modulus),
+      pem: publicKeyPem(key),
+      jwk: { ...publicKeyJwk(key) },
+      ssh: publicKeySsh(key),
+    };
   },
 
   /** Of one modulus a decryption can be a signature. */

@@ -9,11 +9,7 @@ export interface RsaPublicKey {
   readonly modulus: bigint;
   readonly exponent: bigint;
 }
-interface RsaJwk extends crypto.JsonWebKey {
-  readonly kty: 'RSA';
-  readonly n: string;
-  readonly e: string;
-}
+type RsaJwk = Readonly<Record<'kty' | 'n' | 'e', string>>;
 export const signatureSchemes = ['pkcs1', 'pss'] as const;
 export type SignatureScheme = (typeof signatureSchemes)[number];
 
@@ -63,8 +59,9 @@ export const publicKeySsh = (key: RsaPublicKey, comment = ''): string =>
   `ssh-rsa ${Buffer.from(sshKeyBlob(key)).toString('base64')} ${comment}`.trimEnd();
 
 /**
- * Whether this is the key's signature of the data (checked by OpenSSL), or of a digest whose data is not at hand.
- * PSS takes a salt of any length and MGF1 with the same hash. False, never an error, for any signature bytes.
+ * Whether this is the key's signature of the data (checked by OpenSSL), or of a digest whose data is not at
+ * hand. PSS takes a salt of any length and MGF1 with the same hash. False, never an error, for any signature
+ * bytes.
  * @param check.signature as long as the modulus @throws EncodingError for a digest that is not of this hash
  */
 export const verifySignature = (check: {

@@ -5,7 +5,7 @@ import type { Order } from '../../protocol/records/order.ts';
 import type { UseRequest } from '../../protocol/records/use-request.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Clock } from '../clock.ts';
-import type { PartialAnswer, PartialRequest } from '../use/partial-messages.ts';
+import type { PartialAnswer, UseQuestion } from '../use/partial-messages.ts';
 import { AuditLog, type AuditLogOptions } from './audit-log.ts';
 import { type AuditEntry, type AuditExtent, auditMemorySchema } from './entry.ts';
 import { GroupAudit } from './group-audit.ts';
@@ -79,7 +79,7 @@ export class Audit {
 
   partial(
     from: string,
-    asked: PartialRequest,
+    asked: UseQuestion,
     options: { value: Value; answer: PartialAnswer },
   ): Promise<PartialAnswer> {
     return this.#uses.partial(from, asked, options);

@@ -2,13 +2,12 @@
  * The audit of the uses of keys: at the daemon that a client asked, and at each member that was asked for a
  * partial.
  */
-import { createHash } from 'node:crypto';
 import { hex, sameBytes } from '../../protocol/records/codec.ts';
-import { hashOfUse, type UseRequest } from '../../protocol/records/use-request.ts';
+import { hashOfUse, summaryOf, type UseRequest } from '../../protocol/records/use-request.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Clock } from '../clock.ts';
 import { DaemonError } from '../errors.ts';
-import type { PartialAnswer, PartialRequest } from '../use/partial-messages.ts';
+import type { PartialAnswer, UseQuestion } from '../use/partial-messages.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { AuditEntry, UseAsked } from './entry.ts';
 import type { Kind, Repeats } from './repeats.ts';
@@ -93,7 +92,7 @@ export class UseAudit {
    */
   async partial(
     from: string,
-    asked: PartialRequest,
+    asked: UseQuestion,
     options: { value: Value; answer: PartialAnswer },
   ): Promise<PartialAnswer> {
     const { answer, value } = options;
@@ -160,16 +159,15 @@ const unwritable = (reason: Error): DaemonError =>
   );
 
 function describeUse(value: Value, { body }: UseRequest): UseAsked {
-  const digest =
-    body.operation === 'sign' ? body.digest : createHash('sha256').update(body.ciphertext).digest();
+  const { scheme, hash, digest } = summaryOf(body);
   return {
     client: hex(body.client),
     clientName: value.clients.find(({ publicKey }) => sameBytes(publicKey, body.client))?.name ?? null,
     key: hex(body.key),
     keyName: value.keys.find(({ id }) => sameBytes(id, body.key))?.name ?? null,
     operation: body.operation,
-    scheme: body.operation === 'sign' ? body.scheme : null,
-    hash: body.operation === 'sign' ? body.hash : null,
+    scheme,
+    hash,
     digest: hex(digest),
     request: hex(hashOfUse(body)),
   };

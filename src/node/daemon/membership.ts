@@ -118,6 +118,7 @@ export class Membership {
       partialsAtOnce: settings.workers + 1, // One more waits in the pool, so that no worker waits.
       clock: systemClock,
       log,
+      randomBytes,
       onChange: (listener) => this.driver.onChange(listener),
       audit: (from, asked, answer) => audit.partial(from, asked, { value: headOf(this.core), answer }),
     });

@@ -26,7 +26,14 @@ export function startWorkers(options: { threads: number; cipher: CipherName }): 
   });
   return {
     compute: (job) => pool.run({ job, cipher }),
-    use: (job) => pool.run({ job, cipher }),
+    // Nonces move instead of being copied: this thread keeps none.
+    use: (job) =>
+      pool.run(
+        { job, cipher },
+        job.kind === 'use-partial' && job.session !== null
+          ? { transferList: [job.session.nonces.buffer as ArrayBuffer] }
+          : {},
+      ),
     verificationKeys: (link, membersMax) =>
       pool.run({ job: { kind: 'verification-keys', link, membersMax }, cipher }),
     stop: () => pool.destroy(),

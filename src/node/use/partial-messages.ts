@@ -1,20 +1,52 @@
-/** What members ask of each other to use a key, on the request stream: one partial for one client-signed request. */
+/**
+ * What members ask of each other to use a key, on the request stream. Where one round is enough, a member is
+ * asked for its partial. Where a use takes two, it is asked for a nonce commitment, and then for its answer
+ * to a fixed set of them.
+ */
 import { z } from 'zod';
 import { shape } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import { type UseRefusalCode, useRequestSchema } from '../../protocol/records/use-request.ts';
 
-export const partialRequestSchema = z.strictObject({
+const about = {
   /** Whose shares: a peer can sign in either epoch until it has retired the older (§4.5). */
   epoch: shape.epoch,
+  /** As the client signed it; every member checks it each time. */
   request: useRequestSchema,
-  /** Asked for only when a combination failed. */
-  prove: z.boolean(),
-});
+};
+/** The coordinating member's name for one try with two rounds. */
+const session = shape.exactly(16);
+
+export const partialRequestSchema = z.discriminatedUnion('type', [
+  /** Proofs are asked for only when a combination failed. */
+  z.strictObject({ type: z.literal('partial'), ...about, prove: z.boolean() }),
+  /** Round one of two. */
+  z.strictObject({ type: z.literal('nonces'), ...about, session }),
+  /** Round two: the nonce commitments of exactly those who answer, by ascending index. */
+  z.strictObject({
+    type: z.literal('response'),
+    ...about,
+    session,
+    commitments: z
+      .array(
+        z.strictObject({
+          by: shape.index,
+          commitment: shape.bytes(limits.nonceCommitmentBytesMax),
+        }),
+      )
+      .max(limits.membersMax),
+  }),
+  /** This member is not needed: it forgets its nonces. */
+  z.strictObject({ type: z.literal('forget'), session }),
+]);
 export type PartialRequest = z.infer<typeof partialRequestSchema>;
+/** A question that a client's request stands behind. */
+export type UseQuestion = Exclude<PartialRequest, { type: 'forget' }>;
 export const partialRequestBytesMax = limits.requestBytesMax;
 
-/** Every code by which a member refuses. The check is by type: a code that is missing here does not compile. */
+/**
+ * Every code by which a member refuses. The check is by type: a code that is missing here does not compile.
+ */
 const refusalCodes = {
   'wrong-cluster': true,
   'unknown-client': true,
@@ -30,10 +62,16 @@ const refusalCodes = {
   'weak-sealing-key': true,
   'trial-block': true,
   'over-rate': true,
+  'wrong-rounds': true,
+  'wrong-session': true,
+  'unknown-session': true,
   malformed: true,
   'no-audit': true,
   failed: true,
-} as const satisfies Record<UseRefusalCode | 'malformed' | 'no-audit' | 'failed', true>;
+} as const satisfies Record<
+  UseRefusalCode | 'wrong-rounds' | 'wrong-session' | 'unknown-session' | 'malformed' | 'no-audit' | 'failed',
+  true
+>;
 type RefusalCode = keyof typeof refusalCodes | 'other';
 /** As the API says them; their meaning is in src/api/README.md. */
 export const useRefusalCodes: readonly RefusalCode[] = [
@@ -59,6 +97,13 @@ export const partialAnswerSchema = z.discriminatedUnion('type', [
     partial: shape.element,
     proof: shape.bytes(limits.proofBytesMax).nullable(),
   }),
+  /** What this member commits to in round one. */
+  z.strictObject({
+    type: z.literal('nonce-commitment'),
+    commitment: shape.bytes(limits.nonceCommitmentBytesMax),
+  }),
+  /** To a member that has nothing to say: `forget` was done. */
+  z.strictObject({ type: z.literal('done') }),
   /** The partial of a decryption, sealed to the client. */
   z.strictObject({ type: z.literal('sealed-partial'), envelope: shape.bytes(limits.envelopeBytesMax) }),
   z.strictObject({ type: z.literal('refused'), code: refusalCode, why: plainText }),

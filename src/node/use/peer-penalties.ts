@@ -1,12 +1,12 @@
 /**
- * Members that spoiled or held up the use of a key lately: they are asked last, so that one liar or one peer that hangs
- * costs others a moment once, and not with every signature.
+ * Members that spoiled or held up the use of a key lately: they are asked last, so that one liar or one peer
+ * that hangs costs others a moment once, and not with every signature.
  */
 import type { Clock } from '../clock.ts';
 
 /**
  * `suspected`: its proof passes and its partial spoils a signature, as is possible where a key's primes are
- * not safe.
+ * not safe. `silent`: it owed an answer for too long, or committed to nonces and gave no partial.
  */
 type Fault = 'lied' | 'suspected' | 'silent';
 

@@ -1,97 +1,48 @@
 /**
- * Using a key (protocol §2, §6): every member checks a client-signed request for itself before it computes a
- * partial; whoever was asked by the client collects `k` of them. It combines a signature and releases only
- * one that verifies; the partials of a decryption are sealed, and it passes them on.
+ * Using a key (protocol §2, §6): the daemon that a client asked collects what enough members give
+ * (`member.ts`). It combines a signature and releases only one that verifies; the partials of a decryption
+ * are sealed, and it passes them on.
  */
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
-import { hashHex } from '../../crypto/hash.ts';
-import type { KeySetting } from '../../protocol/machine/io.ts';
-import { headOf, selfIn } from '../../protocol/machine/queries.ts';
-import type { CoreState } from '../../protocol/machine/state.ts';
-import { decode, encode, hex } from '../../protocol/records/codec.ts';
-import { ProtocolError } from '../../protocol/records/errors.ts';
+import { kindNamed } from '../../keys/kinds.ts';
+import { headOf } from '../../protocol/machine/queries.ts';
+import { hex } from '../../protocol/records/codec.ts';
 import {
   checkUse,
   type DecryptBody,
   hashOfUse,
   type SignBody,
   UseRefusal,
-  type UseRefusalCode,
   type UseRequest,
 } from '../../protocol/records/use-request.ts';
-import { type Clock, pause } from '../clock.ts';
+import { pause } from '../clock.ts';
 import { DaemonError } from '../errors.ts';
 import { causeOf } from '../jobs/job-failure.ts';
 import type { UseJob, UseJobResult } from '../jobs/use-jobs.ts';
-import type { Workers } from '../jobs/workers.ts';
-import type { Log } from '../log.ts';
-import type { ReproachQuota } from '../network/quotas.ts';
-import type { Transport } from '../network/transport.ts';
 import type { DecryptAnswer, SignAnswer } from './answers.ts';
-import { Attempt, type AttemptOptions, type Collected, type Given } from './attempt.ts';
-import { FairQueue } from './fair-queue.ts';
-import {
-  type PartialAnswer,
-  type PartialRequest,
-  partialRequestBytesMax,
-  partialRequestSchema,
-} from './partial-messages.ts';
+import { Asking, type Attempt, type AttemptOptions, type Collected, type Given } from './asking.ts';
+import { answersMax, type MemberOptions, UseMember } from './member.ts';
+import { OneRound } from './one-round.ts';
+import type { PartialRequest } from './partial-messages.ts';
 import { PeerPenalties, type PeerPenalty } from './peer-penalties.ts';
-import { UseRates } from './rates.ts';
-
-interface UseServiceOptions {
-  state: () => CoreState;
-  transport: Transport;
-  workers: Workers;
-  /** How many partials the workers compute at the same time, of whoever asks. */
-  partialsAtOnce: number;
-  clock: Clock;
-  log: Log;
-  onChange: (listener: () => void) => () => void;
-  /** Sees every answer before it leaves, with the name of the member that asked; what it returns leaves instead. */
-  audit: (from: string, asked: PartialRequest, answer: PartialAnswer) => Promise<PartialAnswer>;
-}
+import { TwoRounds } from './two-rounds.ts';
 
 /** Attempts follow each other at least this often. */
 const retryMs = 500;
-/** Answers kept for repeated requests; each has at most a few kilobytes. */
-const answersMax = 512;
-/** What no honest member passes on: it has checked the request for itself, and what these say never changes. */
-const unexcused: ReadonlySet<UseRefusalCode> = new Set([
-  'wrong-cluster',
-  'bad-signature',
-  'wrong-use',
-  'wrong-digest',
-  'wrong-ciphertext',
-  'weak-sealing-key',
-]);
-/** A request that expired before is old: a clock that is wrong by a time zone expires none so long ago. */
-const oldMs = 24 * 60 * 60_000;
-
-/** What a member that passed on a refused request has used up; null: nothing. */
-function quotaOf(code: UseRefusalCode, { body }: UseRequest, wallMs: number): ReproachQuota | null {
-  if (unexcused.has(code)) return 'refusals';
-  if (code === 'expired' && body.expiresAtMs < wallMs - oldMs) return 'refusals';
-  // Each member counts for itself: a client that asks too often must not get the honest member cut off that it asks.
-  return code === 'over-rate' ? null : 'refusedUses';
-}
 
 export class UseService {
-  readonly #options: UseServiceOptions;
-  readonly #rates = new UseRates();
+  readonly #options: MemberOptions;
+  readonly #member: UseMember;
   readonly #penalties: PeerPenalties;
-  readonly #queue: FairQueue;
-  /** By everything that was asked: who repeats a request is given the same bytes, and costs no arithmetic. */
-  readonly #answers = new BoundedCache<string, Promise<PartialAnswer>>(answersMax);
-  /** The same for clients: by the hash of the request, answers that were collected here or are under way. */
+  /** By the hash of the request: answers that were collected here or are under way. */
   readonly #collected = new BoundedCache<string, Promise<SignAnswer | DecryptAnswer>>(answersMax);
 
   readonly #stopping = new AbortController();
 
-  constructor(options: UseServiceOptions) {
+  constructor(options: MemberOptions) {
     this.#options = options;
+    this.#member = new UseMember(options);
     this.#penalties = new PeerPenalties(options.clock);
-    this.#queue = new FairQueue(options.partialsAtOnce);
   }
 
   /** Members that spoiled or held up the use of a key lately. */
@@ -102,82 +53,13 @@ export class UseService {
   /** Ends every use that this peer coordinates, as if its time were over, and each that begins later. */
   stop(): void {
     this.#stopping.abort();
+    this.#member.stop();
   }
 
-  // ── a member answers ───────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Answers the request of the member with this peer id for a partial. */
-  async answer(from: string, bytes: Uint8Array): Promise<Uint8Array> {
-    let asked: PartialRequest;
-    try {
-      asked = decode(partialRequestSchema, bytes, partialRequestBytesMax);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#options.transport.reproach(from);
-      return encode({ type: 'refused', code: 'malformed', why: error.message } satisfies PartialAnswer);
-    }
-    return encode(await this.#audited(from, asked));
+  /** Answers the question of the member with this peer id. */
+  answer(from: string, bytes: Uint8Array): Promise<Uint8Array> {
+    return this.#member.answer(from, bytes);
   }
-
-  async #audited(from: string, asked: PartialRequest): Promise<PartialAnswer> {
-    const { audit, state } = this.#options;
-    const name = headOf(state()).roster.find(({ peer }) => peer === from)?.name ?? from;
-    return audit(name, asked, await this.#partial(from, asked));
-  }
-
-  async #partial(from: string, asked: PartialRequest): Promise<PartialAnswer> {
-    const { epoch, request, prove } = asked;
-    const { state, transport, clock, log } = this.#options;
-    const core = state();
-    const head = headOf(core);
-    try {
-      const { key, client } = checkUse(head, core.clusterId, request, clock.wallMs());
-      this.#rates.count(client, request, clock.nowMs());
-      const value = core.durable.links[epoch]?.value;
-      const share = core.durable.shares[epoch]?.[hex(key.id)];
-      const self = value && selfIn(core, value);
-      if (value === undefined || share === undefined || self === undefined)
-        return { type: epoch < core.durable.own.retired ? 'gone' : 'absent', now: head.epoch };
-      const setting: KeySetting = { key, threshold: value.threshold, membersMax: core.genesis.membersMax };
-      const { body } = request;
-      const job: UseJob = { kind: 'use-partial', setting, share, index: self.index, epoch, body, prove };
-      const question = hashHex(encode(asked));
-      return await this.#answers.getOrCompute(question, () =>
-        this.#queue.run(from, () => this.#computePartial(job)).catch((error) => this.#failed(from, error)),
-      );
-    } catch (error) {
-      if (!(error instanceof UseRefusal)) throw error;
-      // The audit log says so already, and counts what is repeated.
-      log.debug({ from, code: error.code, reason: error.message }, 'a request was refused');
-      const quota = quotaOf(error.code, request, clock.wallMs());
-      if (quota !== null && from !== transport.peerId) transport.reproach(from, quota);
-      return { type: 'refused', code: error.code, why: error.message };
-    }
-  }
-
-  /** Kept like an answer: what no worker can compute is not tried again with every repeat. */
-  #failed(from: string, error: unknown): PartialAnswer {
-    this.#options.log.error({ from, reason: causeOf(error) }, 'a partial could not be computed');
-    return {
-      type: 'refused',
-      code: 'failed',
-      why: 'this peer could not compute its partial: its log says why',
-    };
-  }
-
-  async #computePartial(job: UseJob): Promise<PartialAnswer> {
-    const result = await this.#compute(job);
-    switch (result.kind) {
-      case 'use-partial':
-        return { type: 'partial', partial: result.partial, proof: result.proof };
-      case 'use-sealed-partial':
-        return { type: 'sealed-partial', envelope: result.envelope };
-      case 'use-combine':
-        throw new Error('unreachable: a partial was asked for');
-    }
-  }
-
-  // ── a member coordinates ───────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * A signature by any `k` members. Rejects with `DaemonError`: `refused` with the members' reasons, or
@@ -189,7 +71,10 @@ export class UseService {
     return this.#once(request, { timeoutMs, gone }, collect);
   }
 
-  /** Partials that only the client can open and combine: this peer just passes them on. Rejects as `sign` does. */
+  /**
+   * Partials that only the client can open and combine: this peer just passes them on. Rejects as `sign`
+   * does.
+   */
   async decrypt(
     request: UseRequest<DecryptBody>,
     { prove, timeoutMs, gone }: { prove: boolean; timeoutMs: number; gone?: AbortSignal },
@@ -250,7 +135,10 @@ export class UseService {
     }
   }
 
-  /** What another call collects, or `not-enough-peers` when that takes longer, or when nobody waits for it any more. */
+  /**
+   * What another call collects, or `not-enough-peers` when that takes longer, or when nobody waits for it any
+   * more.
+   */
   async #inTime<Answer>(
     collecting: Promise<Answer>,
     leftMs: number,
@@ -283,29 +171,25 @@ export class UseService {
     }
   }
 
-  /** An attempt ends without an answer when its epoch is gone or too few answer; what changes starts another. */
+  /**
+   * An attempt ends without an answer when its epoch is gone or too few answer; what changes starts another.
+   */
   async #attempts<Answer>(
     goal: Pick<AttemptOptions<Answer>, 'request' | 'everybody' | 'complete'>,
     timeoutMs: number,
     gone?: AbortSignal,
   ): Promise<Answer> {
-    const { state, transport, clock, log } = this.#options;
+    const { state, transport, clock, log, randomBytes } = this.#options;
     const deadline = new AbortController();
     const ends = [deadline.signal, this.#stopping.signal];
     const signal = AbortSignal.any(gone === undefined ? ends : [...ends, gone]);
     const cancel = clock.schedule(timeoutMs, () => deadline.abort());
-    const own = (asked: PartialRequest) => this.#audited(transport.peerId, asked);
+    const own = (asked: PartialRequest) => this.#member.answerTo(transport.peerId, asked);
     try {
       for (;;) {
         const changed = this.#changed(signal);
-        const attempt = new Attempt({
-          state,
-          transport,
-          clock,
-          log,
-          penalties: this.#penalties,
-          own,
-          signal,
+        const attempt = attemptOf<Answer>({
+          ...{ state, transport, clock, log, randomBytes, own, signal, penalties: this.#penalties },
           ...goal,
         });
         const answer = await attempt.run();
@@ -320,24 +204,21 @@ export class UseService {
     }
   }
 
-  async #combine(body: SignBody, { value, setting, commitments, given, failed }: Collected) {
+  async #combine(body: SignBody, { value, setting, commitments, given, failed, session }: Collected) {
     const partialsIn = (some: readonly Given[]) =>
       some.flatMap(({ by, answer }) =>
         answer.type === 'partial' ? [{ by: by.index, partial: answer.partial, proof: answer.proof }] : [],
       );
     const result = await this.#combined({
-      kind: 'use-combine',
-      setting,
-      commitments,
-      epoch: value.epoch,
-      body,
+      ...{ kind: 'use-combine', setting, commitments, epoch: value.epoch, body, session },
       partials: partialsIn(given),
       failed: partialsIn(failed),
     });
-    // No worker could do it, which is no word about anybody: these are asked last from now on, and others instead.
+    // No worker could do it, which is no word about anybody: these are asked last from now on, and others
+    // instead.
     if (result === null) return { answer: null, culprits: [], suspects: given.map(({ by }) => by.index) };
     if (result.kind !== 'use-combine') throw new Error('unreachable: a combination was asked for');
-    const { signature, culprits, suspects, refuted } = result;
+    const { result: signature, culprits, suspects, refuted } = result;
     const signers = given
       .filter(({ by }) => ![...culprits, ...suspects].includes(by.index))
       .slice(0, value.threshold)
@@ -369,4 +250,14 @@ export class UseService {
     await pause(clock, retryMs, AbortSignal.any([signal, change.signal]));
     undo();
   }
+}
+
+/** In as many rounds as the kind of the key needs. */
+function attemptOf<Answer>(options: AttemptOptions<Answer>): Attempt<Answer> {
+  const asking = new Asking(options);
+  const { key, threshold, membersMax } = asking.setting;
+  const nonces = kindNamed(key.kind).operations[options.request.body.operation]?.nonces ?? null;
+  if (nonces === null) return new OneRound(options, asking);
+  const setting = { public: key.public, threshold, membersMax };
+  return new TwoRounds(options, asking, (commitment) => nonces.isCommitment(setting, commitment));
 }

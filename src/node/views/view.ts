@@ -4,10 +4,7 @@
  */
 
 import { z } from 'zod';
-import { publicOf } from '../../keys/rsa/kind.ts';
-import type { RsaPublicKey } from '../../keys/rsa/public-forms.ts';
 import { blameKindSchema, pauseKindSchema } from '../../protocol/machine/record-keys.ts';
-import { fromHex } from '../../protocol/records/codec.ts';
 import { faultModelSchema } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';
@@ -237,9 +234,6 @@ export const keyViewSchema = z.object({
 });
 /** A key of the group. */
 export type KeyView = z.infer<typeof keyViewSchema>;
-
-/** The public key of an RSA key. @throws KeyError for a key of another kind */
-export const publicKeyOf = (key: KeyView): RsaPublicKey => publicOf(fromHex(key.public));
 
 /**
  * Everything that the dealer of a new key needs (§4, "Creation"): the newest link, and the plan with the

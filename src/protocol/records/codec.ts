@@ -1,6 +1,6 @@
 /**
- * Canonical CBOR (RFC 8949 §4.2.3, length-first map keys), strict and bounded. What is decoded must encode to the same
- * bytes again, so that every value has one encoding, one hash and one signature.
+ * Canonical CBOR (RFC 8949 §4.2.3, length-first map keys), strict and bounded. What is decoded must encode to
+ * the same bytes again, so that every value has one encoding, one hash and one signature.
  */
 import { decode as cborDecode, encode as cborEncode } from 'cborg';
 import { z } from 'zod';
@@ -67,6 +67,7 @@ export const shape = {
     { error: 'not a group element' },
   ),
   kind: z.string().regex(/^[a-z0-9-]{1,16}$/),
+  scheme: z.string().regex(/^[a-z0-9-]{1,16}$/),
   index: z.number().int().min(1).max(limits.membersMax),
   epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   round: z.number().int().min(0).max(limits.roundMax),

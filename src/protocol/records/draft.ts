@@ -1,6 +1,6 @@
 /**
- * What orders make of a value (§4.1): every action of every order in sequence, all of them or none. Leader, voters and
- * whoever reads the chain draft with this one function.
+ * What orders make of a value (§4.1): every action of every order in sequence, all of them or none. Leader,
+ * voters and whoever reads the chain draft with this one function.
  */
 
 import { KeyError } from '../../crypto/errors.ts';
@@ -15,10 +15,15 @@ import { type Action, type CreateKey, checkOrder, hashOfOrder, type Order, type 
 import { faultsOf, type Member, memberAt } from './roster.ts';
 import { ancestorsAfter, type Client, hashOfValue, isUnmade, type KeyRecord, type Value } from './value.ts';
 
-/** Actions whose key's public values were found true under a genesis: they are immutable, one check is enough. */
+/**
+ * Actions whose key's public values were found true under a genesis: they are immutable, one check is enough.
+ */
 const soundUnder = new WeakMap<CreateKey, Genesis>();
 
-/** What the next value will be apart from what agreement adds (accepted dealings, new epoch keys, commitments). */
+/**
+ * What the next value will be apart from what agreement adds (accepted dealings, new epoch keys,
+ * commitments).
+ */
 export interface Draft {
   roster: Member[];
   threshold: number;
@@ -181,14 +186,16 @@ function createKey(
     refuse(`the key was shared for another threshold than ${draft.threshold}`);
   try {
     const kind = kindNamed(action.kind);
-    if (!kind.uses.includes(action.use)) refuse(`keys of kind ${kind.name} are not to ${action.use} with`);
+    if (kind.operations[action.use] === undefined)
+      refuse(`keys of kind ${kind.name} are not to ${action.use} with`);
     if (soundUnder.get(action) !== genesis) kind.checkPublic(action.public, genesis.membersMax);
     soundUnder.set(action, genesis);
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
     refuse(`the key's public values are wrong: ${error.message}`);
   }
-  // A use of one key must never be a use of another; and a key that leaves in this very plan has its old shares.
+  // A use of one key must never be a use of another; and a key that leaves in this very plan has its old
+  // shares.
   const twin = [...parent.keys, ...draft.keys].find((key) => !isUnmade(key) && isSameKey(key, action));
   if (twin !== undefined) refuse(`key ${twin.name} is this very key: one key cannot be two`);
   const { commitments: _, type: __, dealingKey: ___, ...rest } = action;
@@ -197,7 +204,10 @@ function createKey(
   draft.created.push({ key, action });
 }
 
-/** The key gets its public values when the group decides; until then an id stands for it that its order gives it. */
+/**
+ * The key gets its public values when the group decides; until then an id stands for it that its order gives
+ * it.
+ */
 function createKeyJointly(
   draft: Draft,
   { name, kind, use }: ActionOf<'create-key-jointly'>,
@@ -206,9 +216,9 @@ function createKeyJointly(
   if (draft.keys.some((key) => key.name === name)) refuse(`a key named ${name} exists already`);
   if (draft.keys.length >= limits.keysMax) refuse(`a cluster keeps at most ${limits.keysMax} keys`);
   try {
-    const { joint, uses } = kindNamed(kind);
+    const { joint, operations } = kindNamed(kind);
     if (joint === null) refuse(`keys of kind ${kind} need a dealer: members cannot create one together`);
-    if (!uses.includes(use)) refuse(`keys of kind ${kind} are not to ${use} with`);
+    if (operations[use] === undefined) refuse(`keys of kind ${kind} are not to ${use} with`);
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
     refuse(error.message);

@@ -1,4 +1,6 @@
-/** Every bound on what a peer, client or operator can make us store or do, in one place, with their relations. */
+/**
+ * Every bound on what a peer, client or operator can make us store or do, in one place, with their relations.
+ */
 import assert from 'node:assert/strict';
 
 export const limits = {
@@ -7,6 +9,7 @@ export const limits = {
   keysMax: 32,
   clientsMax: 256,
   rightsPerClientMax: 32,
+  schemesPerRightMax: 4,
   operatorsMax: 16,
   ordersPerPlanMax: 16,
   /** What one order carries is done in one change, all of it or nothing. */
@@ -23,7 +26,10 @@ export const limits = {
   failingJobsKept: 256,
   roundMax: 2 ** 31,
   roundsAheadMax: 64,
-  /** Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked since. */
+  /**
+   * Votes of rounds further back go, but for the locked and the valid round: whoever decided then is locked
+   * since.
+   */
   roundsKept: 64,
   /** The same of proposals, which are long. Of rounds ahead one of each leader is kept, the latest. */
   proposalRoundsKept: 16,
@@ -35,7 +41,9 @@ export const limits = {
   earlyTotalBytesMax: 8 * 1024 * 1024,
   /** Changes of which accusations are kept, to be shown. */
   accusationEpochsKept: 16,
-  /** Of one accuser, the newest: of both changes of which accusations are taken it can accuse everybody once. */
+  /**
+   * Of one accuser, the newest: of both changes of which accusations are taken it can accuse everybody once.
+   */
   accusationsPerMemberMax: 128,
   /** Epochs of which blames, notes, holds and waits are kept, to be shown. */
   historyEpochsKept: 100,
@@ -50,7 +58,10 @@ export const limits = {
   destroyedKeysKept: 64,
   /** The newest links stay in the sealed store and in memory; the archive holds all. */
   linksKept: 4,
-  /** Whoever keeps only the newest epochs in its archive keeps at least these: an admission may name a value so old. */
+  /**
+   * Whoever keeps only the newest epochs in its archive keeps at least these: an admission may name a value
+   * so old.
+   */
   archiveEpochsMin: 128,
   /** Epochs that leave the archive with one decision, so that a shorter setting is no one long write. */
   archiveEpochsDroppedAtOnce: 64,
@@ -64,6 +75,10 @@ export const limits = {
   keyPublicBytesMax: 4 * (512 + 2),
   kindNameBytesMax: 16,
   envelopeBytesMax: 4096,
+  /** What one request asks of a key: of RSA a digest or a ciphertext, of others up to a whole message. */
+  askedBytesMax: 34 * 1024,
+  /** What a member commits to in the first of two rounds. */
+  nonceCommitmentBytesMax: 128,
   /** The proof beside a partial. */
   proofBytesMax: 2048,
   /** What shows that a dealer knows its part of a key that members create together. */
@@ -101,7 +116,8 @@ export const limits = {
 
 assert(limits.membersDefault <= limits.membersMax);
 assert(limits.ordersPerPlanMax <= limits.ordersPendingMax);
-// An order with all its signatures is handed in as one request, and an Attend with all its orders is one frame.
+// An order with all its signatures is handed in as one request, and an Attend with all its orders is one
+// frame.
 assert(limits.orderBodyBytesMax + limits.operatorsMax * 128 <= limits.requestBytesMax);
 assert(limits.ordersPerPlanMax * limits.requestBytesMax <= limits.frameBytesMax / 2);
 assert(limits.dealingsMax === limits.membersMax + limits.keysMax);
@@ -163,7 +179,8 @@ assert(
   limits.dealingBytesMax + limits.membersMax * packetOf(limits.shortBodyBytesMax) <= limits.frameBytesMax,
 );
 assert(linkBytes <= limits.frameBytesMax / 2);
-// A summary names every vote, proposal, Attend, Have, Ready, contradiction, accusation, sub-share and dealing.
+// A summary names every vote, proposal, Attend, Have, Ready, contradiction, accusation, sub-share and
+// dealing.
 const votesPerMember = 2 * (limits.roundsKept + limits.roundsAheadMax + 4);
 const namesPerMember = votesPerMember + 4 * limits.plansPerMemberMax + limits.membersMax + 8;
 assert(8 * (limits.membersMax * namesPerMember + limits.proposalRoundsKept + 4) <= limits.seenBytesMax);

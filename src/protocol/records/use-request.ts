@@ -1,57 +1,71 @@
 /**
- * Requests to use a key (§6): signed by a client over everything that matters, and checked by every peer for itself
- * before it computes a partial, so that a broken-into peer cannot make others sign for it.
+ * Requests to use a key (§6): signed by a client over everything that matters, and checked by every peer for
+ * itself before it computes a partial, so that a broken-into peer cannot make others sign for it.
  */
 
 import { z } from 'zod';
 import { CodedError } from '../../crypto/errors.ts';
-import { hashOf } from '../../crypto/hash.ts';
-import { bitLength, bytesToInteger } from '../../crypto/integers.ts';
+import { hashOf, sha256 } from '../../crypto/hash.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { sign, verify } from '../../crypto/signature.ts';
-import { digestBytes, hashNames, trialBlock } from '../../keys/rsa/encoding.ts';
-import { fold, isUnit } from '../../keys/rsa/group.ts';
-import { publicOf } from '../../keys/rsa/kind.ts';
+import { type Asked, AskedError, type KeyUse, type Operation } from '../../keys/kind.ts';
+import { kindNamed, kindNames } from '../../keys/kinds.ts';
 import { encode, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
-import { type Client, hashOfValue, type KeyRecord, schemeSchema, type Value } from './value.ts';
-
-export const hashNameSchema = z.enum(hashNames);
+import { type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
 
 const common = {
   cluster: shape.hash,
   /** Ed25519 public key of the client that asks. */
   client: shape.key32,
   key: shape.hash,
+  /** The kind of the key: it says what `asked` means. */
+  kind: shape.kind,
+  /** What is asked of the key, in the shape that its kind gives to it. */
+  asked: z.custom<Asked>((value) => isPlain(value) && encode(value).length <= limits.askedBytesMax, {
+    error: 'not what a request can ask',
+  }),
   nonce: shape.exactly(16),
   /** Wall clock, Unix milliseconds; at most five minutes ahead. */
   expiresAtMs: z.number().int().min(0),
 };
 
-const signBodySchema = z.strictObject({
-  ...common,
-  operation: z.literal('sign'),
-  scheme: schemeSchema,
-  hash: hashNameSchema,
-  digest: shape.bytes(64),
-  /** PSS salt, as long as the digest; empty for PKCS#1. */
-  salt: shape.bytes(64),
-});
+/** A flat record of texts and bytes. */
+const isPlain = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((field) => typeof field === 'string' || field instanceof Uint8Array);
+
+const signBodySchema = z.strictObject({ ...common, operation: z.literal('sign') });
 export type SignBody = z.infer<typeof signBodySchema>;
 
-/** Hash and label of the padding stay with the client: only it unpads. */
 const decryptBodySchema = z.strictObject({
   ...common,
   operation: z.literal('decrypt'),
-  /** As long as the modulus, big-endian. */
-  ciphertext: shape.bytes(limits.groupElementBytesMax),
   /** X25519 public key of the client, for this request only: partials are sealed to it. */
   sealingKey: shape.key32,
 });
 export type DecryptBody = z.infer<typeof decryptBodySchema>;
 
-export const useRequestBodySchema = z.discriminatedUnion('operation', [signBodySchema, decryptBodySchema]);
+export const useRequestBodySchema = z
+  .discriminatedUnion('operation', [signBodySchema, decryptBodySchema])
+  .refine(({ kind, operation, asked }) => isAsked(kind, operation, asked), {
+    error: 'not what a request for a key of this kind asks',
+    path: ['asked'],
+  });
 export type UseRequestBody = z.infer<typeof useRequestBodySchema>;
+
+/**
+ * How keys of a kind serve an operation; undefined where they do not, or where the kind is not known here.
+ */
+const operationOf = (kind: string, operation: KeyUse): Operation | undefined =>
+  kindNames().includes(kind) ? kindNamed(kind).operations[operation] : undefined;
+
+/** What is asked of a kind or operation that is not known here is refused later, by name. */
+const isAsked = (kind: string, use: KeyUse, asked: Asked): boolean => {
+  const operation = operationOf(kind, use);
+  return operation === undefined || z.safeEncode(operation.asked, asked).success;
+};
 
 export const useRequestSchema = z.strictObject({ body: useRequestBodySchema, signature: shape.signature });
 /** A signed request; `Body` where only one operation will do. */
@@ -67,6 +81,18 @@ export const signUse = <Body extends UseRequestBody>(seed: Uint8Array, body: Bod
   signature: sign(seed, hashOfUse(body)),
 });
 
+/** What an audit log says of a request, whatever came of it. */
+export function summaryOf({ kind, operation: use, asked }: UseRequestBody): {
+  scheme: string | null;
+  hash: string | null;
+  digest: Uint8Array;
+} {
+  const operation = operationOf(kind, use);
+  if (operation === undefined) return { scheme: null, hash: null, digest: sha256(encode(asked)) };
+  const { hash, digest } = operation.digestOf(asked);
+  return { scheme: operation.schemeOf(asked), hash, digest };
+}
+
 export type UseRefusalCode =
   | 'wrong-cluster'
   | 'unknown-client'
@@ -76,12 +102,9 @@ export type UseRefusalCode =
   | 'not-allowed'
   | 'expired'
   | 'clock'
-  | 'wrong-digest'
-  | 'wrong-scheme'
-  | 'wrong-ciphertext'
   | 'weak-sealing-key'
-  | 'trial-block'
-  | 'over-rate';
+  | 'over-rate'
+  | AskedError['code'];
 
 export class UseRefusal extends CodedError<UseRefusalCode> {
   override readonly name = 'UseRefusal';
@@ -96,7 +119,7 @@ export function checkUse(
   clusterId: Uint8Array,
   request: UseRequest,
   nowMs: number,
-): { key: KeyRecord; client: Client } {
+): { key: KeyRecord; client: Client; operation: Operation } {
   const { body } = request;
   if (!sameBytes(body.cluster, clusterId))
     throw new UseRefusal('wrong-cluster', 'the request is for another cluster');
@@ -107,6 +130,12 @@ export function checkUse(
   const key = value.keys.find((listed) => sameBytes(listed.id, body.key));
   if (key === undefined) throw new UseRefusal('unknown-key', 'no key with this id exists');
   if (key.use !== body.operation) throw new UseRefusal('wrong-use', `key ${key.name} is for ${key.use} only`);
+  const operation = operationOf(key.kind, key.use);
+  if (operation === undefined || body.kind !== key.kind)
+    throw new UseRefusal(
+      'wrong-use',
+      `key ${key.name} is of kind ${key.kind}, and the request is not for one`,
+    );
   const rights = client.rights.filter(
     (right) => (right.key === '*' || right.key === key.name) && right.operations.includes(body.operation),
   );
@@ -115,13 +144,13 @@ export function checkUse(
       'not-allowed',
       `client ${client.name} may not ${body.operation} with key ${key.name}`,
     );
-  if (body.operation === 'sign' && !rights.some(({ schemes }) => schemes?.includes(body.scheme) ?? true))
+  const scheme = operation.schemeOf(body.asked);
+  if (scheme !== null && !rights.some(({ schemes }) => schemes?.includes(scheme) ?? true))
     throw new UseRefusal(
       'wrong-scheme',
-      `client ${client.name} may not sign by ${body.scheme} with key ${key.name}`,
+      `client ${client.name} may not ${body.operation} by ${scheme} with key ${key.name}`,
     );
-  if (body.operation === 'sign') checkDigest(body);
-  else checkCiphertext(value, key, body);
+  checkAsked(value, key, operation, body);
   if (body.expiresAtMs + limits.clockSkewMs < nowMs)
     throw new UseRefusal(
       'expired',
@@ -132,33 +161,20 @@ export function checkUse(
       'clock',
       'the request expires more than five minutes ahead: this clock or the client’s is wrong',
     );
-  return { key, client };
+  return { key, client, operation };
 }
 
-function checkDigest({ hash, digest, scheme, salt }: SignBody): void {
-  if (digest.length !== digestBytes[hash])
-    throw new UseRefusal('wrong-digest', `the digest is not one of ${hash}`);
-  if (salt.length !== (scheme === 'pss' ? digestBytes[hash] : 0))
-    throw new UseRefusal('wrong-scheme', 'the salt does not fit the scheme');
-}
-
-/**
- * A decryption is x^d for an x of the client's choice: never for the block by which the newest value retires the old
- * shares (§2, §4.4), nor for its negative, of which partials say the same.
- */
-function checkCiphertext(value: Value, key: KeyRecord, { ciphertext, sealingKey }: DecryptBody): void {
-  const { modulus } = publicOf(key.public);
-  const length = Math.ceil(bitLength(modulus) / 8);
-  if (ciphertext.length !== length)
-    throw new UseRefusal(
-      'wrong-ciphertext',
-      `the ciphertext has ${ciphertext.length} bytes, and the key ${length}`,
-    );
-  if (!isSealingKey(sealingKey))
+function checkAsked(value: Value, key: KeyRecord, operation: Operation, body: UseRequestBody): void {
+  if (body.operation === 'decrypt' && !isSealingKey(body.sealingKey))
     throw new UseRefusal('weak-sealing-key', 'nothing can be sealed to the one-time key of the request');
-  const block = bytesToInteger(ciphertext);
-  if (!isUnit(block, modulus))
-    throw new UseRefusal('wrong-ciphertext', 'the ciphertext is no unit below the modulus');
-  if (fold(block, modulus) === fold(trialBlock(hashOfValue(value), key.id, modulus), modulus))
-    throw new UseRefusal('trial-block', 'the ciphertext is the trial block of the newest epoch');
+  try {
+    operation.check({
+      publicBytes: key.public,
+      asked: body.asked,
+      trial: { value: hashOfValue(value), key: key.id },
+    });
+  } catch (error) {
+    if (error instanceof AskedError) throw new UseRefusal(error.code, error.message);
+    throw error;
+  }
 }

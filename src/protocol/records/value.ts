@@ -5,7 +5,6 @@
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
 import { keyUses } from '../../keys/kind.ts';
-import { signatureSchemes } from '../../keys/rsa/public-forms.ts';
 import { encode, sameBytes, sameLists, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { shortPacketSchema } from './packet.ts';
@@ -23,27 +22,28 @@ export const keyRecordSchema = z.strictObject({
   /** The public values of the key, in the encoding of its kind. */
   public: shape.bytes(limits.keyPublicBytesMax),
   /**
-   * Of a key that members created together: what its dealings called it before it had public values. Null of a
-   * key that a dealer made.
+   * Of a key that members created together: what its dealings called it before it had public values. Null of
+   * a key that a dealer made.
    */
   creation: shape.hash.nullable(),
 });
 export type KeyRecord = z.infer<typeof keyRecordSchema>;
 
-/** Whether a drafted key is one that members create together in this very change: it has no public values yet. */
+/**
+ * Whether a drafted key is one that members create together in this very change: it has no public values yet.
+ */
 export const isUnmade = (key: KeyRecord): boolean => key.public.length === 0;
 
 /** Whether a part of a dealing creates this key, rather than refreshing it. */
 export const isCreatedBy = ({ creation }: KeyRecord, part: { key: Uint8Array }): boolean =>
   creation !== null && sameBytes(creation, part.key);
 
-export const schemeSchema = z.enum(signatureSchemes);
 const rightSchema = z.strictObject({
   /** A key's name, or `*` for all. */
   key: z.union([shape.name, z.literal('*')]),
   operations: z.array(keyUseSchema).min(1).max(2),
-  /** Of signatures; absent: any. */
-  schemes: z.array(schemeSchema).min(1).max(2).optional(),
+  /** Names of the key's kind, where it has several ways to do one thing; absent: any. */
+  schemes: z.array(shape.scheme).min(1).max(limits.schemesPerRightMax).optional(),
 });
 export const clientSchema = z.strictObject({
   name: shape.name,
@@ -54,7 +54,10 @@ export const clientSchema = z.strictObject({
 });
 export type Client = z.infer<typeof clientSchema>;
 
-/** Who deals the shares of a new key (§4 "Creation"): the operator's command, which has no index. Members count from 1. */
+/**
+ * Who deals the shares of a new key (§4 "Creation"): the operator's command, which has no index. Members
+ * count from 1.
+ */
 export const operatorDealer = 0;
 /** A member's index, or the operator's command. */
 export const dealerSchema = z.number().int().min(operatorDealer).max(limits.membersMax);
@@ -108,7 +111,10 @@ export function hashOfValue(value: Value): Uint8Array {
 export const ancestorsAfter = (value: Value): Uint8Array[] =>
   [hashOfValue(value), ...value.ancestors].slice(0, limits.orderAgeEpochsMax);
 
-/** The hash of the value of that epoch on the way to `head`, itself included; undefined when it lies too far back. */
+/**
+ * The hash of the value of that epoch on the way to `head`, itself included; undefined when it lies too far
+ * back.
+ */
 export const hashAt = (head: Value, epoch: number): Uint8Array | undefined =>
   epoch === head.epoch ? hashOfValue(head) : head.ancestors[head.epoch - 1 - epoch];
 

@@ -1,7 +1,7 @@
 /** Lies about what is held, ready and certified, and votes in the names of others (protocol §4.3 to §4.5). */
 import { trialBlock } from '../../keys/rsa/encoding.ts';
-import { publicOf } from '../../keys/rsa/kind.ts';
 import { elementBytes } from '../../keys/rsa/numbers.ts';
+import { publicOf } from '../../keys/rsa/setting.ts';
 import { decodePublic } from '../../protocol/change/validity.ts';
 import type { JobResult } from '../../protocol/machine/io.ts';
 import { headLink, headOf, selfIn, valueQuorum } from '../../protocol/machine/queries.ts';

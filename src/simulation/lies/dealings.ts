@@ -1,8 +1,8 @@
 /** Lies about dealings (protocol §3, §4.2). */
 
 import { decodeSigned, encodeSigned } from '../../crypto/integers.ts';
-import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
 import { elementBytes, elementOf } from '../../keys/rsa/numbers.ts';
+import { parametersOf, publicOf } from '../../keys/rsa/setting.ts';
 import { coefficientBound, type SharingParameters } from '../../keys/rsa/sharing.ts';
 import type { DealtPart, Job, JobResult } from '../../protocol/machine/io.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';

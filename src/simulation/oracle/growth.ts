@@ -4,8 +4,9 @@
  * group: its members, keys, clients and orders. The oracle compares every honest store with it after each
  * write.
  */
-import { parametersOf, publicOf } from '../../keys/rsa/kind.ts';
+
 import { elementBytes } from '../../keys/rsa/numbers.ts';
+import { parametersOf, publicOf } from '../../keys/rsa/setting.ts';
 import { shareBits } from '../../keys/rsa/sharing.ts';
 import { encode } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';

@@ -173,6 +173,7 @@ export class Nodes {
     return new UseService({
       ...{ state: () => driver.state, transport, workers, partialsAtOnce: 2, log: silentLog },
       clock: this.#clock(peer),
+      randomBytes: this.random,
       onChange: (listener) => driver.onChange(listener),
       audit: async (_from, _asked, answer) => answer,
     });

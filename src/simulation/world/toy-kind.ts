@@ -1,11 +1,11 @@
 /**
- * A kind of key for tests: shares modulo a prime, in the squares modulo a safe prime p = 2q + 1, with proofs of
- * knowledge as trials. It has little in common with RSA: whatever works with both knows neither. It is no
+ * A kind of key for tests: shares modulo a prime, in the squares modulo a safe prime p = 2q + 1, with proofs
+ * of knowledge as trials. It has little in common with RSA: whatever works with both knows neither. It is no
  * cryptography that anybody should use: the group is small, and nothing is constant-time.
  */
-import { EncodingError, KeyError } from '../../crypto/errors.ts';
-import { hashOf } from '../../crypto/hash.ts';
-import { bytesToInteger, integerToBytes, mod, modInverse } from '../../crypto/integers.ts';
+
+import { KeyError } from '../../crypto/errors.ts';
+import { bytesToInteger, mod, modInverse } from '../../crypto/integers.ts';
 import type {
   DealtKey,
   JointCreation,
@@ -17,46 +17,22 @@ import type {
   SubShareCheck,
   TrialStatement,
 } from '../../keys/kind.ts';
-import { samplePrimes } from './sample-keys.ts';
-
-const { p } = samplePrimes(512);
-/** The order of the group, a prime. */
-const q = (p - 1n) / 2n;
-const generator = 4n;
-const bytes = 32;
-
-function power(base: bigint, exponent: bigint): bigint {
-  let [result, square] = [1n, base];
-  for (let rest = mod(exponent, q); rest > 0n; rest >>= 1n) {
-    if ((rest & 1n) === 1n) result = (result * square) % p;
-    square = (square * square) % p;
-  }
-  return result;
-}
-
-const encodeInteger = (n: bigint): Uint8Array => integerToBytes(n, bytes);
-
-/** Numbers begin with a zero byte now and then: nothing may take them for the numbers of another kind. */
-function numberOf(encoded: Uint8Array): bigint {
-  const number = bytesToInteger(encoded);
-  if (encoded.length !== bytes || number >= q) throw new EncodingError('not a number of this kind');
-  return number;
-}
-
-/** Null for bytes that are no element of the group, in their one encoding. */
-function elementIn(encoded: Uint8Array): bigint | null {
-  if (encoded.length !== bytes) return null;
-  const element = bytesToInteger(encoded);
-  return element > 0n && element < p && (power(element, q - 1n) * element) % p === 1n ? element : null;
-}
-
-function elementOf(encoded: Uint8Array): bigint {
-  const element = elementIn(encoded);
-  if (element === null) throw new EncodingError('not an element of this group');
-  return element;
-}
-
-const hashed = (...parts: Uint8Array[]): bigint => mod(bytesToInteger(hashOf('toy/1', ...parts)), q);
+import {
+  bytes,
+  elementIn,
+  elementOf,
+  encodeInteger,
+  generator,
+  hashed,
+  image,
+  join,
+  numberOf,
+  p,
+  power,
+  q,
+  verificationOf,
+} from './toy-group.ts';
+import { toySign } from './toy-signing.ts';
 
 class ToyKey implements SharedKey {
   readonly #public: bigint;
@@ -123,15 +99,11 @@ class ToyKey implements SharedKey {
   }
 
   checkShare(commitments: readonly Uint8Array[], index: number, share: Uint8Array): boolean {
-    return power(generator, numberOf(share)) === this.#verification(commitments, index);
+    return power(generator, numberOf(share)) === verificationOf(this.#public, commitments, index);
   }
 
   verificationKey(commitments: readonly Uint8Array[], index: number): Uint8Array {
-    return encodeInteger(this.#verification(commitments, index));
-  }
-
-  #verification(commitments: readonly Uint8Array[], index: number): bigint {
-    return (this.#public * power(image(commitments, index), BigInt(index))) % p;
+    return encodeInteger(verificationOf(this.#public, commitments, index));
   }
 
   checkMaskedShare(check: {
@@ -143,7 +115,8 @@ class ToyKey implements SharedKey {
   }): boolean {
     const { commitments, masks, index, root, sum } = check;
     const mask = masks.reduce((product, list) => (product * image(list, index)) % p, 1n);
-    const expected = (this.#verification(commitments, index) * power(mask, BigInt(index - root))) % p;
+    const expected =
+      (verificationOf(this.#public, commitments, index) * power(mask, BigInt(index - root))) % p;
     return power(generator, numberOf(sum)) === expected;
   }
 
@@ -219,20 +192,11 @@ class ToyKey implements SharedKey {
     const challenge = bytesToInteger(trial.subarray(0, bytes));
     const response = bytesToInteger(trial.subarray(bytes));
     if (trial.length !== 2 * bytes || challenge >= q || response >= q) return false;
-    const verification = this.#verification(commitments, index);
+    const verification = verificationOf(this.#public, commitments, index);
     const announcement = (power(generator, response) * power(verification, -challenge)) % p;
     return challengeOf(statement, index, verification, announcement) === challenge;
   }
 }
-
-const join = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
-
-/** ∏ C_m^(at^m) */
-const image = (commitments: readonly Uint8Array[], at: number): bigint =>
-  commitments.reduceRight(
-    (product, commitment) => (power(product, BigInt(at)) * elementOf(commitment)) % p,
-    1n,
-  );
 
 const challengeOf = (
   { cluster, epoch, value, key }: TrialStatement,
@@ -316,7 +280,7 @@ const joint: JointCreation = {
 
 export const toy: Kind = {
   name: 'toy',
-  uses: ['sign'],
+  operations: { sign: toySign },
   joint,
 
   checkPublic(publicBytes) {
@@ -324,7 +288,10 @@ export const toy: Kind = {
     if (element === null || element === 1n) throw new KeyError('this is no public key of the toy kind');
   },
 
-  publicForms: (publicBytes) => ({ bits: 8 * bytes, pem: `toy ${Buffer.from(publicBytes).toString('hex')}` }),
+  publicForms(publicBytes) {
+    const text = Buffer.from(publicBytes).toString('hex');
+    return { bits: 8 * bytes, pem: `toy ${text}`, jwk: { kty: 'toy', x: text }, ssh: `toy ${text}` };
+  },
 
   identityOf: (publicBytes) => publicBytes,
 

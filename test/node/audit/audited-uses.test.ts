@@ -23,10 +23,8 @@ const request = (nonce: number) =>
     client: bytes(32, 3),
     key: bytes(32, 4),
     operation: 'sign',
-    scheme: 'pss',
-    hash: 'sha256',
-    digest: bytes(32, 5),
-    salt: bytes(32, 6),
+    kind: 'rsa',
+    asked: { scheme: 'pss', hash: 'sha256', digest: bytes(32, 5), salt: bytes(32, 6) },
     nonce: bytes(16, nonce),
     expiresAtMs: 0,
   } satisfies SignBody);
@@ -125,7 +123,11 @@ test('what one client is refused endlessly hides nothing of another, and strange
 
 test('a partial leaves after its line; the same one again is counted, and so are endless refusals', async () => {
   const ask = (nonce: number, answer: PartialAnswer) =>
-    audit.partial('b', { epoch: 7, request: request(nonce), prove: false }, { value, answer });
+    audit.partial(
+      'b',
+      { type: 'partial', epoch: 7, request: request(nonce), prove: false },
+      { value, answer },
+    );
   expect(await ask(1, given)).toBe(given);
   expect(lines()).toMatchObject([{ event: 'partial', from: 'b', outcome: 'given', epoch: 7 }]);
   for (let at = 0; at < 500; at += 1) await ask(1, given);
@@ -140,7 +142,11 @@ test('a partial leaves after its line; the same one again is counted, and so are
 });
 
 test('no line holds a partial, a signature or a plaintext', async () => {
-  await audit.partial('b', { epoch: 7, request: request(1), prove: false }, { value, answer: given });
+  await audit.partial(
+    'b',
+    { type: 'partial', epoch: 7, request: request(1), prove: false },
+    { value, answer: given },
+  );
   const text = JSON.stringify(lines());
   expect(text).not.toContain(hex(bytes(4, 7)));
   expect(text).not.toContain(hex(request(1).signature));
@@ -161,7 +167,7 @@ test('when no line can be written, no answer and no partial leaves, and the trou
   expect(ran).toBe(false);
   const partial = await audit.partial(
     'b',
-    { epoch: 7, request: request(1), prove: false },
+    { type: 'partial', epoch: 7, request: request(1), prove: false },
     { value, answer: given },
   );
   expect(partial).toMatchObject({ type: 'refused', code: 'no-audit' });

@@ -1,11 +1,12 @@
 /** Five members with one key each to sign and to decrypt, behind one another's request streams. */
 
 import { createPublicKey, publicEncrypt } from 'node:crypto';
-import { Decryption, unpadded } from '../../../src/client/decryption.ts';
+import { Decryption } from '../../../src/client/decryption.ts';
 import { encodeSigned } from '../../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../../src/crypto/signature.ts';
 import { elementBytes, encodePublic } from '../../../src/keys/rsa/numbers.ts';
-import { publicKeyJwk } from '../../../src/keys/rsa/public-forms.ts';
+import { rsaDecrypt } from '../../../src/keys/rsa/operations.ts';
+import { publicKeyJwk, publicKeyPem } from '../../../src/keys/rsa/public-forms.ts';
 import { runUseJob, type UseJob, type UseJobResult } from '../../../src/node/jobs/use-jobs.ts';
 import { createLog } from '../../../src/node/log.ts';
 import type { ReproachQuota } from '../../../src/node/network/quotas.ts';
@@ -85,6 +86,7 @@ const stateOf = (index: number): CoreState => {
   } as unknown as CoreState;
 };
 
+type Asked = Extract<PartialRequest, { type: 'partial' }>;
 /** What a member says instead of its answer; null: nothing, ever. */
 export type Lie = (honest: PartialAnswer) => PartialAnswer | null;
 
@@ -97,7 +99,7 @@ export class Members {
   readonly seenByCoordinator: Uint8Array[] = [];
   proofsAsked = 0;
   /** What a member (peer id) waits for before it answers. */
-  slow: (peer: string, asked: PartialRequest) => Promise<void> | null = () => null;
+  slow: (peer: string, asked: Asked) => Promise<void> | null = () => null;
   /** What workers were asked for, of whomever. */
   readonly jobs: UseJob['kind'][] = [];
   /** Peers whose workers compute nothing. */
@@ -129,6 +131,7 @@ export class Members {
           } as never,
           clock: this.time.clock(),
           log: createLog({ level: 'info', destination: { write: (line) => this.logged.push(line) } }),
+          randomBytes: random,
           onChange: () => () => {},
           partialsAtOnce: 2,
           audit: async (_from, _asked, answer) => {
@@ -149,9 +152,10 @@ export class Members {
     return Decryption.ask({
       cluster: paper.clusterId,
       key: key.id,
-      publicKey: sharing.key,
+      kind: 'rsa',
+      pem: publicKeyPem(sharing.key),
       client: { seed: clientSeed, publicKey, name: 'operator' } as never,
-      ciphertext,
+      asked: { ciphertext },
       expiresAtMs,
     });
   }
@@ -162,16 +166,12 @@ export class Members {
 
   /** Whoever coordinates asks itself first, then the others from p2 on. */
   signing(): UseRequest<SignBody> {
-    return signUse(clientSeed, {
+    return signUse<SignBody>(clientSeed, {
       operation: 'sign',
+      kind: 'rsa',
       ...{ cluster: paper.clusterId, client: client.publicKey, key: ca.id },
-      ...{
-        scheme: 'pkcs1',
-        hash: 'sha256',
-        digest: random(32),
-        salt: new Uint8Array(),
-        nonce: new Uint8Array(16),
-      },
+      asked: { scheme: 'pkcs1', hash: 'sha256', digest: random(32), salt: new Uint8Array() },
+      nonce: new Uint8Array(16),
       expiresAtMs: this.time.clock().wallMs() + 60_000,
     });
   }
@@ -193,7 +193,7 @@ export class Members {
       reproach: (peer: string, quota: ReproachQuota = 'refusals') => this.reproached.push([peer, quota]),
       authenticated: () => value.roster.map(({ peer }) => peer).filter((peer) => peer !== own),
       request: async (peer: string, bytes: Uint8Array) => {
-        const wait = this.slow(peer, decode(partialRequestSchema, bytes));
+        const wait = this.slow(peer, decode(partialRequestSchema, bytes) as Asked);
         if (wait !== null) await wait;
         const answer = await (this.services.get(peer) as UseService).answer(own, bytes);
         const lie = this.lies.get(peer);
@@ -218,8 +218,8 @@ export const encrypted = (text: string): Uint8Array =>
       Buffer.from(text),
     ),
   );
-export const plainOf = (block: bigint | null): string | null => {
-  if (block === null) return null;
-  const plain = unpadded(block, sharing.key.modulus, { hash: 'sha256', label });
-  return plain === null ? null : Buffer.from(plain).toString();
+export const plainOf = (result: Uint8Array | null): string | null => {
+  if (result === null) return null;
+  const opened = { publicBytes: vault.public, result, padding: { hash: 'sha256', label } };
+  return Buffer.from(rsaDecrypt.plaintextIn?.(opened) ?? []).toString();
 };

@@ -1,17 +1,22 @@
-/** Members behind one another's request streams: who learns what, whose false partial is named, and what is refused. */
+/**
+ * Members behind one another's request streams: who learns what, whose false partial is named, and what is
+ * refused.
+ */
 
 import { describe, expect, test } from 'vitest';
 import { seal } from '../../../src/cipher/envelope.ts';
-import { Decryption, unpadded } from '../../../src/client/decryption.ts';
+import { Decryption } from '../../../src/client/decryption.ts';
 import { integerToBytes } from '../../../src/crypto/integers.ts';
 import { trialBlock } from '../../../src/keys/rsa/encoding.ts';
 import { elementBytes, encodePublic } from '../../../src/keys/rsa/numbers.ts';
+import { rsaDecrypt } from '../../../src/keys/rsa/operations.ts';
 import type { DecryptAnswer } from '../../../src/node/use/answers.ts';
 import { type PartialAnswer, partialAnswerSchema } from '../../../src/node/use/partial-messages.ts';
 import { decode, encode } from '../../../src/protocol/records/codec.ts';
 import {
   type DecryptBody,
   hashOfUse,
+  type SignBody,
   signUse,
   type UseRequest,
 } from '../../../src/protocol/records/use-request.ts';
@@ -39,13 +44,13 @@ describe('a decryption by five members', () => {
     const answer = await members.ask(decryption.request);
     expect(answer.partials).toHaveLength(3);
     expect(members.proofsAsked).toBe(0);
-    expect(plainOf(decryption.combine(answer).block)).toBe(message);
+    expect(plainOf(decryption.combine(answer).result)).toBe(message);
 
     for (const bytes of members.seenByCoordinator)
       expect(decode(partialAnswerSchema, bytes).type).toBe('sealed-partial');
     // Another one-time key opens nothing, not even for the same client and ciphertext.
     const other = members.decryption(encrypted(message));
-    expect(other.combine(answer).block).toBeNull();
+    expect(other.combine(answer).result).toBeNull();
   });
 
   test('with two that seal false partials: asks again with proofs, names both, and needs neither', async () => {
@@ -54,17 +59,17 @@ describe('a decryption by five members', () => {
     // Whichever way round three of five are asked, p3 or p5 is among them.
     for (const index of [3, 5]) {
       const tie = { body: decryption.request.body, epoch: value.epoch, index };
-      const forged = { tie, cipher: 'aes', entropy: random(32), partial: 4n, proof: null } as const;
-      const envelope = sealPartial(forged);
+      const forged = { partial: integerToBytes(4n, 256), proof: null };
+      const envelope = sealPartial({ tie, cipher: 'aes', entropy: random(32), given: forged });
       members.lies.set(`peer-${index}-of-five`, () => ({ type: 'sealed-partial', envelope }));
     }
     const first = await members.ask(decryption.request);
-    expect(decryption.combine(first).block).toBeNull();
+    expect(decryption.combine(first).result).toBeNull();
     expect(members.proofsAsked).toBe(0);
     const proven = await members.ask(decryption.request, true);
     expect(members.proofsAsked).toBe(5);
-    const { block, culprits } = decryption.combine(proven);
-    expect(plainOf(block)).toBe(message);
+    const { result, culprits } = decryption.combine(proven);
+    expect(plainOf(result)).toBe(message);
     expect(culprits.toSorted()).toEqual(['p3', 'p5']);
   });
 
@@ -81,9 +86,9 @@ describe('a decryption by five members', () => {
         const envelope = seal({ ...sealing, context, plaintext });
         members.lies.set(`peer-${index}-of-five`, () => ({ type: 'sealed-partial', envelope }));
       }
-      expect(decryption.combine(await members.ask(decryption.request)).block).toBeNull();
-      const { block, culprits } = decryption.combine(await members.ask(decryption.request, true));
-      expect(plainOf(block)).toBe(message);
+      expect(decryption.combine(await members.ask(decryption.request)).result).toBeNull();
+      const { result, culprits } = decryption.combine(await members.ask(decryption.request, true));
+      expect(plainOf(result)).toBe(message);
       expect(culprits.toSorted()).toEqual(['p2', 'p4']);
     }
   });
@@ -105,7 +110,7 @@ describe('a decryption by five members', () => {
       expect(members.time.now()).toBeLessThan(2500);
       const { partials } = answer as unknown as DecryptAnswer;
       expect(partials.length).toBeGreaterThanOrEqual(count);
-      expect(plainOf(decryption.combine(answer as unknown as DecryptAnswer).block)).toBe(message);
+      expect(plainOf(decryption.combine(answer as unknown as DecryptAnswer).result)).toBe(message);
     }
   });
 
@@ -113,7 +118,11 @@ describe('a decryption by five members', () => {
     const members = new Members();
     const decryption = members.decryption(encrypted(message));
     const { body } = decryption.request;
-    const forged = { cipher: 'aes', entropy: random(32), partial: 4n, proof: null } as const;
+    const forged = {
+      cipher: 'aes',
+      entropy: random(32),
+      given: { partial: integerToBytes(4n, 256), proof: null },
+    } as const;
     let proving = false;
     // Whichever way round three of five are asked, p3 or p5 is among them.
     for (const index of [3, 5]) {
@@ -124,15 +133,15 @@ describe('a decryption by five members', () => {
     }
     const first = await members.ask(decryption.request);
     const liars = first.partials.map(({ name }) => name).filter((name) => name === 'p3' || name === 'p5');
-    expect(decryption.combine(first)).toMatchObject({ block: null, refuted: [] });
+    expect(decryption.combine(first)).toMatchObject({ result: null, refuted: [] });
     proving = true;
     let proven: DecryptAnswer | null = null;
     void members.ask(decryption.request, true).then((answer) => {
       proven = answer;
     });
     await members.until(() => proven !== null);
-    const { block, culprits, refuted } = decryption.combine(proven as unknown as DecryptAnswer);
-    expect(plainOf(block)).toBe(message);
+    const { result, culprits, refuted } = decryption.combine(proven as unknown as DecryptAnswer);
+    expect(plainOf(result)).toBe(message);
     expect(culprits).toEqual([]);
     expect(refuted.toSorted()).toEqual(liars.toSorted());
   });
@@ -176,14 +185,21 @@ describe('a decryption by five members', () => {
         expect(() => one?.combine({ ...answer, ...other })).toThrow(
           /^the daemon answered .*; ask another peer$/,
         );
-    expect(plainOf(saved?.combine(answer).block ?? null)).toBe(message);
+    expect(plainOf(saved?.combine(answer).result ?? null)).toBe(message);
   });
 
   test('is one error for every defect of the padding', () => {
     const { modulus } = sharing.key;
-    const padding = { hash: 'sha256', label } as const;
+    const padding = { hash: 'sha256', label };
+    const errors = new Set<string>();
     for (const block of [0n, 1n, modulus - 1n, modulus / 3n, 2n ** 2040n])
-      expect(unpadded(block, modulus, padding)).toBeNull();
+      try {
+        rsaDecrypt.plaintextIn?.({ publicBytes: vault.public, result: integerToBytes(block, 256), padding });
+        errors.add('none');
+      } catch (error) {
+        errors.add(String(error));
+      }
+    expect([...errors]).toEqual([expect.stringContaining('not an OAEP block')]);
   });
 });
 
@@ -192,7 +208,7 @@ describe('every member refuses for itself', () => {
     const members = new Members();
     const answer = await members
       .service(4)
-      .answer('peer-1-of-five', encode({ epoch: value.epoch, request, prove: false }));
+      .answer('peer-1-of-five', encode({ type: 'partial', epoch: value.epoch, request, prove: false }));
     return decode(partialAnswerSchema, answer);
   };
   const { body } = new Members().decryption(encrypted(message)).request;
@@ -204,14 +220,12 @@ describe('every member refuses for itself', () => {
 
   test('to sign with a key made to decrypt', async () => {
     const { cluster, client: publicKey, nonce, expiresAtMs } = body;
-    const request = signUse(clientSeed, {
+    const request = signUse<SignBody>(clientSeed, {
       operation: 'sign',
+      kind: 'rsa',
       ...{ cluster, client: publicKey, nonce, expiresAtMs },
       key: vault.id,
-      scheme: 'pkcs1',
-      hash: 'sha256',
-      digest: random(32),
-      salt: new Uint8Array(),
+      asked: { scheme: 'pkcs1', hash: 'sha256', digest: random(32), salt: new Uint8Array() },
     });
     expect(await asked(request)).toMatchObject({ type: 'refused', code: 'wrong-use' });
   });
@@ -220,7 +234,7 @@ describe('every member refuses for itself', () => {
     const { modulus } = sharing.key;
     const block = trialBlock(hashOfValue(value), vault.id, modulus);
     for (const x of [block, modulus - block])
-      expect(await decrypting({ ciphertext: integerToBytes(x, 256) })).toMatchObject({
+      expect(await decrypting({ asked: { ciphertext: integerToBytes(x, 256) } })).toMatchObject({
         type: 'refused',
         code: 'trial-block',
       });
@@ -231,7 +245,7 @@ describe('every member refuses for itself', () => {
     const ask = async (request: UseRequest): Promise<string> => {
       const answer = await members
         .service(4)
-        .answer('peer-1-of-five', encode({ epoch: value.epoch, request, prove: false }));
+        .answer('peer-1-of-five', encode({ type: 'partial', epoch: value.epoch, request, prove: false }));
       const told = decode(partialAnswerSchema, answer);
       return told.type === 'refused' ? told.code : told.type;
     };

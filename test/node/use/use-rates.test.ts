@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { PeerPenalties } from '../../../src/node/use/peer-penalties.ts';
 import { UseRates } from '../../../src/node/use/rates.ts';
-import { signUse, UseRefusal } from '../../../src/protocol/records/use-request.ts';
+import { type SignBody, signUse, UseRefusal } from '../../../src/protocol/records/use-request.ts';
 import type { Client } from '../../../src/protocol/records/value.ts';
 import { seededBytes, VirtualTime } from '../../../src/simulation/world/virtual-time.ts';
 
@@ -11,9 +11,10 @@ const client = (ratePerMinute: number): Client => ({
   ...{ name: 'client', publicKey: new Uint8Array(32), rights: [], ratePerMinute },
 });
 const request = () =>
-  signUse(random(32), {
-    ...{ cluster: random(32), client: random(32), key: random(32), operation: 'sign', scheme: 'pkcs1' },
-    ...{ hash: 'sha256', digest: random(32), salt: new Uint8Array(), nonce: random(16), expiresAtMs: 0 },
+  signUse<SignBody>(random(32), {
+    ...{ cluster: random(32), client: random(32), key: random(32), operation: 'sign', kind: 'rsa' },
+    asked: { scheme: 'pkcs1', hash: 'sha256', digest: random(32), salt: new Uint8Array() },
+    ...{ nonce: random(16), expiresAtMs: 0 },
   });
 
 test('a client may ask as often as its rate says, and again as the minute passes', () => {

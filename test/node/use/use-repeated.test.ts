@@ -110,7 +110,7 @@ describe('a request that is repeated', () => {
 test('a partial that no worker can compute is a refusal: in the audit log, and not tried again with each repeat', async () => {
   const members = new Members();
   members.broken.add('peer-4-of-five');
-  const asked = encode({ epoch: value.epoch, request: members.signing(), prove: false });
+  const asked = encode({ type: 'partial', epoch: value.epoch, request: members.signing(), prove: false });
   for (let at = 0; at < 3; at += 1) {
     const told = decode(partialAnswerSchema, await members.service(4).answer('peer-1-of-five', asked));
     expect(told).toMatchObject({ type: 'refused', code: 'failed' });

@@ -10,8 +10,8 @@ const hourMs = 60 * 60_000;
 
 async function pass(members: Members, change: (body: SignBody) => Partial<SignBody>): Promise<string> {
   const { body } = members.signing();
-  const request = signUse(clientSeed, { ...body, ...change(body) });
-  const asked = encode({ epoch: value.epoch, request, prove: false });
+  const request = signUse<SignBody>(clientSeed, { ...body, ...change(body) });
+  const asked = encode({ type: 'partial', epoch: value.epoch, request, prove: false });
   const told = decode(partialAnswerSchema, await members.service(4).answer(from, asked));
   return told.type === 'refused' ? told.code : told.type;
 }
@@ -19,7 +19,7 @@ async function pass(members: Members, change: (body: SignBody) => Partial<SignBo
 test.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
   ['is for another cluster', 'wrong-cluster', () => ({ cluster: random(32) })],
   ['uses a key for what it is not', 'wrong-use', () => ({ key: vault.id })],
-  ['has no digest of its hash', 'wrong-digest', () => ({ digest: random(31) })],
+  ['has no digest of its hash', 'wrong-digest', ({ asked }) => ({ asked: { ...asked, digest: random(31) } })],
   ['expired a day ago', 'expired', ({ expiresAtMs }) => ({ expiresAtMs: expiresAtMs - 25 * hourMs })],
 ])('a request that %s: no honest member passes it on', async (_what, code, change) => {
   const members = new Members();
@@ -44,7 +44,7 @@ test.each<[string, string, (body: SignBody) => Partial<SignBody>]>([
 test('requests over a client’s rate: held against nobody, or a client could have the member cut off that it asks', async () => {
   const members = new Members();
   for (const code of ['partial', 'partial', 'over-rate', 'over-rate'])
-    expect(await pass(members, () => ({ digest: random(32) }))).toBe(code);
+    expect(await pass(members, ({ asked }) => ({ asked: { ...asked, digest: random(32) } }))).toBe(code);
   expect(members.reproached).toEqual([]);
 });
 
@@ -52,7 +52,9 @@ test('a member does not reproach itself', async () => {
   const members = new Members();
   const { body } = members.signing();
   const request = signUse(clientSeed, { ...body, key: random(32) });
-  await members.service(4).answer('peer-4-of-five', encode({ epoch: value.epoch, request, prove: false }));
+  await members
+    .service(4)
+    .answer('peer-4-of-five', encode({ type: 'partial', epoch: value.epoch, request, prove: false }));
   expect(members.reproached).toEqual([]);
 });
 
