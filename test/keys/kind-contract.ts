@@ -1,9 +1,20 @@
 /**
- * What every kind of key keeps to: one suite over the interface alone. A kind passes bytes that the suite cannot read,
- * so whatever the suite shows holds for the epoch change and recovery, which see no more of a kind.
+ * What every kind of key keeps to: one suite over the interface alone. A kind passes bytes that the suite
+ * cannot read, so whatever the suite shows holds for the epoch change and recovery, which see no more of a
+ * kind.
  */
 import { describe, expect, test } from 'vitest';
-import type { DealtKey, Kind, SharedKey } from '../../src/keys/kind.ts';
+import { z } from 'zod';
+import type {
+  Asked,
+  DealtKey,
+  GivenPartial,
+  KeyUse,
+  Kind,
+  NonceCommitments,
+  Operation,
+  SharedKey,
+} from '../../src/keys/kind.ts';
 import { bytesFrom } from '../../src/simulation/world/sample-keys.ts';
 
 export interface KindSample {
@@ -15,6 +26,8 @@ export interface KindSample {
   dealt: DealtKey;
   /** Of another key of this kind. */
   otherPublic: Uint8Array;
+  /** Two different things that may be asked of each operation, as a request in JSON says them. */
+  asked: Partial<Record<KeyUse, [Record<string, string>, Record<string, string>]>>;
 }
 
 const members = [1, 2, 3, 4, 5];
@@ -232,4 +245,163 @@ export function describeKind(sample: KindSample): void {
       expect(key.combineTrials({ statement, commitments, trials: few }).proof).toBeNull();
     });
   });
+
+  for (const [use, operation] of Object.entries(kind.operations)) {
+    const texts = sample.asked[use as KeyUse] as [Record<string, string>, Record<string, string>];
+    describeOperation(use, operation, texts);
+  }
+
+  function describeOperation(
+    use: string,
+    operation: Operation,
+    texts: readonly Record<string, string>[],
+  ): void {
+    const [asked, another] = texts.map((text) => operation.asked.parse(text)) as [Asked, Asked];
+    const { commitments } = second;
+    const publicBytes = sample.dealt.public;
+    const about = (what = asked) => ({ setting: setting(), key: statement.key, epoch: 2, asked: what });
+
+    /** What these members give, with fresh nonces where the operation needs them. */
+    function given(
+      indices: readonly number[],
+      options: { prove?: boolean; what?: Asked; epoch?: Epoch } = {},
+    ) {
+      const { prove = false, what = asked, epoch = second } = options;
+      const drawn = new Map(
+        indices.flatMap((index) => {
+          const context = random(32);
+          const made = { setting: setting(), share: shareOf(epoch, index), context, randomBytes: random };
+          const nonces = operation.nonces?.draw(made);
+          return nonces === undefined ? [] : [[index, nonces] as const];
+        }),
+      );
+      const session: NonceCommitments | null =
+        operation.nonces && new Map([...drawn].map(([index, { commitment }]) => [index, commitment]));
+      const partials = new Map<number, GivenPartial>();
+      for (const index of indices) {
+        const nonces = drawn.get(index)?.nonces;
+        const own = nonces && session ? { nonces, commitments: session } : null;
+        const made = { statement: about(what), share: shareOf(epoch, index), index, prove };
+        partials.set(index, operation.partial({ ...made, randomBytes: random, session: own }));
+      }
+      return { partials, session };
+    }
+    const combined = (
+      { partials, session }: ReturnType<typeof given>,
+      failed: ReadonlyMap<number, GivenPartial> = new Map(),
+    ) => operation.combine({ statement: about(), commitments, partials, failed, session });
+
+    describe(`to ${use} with a key of kind ${kind.name}`, () => {
+      test('takes what is asked in one shape, which is checked', () => {
+        const accepted = () => operation.check({ publicBytes, asked, trial: statement });
+        expect(accepted).not.toThrow();
+        expect(operation.asked.encode(asked)).toEqual(texts[0]);
+        for (const none of [{}, { ...texts[0], more: '' }, null, 'text'])
+          expect(operation.asked.safeParse(none).success).toBe(false);
+        expect(z.safeEncode(operation.asked, { ...asked, more: 'text' }).success).toBe(false);
+      });
+
+      test('says what an audit log tells of it, and by which scheme it is asked', () => {
+        const { digest } = operation.digestOf(asked);
+        expect(digest).toEqual(operation.digestOf(operation.asked.parse(texts[0])).digest);
+        expect(digest).not.toEqual(operation.digestOf(another).digest);
+        const scheme = operation.schemeOf(asked);
+        if (scheme === null) expect(operation.schemes).toEqual([]);
+        else expect(operation.schemes).toContain(scheme);
+      });
+
+      test.each([[[1, 2, 3]], [[1, 3, 5]], [[2, 4, 5]], [[3, 4, 5]]])('is done by members %j', (indices) => {
+        const { result, culprits, suspects, refuted } = combined(given(indices));
+        expect({ culprits, suspects, refuted }).toEqual({ culprits: [], suspects: [], refuted: [] });
+        expect(operation.verify({ publicBytes, asked, result: result as Uint8Array })).toBe(true);
+      });
+
+      test('gives a result for this key and for what was asked, and for nothing else', () => {
+        const result = combined(given([1, 2, 3])).result as Uint8Array;
+        expect(operation.verify({ publicBytes: sample.otherPublic, asked, result })).toBe(false);
+        expect(operation.verify({ publicBytes, asked: another, result })).toBe(false);
+        for (const bytes of [
+          flip(result, 0),
+          flip(result, result.length - 1),
+          result.slice(1),
+          new Uint8Array(),
+        ])
+          expect(operation.verify({ publicBytes, asked, result: bytes })).toBe(false);
+      });
+
+      test('is not done by too few, nor by shares of two epochs', () => {
+        expect(combined(given([1, 2])).result).toBeNull();
+        const mixed = given([1, 2, 3]);
+        const old = given([1, 2, 3], { epoch: first });
+        mixed.partials.set(2, old.partials.get(2) as GivenPartial);
+        expect(combined(mixed).result).toBeNull();
+      });
+
+      test.each<[string, (partial: Uint8Array) => Uint8Array]>([
+        ['another byte', (partial) => flip(partial, partial.length - 1)],
+        ['no bytes', () => new Uint8Array()],
+        ['too many bytes', (partial) => Uint8Array.of(...partial, 0)],
+        ['zero', (partial) => new Uint8Array(partial.length)],
+        ['the highest number', (partial) => new Uint8Array(partial.length).fill(255)],
+      ])('names the member whose partial has %s', (_, bend) => {
+        const spoiled = given([1, 2, 3], { prove: true });
+        const { partial, proof } = spoiled.partials.get(2) as GivenPartial;
+        spoiled.partials.set(2, { partial: bend(partial), proof });
+        expect(combined(spoiled)).toMatchObject({ result: null, culprits: [2] });
+      });
+
+      test('proves a partial of this request alone', () => {
+        const spoiled = given([1, 2, 3], { prove: true });
+        const other = given([1, 2, 3], { prove: true, what: another });
+        spoiled.partials.set(3, other.partials.get(3) as GivenPartial);
+        expect(combined(spoiled)).toMatchObject({ result: null, culprits: [3] });
+      });
+
+      const { nonces } = operation;
+      if (nonces === null) return;
+
+      test('draws other nonces each time, and tells commitments from other bytes', () => {
+        const draw = () =>
+          nonces.draw({
+            setting: setting(),
+            share: shareOf(second, 1),
+            context: random(8),
+            randomBytes: random,
+          });
+        const drawn = [draw(), draw(), draw()];
+        expect(new Set(drawn.map(({ commitment }) => Buffer.from(commitment).toString('hex'))).size).toBe(3);
+        for (const { commitment } of drawn) {
+          expect(nonces.isCommitment(setting(), commitment)).toBe(true);
+          for (const none of [commitment.slice(1), Uint8Array.of(...commitment, 0), new Uint8Array()])
+            expect(nonces.isCommitment(setting(), none)).toBe(false);
+          expect(nonces.isCommitment(setting(), new Uint8Array(commitment.length))).toBe(false);
+        }
+      });
+
+      test('hedges its nonces: a broken source of randomness repeats none for another context or share', () => {
+        const broken = (length: number) => new Uint8Array(length);
+        const drawn = (index: number, context: number) =>
+          nonces.draw({
+            ...{ setting: setting(), share: shareOf(second, index), context: Uint8Array.of(context) },
+            randomBytes: broken,
+          }).commitment;
+        expect(drawn(1, 1)).toEqual(drawn(1, 1));
+        expect(drawn(1, 1)).not.toEqual(drawn(1, 2));
+        expect(drawn(1, 1)).not.toEqual(drawn(2, 1));
+      });
+
+      test('gives no partial without a session, nor for commitments that are none', () => {
+        const made = { statement: about(), share: shareOf(second, 1), index: 1, prove: false };
+        const { session } = given([1, 2, 3]);
+        const drawn = nonces.draw({
+          ...{ setting: setting(), share: made.share, context: random(8), randomBytes: random },
+        });
+        expect(() => operation.partial({ ...made, randomBytes: random, session: null })).toThrow(/./);
+        const bent = new Map([...(session as NonceCommitments), [2, new Uint8Array(3)] as const]);
+        expect(() =>
+          operation.partial({ ...made, randomBytes: random, session: { ...drawn, commitments: bent } }),
+        ).toThrow(/./);
+      });
+    });
+  }
 }

@@ -12,12 +12,23 @@ const creation = sampleCreation(parameters);
 const dealt = dealtKeyOf(creation);
 const { p, q } = samplePrimes(512, 2);
 
+const ciphertext = (base: number) => ({
+  ciphertext: Buffer.from([...new Uint8Array(63), base]).toString('base64'),
+});
+
 describeKind({
   kind: rsa,
   membersMax: parameters.membersMax,
   threshold: parameters.threshold,
   dealt,
   otherPublic: encodePublic({ ...creation.public, modulus: p * q }),
+  asked: {
+    sign: [
+      { scheme: 'pkcs1', hash: 'sha256', digest: '5e'.repeat(32), salt: '' },
+      { scheme: 'pkcs1', hash: 'sha256', digest: '5f'.repeat(32), salt: '' },
+    ],
+    decrypt: [ciphertext(3), ciphertext(5)],
+  },
 });
 
 describe('the kinds', () => {

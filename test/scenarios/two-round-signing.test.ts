@@ -1,0 +1,544 @@
+/**
+ * Signing in two rounds, over a simulated group with a key that its members created together. The toy kind
+ * signs as FROST does (Komlo, Goldberg 2020), so whatever is shown here of sessions, liars and coordinators
+ * is no matter of one curve.
+ */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ed25519FromSeed } from '../../src/crypto/signature.ts';
+import { kindNamed, learnKind } from '../../src/keys/kinds.ts';
+import { rsaSignature } from '../../src/keys/rsa/operations.ts';
+import type { SignAnswer } from '../../src/node/use/answers.ts';
+import {
+  type PartialAnswer,
+  type PartialRequest,
+  partialAnswerSchema,
+  partialRequestSchema,
+} from '../../src/node/use/partial-messages.ts';
+import type { PeerPenalty } from '../../src/node/use/peer-penalties.ts';
+import { headOf } from '../../src/protocol/machine/queries.ts';
+import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { type SignBody, signUse, type UseRequest } from '../../src/protocol/records/use-request.ts';
+import type { Client, KeyRecord } from '../../src/protocol/records/value.ts';
+import type { Group } from '../../src/simulation/world/group.ts';
+import type { GroupOptions } from '../../src/simulation/world/group-options.ts';
+import { toy } from '../../src/simulation/world/toy-kind.ts';
+import { seededBytes, settled } from '../../src/simulation/world/virtual-time.ts';
+import { fivePeers } from './support.ts';
+
+beforeAll(() => learnKind(toy));
+
+const random = seededBytes('signing in two rounds');
+const clientSeed = random(32);
+const client: Client = {
+  name: 'operator',
+  publicKey: ed25519FromSeed(clientSeed).publicKey,
+  rights: [{ key: '*', operations: ['sign'] }],
+  ratePerMinute: 0,
+};
+
+/** Five peers with an RSA key and one that they created together. Any three sign. */
+async function withJointKey(options: Partial<GroupOptions> = {}): Promise<Group> {
+  const group = await fivePeers({ clients: [client], ...options });
+  const next = group.epochOf(1) + 1;
+  await group.order(1, { type: 'create-key-jointly', name: 'joint', kind: 'toy', use: 'sign' });
+  await group.until(() => group.settledAt(next), 120_000, 'the creation of the key');
+  return group;
+}
+
+const keyOf = (group: Group, name = 'joint', place = 1): KeyRecord =>
+  headOf(group.state(place)).keys.find((key) => key.name === name) as KeyRecord;
+
+function requestFor(group: Group, name = 'joint', place = 1): UseRequest<SignBody> {
+  const key = keyOf(group, name, place);
+  const asked =
+    key.kind === 'toy'
+      ? { message: random(40) }
+      : rsaSignature({ scheme: 'pkcs1', hash: 'sha256', digest: random(32) }, random);
+  return signUse<SignBody>(clientSeed, {
+    ...{ operation: 'sign', kind: key.kind, asked, key: key.id, nonce: random(16) },
+    ...{ cluster: group.state(place).clusterId, client: client.publicKey },
+    expiresAtMs: Math.floor(group.time.clock().wallMs()) + 60_000,
+  });
+}
+
+/** What a peer answers the client, or the error that it gives. */
+async function asked(
+  group: Group,
+  by: number,
+  request: UseRequest<SignBody>,
+  timeoutMs = 8000,
+): Promise<SignAnswer | Error> {
+  let outcome: SignAnswer | Error | undefined;
+  const { use } = group.node(by);
+  if (use === null) throw new Error(`p${by} is not running`);
+  void use.sign(request, timeoutMs).then(
+    (answer) => {
+      outcome = answer;
+    },
+    (error) => {
+      outcome = error;
+    },
+  );
+  await group.until(() => outcome !== undefined, 60_000, 'the end of the request');
+  return outcome as SignAnswer | Error;
+}
+
+/** Signs by one peer. The signature is checked as a client checks it, under the key of the first epoch. */
+async function signed(group: Group, by = 1, key = keyOf(group, 'joint', by)): Promise<SignAnswer> {
+  const request = requestFor(group, key.name, by);
+  const answer = await asked(group, by, request);
+  if (answer instanceof Error) throw answer;
+  const operation = kindNamed(key.kind).operations.sign;
+  const verified = { publicBytes: key.public, asked: request.body.asked, result: answer.signature };
+  expect(operation?.verify(verified)).toBe(true);
+  expect(operation?.verify({ ...verified, asked: requestFor(group, key.name, by).body.asked })).toBe(false);
+  expect(new Set(answer.signers).size).toBe(headOf(group.state(by)).threshold);
+  return answer;
+}
+
+const penalized = (group: Group, by: number, fault: PeerPenalty['fault']): string[] =>
+  (group.node(by).use?.penalties() ?? [])
+    .filter((penalty) => penalty.fault === fault)
+    .map(({ peer }) => group.nodes.find((node) => node.peer === peer)?.name ?? peer)
+    .sort();
+
+/** What a member says instead of its answer; null: nothing, ever. */
+type Lie = (honest: PartialAnswer, question: PartialRequest) => PartialAnswer | Uint8Array | null;
+function lies(group: Group, by: Record<string, Lie>): void {
+  group.answerUse = async ({ to }, bytes, honest) => {
+    const answer = await honest(bytes);
+    const lie = by[to];
+    if (lie === undefined) return answer;
+    const said = lie(decode(partialAnswerSchema, answer), decode(partialRequestSchema, bytes));
+    if (said === null) return new Promise<Uint8Array>(() => {});
+    return said instanceof Uint8Array ? said : encode(said);
+  };
+}
+const falsePartial: Lie = (honest) =>
+  honest.type === 'partial' ? { ...honest, partial: new Uint8Array(honest.partial.length).fill(1) } : honest;
+const silentIn =
+  (round: PartialRequest['type']): Lie =>
+  (honest, { type }) =>
+    type === round ? null : honest;
+
+describe('a key that signs in two rounds', () => {
+  test('signs under one public key from its first epoch on: refreshed, with members down, raised, and evicted', async () => {
+    const group = await withJointKey();
+    const key = keyOf(group);
+    for (const by of [1, 3, 5]) await signed(group, by, key);
+    for (let round = 0; round < 4; round += 1) {
+      await group.refresh(1 + round);
+      await signed(group, 5 - round, key);
+    }
+    await group.stop(2);
+    await group.stop(4);
+    expect((await signed(group, 1, key)).signers.toSorted()).toEqual(['p1', 'p3', 'p5']);
+    await group.restart(2);
+    await group.restart(4);
+    await group.until(() => group.settledAt(group.epochOf(1)));
+
+    await group.order(1, { type: 'raise-threshold', threshold: 4 });
+    await group.until(() => headOf(group.state(1)).threshold === 4 && group.settledAt(group.epochOf(1)));
+    expect((await signed(group, 2, key)).signers).toHaveLength(4);
+    await group.evict(1, 5);
+    await group.stop(5);
+    await group.until(() => group.settledAt(group.epochOf(1)));
+    expect((await signed(group, 4, key)).signers.toSorted()).toEqual(['p1', 'p2', 'p3', 'p4']);
+    // The key of the other kind stands beside it.
+    await signed(group, 3, keyOf(group, 'key'));
+  });
+
+  test('signs while the group changes its epoch', async () => {
+    const group = await withJointKey();
+    const next = group.epochOf(1) + 1;
+    const epochs = new Set<number>();
+    group.node(2).driver?.refresh();
+    while (!group.settledAt(next)) epochs.add((await signed(group, 3)).epoch);
+    epochs.add((await signed(group, 3)).epoch);
+    expect([...epochs].sort()).toEqual([next - 1, next]);
+  });
+
+  test('is used by a member that recovered its share', async () => {
+    const group = await withJointKey();
+    await group.stop(5);
+    await group.refresh(1);
+    await group.restart(5);
+    await group.until(() => group.settledAt(group.epochOf(1)), 60_000, 'the recovery');
+    await group.stop(1);
+    await group.stop(2);
+    expect((await signed(group, 5)).signers.toSorted()).toEqual(['p3', 'p4', 'p5']);
+  });
+
+  test('gives a request that is repeated the same signature, and draws no nonces for it', async () => {
+    const group = await withJointKey();
+    const request = requestFor(group);
+    const first = await asked(group, 1, request);
+    const questions: string[] = [];
+    group.answerUse = (_, bytes, honest) => {
+      questions.push(decode(partialRequestSchema, bytes).type);
+      return honest(bytes);
+    };
+    expect(await asked(group, 1, request)).toEqual(first);
+    expect(questions).toEqual([]);
+    // Another member knows nothing of it: the client that lost its coordinator gets a signature from fresh
+    // nonces.
+    await group.stop(1);
+    const second = await asked(group, 2, request);
+    expect(second).not.toBeInstanceOf(Error);
+    expect((second as SignAnswer).signature).not.toEqual((first as SignAnswer).signature);
+  });
+});
+
+describe('signing in two rounds beside members that', () => {
+  test('are silent in the first round takes the others, in less than a second', async () => {
+    const group = await withJointKey();
+    lies(group, { p2: silentIn('nonces'), p3: silentIn('nonces') });
+    const beganMs = group.time.clock().nowMs();
+    for (let use = 0; use < 5; use += 1)
+      expect((await signed(group)).signers.toSorted()).toEqual(['p1', 'p4', 'p5']);
+    expect(group.time.clock().nowMs() - beganMs).toBeLessThan(5 * 1000);
+  });
+
+  test('commit and are silent in the second round takes the others, with fresh nonces', async () => {
+    const group = await withJointKey();
+    lies(group, { p2: silentIn('response'), p3: silentIn('response') });
+    for (let use = 0; use < 5; use += 1)
+      expect((await signed(group)).signers.toSorted()).toEqual(['p1', 'p4', 'p5']);
+    expect(penalized(group, 1, 'silent')).toEqual(['p2', 'p3']);
+  });
+
+  test('die between the rounds takes the others', async () => {
+    const group = await withJointKey();
+    let isDead = false;
+    group.answerUse = async ({ to }, bytes, honest) => {
+      if (to !== 'p2') return honest(bytes);
+      if (isDead || decode(partialRequestSchema, bytes).type === 'response') {
+        isDead = true;
+        throw new Error('the stream was reset');
+      }
+      return honest(bytes);
+    };
+    for (let use = 0; use < 4; use += 1) expect((await signed(group)).signers).not.toContain('p2');
+  });
+
+  test.each<[string, Lie]>([
+    ['a false partial', falsePartial],
+    [
+      'a partial of no length',
+      (honest) => (honest.type === 'partial' ? { ...honest, partial: new Uint8Array() } : honest),
+    ],
+    [
+      'a partial of another length',
+      (honest) => (honest.type === 'partial' ? { ...honest, partial: new Uint8Array(64).fill(255) } : honest),
+    ],
+    [
+      'a commitment that is none',
+      (honest) =>
+        honest.type === 'nonce-commitment' ? { ...honest, commitment: new Uint8Array(64) } : honest,
+    ],
+    [
+      'a commitment to nothing',
+      (honest) => (honest.type === 'nonce-commitment' ? { ...honest, commitment: new Uint8Array() } : honest),
+    ],
+    ['an answer to another question', () => ({ type: 'done' })],
+    ['an answer that is none', () => new Uint8Array([255])],
+  ])('give %s takes the others, and names them', async (_, lie) => {
+    const group = await withJointKey();
+    lies(group, { p2: lie, p4: lie });
+    for (let use = 0; use < 5; use += 1)
+      expect((await signed(group)).signers.toSorted()).toEqual(['p1', 'p3', 'p5']);
+    expect(penalized(group, 1, 'lied')).toEqual(['p2', 'p4']);
+  });
+
+  test('repeat an old commitment hold up one signature, are asked last then, and get nobody else blamed', async () => {
+    const group = await withJointKey();
+    let old: PartialAnswer | undefined;
+    lies(group, {
+      p2(honest) {
+        if (honest.type !== 'nonce-commitment') return honest;
+        old ??= honest;
+        return old;
+      },
+    });
+    // The first time it is true.
+    await signed(group);
+    for (let use = 0; use < 5; use += 1) expect((await signed(group)).signers).not.toContain('p2');
+    expect(penalized(group, 1, 'silent')).toEqual(['p2']);
+    expect(penalized(group, 1, 'lied')).toEqual([]);
+    expect(penalized(group, 1, 'suspected')).toEqual([]);
+  });
+
+  test('are too many gives no signature, and says who gave what', async () => {
+    const group = await withJointKey();
+    lies(group, { p2: falsePartial, p3: silentIn('response'), p4: silentIn('nonces') });
+    const failed = await asked(group, 1, requestFor(group), 4000);
+    expect(failed).toMatchObject({ code: 'not-enough-peers', details: { p2: 'lied' } });
+    // And none when they are gone again is lost.
+    lies(group, {});
+    await signed(group);
+  });
+});
+
+/** A coordinator that keeps to nothing: p1, as p2 sees it. */
+class HostileCoordinator {
+  readonly group: Group;
+  readonly epoch: number;
+
+  constructor(group: Group) {
+    this.group = group;
+    this.epoch = group.epochOf(1);
+  }
+
+  async ask(to: number, question: PartialRequest): Promise<PartialAnswer> {
+    const answer = this.group.node(to).use?.answer(this.group.node(1).peer, encode(question));
+    let bytes: Uint8Array | undefined;
+    void answer?.then((given) => (bytes = given));
+    await this.group.until(() => bytes !== undefined, 10_000, 'the answer');
+    return decode(partialAnswerSchema, bytes as Uint8Array);
+  }
+
+  /** Round one with these members. */
+  async commitments(
+    request: UseRequest,
+    session: Uint8Array,
+    members = [2, 3, 4],
+    epoch = this.epoch,
+  ): Promise<{ by: number; commitment: Uint8Array }[]> {
+    const list: { by: number; commitment: Uint8Array }[] = [];
+    for (const by of members) {
+      const answer = await this.ask(by, { type: 'nonces', epoch, request, session });
+      if (answer.type !== 'nonce-commitment') throw new Error(`p${by} says ${JSON.stringify(answer)}`);
+      list.push({ by, commitment: answer.commitment });
+    }
+    return list;
+  }
+
+  response(
+    request: UseRequest,
+    session: Uint8Array,
+    commitments: { by: number; commitment: Uint8Array }[],
+    epoch = this.epoch,
+  ): PartialRequest {
+    return { type: 'response', epoch, request, session, commitments };
+  }
+}
+
+async function hostile(options: Partial<GroupOptions> = {}) {
+  const group = await withJointKey(options);
+  const coordinator = new HostileCoordinator(group);
+  const request = requestFor(group);
+  return { group, coordinator, request, session: random(16) };
+}
+
+describe('nonces of a member serve one answer, whatever a hostile coordinator asks:', () => {
+  test('the same question twice gives one answer', async () => {
+    const { coordinator, request, session } = await hostile();
+    const list = await coordinator.commitments(request, session);
+    const question = coordinator.response(request, session, list);
+    expect(await coordinator.ask(2, question)).toMatchObject({ type: 'partial' });
+    expect(await coordinator.ask(2, question)).toMatchObject({ code: 'unknown-session' });
+  });
+
+  test('two lists for one session give one answer, also when they come at the same moment', async () => {
+    const { group, coordinator, request, session } = await hostile();
+    const list = await coordinator.commitments(request, session);
+    const [, , last] = await coordinator.commitments(request, random(16));
+    const other = [...list.slice(0, 2), last as (typeof list)[0]];
+    const answers: PartialAnswer[] = [];
+    for (const commitments of [list, other, list, other])
+      void group
+        .node(2)
+        .use?.answer(group.node(1).peer, encode(coordinator.response(request, session, commitments)))
+        .then((bytes) => answers.push(decode(partialAnswerSchema, bytes)));
+    await group.until(() => answers.length === 4);
+    expect(answers.filter(({ type }) => type === 'partial')).toHaveLength(1);
+    expect(
+      answers.filter((answer) => answer.type === 'refused' && answer.code === 'unknown-session'),
+    ).toHaveLength(3);
+  });
+
+  test.each<
+    [
+      string,
+      (given: {
+        list: { by: number; commitment: Uint8Array }[];
+        group: Group;
+        other: { by: number; commitment: Uint8Array }[];
+        question: Extract<PartialRequest, { type: 'response' }>;
+      }) => PartialRequest,
+    ]
+  >([
+    ['another request', ({ question, group }) => ({ ...question, request: requestFor(group) })],
+    ['too few members', ({ question, list }) => ({ ...question, commitments: list.slice(0, 2) })],
+    [
+      'too many members',
+      ({ question, list, other }) => ({ ...question, commitments: [...list, ...other.slice(-1)] }),
+    ],
+    [
+      'a member twice',
+      ({ question, list }) => ({ ...question, commitments: [list[0], list[0], list[1]] as typeof list }),
+    ],
+    ['another order', ({ question, list }) => ({ ...question, commitments: list.toReversed() })],
+    [
+      'nobody of the roster',
+      ({ question, list }) => ({
+        ...question,
+        commitments: [...list.slice(0, 2), { by: 7, commitment: list[2]?.commitment as Uint8Array }],
+      }),
+    ],
+    [
+      'members without this one',
+      ({ question, list, other }) => ({ ...question, commitments: [...list.slice(1), ...other.slice(-1)] }),
+    ],
+    [
+      'a commitment of this member that it did not give',
+      ({ question, list, other }) => ({
+        ...question,
+        commitments: [{ by: 2, commitment: other[0]?.commitment as Uint8Array }, ...list.slice(1)],
+      }),
+    ],
+    [
+      'a commitment that is none',
+      ({ question, list }) => ({
+        ...question,
+        commitments: [...list.slice(0, 2), { by: 4, commitment: new Uint8Array(64) }],
+      }),
+    ],
+    ['a key of another kind', ({ question, group }) => ({ ...question, request: requestFor(group, 'key') })],
+    ['an epoch that is not there', ({ question }) => ({ ...question, epoch: 99 })],
+    [
+      'a request with a false signature',
+      ({ question }) => ({ ...question, request: { ...question.request, signature: new Uint8Array(64) } }),
+    ],
+  ])('a second round with %s gives nothing, and ends the session', async (_, bend) => {
+    const { group, coordinator, request, session } = await hostile();
+    const list = await coordinator.commitments(request, session);
+    const other = await coordinator.commitments(request, random(16), [2, 3, 4, 5]);
+    const question = coordinator.response(request, session, list) as Extract<
+      PartialRequest,
+      { type: 'response' }
+    >;
+    const bent = await coordinator.ask(2, bend({ list, group, other, question }));
+    expect(bent.type).not.toBe('partial');
+    expect(await coordinator.ask(2, question)).toMatchObject({ code: 'unknown-session' });
+    // What it said of one session says nothing of another.
+    const again = random(16);
+    const fresh = await coordinator.commitments(request, again);
+    expect(await coordinator.ask(2, coordinator.response(request, again, fresh))).toMatchObject({
+      type: 'partial',
+    });
+  });
+
+  test('a session belongs to the coordinator that began it', async () => {
+    const { group, coordinator, request, session } = await hostile();
+    const list = await coordinator.commitments(request, session);
+    const question = coordinator.response(request, session, list);
+    const stolen = group.node(2).use?.answer(group.node(5).peer, encode(question)) as Promise<Uint8Array>;
+    expect(decode(partialAnswerSchema, await stolen)).toMatchObject({ code: 'unknown-session' });
+    expect(await coordinator.ask(2, question)).toMatchObject({ type: 'partial' });
+  });
+
+  test('a session that begins again under its name has other nonces, and the first are gone', async () => {
+    const { coordinator, request, session } = await hostile();
+    const first = await coordinator.commitments(request, session);
+    const second = await coordinator.commitments(request, session, [2]);
+    expect(second[0]?.commitment).not.toEqual(first[0]?.commitment);
+    expect(await coordinator.ask(2, coordinator.response(request, session, first))).toMatchObject({
+      code: 'wrong-session',
+    });
+  });
+
+  test('a session ends when it is forgotten, after ten seconds, with its epoch, and with the daemon', async () => {
+    const { group, coordinator, request } = await hostile();
+    const ended = async (end: (session: Uint8Array) => unknown): Promise<void> => {
+      const [session, epoch] = [random(16), group.epochOf(1)];
+      const made = { ...request, ...requestFor(group) };
+      const list = await coordinator.commitments(made, session, [2, 3, 4], epoch);
+      await end(session);
+      const answer = await coordinator.ask(2, coordinator.response(made, session, list, epoch));
+      expect(['unknown-session', undefined]).toContain((answer as { code?: string }).code);
+      expect(answer.type).not.toBe('partial');
+    };
+    await ended((session) => coordinator.ask(2, { type: 'forget', session }));
+    await ended(() => group.run(10_001));
+    await ended(() => group.refresh(3));
+    await ended(async () => {
+      await group.stop(2);
+      await group.restart(2);
+      await group.until(() => group.settledAt(group.epochOf(1)));
+    });
+    await signed(group);
+  });
+
+  test('many sessions end the oldest of that coordinator alone', async () => {
+    const { group, coordinator, request } = await hostile();
+    const sessions = Array.from({ length: 70 }, () => random(16));
+    const other = random(16);
+    const mine = { type: 'nonces', epoch: coordinator.epoch, request, session: other } as const;
+    const kept = decode(
+      partialAnswerSchema,
+      (await group.node(2).use?.answer(group.node(5).peer, encode(mine))) as Uint8Array,
+    );
+    const lists: { by: number; commitment: Uint8Array }[][] = [];
+    for (const session of sessions) lists.push(await coordinator.commitments(request, session, [2]));
+    const others = await coordinator.commitments(request, random(16), [3, 4]);
+    const tried = async (at: number) =>
+      coordinator.ask(
+        2,
+        coordinator.response(request, sessions[at] as Uint8Array, [...(lists[at] ?? []), ...others]),
+      );
+    expect(await tried(5)).toMatchObject({ code: 'unknown-session' });
+    expect(await tried(6)).toMatchObject({ type: 'partial' });
+    expect(await tried(69)).toMatchObject({ type: 'partial' });
+    const commitment = (kept as { commitment: Uint8Array }).commitment;
+    const question = coordinator.response(request, other, [{ by: 2, commitment }, ...others]);
+    const bytes = group.node(2).use?.answer(group.node(5).peer, encode(question)) as Promise<Uint8Array>;
+    let answer: Uint8Array | undefined;
+    void bytes.then((given) => (answer = given));
+    await group.until(() => answer !== undefined);
+    expect(decode(partialAnswerSchema, answer as Uint8Array)).toMatchObject({ type: 'partial' });
+  });
+
+  test('no answer of two rounds is kept: partials of two sessions differ', async () => {
+    const { coordinator, request } = await hostile();
+    const partials = new Set<string>();
+    for (let at = 0; at < 3; at += 1) {
+      const session = random(16);
+      const list = await coordinator.commitments(request, session);
+      const answer = await coordinator.ask(2, coordinator.response(request, session, list));
+      if (answer.type === 'partial') partials.add(hex(answer.partial));
+    }
+    expect(partials.size).toBe(3);
+  });
+});
+
+describe('a key is used in as many rounds as its kind says:', () => {
+  test('a member refuses the questions of the other way', async () => {
+    const { group, coordinator, request, session } = await hostile();
+    const { epoch } = coordinator;
+    expect(await coordinator.ask(2, { type: 'partial', epoch, request, prove: false })).toMatchObject({
+      code: 'wrong-rounds',
+    });
+    const rsa = requestFor(group, 'key');
+    expect(await coordinator.ask(2, { type: 'nonces', epoch, request: rsa, session })).toMatchObject({
+      code: 'wrong-rounds',
+    });
+    expect(await coordinator.ask(2, { type: 'forget', session })).toEqual({ type: 'done' });
+    await settled();
+  });
+
+  test('shares of two epochs sign nothing together', async () => {
+    const { group, coordinator, session } = await hostile();
+    const request = requestFor(group);
+    const old = coordinator.epoch;
+    const list = await coordinator.commitments(request, session);
+    await group.refresh(1);
+    // The old share is erased, and the new one answers for its own epoch only.
+    expect(await coordinator.ask(2, coordinator.response(request, session, list, old))).toMatchObject({
+      type: 'gone',
+    });
+    expect(await coordinator.ask(3, coordinator.response(request, session, list, old + 1))).toMatchObject({
+      code: expect.stringMatching(/-session$/),
+    });
+  });
+});
