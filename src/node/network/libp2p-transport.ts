@@ -1,26 +1,18 @@
 /** The transport over libp2p: TCP, Noise, yamux, gossipsub, and one service of Holdfast for each protocol. */
 
-import { noise } from '@chainsafe/libp2p-noise';
-import { type GossipSub, gossipsub } from '@libp2p/gossipsub';
-import { type Identify, identify } from '@libp2p/identify';
-import type { Connection, Libp2p, PeerId } from '@libp2p/interface';
+import type { Connection, PeerId, PeerInfo } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { type Ping, ping } from '@libp2p/ping';
-import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
-import { createLibp2p } from 'libp2p';
 import { type Identity, isPeerId, peerIdOf } from '../home/identity.ts';
 import { type Log, silentLog } from '../log.ts';
 import { AddressBook } from './address-book.ts';
 import { AddressExchange } from './address-exchange.ts';
 import { defaultTimings, gossipTopic, type NetworkTimings, networkLimits } from './constants.ts';
 import { Direct } from './direct.ts';
-import { LanDiscovery } from './discovery.ts';
 import { defaultQueueBounds, type QueueBounds } from './frame-stream.ts';
-import { rosterGater } from './gater.ts';
-import { Gossip, gossipsubOptions } from './gossip.ts';
+import { Gossip } from './gossip.ts';
 import { Handshake } from './handshake.ts';
 import { listenErrorOf } from './held-ports.ts';
+import { createMemberNode, type MemberNode } from './libp2p-node.ts';
 import { type PeerConnection, PeerConnections } from './peer-connections.ts';
 import { QuotaEnforcer } from './quota-enforcer.ts';
 import type { QuotaName, ReproachQuota } from './quotas.ts';
@@ -55,12 +47,9 @@ export interface Libp2pTransportOptions {
   queueBounds?: QueueBounds;
 }
 
-// biome-ignore lint/style/useConsistentTypeDefinitions: libp2p needs the index signature of an alias.
-type Services = { identify: Identify; ping: Ping; pubsub: GossipSub };
-
 /** The parts that exist between `start` and `stop`. */
 interface Running {
-  node: Libp2p<Services>;
+  node: MemberNode;
   handshake: Handshake;
   direct: Direct;
   requests: Requests;
@@ -205,68 +194,25 @@ export class Libp2pTransport implements Transport {
     return peers.map(({ id }) => id.toString());
   }
 
-  #createNode(): Promise<Libp2p<Services>> {
+  #createNode(): Promise<MemberNode> {
     const { identity, clusterId, listen, mdns = true } = this.#options;
-    const { pingIntervalMs, pingTimeoutMsMin, pingTimeoutMsMax } = this.#timings;
-    const services = {
-      identify: identify(),
-      // The monitor sends its next ping while a slow one still runs. It takes libp2p's default limit of one
-      // stream for a dead connection. So a busy machine would lose every connection at once (measured).
-      ping: ping({ maxInboundStreams: 8, maxOutboundStreams: 8 }),
-      pubsub: gossipsub(gossipsubOptions(gossipTopic(clusterId))),
-    };
-    const lan = {
-      lan: (components: ConstructorParameters<typeof LanDiscovery>[0]) =>
-        new LanDiscovery(components, clusterId, ({ id, multiaddrs }) => {
-          const peer = id.toString();
-          if (!this.#book.has(peer)) return;
-          this.#book.addDiscovered(peer, multiaddrs);
-          if (this.#connections.of(peer).length === 0) this.#running?.reconnector.news(peer);
-        }),
-    };
-    return createLibp2p({
-      start: false,
-      privateKey: identity,
-      addresses: { listen: [...listen] },
-      transports: [tcp()],
-      connectionEncrypters: [noise()],
-      streamMuxers: [
-        yamux({
-          maxInboundStreams: networkLimits.streamsPerConnectionMax,
-          streamOptions: {
-            maxStreamWindowSize: networkLimits.streamWindowBytesMax,
-            maxReadBufferLength: networkLimits.streamReadBufferBytesMax,
-          },
-        }),
-      ],
-      connectionGater: rosterGater({
-        isMember: (peer) => this.#book.has(peer),
-        isCutOff: (peer) => this.#quotas.isCutOff(peer),
-      }),
-      connectionManager: {
-        maxConnections: networkLimits.connectionsMax,
-        inboundConnectionThreshold: networkLimits.inboundConnectionsPerSecondMax,
-        maxIncomingPendingConnections: networkLimits.inboundPendingMax,
-        inboundUpgradeTimeout: networkLimits.inboundUpgradeTimeoutMs,
-        dialTimeout: networkLimits.dialTimeoutMs,
-        addressDialTimeout: networkLimits.addressDialTimeoutMs,
-        // The resolvers of /dnsaddr. TCP itself looks up other names, and the address book takes names from
-        // the configuration only.
-        resolvers: {},
-      },
-      connectionMonitor: {
-        pingInterval: pingIntervalMs,
-        pingTimeout: { minTimeout: pingTimeoutMsMin, maxTimeout: pingTimeoutMsMax },
-      },
-      services: mdns ? { ...services, ...lan } : services,
+    return createMemberNode({
+      ...{ identity, clusterId, listen, timings: this.#timings },
+      isMember: (peer) => this.#book.has(peer),
+      isCutOff: (peer) => this.#quotas.isCutOff(peer),
+      onFound: mdns ? (found) => this.#found(found) : null,
     });
   }
 
-  #createServices(
-    node: Libp2p<Services>,
-    handlers: TransportHandlers,
-    authenticator: EpochAuthenticator,
-  ): Running {
+  /** Somebody announced addresses on the LAN. Only those of members count. */
+  #found({ id, multiaddrs }: PeerInfo): void {
+    const peer = id.toString();
+    if (!this.#book.has(peer)) return;
+    this.#book.addDiscovered(peer, multiaddrs);
+    if (this.#connections.of(peer).length === 0) this.#running?.reconnector.news(peer);
+  }
+
+  #createServices(node: MemberNode, handlers: TransportHandlers, authenticator: EpochAuthenticator): Running {
     const { identity, clusterId, queueBounds = defaultQueueBounds } = this.#options;
     const connections = this.#connections;
     const book = this.#book;
@@ -395,7 +341,7 @@ export class Libp2pTransport implements Transport {
     if (this.#running && !this.#book.has(peer.toString())) void this.#forget(this.#running.node, peer);
   };
 
-  async #forget(node: Libp2p<Services>, peer: PeerId): Promise<void> {
+  async #forget(node: MemberNode, peer: PeerId): Promise<void> {
     try {
       await node.hangUp(peer, { signal: AbortSignal.timeout(1_000) });
     } catch {
