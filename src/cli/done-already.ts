@@ -8,7 +8,7 @@ import type { ApiClient } from '../client/api-client.ts';
 import { History } from '../client/history.ts';
 import type { Home } from '../node/home/home.ts';
 import { fingerprintOf } from '../protocol/records/admission.ts';
-import { isSameKey } from '../protocol/records/draft.ts';
+import { isSameKey } from '../protocol/records/draft-actions.ts';
 import type { Order } from '../protocol/records/order.ts';
 import { explainChoice } from '../protocol/records/roster.ts';
 import type { KeyRecord, Value } from '../protocol/records/value.ts';

@@ -9,7 +9,7 @@ import { type ApiClient, ApiError } from '../client/api-client.ts';
 import { History } from '../client/history.ts';
 import type { VerifiedChain } from '../client/verified-chain.ts';
 import { sameBytes } from '../protocol/records/codec.ts';
-import { isSameKey } from '../protocol/records/draft.ts';
+import { isSameKey } from '../protocol/records/draft-actions.ts';
 import type { Action, Order } from '../protocol/records/order.ts';
 import type { Value } from '../protocol/records/value.ts';
 import { howToStart } from './context.ts';

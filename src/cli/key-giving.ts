@@ -13,7 +13,7 @@ import type { SecretKey } from '../keys/kind.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import type { Home } from '../node/home/home.ts';
 import { hex, sameBytes } from '../protocol/records/codec.ts';
-import { keyIdOf } from '../protocol/records/draft.ts';
+import { keyIdOf } from '../protocol/records/draft-actions.ts';
 import type { Action, Order } from '../protocol/records/order.ts';
 import type { Packet } from '../protocol/records/packet.ts';
 import type { KeyRecord, KeyUse, Value } from '../protocol/records/value.ts';

@@ -5,7 +5,8 @@
  */
 import type { Home } from '../node/home/home.ts';
 import { attendanceOf, barredInWords } from '../protocol/records/attendance.ts';
-import { type Draft, draftOfActions, valueAtBest } from '../protocol/records/draft.ts';
+import { draftOfActions, valueAtBest } from '../protocol/records/draft.ts';
+import type { Draft } from '../protocol/records/draft-actions.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
 import type { Action } from '../protocol/records/order.ts';

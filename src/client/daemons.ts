@@ -7,7 +7,7 @@ import { KeyError } from '../crypto/errors.ts';
 import type { PublicForms } from '../keys/kind.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import { fromHex, hex } from '../protocol/records/codec.ts';
-import { keyIdOf } from '../protocol/records/draft.ts';
+import { keyIdOf } from '../protocol/records/draft-actions.ts';
 import type { KeyUse } from '../protocol/records/value.ts';
 import { type ApiClient, ApiError } from './api-client.ts';
 import { ClientError } from './client-error.ts';

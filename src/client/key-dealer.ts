@@ -21,7 +21,8 @@ import {
   digestOfDealing,
 } from '../protocol/records/change-messages.ts';
 import { decode, encode, hex, sameBytes } from '../protocol/records/codec.ts';
-import { draftOf, keyIdOf, planOf } from '../protocol/records/draft.ts';
+import { draftOf, planOf } from '../protocol/records/draft.ts';
+import { keyIdOf } from '../protocol/records/draft-actions.ts';
 import type { Genesis } from '../protocol/records/genesis.ts';
 import { type CreateKey, hashOfOrder, type Order } from '../protocol/records/order.ts';
 import { type Packet, signPacket, verifyPacket } from '../protocol/records/packet.ts';

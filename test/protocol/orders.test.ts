@@ -8,7 +8,8 @@ import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { createKeyFromPrimes } from '../../src/keys/rsa/creation.ts';
 import { elementBytes, encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
-import { draftOf, keyIdOf, planOf } from '../../src/protocol/records/draft.ts';
+import { draftOf, planOf } from '../../src/protocol/records/draft.ts';
+import { keyIdOf } from '../../src/protocol/records/draft-actions.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import {
   type Action,

@@ -9,7 +9,7 @@ import type { DealtPart } from '../../src/protocol/machine/io.ts';
 import { headKeys, headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
 import { sharedKeyOf } from '../../src/protocol/machine/shared-keys.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
-import { keyIdOf } from '../../src/protocol/records/draft.ts';
+import { keyIdOf } from '../../src/protocol/records/draft-actions.ts';
 import type { KeyRecord } from '../../src/protocol/records/value.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';

@@ -6,7 +6,8 @@
 
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
-import { type Draft, draftOfActions } from '../../protocol/records/draft.ts';
+import { draftOfActions } from '../../protocol/records/draft.ts';
+import type { Draft } from '../../protocol/records/draft-actions.ts';
 import { ProtocolError } from '../../protocol/records/errors.ts';
 import type { Genesis } from '../../protocol/records/genesis.ts';
 import type { Action } from '../../protocol/records/order.ts';

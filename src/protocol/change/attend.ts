@@ -21,7 +21,8 @@ import {
 import type { Work } from '../machine/work.ts';
 import type { Attend, Carried } from '../records/change-messages.ts';
 import { hex, sameBytes } from '../records/codec.ts';
-import { type Draft, draftOf, planOf, valueAtBest } from '../records/draft.ts';
+import { draftOf, planOf, valueAtBest } from '../records/draft.ts';
+import type { Draft } from '../records/draft-actions.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import { checkOrder, forcedEvictionIn, type Order, orderId } from '../records/order.ts';

@@ -19,7 +19,7 @@ import { outboxKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
 import { type Dealing, digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, type Hex, hex } from '../records/codec.ts';
-import type { Draft } from '../records/draft.ts';
+import type { Draft } from '../records/draft-actions.ts';
 import { signPacket } from '../records/packet.ts';
 import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';

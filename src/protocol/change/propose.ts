@@ -15,7 +15,7 @@ import type { Work } from '../machine/work.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
 import { hashOfEvidence } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
-import type { Draft } from '../records/draft.ts';
+import type { Draft } from '../records/draft-actions.ts';
 import { limits } from '../records/limits.ts';
 import { present } from '../records/present.ts';
 import { leaderOf, memberAt } from '../records/roster.ts';

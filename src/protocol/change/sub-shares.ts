@@ -23,7 +23,7 @@ import {
   digestOfDealing,
 } from '../records/change-messages.ts';
 import { decode, fromHex, type Hex, hex, sameBytes } from '../records/codec.ts';
-import type { Draft } from '../records/draft.ts';
+import type { Draft } from '../records/draft-actions.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';

@@ -29,7 +29,8 @@ import {
   haveSchema,
 } from '../records/change-messages.ts';
 import { compareBytes, decode, encode, hex, sameBytes, sameLists } from '../records/codec.ts';
-import { type Draft, draftOf, keyIdOf, planOf } from '../records/draft.ts';
+import { draftOf, planOf } from '../records/draft.ts';
+import { type Draft, keyIdOf } from '../records/draft-actions.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';

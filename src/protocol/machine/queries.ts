@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import type { Attend, Have, Signs, Vote } from '../records/change-messages.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
-import { type Draft, draftOf, planOf } from '../records/draft.ts';
+import { draftOf, planOf } from '../records/draft.ts';
+import type { Draft } from '../records/draft-actions.ts';
 import { ProtocolError } from '../records/errors.ts';
 import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';

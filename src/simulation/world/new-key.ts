@@ -8,7 +8,7 @@ import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import { type Attend, digestOfDealing } from '../../protocol/records/change-messages.ts';
 import { encode, fromHex, sameBytes } from '../../protocol/records/codec.ts';
-import { keyIdOf } from '../../protocol/records/draft.ts';
+import { keyIdOf } from '../../protocol/records/draft-actions.ts';
 import { clusterIdOf, type Genesis } from '../../protocol/records/genesis.ts';
 import { type Action, hashOfOrder, type Order } from '../../protocol/records/order.ts';
 import { type Packet, signPacket } from '../../protocol/records/packet.ts';
