@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { openAtRest, sealAtRest } from '../../src/cipher/at-rest.ts';
 import { cipherNames } from '../../src/cipher/local-cipher.ts';
-import { toHex } from '../support/hex.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import { sealErrorCode } from './support.ts';
 
 const key32 = Uint8Array.from(randomBytes(32));
@@ -11,7 +11,7 @@ const plaintext = Uint8Array.from(randomBytes(50));
 
 test.each(cipherNames)('what %s sealed at rest opens with the key and context only', (cipher) => {
   const sealed = sealAtRest({ cipher, key32, context, plaintext });
-  expect(toHex(openAtRest({ key32, context, sealed }))).toBe(toHex(plaintext));
+  expect(hex(openAtRest({ key32, context, sealed }))).toBe(hex(plaintext));
   const otherKey = Uint8Array.from(randomBytes(32));
   expect(sealErrorCode(() => openAtRest({ key32: otherKey, context, sealed }))).toBe('not-authentic');
   const otherContext = Buffer.from('frame 8');

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { envelopeOverheadBytes, envelopePlaintextBytesMax, open, seal } from '../../src/cipher/envelope.ts';
 import { cipherNames } from '../../src/cipher/local-cipher.ts';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
-import { fromHex, toHex } from '../support/hex.ts';
+import { fromHex, hex } from '../../src/protocol/records/codec.ts';
 import { sealErrorCode } from './support.ts';
 
 const receiver = sealingKeyFromSeed(Uint8Array.from(randomBytes(32)));
@@ -18,7 +18,7 @@ function openError(changes: { secretKey?: Uint8Array; context?: Uint8Array; enve
 
 test("X25519 sealing keys agree with RFC 7748, section 6.1 (Alice's key pair)", () => {
   const seed = fromHex('77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a');
-  expect(toHex(sealingKeyFromSeed(seed).publicKey)).toBe(
+  expect(hex(sealingKeyFromSeed(seed).publicKey)).toBe(
     '8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a',
   );
 });
@@ -31,7 +31,7 @@ describe.each(cipherNames)('an envelope of a sender with %s', (cipher) => {
       fc.property(fc.uint8Array({ maxLength: 300 }), (text) => {
         const sealed = seal({ cipher, receiverKey: receiver.publicKey, entropy, context, plaintext: text });
         expect(sealed.length).toBe(text.length + envelopeOverheadBytes);
-        expect(toHex(open({ secretKey: receiver.secretKey, context, envelope: sealed }))).toBe(toHex(text));
+        expect(hex(open({ secretKey: receiver.secretKey, context, envelope: sealed }))).toBe(hex(text));
       }),
       { numRuns: 20 },
     );
@@ -72,7 +72,7 @@ test('the same plaintext looks different in every context, and for every cipher'
         context: Buffer.from(where),
         plaintext,
       };
-      seen.add(toHex(seal(request).subarray(34)));
+      seen.add(hex(seal(request).subarray(34)));
     }
   }
   expect(seen.size).toBe(2 * cipherNames.length);
@@ -111,7 +111,7 @@ test('errors never hold the plaintext, the secret key or the entropy', () => {
     open({ secretKey: receiver.secretKey, context: Buffer.from('other'), envelope });
   } catch (error) {
     const text = String((error as Error).stack);
-    for (const secret of [plaintext, receiver.secretKey, entropy]) expect(text).not.toContain(toHex(secret));
+    for (const secret of [plaintext, receiver.secretKey, entropy]) expect(text).not.toContain(hex(secret));
   }
   expect.assertions(3);
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { counterBlocks } from '../../src/cipher/counter-mode.ts';
 import { cipherNames, localCipher } from '../../src/cipher/local-cipher.ts';
 import { mixKeystream } from '../../src/cipher/mixing.ts';
-import { toHex } from '../support/hex.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 
 describe('counter blocks', () => {
   test('count as one big-endian number as wide as the block, and wrap', () => {
@@ -13,7 +13,7 @@ describe('counter blocks', () => {
         for (let index = 0; index < count; index++) {
           const value = (first + BigInt(index)) % 2n ** 64n;
           const expected = value.toString(16).padStart(16, '0');
-          expect(toHex(blocks.subarray(index * 8, index * 8 + 8))).toBe(expected);
+          expect(hex(blocks.subarray(index * 8, index * 8 + 8))).toBe(expected);
         }
       }),
       { examples: [[2n ** 64n - 2n, 4] as [bigint, number], [0xfffen, 3] as [bigint, number]] },
@@ -31,7 +31,7 @@ describe.each(cipherNames)('local cipher %s', (name) => {
         const [short, long] = a < b ? [a, b] : [b, a];
         const keystream = cipher.keystream(key, long);
         expect(keystream.length).toBe(long);
-        expect(toHex(cipher.keystream(key, short))).toBe(toHex(keystream.subarray(0, short)));
+        expect(hex(cipher.keystream(key, short))).toBe(hex(keystream.subarray(0, short)));
       }),
     );
   });
@@ -40,7 +40,7 @@ describe.each(cipherNames)('local cipher %s', (name) => {
     // 0x00 and 0x02 differ outside DES's parity bits.
     const one = cipher.keystream(new Uint8Array(cipher.keyBytes), 64);
     const other = cipher.keystream(new Uint8Array(cipher.keyBytes).fill(2), 64);
-    expect(toHex(one)).not.toBe(toHex(other));
+    expect(hex(one)).not.toBe(hex(other));
   });
 
   test('a key gives at most 2^20 blocks, and has exactly its own length', () => {
@@ -53,7 +53,7 @@ describe.each(cipherNames)('local cipher %s', (name) => {
     fc.assert(
       fc.property(keys, fc.uint8Array({ maxLength: 200 }), (key, systemRandom) => {
         const mixed = mixKeystream(name, key, systemRandom);
-        expect(toHex(mixKeystream(name, key, mixed))).toBe(toHex(systemRandom));
+        expect(hex(mixKeystream(name, key, mixed))).toBe(hex(systemRandom));
       }),
     );
   });

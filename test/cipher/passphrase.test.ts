@@ -1,21 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { openWithPassphrase, sealWithPassphrase } from '../../src/cipher/passphrase.ts';
-import { toHex } from '../support/hex.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 
 const plaintext = Uint8Array.from(randomBytes(40));
 const entropy = Uint8Array.from(randomBytes(32));
 const sealed = await sealWithPassphrase('correct horse', plaintext, entropy, { log2N: 10 });
 
 test('the passphrase opens the file, however its letters were composed', async () => {
-  expect(toHex(await openWithPassphrase('correct horse', sealed))).toBe(toHex(plaintext));
+  expect(hex(await openWithPassphrase('correct horse', sealed))).toBe(hex(plaintext));
   const composed = await sealWithPassphrase('caf\u00e9', plaintext, entropy, { log2N: 10 });
-  expect(toHex(await openWithPassphrase('cafe\u0301', composed))).toBe(toHex(plaintext));
+  expect(hex(await openWithPassphrase('cafe\u0301', composed))).toBe(hex(plaintext));
 });
 
 test('the default work is accepted', async () => {
   const file = await sealWithPassphrase('p', plaintext, entropy);
-  expect(toHex(await openWithPassphrase('p', file))).toBe(toHex(plaintext));
+  expect(hex(await openWithPassphrase('p', file))).toBe(hex(plaintext));
 });
 
 test('a wrong passphrase is refused and not repeated in the error', async () => {

@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { aes, type BlockCipher, blowfish, des, tripleDes } from '../../src/cipher/block-ciphers.ts';
 import { counterBlocks, xorBytes } from '../../src/cipher/counter-mode.ts';
 import { localCipher } from '../../src/cipher/local-cipher.ts';
-import { fromHex, toHex } from '../support/hex.ts';
+import { fromHex, hex } from '../../src/protocol/records/codec.ts';
 
 function encrypt(cipher: BlockCipher, key: string, blocks: string): string {
-  return toHex(cipher.withKey(fromHex(key))(fromHex(blocks)));
+  return hex(cipher.withKey(fromHex(key))(fromHex(blocks)));
 }
 
 describe('block ciphers agree with their published vectors', () => {
@@ -26,14 +26,14 @@ describe('block ciphers agree with their published vectors', () => {
   test('AES-256 in counter mode: NIST SP 800-38A, F.5.5 (CTR-AES256)', () => {
     const counters = counterBlocks(16, 4, 0xf0f1f2f3f4f5f6f7f8f9fafbfcfdfeffn);
     const keystream = aes.withKey(fromHex(sp80038aKey))(counters);
-    expect(toHex(xorBytes(keystream, fromHex(sp80038aPlaintext)))).toBe(
+    expect(hex(xorBytes(keystream, fromHex(sp80038aPlaintext)))).toBe(
       '601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5' +
         '2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6',
     );
   });
 
   test('DES: FIPS 81, appendix B, table B1 (ECB, "Now is the time for all ")', () => {
-    const plaintext = toHex(Buffer.from('Now is the time for all '));
+    const plaintext = hex(Buffer.from('Now is the time for all '));
     expect(encrypt(des, '0123456789abcdef', plaintext)).toBe(
       '3fa40e8a984d48156a271787ab8883f9893d51ec4b563b53',
     );
@@ -70,7 +70,7 @@ describe('XChaCha20 agrees with draft-irtf-cfrg-xchacha-03', () => {
   test('section 2.2.1: HChaCha20', () => {
     const key = fromHex('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f');
     const nonce = fromHex('000000090000004a0000000031415927');
-    expect(toHex(hChaCha20(key, nonce))).toBe(
+    expect(hex(hChaCha20(key, nonce))).toBe(
       '82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc',
     );
   });
@@ -83,7 +83,7 @@ describe('XChaCha20 agrees with draft-irtf-cfrg-xchacha-03', () => {
       "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, " +
         'sunscreen would be it.',
     );
-    expect(toHex(xchacha20poly1305(key, nonce, associated).encrypt(plaintext))).toBe(
+    expect(hex(xchacha20poly1305(key, nonce, associated).encrypt(plaintext))).toBe(
       'bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb' +
         '731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452' +
         '2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9' +
@@ -95,7 +95,7 @@ describe('XChaCha20 agrees with draft-irtf-cfrg-xchacha-03', () => {
     const key = fromHex('808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f');
     const subkey = hChaCha20(key, new Uint8Array(16));
     const oracle = createCipheriv('chacha20', subkey, new Uint8Array(16)).update(new Uint8Array(1000));
-    expect(toHex(localCipher('xchacha20').keystream(key, 1000))).toBe(toHex(oracle));
+    expect(hex(localCipher('xchacha20').keystream(key, 1000))).toBe(hex(oracle));
   });
 });
 

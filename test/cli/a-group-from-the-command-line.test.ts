@@ -11,12 +11,6 @@ import type { ServedGroup } from '../support/served-group.ts';
 import { runOnTerminal } from '../support/terminal.ts';
 import { Bench, passphrase } from './holdfast.ts';
 
-const fixture = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-) as {
-  1024: string[];
-};
-
 const commitmentsIn = (packets: readonly Packet[]): string[] =>
   packets.flatMap(({ body }) =>
     decode(dealingPublicSchema, decode(dealingSchema, body).public).parts.flatMap(({ commitments }) =>
@@ -31,15 +25,6 @@ describe('a group, run from the command line', () => {
   beforeAll(async () => {
     await bench.init();
     group = await bench.serve(['b', 'c', 'd']);
-    writeFileSync(bench.path('primes'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), {
-      mode: 0o600,
-    });
-    writeFileSync(bench.path('primes2'), JSON.stringify({ p: fixture[1024][2], q: fixture[1024][3] }), {
-      mode: 0o600,
-    });
-    writeFileSync(bench.path('primes3'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][2] }), {
-      mode: 0o600,
-    });
     writeFileSync(bench.path('message'), 'a message\n');
   });
   afterAll(() => bench.close());
@@ -112,7 +97,7 @@ describe('a group, run from the command line', () => {
       '--use',
       'sign',
       '--primes-file',
-      bench.path('primes'),
+      bench.primes(),
       ...['--client', 'web', '--open'],
     ]);
     const client = bench.path('A/clients/web.key');
@@ -135,15 +120,7 @@ describe('a group, run from the command line', () => {
       if (!isLate) await honest(packets);
     });
     onTestFinished(() => late.mockRestore());
-    const said = await bench.must([
-      'key',
-      'create',
-      'cb',
-      '--use',
-      'sign',
-      '--primes-file',
-      bench.path('primes2'),
-    ]);
+    const said = await bench.must(['key', 'create', 'cb', '--use', 'sign', '--primes-file', bench.primes(2)]);
     expect(said).toBe(`epoch ${epoch + 2}: key cb, 2048 bits, shared 2 of 4\n`);
     expect([dealt.inVain.size, dealt.inTime.size]).toEqual([1, 1]);
     expect(dealt.inTime).not.toEqual(dealt.inVain);
@@ -160,7 +137,7 @@ describe('a group, run from the command line', () => {
     });
     const dealing = vi.spyOn(group, 'submitDealings');
     const create = ['key', 'create', 'cc', '--use', 'sign', '--timeout', '5s', '--primes-file'];
-    const { code, stderr } = await bench.run([...create, bench.path('primes3')]);
+    const { code, stderr } = await bench.run([...create, bench.primes(1)]);
     lying.mockRestore();
     expect(code).toBe(4);
     expect(stderr).toContain('0 of 4 attend, 3 needed');
@@ -184,11 +161,11 @@ describe('a group, run from the command line', () => {
 
   test('refuses a taken name and a wrong size', async () => {
     const taken = await bench.run([
-      ...['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes3')],
+      ...['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.primes(1)],
     ]);
     expect(taken.code).toBe(3);
     expect(taken.stderr).toContain('a key named ca exists already');
-    const modulus = ['key', 'create', 'cz', '--use', 'sign', '--primes-file', bench.path('primes')];
+    const modulus = ['key', 'create', 'cz', '--use', 'sign', '--primes-file', bench.primes()];
     const again = await bench.run(modulus);
     expect([again.code, again.stderr]).toEqual([3, expect.stringMatching(/one key cannot be two\n$/)]);
     const size = await bench.run(['key', 'create', 'cx', '--use', 'sign', '--bits', '1000']);

@@ -1,26 +1,19 @@
 /** A command that is given again after an ending without an answer: what the group has done is not called a failure. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';
 import type { ServedGroup } from '../support/served-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
 
-const fixture = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-) as { 1024: string[] };
-
 describe('an order that was carried out already', () => {
   const bench = new Bench();
   let group: ServedGroup;
-  const [primes, otherPrimes] = [bench.path('primes'), bench.path('other-primes')];
+  const [primes, otherPrimes] = [bench.primes(), bench.primes(2)];
   const create = ['key', 'create', 'ca', '--use', 'sign'];
 
   beforeAll(async () => {
     await bench.init();
     group = await bench.serve(['b', 'c', 'd', 'e']);
-    const [p, q, r, s] = fixture[1024];
-    writeFileSync(primes, JSON.stringify({ p, q }), { mode: 0o600 });
-    writeFileSync(otherPrimes, JSON.stringify({ p: r, q: s }), { mode: 0o600 });
     const names = ['b', 'c', 'd', 'e'];
     await bench.must(['admit', ...names, '--yes', ...names.map((name) => group.fingerprint(name))]);
   });

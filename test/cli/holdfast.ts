@@ -9,6 +9,7 @@ import { type ApiServer, serveApi } from '../../src/api/server.ts';
 import { type CommandOptions, type CommandResult, compileCache, runCommand } from '../../src/lab/command.ts';
 import { openHome } from '../../src/node/home/home.ts';
 import { silentLog } from '../../src/node/log.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { ServedGroup } from '../support/served-group.ts';
 
 export const passphrase = 'correct horse';
@@ -32,6 +33,13 @@ export class Bench {
 
   path(name: string): string {
     return join(this.dir, name);
+  }
+
+  /** A file with ready-made primes. `first`: 0 for one key, and 2 for another with other primes. */
+  primes(first = 0): string {
+    const file = this.path(`primes-${first}`);
+    writeFileSync(file, JSON.stringify(readyPrimes(2048, first)), { mode: 0o600 });
+    return file;
   }
 
   run(args: readonly string[], { env, ...rest }: Partial<CommandOptions> = {}): Promise<CommandResult> {

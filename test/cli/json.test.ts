@@ -6,10 +6,6 @@ import { spawnCommand } from '../../src/lab/command.ts';
 import type { ServedGroup } from '../support/served-group.ts';
 import { Bench, type ManyResult } from './holdfast.ts';
 
-const fixture = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-) as { 1024: string[] };
-
 describe('with --json', () => {
   const bench = new Bench();
   let group: ServedGroup;
@@ -36,16 +32,13 @@ describe('with --json', () => {
     const { invitation } = JSON.parse((await bench.init(['--json'])).stdout);
     group = await bench.serve(['b', 'c']);
     writeFileSync(at('invitation'), invitation);
-    writeFileSync(at('primes'), JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), {
-      mode: 0o600,
-    });
     writeFileSync(at('message'), 'signed\n');
   });
   afterAll(() => bench.close());
 
   test('each command is one document', async () => {
     const confirmed = ['b', 'c'].map((name) => group.fingerprint(name));
-    const primes = ['--primes-file', at('primes')];
+    const primes = ['--primes-file', bench.primes()];
     const create = ['key', 'create', 'ca', '--use', 'sign', ...primes, '--client', 'web', '--open'];
     const [founded, created, signed] = await documents([
       { words: ['admit', 'b', 'c', '--yes', ...confirmed] },
@@ -80,7 +73,7 @@ describe('with --json', () => {
       [['client', 'list'], { clients: [{ name: 'web' }] }],
       [['client', 'sign-request', '--key', 'ca', at('message')], { request: expect.anything() }],
       [[...verify, at('sig'), at('message')], { valid: true }],
-      [[...verify, at('primes'), at('message')], { valid: false }, [3]],
+      [[...verify, bench.primes(), at('message')], { valid: false }, [3]],
       [['invite'], { invitation: expect.any(String) }],
       [['join', invitation, '--name', 'b', ...place], { name: 'b', fingerprint: expect.any(String) }],
       [['audit'], { lines: [] }],

@@ -9,14 +9,10 @@ import { readPrivateKey } from '../../src/cli/private-key-file.ts';
 import { modInverse } from '../../src/crypto/integers.ts';
 import { elementBytes } from '../../src/keys/rsa/numbers.ts';
 import type { KeyView } from '../../src/node/views/view.ts';
+import { samplePrimes } from '../../src/simulation/world/sample-keys.ts';
 import type { ServedGroup } from '../support/served-group.ts';
 import { Bench } from './holdfast.ts';
 
-const fixture = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-) as {
-  1024: string[];
-};
 const plaintext = Buffer.from([0, 1, 2, 0xff, 0, 0x0a]);
 
 describe('more keys, from the command line', () => {
@@ -46,13 +42,10 @@ describe('more keys, from the command line', () => {
     await bench.init();
     group = await bench.serve(['b', 'c']);
     const names = ['b', 'c'];
-    const [p, q, r, s] = fixture[1024];
-    writeFileSync(bench.path('primes'), JSON.stringify({ p, q }), { mode: 0o600 });
-    writeFileSync(bench.path('primes2'), JSON.stringify({ p: r, q: s }), { mode: 0o600 });
     const results = await bench.runMany([
       ['admit', ...names, '--yes', ...names.map((name) => group.fingerprint(name))],
-      ['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.path('primes')],
-      ['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes2')],
+      ['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.primes()],
+      ['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.primes(2)],
       ['client', 'add', 'operator', '--key', '*', '--may', 'sign,decrypt', '--open'],
     ]);
     for (const { code, stderr } of results) expect(code, stderr).toBe(0);
@@ -311,9 +304,9 @@ describe('more keys, from the command line', () => {
   });
 
   test('imports a key of safe primes without a warning, and reports it as JSON', async () => {
-    const [p, q] = [fixture[1024][0], fixture[1024][2]].map((text) => BigInt(`0x${text}`));
+    const { p, q } = samplePrimes(2048, 1);
     const pem = bench.path('safe.pem');
-    writeFileSync(pem, pemOfPrimes(p as bigint, q as bigint), { mode: 0o600 });
+    writeFileSync(pem, pemOfPrimes(p, q), { mode: 0o600 });
     const { code, stdout, stderr } = await bench.run([
       'key',
       'import',

@@ -6,12 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publicKeyFromPem, verifySignature } from '../../src/keys/rsa/public-forms.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { wideFiles } from '../../src/node/daemon/home-inspection.ts';
-
-const fixture = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-) as {
-  1024: [string, string];
-};
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 
 describe('real daemons in their own processes', () => {
   let lab: Lab;
@@ -20,7 +15,7 @@ describe('real daemons in their own processes', () => {
       ...{ peers: 3, threshold: 2, ciphers: ['des', 'aes', 'blowfish'] },
       settings: { apiListen: '127.0.0.1:0' },
     });
-    await lab.createKey('ca', { p: fixture[1024][0], q: fixture[1024][1] });
+    await lab.createKey('ca', readyPrimes(2048));
   });
   afterAll(() => lab.close());
 

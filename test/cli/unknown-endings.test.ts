@@ -2,17 +2,13 @@
  * What a command says of an order that it has handed in, when the daemon goes away, the time is over, or
  * Ctrl-C is pressed.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DaemonError } from '../../src/node/errors.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import type { ServedGroup } from '../support/served-group.ts';
 import { startCommand } from '../support/under-way.ts';
 import { Bench } from './holdfast.ts';
-
-const fixture = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-) as { 1024: string[] };
 
 describe('an order whose ending is unknown', () => {
   const bench = new Bench();
@@ -125,8 +121,6 @@ describe('an order whose ending is unknown', () => {
   });
 
   test('a key that is decided while the command looks at the chain is found created', async () => {
-    const primes = bench.path('raced-primes');
-    writeFileSync(primes, JSON.stringify({ p: fixture[1024][1], q: fixture[1024][2] }), { mode: 0o600 });
     const { epoch } = group.head;
     const [deal, links] = [group.submitDealings.bind(group), group.links.bind(group)];
     // After its dealings the command is shown the chain once as it was before them.
@@ -141,7 +135,7 @@ describe('an order whose ending is unknown', () => {
       await group.until(() => group.head.epoch > epoch);
       return (await links(from)).filter(({ value }) => value.epoch <= epoch);
     });
-    const create = ['key', 'create', 'raced', '--use', 'sign', '--primes-file', primes];
+    const create = ['key', 'create', 'raced', '--use', 'sign', '--primes-file', bench.primes(1)];
     const { code, stdout, stderr } = await bench.run([...create, '--client', 'raced', '--open']);
     dealing.mockRestore();
     showing.mockRestore();
@@ -153,9 +147,7 @@ describe('an order whose ending is unknown', () => {
   });
 
   test('what follows an order that was carried out does not make it a failure', async () => {
-    const primes = bench.path('primes');
-    writeFileSync(primes, JSON.stringify({ p: fixture[1024][0], q: fixture[1024][1] }), { mode: 0o600 });
-    await bench.must(['key', 'create', 'ca', '--use', 'sign', '--primes-file', primes]);
+    await bench.must(['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.primes()]);
     const failing = vi.spyOn(group, 'epochs').mockImplementation(() => {
       throw new DaemonError('unwritable', 'the disk is full');
     });
@@ -169,8 +161,6 @@ describe('an order whose ending is unknown', () => {
   });
 
   test('a key whose dealer is killed leaves an order without its dealing; created again, it waits until the group goes on', async () => {
-    const primes = bench.path('other-primes');
-    writeFileSync(primes, JSON.stringify({ p: fixture[1024][2], q: fixture[1024][3] }), { mode: 0o600 });
     const create = [
       'key',
       'create',
@@ -178,7 +168,7 @@ describe('an order whose ending is unknown', () => {
       '--use',
       'sign',
       '--primes-file',
-      primes,
+      bench.primes(2),
       '--client',
       'late',
       '--open',
@@ -200,11 +190,8 @@ describe('an order whose ending is unknown', () => {
   });
 
   test('Ctrl-C while a key is created says by which id it is known, should the group have it', async () => {
-    const [p, , , s] = fixture[1024];
-    const primes = bench.path('third-primes');
-    writeFileSync(primes, JSON.stringify({ p, q: s }), { mode: 0o600 });
     await group.silence('b', 'c');
-    const command = start(['key', 'create', 'third', '--use', 'sign', '--primes-file', primes]);
+    const command = start(['key', 'create', 'third', '--use', 'sign', '--primes-file', bench.primes(3)]);
     await command.says('1 of 3 attend');
     command.kill('SIGINT');
     const { code, stderr } = await command.end();

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { constants, createHash, createPublicKey, publicEncrypt, randomBytes, verify } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectApi } from '../../src/client/api-client.ts';
 import { newClientFile, openClientFile } from '../../src/client/client-file.ts';
@@ -20,9 +20,6 @@ import { Bench } from '../cli/holdfast.ts';
 import type { ServedGroup } from '../support/served-group.ts';
 import { Doors } from './doors.ts';
 
-const primes = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-) as { 1024: string[] };
 const message = Buffer.from('what is signed');
 const digest = new Uint8Array(createHash('sha256').update(message).digest());
 const label = new Uint8Array(Buffer.from('tape 7'));
@@ -42,13 +39,10 @@ describe('a signer', () => {
   beforeAll(async () => {
     await bench.init();
     group = await bench.serve(['b', 'c']);
-    const [p, q, r, s] = primes[1024];
-    writeFileSync(bench.path('primes'), JSON.stringify({ p, q }), { mode: 0o600 });
-    writeFileSync(bench.path('primes2'), JSON.stringify({ p: r, q: s }), { mode: 0o600 });
     const results = await bench.runMany([
       ['admit', 'b', 'c', '--yes', group.fingerprint('b'), group.fingerprint('c')],
-      ['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.path('primes')],
-      ['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.path('primes2')],
+      ['key', 'create', 'ca', '--use', 'sign', '--primes-file', bench.primes()],
+      ['key', 'create', 'vault', '--use', 'decrypt', '--primes-file', bench.primes(2)],
       ['client', 'add', 'program', '--key', '*', '--may', 'sign,decrypt', '--open'],
     ]);
     for (const { code, stderr } of results) expect(code, stderr).toBe(0);

@@ -4,7 +4,7 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { whatForbidsLan } from '../../src/lab/lan.ts';
 import { stage } from '../../src/lab/scenario.ts';
 import { partition } from '../../src/lab/scenarios/partition.ts';
-import { readyPrimes } from '../system/support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 
 const forbidden = whatForbidsLan();
 if (forbidden !== null)

@@ -9,7 +9,8 @@ import { parametersOf, publicOf } from '../../src/keys/rsa/setting.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
-import { readyPrimes, refresh, stolenShares } from '../system/support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
+import { refresh, stolenShares } from '../system/support.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
 import { refreshAmong } from '../../src/lab/scenario.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { startCommand } from '../support/under-way.ts';
-import { readyPrimes } from '../system/support.ts';
 
 let lab: Lab;
 beforeAll(async () => {

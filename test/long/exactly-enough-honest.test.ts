@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HostilePeer } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { falseAnswers } from '../support/false-answers.ts';
-import { readyPrimes, startAndRecall, untilProblem } from '../system/support.ts';
+import { startAndRecall, untilProblem } from '../system/support.ts';
 
 const patienceMs = 120_000;
 /** A liar may cost a second round of questions, or the wait for one that never answers. */

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
-import { readyPrimes, refresh } from '../system/support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
+import { refresh } from '../system/support.ts';
 
 const message = 'Signed by whoever is there.\n';
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Lab } from '../../src/lab/lab.ts';
 import { stage } from '../../src/lab/scenario.ts';
 import { kills } from '../../src/lab/scenarios/kills.ts';
-import { readyPrimes } from '../system/support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 
 const chance = {
   times: Number(process.env.HOLDFAST_KILLS ?? 150),

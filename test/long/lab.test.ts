@@ -17,7 +17,7 @@ import { type CommandResult, runCommand, spawnCommand } from '../../src/lab/comm
 import { whatForbidsLan } from '../../src/lab/lan.ts';
 import { scenarios } from '../../src/lab/scenarios.ts';
 import type { StatusView } from '../../src/node/views/view.ts';
-import { readyPrimes } from '../system/support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 
 interface Shown {
   name: string;

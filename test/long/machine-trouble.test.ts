@@ -11,7 +11,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import { checkAudit } from '../../src/node/audit/check.ts';
-import { readyPrimes, untilProblem } from '../system/support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
+import { untilProblem } from '../system/support.ts';
 
 const run = (program: string, ...args: string[]): string =>
   execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' });

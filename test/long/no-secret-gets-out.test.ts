@@ -14,9 +14,9 @@ import { modInverse } from '../../src/crypto/integers.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { openKey } from '../../src/lab/signing-program.ts';
 import { fromHex } from '../../src/protocol/records/codec.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { foundIn } from '../support/needles.ts';
 import { kindsInStores, SecretsInHomes } from '../support/secrets-in-homes.ts';
-import { readyPrimes } from '../system/support.ts';
 
 let lab: Lab;
 let output = '';

@@ -14,11 +14,12 @@ import { networkLimits, protocolIds } from '../../src/node/network/constants.ts'
 import type { Durable } from '../../src/protocol/machine/state.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { signUse } from '../../src/protocol/records/use-request.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { testIdentity } from '../node/network/loopback.ts';
 import { closed, RawMember } from '../node/network/raw-member.ts';
 import { type Resources, resourcesOf } from '../support/resources.ts';
 import { type Flood, kindsIn, rogueFloods } from '../support/rogue-floods.ts';
-import { readyPrimes, startAndRecall, untilProblem } from '../system/support.ts';
+import { startAndRecall, untilProblem } from '../system/support.ts';
 
 const message = 'signed while rogues rage';
 /** Most floods are over sooner, because their connection is. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runCommand } from '../../src/lab/command.ts';
 import { DaemonProcess } from '../../src/lab/daemon-process.ts';
-import { readyPrimes } from '../system/support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 
 test('operators found a cluster, give it a key, and list a client with an order that goes from one to the other', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'holdfast-operators-'));

@@ -11,17 +11,9 @@ import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
+import { readyPrimes, subsetsOf } from '../../src/simulation/world/sample-keys.ts';
 import { rounds } from '../support/rounds.ts';
-import {
-  hashesOf,
-  readyPrimes,
-  refresh,
-  sealedFiles,
-  startAndRecall,
-  stolenShares,
-  subsets,
-  untilProblem,
-} from './support.ts';
+import { hashesOf, refresh, sealedFiles, startAndRecall, stolenShares, untilProblem } from './support.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);
@@ -181,7 +173,7 @@ describe('five daemons in five processes', { timeout: patienceMs }, () => {
     );
     const signature = BigInt(`0x${Buffer.from(before).toString('hex')}`);
     let mixtures = 0;
-    for (const members of subsets([1, 2, 3, 4, 5], 3)) {
+    for (const members of subsetsOf([1, 2, 3, 4, 5], 3)) {
       for (let choice = 0; choice < 8; choice += 1) {
         const epochs = members.map((_, at) => (choice >> at) & 1);
         const given = new Map(

@@ -22,11 +22,12 @@ import { fromHex, hex } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import { type SignBody, signUse, type UseRequest } from '../../src/protocol/records/use-request.ts';
 import { openPartial } from '../../src/sealing/partials.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { RawMember } from '../node/network/raw-member.ts';
 import { falseAnswers } from '../support/false-answers.ts';
 import { resourcesOf } from '../support/resources.ts';
 import { SecretsInHomes } from '../support/secrets-in-homes.ts';
-import { readyPrimes, untilProblem } from './support.ts';
+import { untilProblem } from './support.ts';
 
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
 const patienceMs = 120_000;

@@ -26,8 +26,9 @@ import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import type { PauseView } from '../../src/node/views/view.ts';
 import { invitationText, parseInvitation } from '../../src/protocol/records/admission.ts';
+import { readyPrimes, subsetsOf } from '../../src/simulation/world/sample-keys.ts';
 import { runOnTerminal } from '../support/terminal.ts';
-import { readyPrimes, refresh, stolenShares, subsets } from './support.ts';
+import { refresh, stolenShares } from './support.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);
@@ -313,7 +314,7 @@ describe('a 2-of-3 group whose members are all replaced', { timeout: patienceMs 
     const old = partial({ key: shared, parameters, share: stolen, block, blinding });
     const combined = (pairs: Array<readonly [number, bigint]>): bigint | null =>
       combine({ key: shared, parameters, block, partials: new Map(pairs) });
-    for (const pair of subsets([...partials], 2)) expect(combined(pair)).not.toBeNull();
+    for (const pair of subsetsOf([...partials], 2)) expect(combined(pair)).not.toBeNull();
     for (const entry of partials) expect(combined([entry, [index, old]])).toBeNull();
   });
 

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { startCommand } from '../support/under-way.ts';
-import { readyPrimes } from './support.ts';
 
 const patienceMs = 120_000;
 

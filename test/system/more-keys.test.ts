@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientArguments, Lab } from '../../src/lab/lab.ts';
 import { fromHex } from '../../src/protocol/records/codec.ts';
-import { readyPrimes, refresh, stolenShares, untilProblem } from './support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
+import { refresh, stolenShares, untilProblem } from './support.ts';
 
 const patienceMs = 120_000;
 const secret = 'for one pair of eyes\n';

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { rounds } from '../support/rounds.ts';
-import { hashesOf, readyPrimes, refresh, startAndRecall } from './support.ts';
+import { hashesOf, refresh, startAndRecall } from './support.ts';
 
 const refreshes = rounds({ usually: 7, all: 20 });
 /** Of those, refreshes during which signatures are asked for. */

@@ -1,20 +1,10 @@
-/** What the multi-process tests share: ready-made primes, refreshing and starting again, and a look into the homes. */
+/** What the multi-process tests share: refreshing and starting again, and a look into the homes. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Lab, SafePrimes } from '../../src/lab/lab.ts';
+import type { Lab } from '../../src/lab/lab.ts';
 import { stolenShares as sharesInHome } from '../../src/lab/stolen-shares.ts';
 import type { EpochView } from '../../src/node/views/view.ts';
-
-const fixture: Record<string, string[]> = JSON.parse(
-  readFileSync(new URL('../../src/simulation/world/safe-primes.json', import.meta.url), 'utf8'),
-);
-
-/** No test searches for primes. `first`: 0 for one key, 2 for another one. */
-export function readyPrimes(modulusBits: 2048 | 3072, first = 0): SafePrimes {
-  const [p = '', q = ''] = (fixture[modulusBits / 2] ?? []).slice(first);
-  return { p, q };
-}
 
 /** Asks for a refresh at `name` and waits until every running peer has erased the older shares. */
 export async function refresh(lab: Lab, name: string): Promise<EpochView> {
@@ -62,11 +52,3 @@ export function sealedFiles(home: string): Set<string> {
 /** What a thief of a peer's folder finds: all shares of one key in a copy of its store, by epoch. */
 export const stolenShares = (lab: Lab, name: string, keyId: Uint8Array): Promise<Map<number, bigint>> =>
   sharesInHome(lab.peer(name).home, keyId);
-
-/** All subsets of `size` elements. */
-export function subsets<T>(elements: readonly T[], size: number): T[][] {
-  if (size === 0) return [[]];
-  return elements.flatMap((element, at) =>
-    subsets(elements.slice(at + 1), size - 1).map((rest) => [element, ...rest]),
-  );
-}

@@ -3,8 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { SigningProgram } from '../../src/lab/signing-program.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
 import { dialAsStrangers } from '../support/strangers.ts';
-import { readyPrimes, refresh, startAndRecall, untilProblem } from './support.ts';
+import { refresh, startAndRecall, untilProblem } from './support.ts';
 
 const message = 'signed by any two of three\n';
 const patienceMs = 120_000;

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../../src/lab/command.ts';
 import { Lab } from '../../src/lab/lab.ts';
-import { readyPrimes, untilProblem } from './support.ts';
+import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';
+import { untilProblem } from './support.ts';
 
 const tenMinutesAhead = {
   NODE_OPTIONS: `--import ${new URL('../support/clock-ahead.ts', import.meta.url).href}`,

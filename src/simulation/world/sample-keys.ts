@@ -27,11 +27,23 @@ export interface Sharing {
   shares: Map<number, bigint>;
 }
 
-/** Two neighbours of the ready-made safe primes, each with half of `modulusBits`. */
-export const samplePrimes = (modulusBits: 512 | 2048 | 3072, first = 0): { p: bigint; q: bigint } => {
+/**
+ * Two neighbours of the ready-made safe primes, in hex, each with half of `modulusBits`. `first` is the place of `p`;
+ * the list is a ring, so the keys of 0 and 2 have no prime in common.
+ */
+export const readyPrimes = (modulusBits: 512 | 2048 | 3072, first = 0): { p: string; q: string } => {
   const list = primes[`${modulusBits / 2}` as '256' | '1024' | '1536'];
-  const prime = (i: number): bigint => BigInt(`0x${list[i % list.length]}`);
+  const prime = (i: number): string => list[i % list.length] as string;
   return { p: prime(first), q: prime(first + 1) };
+};
+
+/** The same as numbers. */
+export const samplePrimes = (
+  modulusBits: Parameters<typeof readyPrimes>[0],
+  first = 0,
+): { p: bigint; q: bigint } => {
+  const { p, q } = readyPrimes(modulusBits, first);
+  return { p: BigInt(`0x${p}`), q: BigInt(`0x${q}`) };
 };
 
 /** Deterministic bytes that depend only on the seed and on the calls before. */

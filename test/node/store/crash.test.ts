@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { FileStore } from '../../../src/node/store/file-store.ts';
 import type { StoreTransaction } from '../../../src/node/store/store.ts';
 import { StoreError } from '../../../src/node/store/store-error.ts';
+import { hex } from '../../../src/protocol/records/codec.ts';
 import { seededBytes, seededRandom } from '../../../src/simulation/world/seeded-random.ts';
 import {
   type CrashKind,
@@ -9,7 +10,6 @@ import {
   SimulatedCrash,
   SimulatedDisk,
 } from '../../../src/simulation/world/simulated-disk.ts';
-import { toHex } from '../../support/hex.ts';
 
 interface Step {
   readonly transaction: StoreTransaction;
@@ -130,7 +130,7 @@ function expectPublicFiles(
   what: string,
 ): void {
   const everPut = new Map(steps.flatMap(({ transaction }) => [...transaction.puts]));
-  for (const [key, bytes] of archive) expect(bytes && toHex(bytes), what).toBe(toHex(everPut.get(key)!));
+  for (const [key, bytes] of archive) expect(bytes && hex(bytes), what).toBe(hex(everPut.get(key)!));
   if (acknowledged >= 2 && acknowledged < 5) expect(archive.has('chain/000000001'), what).toBe(true);
   if (acknowledged >= 4) expect(archive.has('chain/000000002'), what).toBe(true);
   if (acknowledged >= 6) expect(archive.has('chain/000000001'), what).toBe(false);
@@ -138,7 +138,7 @@ function expectPublicFiles(
 
 function vaultState(records: ReadonlyMap<string, Uint8Array>): string {
   const sealed = [...records].filter(([key]) => !key.startsWith('chain/'));
-  return JSON.stringify(sealed.map(([key, bytes]) => `${key}=${toHex(bytes)}`).sort());
+  return JSON.stringify(sealed.map(([key, bytes]) => `${key}=${hex(bytes)}`).sort());
 }
 
 for (const overlapping of [false, true]) {

@@ -5,7 +5,7 @@ import { encode } from 'cborg';
 import { expect, test } from 'vitest';
 import { FileStore, recordBytesMax } from '../../../src/node/store/file-store.ts';
 import { fromSystemError } from '../../../src/node/store/store-error.ts';
-import { toHex } from '../../support/hex.ts';
+import { hex } from '../../../src/protocol/records/codec.ts';
 import { temporaryFolder } from './support.ts';
 
 const secret = Uint8Array.from(randomBytes(24));
@@ -73,7 +73,7 @@ test.each<[string, (files: Written) => void]>([
     .open()
     .catch((reason: Error) => reason);
   expect(error).toMatchObject({ code: 'damaged', message: expect.stringContaining('reinstate') });
-  expect(String(error)).not.toContain(toHex(secret));
+  expect(String(error)).not.toContain(hex(secret));
   // A refused open leaves no lock behind.
   await expect(storeIn(files.folder).open()).rejects.toMatchObject({ code: 'damaged' });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../../../src/node/store/store.ts';
-import { toHex } from '../../support/hex.ts';
+import { hex } from '../../../src/protocol/records/codec.ts';
 
 /** A place where one store after another is opened. */
 export interface StoreHome {
@@ -24,7 +24,7 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
       await store.commit({ puts: [['chain/000000001', bytes('value')]], deletes: ['vote'] });
       await store.commit({ puts: [['share', bytes('three')]], deletes: ['never there'] });
       await store.close();
-      expect(await contents(home)).toEqual({ share: hex('three'), 'chain/000000001': hex('value') });
+      expect(await contents(home)).toEqual({ share: inHex('three'), 'chain/000000001': inHex('value') });
     });
 
     test('the archive is no part of what an open reads; a record that is not there is null', async () => {
@@ -62,7 +62,7 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
       await store.commit({ puts: [['c', bytes('3')]], deletes: ['a'] }, { rotate: true });
       await store.commit({ puts: [['d', bytes('4')]], deletes: [] });
       await store.close();
-      expect(await contents(home)).toEqual({ b: hex('2'), c: hex('3'), d: hex('4') });
+      expect(await contents(home)).toEqual({ b: inHex('2'), c: inHex('3'), d: inHex('4') });
     });
 
     test('within a transaction deletes come before puts', async () => {
@@ -71,7 +71,7 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
       await store.open();
       await store.commit({ puts: [['a', bytes('1')]], deletes: ['a'] });
       await store.close();
-      expect(await contents(home)).toEqual({ a: hex('1') });
+      expect(await contents(home)).toEqual({ a: inHex('1') });
     });
 
     test('overlapping commits take effect in order', async () => {
@@ -92,7 +92,7 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
       );
       await Promise.all(commits);
       await store.close();
-      expect(await contents(home)).toEqual({ last: hex('49'), 'own-49': hex('x') });
+      expect(await contents(home)).toEqual({ last: inHex('49'), 'own-49': inHex('x') });
     });
 
     test('the caller may go on using its bytes, and those it was given', async () => {
@@ -106,7 +106,7 @@ export function storeContract(name: string, makeHome: () => StoreHome): void {
       await store.close();
       expect(opened.size).toBe(0);
       const again = await home.store().open();
-      expect(toHex(again.get('a')!)).toBe(hex('before'));
+      expect(hex(again.get('a')!)).toBe(inHex('before'));
     });
 
     test('a second opener is refused until the first closes', async () => {
@@ -137,13 +137,13 @@ async function contents(home: StoreHome): Promise<Record<string, string>> {
   const records: [string, Uint8Array | null][] = [...(await store.open())];
   for (const key of await store.archivedKeys()) records.push([key, await store.archived(key)]);
   await store.close();
-  return Object.fromEntries(records.map(([key, value]) => [key, toHex(value ?? new Uint8Array())]));
+  return Object.fromEntries(records.map(([key, value]) => [key, hex(value ?? new Uint8Array())]));
 }
 
 function bytes(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text));
 }
 
-function hex(text: string): string {
-  return toHex(bytes(text));
+function inHex(text: string): string {
+  return hex(bytes(text));
 }
