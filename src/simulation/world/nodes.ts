@@ -136,14 +136,14 @@ export class Nodes {
     this.#starts += 1;
     const randomBytes = seededBytes(`${this.options.seed ?? 1}/${node.name}/${this.#starts}`);
     node.workers = workersInPlace({ cipher: node.cipher, randomBytes }, () => this.time.pause(1));
-    const { beforeJob, afterJob } = this.options;
     node.transport = this.#transport(node);
     const driver = new Driver({
       ...{ state: this.#core(node, durable), store: node.store, transport: node.transport, randomBytes },
       compute: async (job) => {
-        await beforeJob?.(node.name, job);
+        // Looked up for each job: a scenario may set them while members run.
+        await this.options.beforeJob?.(node.name, job);
         const result = await node.workers.compute(job);
-        return afterJob?.(node.name, result) ?? result;
+        return this.options.afterJob?.(node.name, result) ?? result;
       },
       clock: this.#clock(node.peer),
       log: silentLog,
@@ -279,6 +279,7 @@ export class Nodes {
 
   /** Runs `forMs` of virtual time. */
   async run(forMs: number): Promise<void> {
+    await settled(); // what a promise is about to schedule belongs to this time
     const end = this.time.now() + forMs;
     let ended = false;
     this.time.schedule(forMs, () => {
