@@ -8,9 +8,11 @@ import { decisionOf, jumpRound, nextRound, precommit, prevote } from './change/a
 import { apply, combineTrial, ready, retire } from './change/apply.ts';
 import { attend, openRounds } from './change/attend.ts';
 import { resend } from './change/catch-up.ts';
+import { judgeParts } from './change/created-parts.ts';
 import { deal, seal } from './change/deal.ts';
 import { propose } from './change/propose.ts';
 import { recall } from './change/recall.ts';
+import { judgeRetire } from './change/retire-proof.ts';
 import { check, have } from './change/sub-shares.ts';
 import type { PrintedByRule, RuleName } from './machine/rule-names.ts';
 import type { Work } from './machine/work.ts';
@@ -34,6 +36,7 @@ export const rules: Rules = {
   'open-rounds': openRounds,
   deal,
   seal,
+  'judge-parts': judgeParts,
   check,
   have,
   'jump-round': jumpRound,
@@ -45,6 +48,7 @@ export const rules: Rules = {
   apply,
   ready,
   'combine-trial': combineTrial,
+  'judge-retire': judgeRetire,
   retire,
   recover,
   'recover-check': checkMasks,

@@ -7,14 +7,17 @@ import assert from 'node:assert/strict';
 import { receiveAccusation } from './change/accusation.ts';
 import { nextRefreshAtMs, receiveLinks } from './change/adopt.ts';
 import { receiveVote } from './change/agree.ts';
-import { applied, combined, receiveReady, receiveRetireProof, tried } from './change/apply.ts';
+import { applied, combined, receiveReady, tried } from './change/apply.ts';
 import { narrows, receiveAttend, takeOrder } from './change/attend.ts';
 import { receivePublics, receiveSummary, summaryOf } from './change/catch-up.ts';
 import { receiveContradiction } from './change/contradiction.ts';
+import { partsJudged } from './change/created-parts.ts';
 import { dealt, sealed } from './change/deal.ts';
 import { keepMessage } from './change/message-slots.ts';
+import { summedKeys } from './change/next-keys.ts';
 import { receiveProposal } from './change/proposal.ts';
 import { answerRecall, beginRecall, receiveOwn, receiveRecalled } from './change/recall.ts';
+import { receiveRetireProof, retireJudged } from './change/retire-proof.ts';
 import { checked, receiveDealing, takeCreationDealings } from './change/sub-shares.ts';
 import { durableDelta } from './machine/durable-records.ts';
 import { jobDone, jobFailed } from './machine/failing-jobs.ts';
@@ -193,7 +196,7 @@ function takeFrame(
       work.emit({ type: 'send', to: from, frame: summaryOf(work, true) });
       return;
     case 'retire':
-      return receiveRetireProof(work, frame.proof);
+      return receiveRetireProof(work, from, frame.proof);
     case 'publics':
       return receivePublics(work, frame.publics);
     case 'contradiction':
@@ -257,7 +260,7 @@ function takeMessage(work: Work<PrintedByInput<'frame'>>, from: string, carried:
   const message = decode(messageSchema, carried.packet.body);
   if (!carriesItsOwn(message, carried))
     throw new ProtocolError('malformed', `what comes with a ${message.type} does not belong to it`);
-  if (message.type === 'dealing') return receiveDealing(work, message, carried.packet);
+  if (message.type === 'dealing') return receiveDealing(work, from, message, carried.packet);
   const head = headOf(work);
   const current = message.type === 'ready' ? head.epoch : head.epoch + 1;
   if (message.epoch > current) {
@@ -362,6 +365,15 @@ function takeResult(work: Work<PrintedByInput<'computed'>>, tag: JobTag, result:
     case 'check':
       if (about.job === 'check') return checked(work, about.plan, result);
       if (about.job === 'mask-check') return masksChecked(work, about, result);
+      break;
+    case 'judge-parts':
+      if (about.job === 'judge-parts') return partsJudged(work, about.plan, about.digest, result.isTrue);
+      break;
+    case 'sum-keys':
+      if (about.job === 'sum-keys') return summedKeys(work, about.plan, about.set, result.sums);
+      break;
+    case 'judge-retire':
+      if (about.job === 'judge-retire') return retireJudged(work, about.epoch, about.from, result.isTrue);
       break;
     case 'apply':
       if (about.job === 'apply') return applied(work, about.epoch, result);

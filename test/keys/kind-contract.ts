@@ -62,7 +62,7 @@ export function describeKind(sample: KindSample): void {
   function refreshed(epoch: Epoch, dealings: ReturnType<typeof dealing>[], by: SharedKey = key): Epoch {
     const lists = [epoch.commitments, ...dealings.map(({ commitments }) => commitments)];
     return {
-      commitments: kind.combineCommitments(sample.dealt.public, lists),
+      commitments: kind.combineCommitments(sample.dealt.public, lists) ?? [],
       shares: new Map(
         [...epoch.shares].map(([index, share]) => {
           const subShares = dealings.map(({ coefficients }) => by.subShare(coefficients, index));

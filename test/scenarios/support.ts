@@ -6,6 +6,7 @@ import { afterEach } from 'vitest';
 import { elementOf } from '../../src/keys/rsa/numbers.ts';
 import { publicOf } from '../../src/keys/rsa/setting.ts';
 import { verificationKey } from '../../src/keys/rsa/sharing.ts';
+import { sumsInPlace } from '../../src/protocol/change/next-keys.ts';
 import { assembleValue, decodePublic } from '../../src/protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, selfIn } from '../../src/protocol/machine/queries.ts';
 import type { PrintedName } from '../../src/protocol/machine/rule-names.ts';
@@ -131,7 +132,15 @@ export function smallerProposal(view: CoreState, { value, ...proposal }: Proposa
   if (draft === null) throw new Error('the leader knows its own plan');
   return {
     ...proposal,
-    value: assembleValue(view, fromHex(plan), draft, attends, accepted, halves, []).value,
+    value: assembleValue(
+      view,
+      fromHex(plan),
+      draft,
+      attends,
+      accepted,
+      sumsInPlace(view, draft, halves) ?? [],
+      [],
+    ).value,
   };
 }
 

@@ -1,5 +1,6 @@
 /** §4.3: validity is objective. Every member judges every proposal alike, and nothing of a valid one can be changed. */
 import { expect, test } from 'vitest';
+import { sumsInPlace } from '../../src/protocol/change/next-keys.ts';
 import { assembleValue, decodePublic, judge } from '../../src/protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, headOf, selfIn } from '../../src/protocol/machine/queries.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
@@ -57,7 +58,8 @@ function made(
     decodePublic((state.durable.publics[hex(digest)] as { bytes: Uint8Array }).bytes),
   );
   const messages = attends.map(({ body }) => decode(attendSchema, body));
-  return assembleValue(state, value.plan, draft, messages, accepted, halves, value.suspended).value;
+  const sums = sumsInPlace(state, draft, halves) ?? [];
+  return assembleValue(state, value.plan, draft, messages, accepted, sums, value.suspended).value;
 }
 
 /** What this member could sign of a message with other content. */

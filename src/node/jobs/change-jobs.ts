@@ -8,7 +8,10 @@ import { mixKeystream } from '../../cipher/mixing.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import type { NumberCoding, RandomBytes, TrialStatement } from '../../keys/kind.ts';
 import type { CheckItem, DealtPart, Job, JobResult, KeySetting } from '../../protocol/machine/io.ts';
+import { areProven, sumKeys } from '../../protocol/machine/key-sums.ts';
 import { jointCreationOf, sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
+import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
+import { decode } from '../../protocol/records/codec.ts';
 import { present, zip } from '../../protocol/records/present.ts';
 import { isUnmade } from '../../protocol/records/value.ts';
 import { openNumber, sealNumber } from '../../sealing/numbers.ts';
@@ -27,6 +30,12 @@ export function runJob(job: Job, context: JobContext): JobResult {
       return runSeal(job, context);
     case 'check':
       return runCheck(job, context);
+    case 'judge-parts':
+      return runJudgeParts(job);
+    case 'sum-keys':
+      return runSumKeys(job);
+    case 'judge-retire':
+      return { kind: 'judge-retire', isTrue: areProven(job) };
     case 'apply':
       return runApply(job);
     case 'trial':
@@ -166,6 +175,29 @@ function runCheck(job: Extract<Job, { kind: 'check' }>, { randomBytes }: JobCont
       numbers: refused.has(item) ? null : numbers,
     })),
   };
+}
+
+/**
+ * §4 "Joint creation": a dealer that proves no knowledge of its constant term could make the key its own
+ * (Pedersen 1991).
+ */
+function runJudgeParts(job: Extract<Job, { kind: 'judge-parts' }>): JobResult {
+  const { cluster, plan, dealer, threshold } = job;
+  const isTrue = job.parts.every(({ kind, creation, commitments, possession }) =>
+    jointCreationOf(kind).checkPart({
+      statement: { cluster, plan, creation, dealer },
+      threshold,
+      commitments,
+      possession,
+    }),
+  );
+  return { kind: 'judge-parts', isTrue };
+}
+
+/** §4.3: what a value's accepted dealings make of the keys. */
+function runSumKeys({ keys, halves }: Extract<Job, { kind: 'sum-keys' }>): JobResult {
+  const read = halves.map((bytes) => decode(dealingPublicSchema, bytes));
+  return { kind: 'sum-keys', sums: sumKeys(keys, read) };
 }
 
 /** §3 "Applying": s ← s + Σ i·γ(i), checked against the new v_i before it is stored. */

@@ -22,11 +22,12 @@ import {
   headOf,
   type ReadableState,
 } from '../machine/queries.ts';
-import type { Evidence } from '../records/change-messages.ts';
+import type { HeldEvidence } from '../machine/state.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
 import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
-import { type Accepted, operatorDealer } from '../records/value.ts';
+import { operatorDealer } from '../records/value.ts';
+import { partsVerdict } from './created-parts.ts';
 import { quickCover, smallestCover } from './smallest-cover.ts';
 import { decodePublic, holdersNeededFor, isPublicOf, sortAccepted } from './validity.ts';
 
@@ -137,10 +138,7 @@ function extended({ dealings, holders, needed }: Choice, found: HeldSet | null):
  * The largest set of dealings, one per dealer, that enough members of both rosters hold whole, with what shows it; of a
  * dealer with two dealings the one with more holders is considered.
  */
-export function acceptable(
-  state: ReadableState,
-  plan: Hex,
-): { accepted: Accepted[]; evidence: Evidence; complete: boolean } | null {
+export function acceptable(state: ReadableState, plan: Hex): HeldEvidence | null {
   const draft = draftOfPlan(state, plan);
   const orders = state.durable.plans[plan]?.orders;
   if (draft === null || orders === undefined) return null;
@@ -169,8 +167,9 @@ export function acceptable(
     const decoded = decodePublic(half.bytes);
     // What a liar listed may be a half for anything; one of a key that is not created would be required, and
     // held by nobody.
-    if (!isPublicOf(state, head.epoch + 1, fromHex(plan), draft, decoded)) continue;
+    if (!isPublicOf(head.epoch + 1, fromHex(plan), draft, decoded)) continue;
     const { dealer, parts } = decoded;
+    if (partsVerdict(state, draft, dealer, digest) !== 'true') continue;
     if (dealer !== operatorDealer && !attending.has(dealer)) continue;
     const key = dealer === operatorDealer ? hex(parts[0]?.key ?? new Uint8Array()) : String(dealer);
     candidates.push({ dealer, digest, held, key });

@@ -50,6 +50,10 @@ export function adopt(work: Work<'adopt' | 'evicted'>, link: Link): void {
     Object.entries(work.volatile.jobs).filter(([, state]) => state === 'under way'),
   );
   work.volatile.failing = {};
+  work.volatile.parts = {};
+  work.volatile.sums = {};
+  work.volatile.candidate = null;
+  work.volatile.retireProofs = {};
   work.volatile.verdicts = {};
   work.volatile.refutedProposals = {};
   work.volatile.gatheringSinceMs = null;

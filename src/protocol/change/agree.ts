@@ -3,6 +3,7 @@
  * the value of the next epoch. A quorum of precommits is the certificate.
  */
 
+import { isBusy } from '../machine/failing-jobs.ts';
 import {
   changeFaults,
   changeQuorum,
@@ -33,7 +34,7 @@ import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { hashOfValue, type KeyCommitments } from '../records/value.ts';
 import { keepMessage, signAndPublish } from './message-slots.ts';
-import { judge } from './validity.ts';
+import { judge, type Verdict } from './validity.ts';
 
 const roundsOf = (work: Work): Rounds | null => work.durable.own.rounds;
 /** In a rule that fires in a round. */
@@ -111,12 +112,12 @@ function makeRoomAhead(work: Work, { by, round }: Vote): void {
  * evidence: a leader that lies can propose an honest leader's value again with nothing behind it.
  */
 export function validProposalOf(
-  state: ReadableState,
+  work: Work,
   hash: Hex,
 ): { entry: Entry<Proposal>; commitments: KeyCommitments } | null {
-  for (const entry of Object.values(state.durable.proposals)) {
+  for (const entry of Object.values(work.durable.proposals)) {
     if (hex(hashOfValue(entry.message.value)) !== hash) continue;
-    const verdict = judge(state, entry.message.value, evidenceOf(entry));
+    const verdict = judgeEntry(work, entry);
     if (verdict.verdict === 'valid') return { entry, commitments: verdict.commitments };
   }
   return null;
@@ -174,17 +175,31 @@ export function shownPrevoters(
   });
 }
 
-/** The verdict on a proposal's value, remembered unless commitments are still missing. */
-function verdictOn(
-  work: Work<'invalid-proposal'>,
-  entry: Entry<Proposal>,
-): 'valid' | 'invalid' | 'incomplete' {
+/** The last verdict that a job is needed for, by proposal. */
+const pending = new WeakMap<Entry<Proposal>, Verdict & { verdict: 'pending' }>();
+
+/**
+ * Judges a proposal, and starts the job that the verdict needs. The proposal is not judged anew before the
+ * job ends.
+ */
+function judgeEntry(work: Work, entry: Entry<Proposal>): Verdict {
+  const awaited = pending.get(entry);
+  if (awaited !== undefined && isBusy(work, awaited.tag)) return awaited;
+  const verdict = judge(work, entry.message.value, evidenceOf(entry));
+  if (verdict.verdict !== 'pending') return verdict;
+  pending.set(entry, verdict);
+  work.compute(verdict.tag, verdict.job);
+  return verdict;
+}
+
+/** The verdict on a proposal's value. It is remembered once it is `valid` or `invalid`. */
+function verdictOn(work: Work<'invalid-proposal'>, entry: Entry<Proposal>): Verdict['verdict'] {
   const hash = hex(hashOfValue(entry.message.value));
   if (work.volatile.verdicts[hash] === 'valid') return 'valid';
   // An invalid verdict is about this evidence; the same value may come again with better evidence in another round.
   const key = invalidKey(hash, entry.message.round);
   if (work.volatile.verdicts[key] === 'invalid') return 'invalid';
-  const verdict = judge(work, entry.message.value, evidenceOf(entry));
+  const verdict = judgeEntry(work, entry);
   if (verdict.verdict === 'valid') work.volatile.verdicts = { ...work.volatile.verdicts, [hash]: 'valid' };
   if (verdict.verdict === 'invalid') {
     work.volatile.verdicts = { ...work.volatile.verdicts, [key]: 'invalid' };
@@ -254,7 +269,7 @@ export function prevote(work: Work<'prevote' | 'invalid-proposal'>): boolean {
       const { locked } = rounds;
       const free =
         locked === null || locked.value === hex(hash) || (validRound !== -1 && locked.round <= validRound);
-      if (verdict !== 'incomplete') choice = verdict === 'valid' && free ? hash : null;
+      if (verdict === 'valid' || verdict === 'invalid') choice = verdict === 'valid' && free ? hash : null;
     }
   }
   if (choice === undefined && timedOut(work, 'propose')) choice = null;

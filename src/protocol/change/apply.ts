@@ -15,20 +15,11 @@ import {
   valueQuorum,
 } from '../machine/queries.ts';
 import { blameKey } from '../machine/record-keys.ts';
-import { sharedKeyOf } from '../machine/shared-keys.ts';
 import type { Work } from '../machine/work.ts';
-import {
-  type Carried,
-  hashOfTrials,
-  type Ready,
-  type RetireProof,
-  readySchema,
-  type Trials,
-} from '../records/change-messages.ts';
-import { decode, hex, sameBytes } from '../records/codec.ts';
+import { type Carried, hashOfTrials, type Ready, type Trials } from '../records/change-messages.ts';
+import { hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
-import { verifyPacket } from '../records/packet.ts';
-import { present, zip } from '../records/present.ts';
+import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { operatorDealer } from '../records/value.ts';
 import { keepMessage, signAndPublish } from './message-slots.ts';
@@ -219,43 +210,6 @@ export function combined(
   )
     return;
   work.put('retires', epoch, { epoch, readys, proofs: result.proofs });
-}
-
-/** Checks a retire proof of the newest epoch from its value alone. Throws `bad-ready`. */
-function checkRetireProof(work: Work, proof: RetireProof): void {
-  const { value } = headLink(work);
-  const bad = (why: string): never => {
-    throw new ProtocolError('bad-ready', `retire proof of epoch ${proof.epoch}: ${why}`);
-  };
-  // What costs nothing comes first: of each member one signature is checked, of each key one trial.
-  if (proof.readys.length < valueQuorum(work, value)) bad('its Readys are no quorum');
-  if (proof.proofs.length !== value.keys.length) bad('the proof of a key is missing');
-  const said = new Set<number>();
-  for (const packet of proof.readys) {
-    const message = decode(readySchema, packet.body);
-    const member = memberAt(value.roster, message.by);
-    if (message.epoch !== value.epoch || !sameBytes(message.value, headHash(work)) || member === undefined)
-      return bad('a Ready is for another value');
-    if (said.has(message.by)) bad('it shows two Readys of one member');
-    if (!verifyPacket(work.clusterId, member.epochKey, packet)) bad('a Ready is not signed');
-    said.add(message.by);
-  }
-  for (const [{ setting, commitments }, one] of zip(headKeys(work), proof.proofs)) {
-    const good = sharedKeyOf(setting).checkTrialProof({
-      statement: { cluster: work.clusterId, epoch: value.epoch, value: headHash(work), key: setting.key.id },
-      commitments,
-      members: [...said],
-      proof: one,
-    });
-    if (!good) bad('the proof of a key is false');
-  }
-}
-
-export function receiveRetireProof(work: Work, proof: RetireProof): void {
-  const { value } = headLink(work);
-  if (proof.epoch !== value.epoch || work.durable.retires[proof.epoch] !== undefined) return;
-  checkRetireProof(work, proof);
-  work.put('retires', proof.epoch, proof);
 }
 
 /**

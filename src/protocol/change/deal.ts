@@ -24,7 +24,7 @@ import { signPacket } from '../records/packet.ts';
 import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { isUnmade } from '../records/value.ts';
-import { dealtKeys } from './validity.ts';
+import { dealtKeys } from './next-keys.ts';
 
 const settingsOf = (state: ReadableState, draft: Draft) =>
   keySettings(dealtKeys(draft), draft.threshold, state.genesis.membersMax);

@@ -1,5 +1,6 @@
 /** §4.3 the leader's part: the value that it proposes. */
 
+import { isBusy } from '../machine/failing-jobs.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -22,7 +23,9 @@ import { leaderOf, memberAt } from '../records/roster.ts';
 import type { Suspension } from '../records/value.ts';
 import { acceptable } from './acceptable-set.ts';
 import { evidenceOf, validProposalOf, votesPackets } from './agree.ts';
+import { judgeListed } from './created-parts.ts';
 import { signAndPublish } from './message-slots.ts';
+import { sumsOf } from './next-keys.ts';
 import { assembleValue, decodePublic } from './validity.ts';
 
 /** What the next value suspends: who is suspended and stays, and who signed two Attends for one plan (§4.1). */
@@ -83,11 +86,15 @@ export function propose(work: Work<'propose' | 'propose-again'>): boolean {
   const windowOpen =
     rounds.round === 0 && work.volatile.windowEndsAtMs !== null && work.nowMs < work.volatile.windowEndsAtMs;
   for (const plan of plansByPreference(work, rounds.round)) {
-    const found = acceptable(work, plan);
-    if (found === null) continue;
-    if (windowOpen && !found.complete) return false;
     const draft = draftOfPlan(work, plan);
     if (draft === null) continue;
+    const { candidate } = work.volatile;
+    const isChosen = candidate?.round === rounds.round && candidate.plan === plan;
+    if (isChosen && isBusy(work, candidate.tag)) return false;
+    judgeListed(work, plan, draft);
+    const found = isChosen ? candidate.found : acceptable(work, plan);
+    if (found === null) continue;
+    if (windowOpen && !found.complete) return false;
     const shown = new Set(found.evidence.attends.map(({ signature }) => hex(signature)));
     const attends = attendsOf(work, plan).filter(({ carried }) => shown.has(hex(carried.packet.signature)));
     const halves = found.accepted.map(({ digest }) =>
@@ -95,13 +102,21 @@ export function propose(work: Work<'propose' | 'propose-again'>): boolean {
         present(work.durable.publics[hex(digest)], 'the public half of an accepted dealing').bytes,
       ),
     );
+    const summed = sumsOf(work, fromHex(plan), draft, found.accepted, halves);
+    if (!('sums' in summed)) {
+      const { tag, job } = summed;
+      work.volatile.candidate = { round: rounds.round, plan, found, tag };
+      work.compute(tag, job);
+      return false;
+    }
+    if (summed.sums === null) continue;
     const { value } = assembleValue(
       work,
       fromHex(plan),
       draft,
       attends.map(({ message }) => message),
       found.accepted,
-      halves,
+      summed.sums,
       suspensionsOf(work, draft),
     );
     signAndPublish(

@@ -15,6 +15,8 @@ import {
   signingSecret,
 } from '../machine/queries.ts';
 import { outboxKey, type SourceKey, sourceKey } from '../machine/record-keys.ts';
+import { emitRefusal } from '../machine/refusal.ts';
+import type { Volatile } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Dealing,
@@ -31,6 +33,7 @@ import { present, zip } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';
 import { isCreatedBy, operatorDealer } from '../records/value.ts';
 import { accuse } from './accusation.ts';
+import { judgeTag, partsVerdict } from './created-parts.ts';
 import { signAndPublish } from './message-slots.ts';
 import { checkPublic, decodePublic } from './validity.ts';
 
@@ -68,10 +71,10 @@ const packetsMax = ({ dealer }: DealingPublic): number =>
   dealer === operatorDealer ? limits.falseCreationsMax : 1;
 
 /**
- * Takes a dealing in: signature, plan, shape; its numbers are checked by a job. Also taken after the decision
- * while this member still misses accepted sub-shares, until Retire.
+ * Takes a dealing in: signature, plan, shape. Jobs judge its parts of new keys and check its numbers. It is
+ * also taken after the decision, while this member still misses accepted sub-shares, until Retire.
  */
-export function receiveDealing(work: Work, message: Dealing, packet: Packet): void {
+export function receiveDealing(work: Work, from: string, message: Dealing, packet: Packet): void {
   const half = decodePublic(message.public);
   const head = headOf(work);
   const late = half.epoch === head.epoch && work.durable.own.retired < head.epoch;
@@ -111,7 +114,7 @@ export function receiveDealing(work: Work, message: Dealing, packet: Packet): vo
       throw new ProtocolError('bad-dealing', 'the plan is of an epoch that is decided', {
         culprit: half.dealer,
       });
-    checkPublic(work, head.epoch + 1, half.plan, draft, half);
+    checkPublic(head.epoch + 1, half.plan, draft, half);
     const other = half.dealer !== operatorDealer && waiting.some((held) => held.digest !== digest);
     const stored = Object.entries(work.durable.subShares).some(
       ([, held]) => held.dealer === half.dealer && half.dealer !== operatorDealer && hex(held.plan) === plan,
@@ -127,17 +130,22 @@ export function receiveDealing(work: Work, message: Dealing, packet: Packet): vo
   work.put('publics', digest, { bytes: message.public });
   work.volatile.inbox = {
     ...work.volatile.inbox,
-    [name]: { digest, dealer: half.dealer, plan, source, envelopes: message.envelopes },
+    [name]: { from, digest, dealer: half.dealer, plan, source, envelopes: message.envelopes },
   };
 }
 
-/** Rule `check`: opens and checks what is in the inbox, several dealings together where they came together (§3). */
-export function check(work: Work<'dealing-given-up'>): boolean {
+/**
+ * Rule `check`: opens and checks dealings in the inbox, several together where they came together (§3).
+ * Before the decision a dealing with parts of new keys waits until these are judged. For an accepted dealing
+ * those who decided have judged them.
+ */
+export function check(work: Work<'dealing-given-up' | 'false-part'>): boolean {
   for (const plan of new Set(Object.values(work.volatile.inbox).map((held) => held.plan))) {
     const keys = work.durable.attended[plan];
     const self = selfIn(work);
     const about = { job: 'check' as const, plan };
     if (keys === undefined || self === undefined || work.volatile.jobs[jobTag(about)]) continue;
+    const undecided = draftOfPlan(work, plan);
     const items: CheckItem[] = [];
     let epoch = 0;
     for (const [name, held] of Object.entries(work.volatile.inbox)) {
@@ -145,7 +153,11 @@ export function check(work: Work<'dealing-given-up'>): boolean {
       // Of two packets of one dealing the second waits for what is found of the first.
       if (held.plan !== plan || items.some((item) => hex(item.digest) === digest)) continue;
       const tag = jobTag({ ...about, item: digest });
-      if (isGivenUp(work, tag)) return giveUpOn(work, name, tag);
+      const failing = [tag, judgeTag(plan, digest)].find((one) => isGivenUp(work, one));
+      if (failing !== undefined) return giveUpOn(work, name, failing);
+      const parts = undecided === null ? 'true' : partsVerdict(work, undecided, held.dealer, digest);
+      if (parts === 'false') return refuseFalseParts(work, name);
+      if (parts === 'unjudged') continue;
       const half = decodePublic(
         present(work.durable.publics[digest], 'the public half of a dealing in the inbox').bytes,
       );
@@ -182,14 +194,28 @@ export function check(work: Work<'dealing-given-up'>): boolean {
  * recovers its share (§5).
  */
 function giveUpOn(work: Work<'dealing-given-up'>, name: Hex, tag: JobTag): true {
-  const { [name]: held, ...inbox } = work.volatile.inbox;
-  work.volatile.inbox = inbox;
-  if (held !== undefined) {
-    refuse(work, held.source, name);
-    work.rule('dealing-given-up', { dealer: held.dealer });
-  }
+  const { dealer } = takeOut(work, name);
+  work.rule('dealing-given-up', { dealer });
   jobDone(work, tag); // another packet of the same dealing is tried for itself
   return true;
+}
+
+/** Refuses a dealing with a false part of a new key. The sender is reproached when it is the dealer. */
+function refuseFalseParts(work: Work<'false-part'>, name: Hex): true {
+  const { dealer, from } = takeOut(work, name);
+  work.rule('false-part', { epoch: headOf(work).epoch + 1, dealer });
+  const why = `dealing of ${dealer}: its part of a new key is none`;
+  emitRefusal(work, from, new ProtocolError('bad-dealing', why, { culprit: dealer }));
+  return true;
+}
+
+/** Takes a packet out of the inbox, and keeps it from being taken in again. */
+function takeOut(work: Work, name: Hex): Volatile['inbox'][Hex] {
+  const { [name]: taken, ...inbox } = work.volatile.inbox;
+  const held = present(taken, 'a dealing in the inbox');
+  work.volatile.inbox = inbox;
+  refuse(work, held.source, name);
+  return held;
 }
 
 function refuse(work: Work, source: SourceKey, name: Hex): void {
@@ -302,13 +328,13 @@ export function takeCreationDealings(work: Work, packets: readonly Packet[]): vo
     const draft = draftOfPlan(work, plan);
     if (draft === null)
       throw new ProtocolError('late', 'its plan is decided, or not known here', { action: 'ignore' });
-    checkPublic(work, epoch + 1, half.plan, draft, half);
+    checkPublic(epoch + 1, half.plan, draft, half);
     checkSigned(work, undefined, half, packet);
     const receiver = memberAt(roster, message.receiver);
     if (receiver === undefined) continue;
     work.put('publics', hex(digestOfDealing(message.public)), { bytes: message.public });
     work.put('outbox', outboxKey(plan, message.receiver, half.parts[0]?.key), { packet });
-    if (receiver.peer === work.peer) receiveDealing(work, message, packet);
+    if (receiver.peer === work.peer) receiveDealing(work, '', message, packet);
     else work.emit({ type: 'send', to: receiver.peer, frame: { type: 'message', message: { packet } } });
   }
 }

@@ -3,21 +3,19 @@
  * so validity is objective and nobody needs a sub-share to judge it.
  */
 
-import { BoundedCache } from '../../crypto/bounded-cache.ts';
-import { hashOf } from '../../crypto/hash.ts';
 import { kindNamed } from '../../keys/kinds.ts';
+import type { Job, KeySum } from '../machine/io.ts';
+import type { JobTag } from '../machine/job-tags.ts';
 import {
   attendsOf,
   changeQuorum,
   electors,
   havesOf,
-  headLink,
   headOf,
   isSleeper,
   isSuspended,
   type ReadableState,
 } from '../machine/queries.ts';
-import { jointCreationOf } from '../machine/shared-keys.ts';
 import { lastingSuspensions } from '../records/attendance.ts';
 import {
   type Attend,
@@ -32,7 +30,6 @@ import { compareBytes, decode, encode, hex, sameBytes, sameLists } from '../reco
 import { draftOf, planOf } from '../records/draft.ts';
 import { type Draft, keyIdOf } from '../records/draft-actions.ts';
 import { ProtocolError } from '../records/errors.ts';
-import { limits } from '../records/limits.ts';
 import { type Packet, verifyPacket } from '../records/packet.ts';
 import { present, zip } from '../records/present.ts';
 import { holdersNeeded, memberAt } from '../records/roster.ts';
@@ -50,22 +47,15 @@ import {
   type Value,
 } from '../records/value.ts';
 import { contradicts } from './contradiction.ts';
-
-/** The keys that a member's dealing covers: those of the value before that stay. */
-export const dealtKeys = (draft: Draft) =>
-  draft.keys.filter(({ id }) => !draft.created.some((made) => sameBytes(made.key.id, id)));
+import { judgeTag, judgingJob, partsVerdict } from './created-parts.ts';
+import { dealtKeys, nextKeys, sumsOf } from './next-keys.ts';
 
 /**
- * Checks that a dealing's public half is one for this plan: parts, order and number of commitments (a higher
- * degree is a longer list). Throws `bad-dealing`.
+ * Checks that a dealing's public half is one for this plan: its parts and their order, and the number and
+ * form of commitments. (A higher degree is a longer list.) A job judges whether parts of new keys are proven
+ * (`created-parts.ts`). Throws `bad-dealing`.
  */
-export function checkPublic(
-  state: ReadableState,
-  epoch: number,
-  plan: Uint8Array,
-  draft: Draft,
-  half: DealingPublic,
-): void {
+export function checkPublic(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): void {
   const bad = (why: string): never => {
     throw new ProtocolError(
       'bad-dealing',
@@ -92,54 +82,24 @@ export function checkPublic(
   if (half.parts.length !== keys.length) bad('it does not cover every key');
   for (const [key, part] of zip(keys, half.parts)) {
     if (!sameBytes(part.key, key.id)) bad('it covers other keys');
-    if (isUnmade(key)) {
-      if (!isCreatingPart(state.clusterId, plan, draft, half, part)) bad('its part of a new key is none');
-      continue;
-    }
-    if (part.possession !== undefined) bad('it proves possession of what it does not create');
-    if (part.commitments.length !== draft.threshold - 1) bad('it has the wrong number of commitments');
+    const isNew = isUnmade(key);
+    if (isNew && part.possession === undefined) bad('it does not prove possession of its part of a new key');
+    if (!isNew && part.possession !== undefined) bad('it proves possession of what it does not create');
+    // A part of a new key has one for its constant term, too.
+    if (part.commitments.length !== draft.threshold - (isNew ? 0 : 1))
+      bad('it has the wrong number of commitments');
     if (!areElementsOf(key, part.commitments)) bad('a commitment is no element of the key’s group');
   }
 }
-
-/**
- * Whether a part of a key that members create together is one (Pedersen 1991): a dealer that need not know its constant
- * term could make the key its own.
- */
-function isCreatingPart(
-  cluster: Uint8Array,
-  plan: Uint8Array,
-  { keys, threshold }: Draft,
-  { dealer }: DealingPublic,
-  { key: creation, commitments, possession }: DealingPublic['parts'][number],
-): boolean {
-  const key = keys.find(({ id }) => sameBytes(id, creation));
-  if (key === undefined || possession === undefined) return false;
-  const statement = { cluster, plan, creation, dealer };
-  const name = hex(
-    hashOf('holdfast/creating-part/1', encode([statement, threshold, commitments, possession])),
-  );
-  return checkedParts.getOrCompute(name, () =>
-    jointCreationOf(key.kind).checkPart({ statement, threshold, commitments, possession }),
-  );
-}
-/** A part is looked at by its receiver, by leaders and by every validator: once is enough. */
-const checkedParts = new BoundedCache<string, boolean>(limits.membersMax * limits.keysMax);
 
 /** What cannot be an element of the key's group is only there to be kept and sent again. */
 export const areElementsOf = (key: KeyRecord | undefined, elements: readonly Uint8Array[]): boolean =>
   key !== undefined && kindNamed(key.kind).areWellFormed(key.public, elements);
 
 /** Whether a public half is one for this plan. */
-export function isPublicOf(
-  state: ReadableState,
-  epoch: number,
-  plan: Uint8Array,
-  draft: Draft,
-  half: DealingPublic,
-): boolean {
+export function isPublicOf(epoch: number, plan: Uint8Array, draft: Draft, half: DealingPublic): boolean {
   try {
-    checkPublic(state, epoch, plan, draft, half);
+    checkPublic(epoch, plan, draft, half);
     return true;
   } catch (error) {
     if (error instanceof ProtocolError) return false;
@@ -149,52 +109,23 @@ export function isPublicOf(
 
 export const decodePublic = (bytes: Uint8Array): DealingPublic => decode(dealingPublicSchema, bytes);
 
-/** Every key with its commitments after the accepted dealings are applied: C_m ← ∏ C_m (§3). Throws `bad-proposal`. */
-function nextKeys(
-  state: ReadableState,
-  draft: Draft,
-  halves: readonly DealingPublic[],
-): Array<{ key: KeyRecord; commitments: Uint8Array[] }> {
-  const { value, commitments } = headLink(state);
-  return draft.keys.map((key) => {
-    const made = draft.created.find((creation) => sameBytes(creation.key.id, key.id));
-    if (made !== undefined) return { key, commitments: made.action.commitments };
-    const parts = halves.flatMap((half) =>
-      half.parts.filter((part) => sameBytes(part.key, key.id)).map((part) => part.commitments),
-    );
-    if (isUnmade(key)) return createdTogether(state, key, parts);
-    const at = value.keys.findIndex((old) => sameBytes(old.id, key.id));
-    const lists = [present(commitments[at], 'commitments of each key'), ...parts];
-    return { key, commitments: kindNamed(key.kind).combineCommitments(key.public, lists) };
-  });
-}
-
-/** The key that the accepted parts make. */
-function createdTogether(
-  { clusterId }: ReadableState,
-  unmade: KeyRecord,
-  parts: readonly Uint8Array[][],
-): { key: KeyRecord; commitments: Uint8Array[] } {
-  const made = jointCreationOf(unmade.kind).combine(parts);
-  if (made === null) throw new ProtocolError('bad-proposal', `its dealings make no key ${unmade.name}`);
-  const key = { ...unmade, public: made.public };
-  return { key: { ...key, id: keyIdOf(clusterId, key) }, commitments: made.commitments };
-}
-
 export const sortAccepted = (accepted: readonly Accepted[]): Accepted[] =>
   [...accepted].sort((a, b) => a.dealer - b.dealer || compareBytes(a.digest, b.digest));
 
-/** The one value that follows from a plan's orders, its Attends and a set of accepted dealings. */
+/**
+ * The one value that follows from a plan's orders, its Attends and a set of accepted dealings.
+ * @param sums what these dealings make of the keys that they cover
+ */
 export function assembleValue(
   state: ReadableState,
   plan: Uint8Array,
   draft: Draft,
   attends: readonly Attend[],
   accepted: readonly Accepted[],
-  halves: readonly DealingPublic[],
+  sums: readonly KeySum[],
   suspended: readonly Suspension[],
 ): { value: Value; commitments: KeyCommitments } {
-  const next = nextKeys(state, draft, halves);
+  const next = nextKeys(state, draft, sums);
   const commitments = next.map((each) => each.commitments);
   const digest = digestOfCommitments(commitments);
   const made = { ...draft, keys: next.map(({ key }) => key) };
@@ -231,9 +162,11 @@ function madeValue(
   };
 }
 
-type Verdict =
+export type Verdict =
   | { verdict: 'valid'; commitments: KeyCommitments }
   | { verdict: 'incomplete'; missing: Uint8Array[] }
+  /** The value can be judged once this job has ended. */
+  | { verdict: 'pending'; tag: JobTag; job: Job }
   | { verdict: 'invalid'; why: string };
 
 /** Judges a proposed value by its evidence. Never throws: whatever is wrong is a verdict. */
@@ -318,6 +251,8 @@ function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): V
     throw new ProtocolError('bad-proposal', why);
   };
   const { draft, attends } = checkShown(state, value, evidence);
+  const partsOf = ({ dealer, digest }: Accepted) => partsVerdict(state, draft, dealer, hex(digest));
+  if (value.accepted.some((one) => partsOf(one) === 'false')) bad('a part of a new key is none');
   // What k honest members hold is worth asking for; a liar's digest of anything is not.
   const missing = value.accepted
     .filter(({ digest }) => state.durable.publics[hex(digest)] === undefined)
@@ -328,7 +263,7 @@ function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): V
       present(state.durable.publics[hex(digest)], 'the public half of an accepted dealing').bytes,
     );
     if (half.dealer !== dealer) bad('it names the wrong dealer');
-    checkPublic(state, value.epoch, value.plan, draft, half);
+    checkPublic(value.epoch, value.plan, draft, half);
     return half;
   });
   const created = halves
@@ -336,8 +271,24 @@ function judgeOrThrow(state: ReadableState, value: Value, evidence: Evidence): V
     .map((half) => hex(present(half.parts[0], 'the part of a new key').key));
   if (created.length !== draft.created.length || new Set(created).size !== created.length)
     bad('a created key has no accepted dealing');
+  for (const [one, half] of zip(value.accepted, halves)) {
+    if (partsOf(one) !== 'unjudged') continue;
+    const tag = judgeTag(hex(value.plan), hex(one.digest));
+    return { verdict: 'pending', tag, job: judgingJob(state.clusterId, draft, half) };
+  }
+  const found = sumsOf(state, value.plan, draft, value.accepted, halves);
+  if (!('sums' in found)) return { verdict: 'pending', ...found };
+  if (found.sums === null) return bad('its dealings make no keys');
 
-  const assembled = assembleValue(state, value.plan, draft, attends, value.accepted, halves, value.suspended);
+  const assembled = assembleValue(
+    state,
+    value.plan,
+    draft,
+    attends,
+    value.accepted,
+    found.sums,
+    value.suspended,
+  );
   if (!sameBytes(hashOfValue(assembled.value), hashOfValue(value))) bad('it is not what its evidence makes');
   return { verdict: 'valid', commitments: assembled.commitments };
 }

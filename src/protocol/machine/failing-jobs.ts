@@ -31,6 +31,16 @@ export function jobDone(work: Work, tag: JobTag): void {
   work.volatile.failing = failing;
 }
 
+/** Whether a job is under way, or failed a moment ago: it is not started now. */
+export const isBusy = (state: ReadableState, tag: JobTag): boolean =>
+  state.volatile.jobs[tag] !== undefined ||
+  state.volatile.nowMs < (state.volatile.failing[tag]?.retryAtMs ?? 0);
+
+export const isAnyUnderWay = (state: ReadableState, job: JobAbout['job']): boolean =>
+  Object.entries(state.volatile.jobs).some(
+    ([tag, how]) => how === 'under way' && readJobTag(tag).job === job,
+  );
+
 /** Whether a job failed so often that it is given up, where something else can take its place. */
 export const isGivenUp = (state: ReadableState, tag: JobTag): boolean =>
   (state.volatile.failing[tag]?.failures ?? 0) >= limits.jobAttemptsMax;

@@ -73,6 +73,29 @@ export interface CheckItem {
   parts: CheckPart[];
 }
 
+/** A key with the commitments of its present shares; null while members create it together. */
+export interface KeyBefore {
+  key: KeyRecord;
+  commitments: Uint8Array[] | null;
+}
+
+/** What accepted dealings make of a key. */
+export interface KeySum {
+  /** The key's public values: new ones only where members have created it together. */
+  public: Uint8Array;
+  /** Of the polynomial of the next shares. */
+  commitments: Uint8Array[];
+}
+
+/** A member's part of a key that all create together, as anybody judges it. */
+export interface CreatedPart {
+  kind: string;
+  /** What the key is called until the group has decided. */
+  creation: Uint8Array;
+  commitments: Uint8Array[];
+  possession: Uint8Array;
+}
+
 /** One key's part of a dealing, as its dealer makes it. `coefficients` and `own` are secret. */
 export interface DealtPart {
   commitments: Uint8Array[];
@@ -97,6 +120,29 @@ export type Job =
       tie: Omit<EnvelopeTie, 'digest' | 'sender'>;
       sealingSecret: Uint8Array;
       items: CheckItem[];
+    }
+  /** §4 "Joint creation": whether every part of a key that members create together is proven. */
+  | {
+      kind: 'judge-parts';
+      cluster: Uint8Array;
+      plan: Uint8Array;
+      dealer: number;
+      threshold: number;
+      parts: CreatedPart[];
+    }
+  /**
+   * §4.3: what the accepted dealings make of each key that they cover. `halves`: their public halves,
+   * encoded.
+   */
+  | { kind: 'sum-keys'; keys: KeyBefore[]; halves: Uint8Array[] }
+  /** §4.5: whether each key's proof of trials is true. `members` made the trials, in this order. */
+  | {
+      kind: 'judge-retire';
+      cluster: Uint8Array;
+      epoch: number;
+      value: Uint8Array;
+      members: number[];
+      keys: Array<{ setting: KeySetting; commitments: Uint8Array[]; proof: Uint8Array }>;
     }
   | {
       kind: 'apply';
@@ -167,6 +213,10 @@ export type JobResult =
   | { kind: 'deal'; parts: DealtPart[] }
   | { kind: 'seal'; sealed: Array<{ receiver: number; envelopes: Uint8Array[] }> }
   | { kind: 'check'; results: Array<{ digest: Uint8Array; numbers: Uint8Array[] | null }> }
+  | { kind: 'judge-parts'; isTrue: boolean }
+  /** Null where the dealings make no keys. */
+  | { kind: 'sum-keys'; sums: KeySum[] | null }
+  | { kind: 'judge-retire'; isTrue: boolean }
   | { kind: 'apply'; shares: Uint8Array[] | null }
   | { kind: 'trial'; trials: Trials }
   /** `members`: the members whose trials made the proofs, in that order. */

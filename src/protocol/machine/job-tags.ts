@@ -15,6 +15,12 @@ interface About {
   deal: { plan: Hex };
   seal: { plan: Hex };
   check: { plan: Hex };
+  /** `digest`: of the dealing. */
+  'judge-parts': { plan: Hex; digest: Hex };
+  /** `set`: the accepted dealings, by a hash over them. */
+  'sum-keys': { plan: Hex; set: Hex };
+  /** `from`: the peer that sent the proof. */
+  'judge-retire': { epoch: number; from: string };
   apply: { epoch: number };
   trial: { epoch: number };
   /** `members` are the members whose trials are combined. */
@@ -43,6 +49,12 @@ function partsOf(about: JobAbout): Array<string | number> {
     case 'seal':
     case 'check':
       return [about.plan];
+    case 'judge-parts':
+      return [about.plan, about.digest];
+    case 'sum-keys':
+      return [about.plan, about.set];
+    case 'judge-retire':
+      return [about.epoch, about.from];
     case 'apply':
     case 'trial':
       return [about.epoch];
@@ -67,6 +79,12 @@ export function readJobTag(tag: string): JobAbout {
     case 'seal':
     case 'check':
       return { job, plan: first, ...itemIn(rest) };
+    case 'judge-parts':
+      return { job, plan: first, digest: second };
+    case 'sum-keys':
+      return { job, plan: first, set: second };
+    case 'judge-retire':
+      return { job, epoch: Number(first), from: second };
     case 'apply':
     case 'trial':
       return { job, epoch: Number(first) };

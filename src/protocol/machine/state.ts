@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type {
   Attend,
   Carried,
+  Evidence,
   Have,
   Message,
   Proposal,
@@ -23,6 +24,8 @@ import { limits } from '../records/limits.ts';
 import type { Link } from '../records/link.ts';
 import type { Order } from '../records/order.ts';
 import type { Packet } from '../records/packet.ts';
+import type { Accepted } from '../records/value.ts';
+import type { Job, KeySum } from './io.ts';
 import type { JobTag } from './job-tags.ts';
 import type {
   AccusationKey,
@@ -244,6 +247,14 @@ export type Section = Exclude<keyof Durable, 'own'>;
 export type KeyIn<S extends Section> = keyof Durable[S];
 export type RecordIn<S extends Section> = Durable[S][KeyIn<S>];
 
+/** Accepted dealings with what shows that enough members hold them. */
+export interface HeldEvidence {
+  accepted: Accepted[];
+  evidence: Evidence;
+  /** Nobody and nothing is missing: waiting would add nothing. */
+  complete: boolean;
+}
+
 /** Everything that a start rebuilds. Times `…AtMs` are monotonic milliseconds. */
 export interface Volatile {
   nowMs: number;
@@ -296,7 +307,21 @@ export interface Volatile {
    */
   verdicts: Record<VerdictKey, 'valid' | 'invalid'>;
   /** Packets of dealings that are not checked yet, by their hashes. `source` names plan and dealer. */
-  inbox: Record<Hex, { digest: Hex; dealer: number; plan: Hex; source: SourceKey; envelopes: Uint8Array[] }>;
+  inbox: Record<
+    Hex,
+    { from: string; digest: Hex; dealer: number; plan: Hex; source: SourceKey; envelopes: Uint8Array[] }
+  >;
+  /** By a dealing's digest, whether its parts of new keys are true, as a job has found. */
+  parts: Record<Hex, boolean>;
+  /**
+   * What jobs have made of keys, the newest few. The name is a hash over plan and accepted dealings. Null: the
+   * dealings make no keys.
+   */
+  sums: Record<Hex, KeySum[] | null>;
+  /** The dealings that this member leads with in a round, from when the job with this tag sums their keys. */
+  candidate: { round: number; plan: Hex; found: HeldEvidence; tag: JobTag } | null;
+  /** Retire proofs of the newest epoch that wait for a job, by the peer that sent each. */
+  retireProofs: Record<string, { proof: RetireProof; job: Extract<Job, { kind: 'judge-retire' }> }>;
   /** The hashes of packets that failed their check. */
   refusedDealings: Record<SourceKey, Hex[]>;
   /** Failed jobs by tag: since when they fail, how often, why, and when each may start again. */
@@ -378,6 +403,10 @@ export const emptyVolatile = (): Volatile => ({
   resendIntervalMs: 0,
   verdicts: {},
   inbox: {},
+  parts: {},
+  sums: {},
+  candidate: null,
+  retireProofs: {},
   refusedDealings: {},
   jobs: {},
   failing: {},

@@ -24,6 +24,11 @@ export const limits = {
   /** After so many failures of its own a job's item is given up, where the rest can do without it. */
   jobAttemptsMax: 5,
   failingJobsKept: 256,
+  /**
+   * How many sums of keys a member remembers. At once it needs those of the present proposal, of a value to
+   * decide, of its valid value, and of what it will propose.
+   */
+  keySumsKept: 8,
   roundMax: 2 ** 31,
   roundsAheadMax: 64,
   /**

@@ -1,4 +1,5 @@
 /** Bent proposals: other dealings, no evidence, or a value that follows from nothing. */
+import { sumsInPlace } from '../../protocol/change/next-keys.ts';
 import { assembleValue, decodePublic, sortAccepted } from '../../protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, headOf } from '../../protocol/machine/queries.ts';
 import type { Attend, Evidence, Frame, Proposal } from '../../protocol/records/change-messages.ts';
@@ -25,15 +26,13 @@ export function withAccepted(
   const known = attendsOf(state, hex(value.plan))
     .map(({ message }) => message)
     .filter((attend) => value.roster.some(({ epochKey }) => sameBytes(epochKey, attend.epochKey)));
-  const other = assembleValue(
+  const sums = sumsInPlace(
     state,
-    value.plan,
     draft,
-    shown ?? known,
-    accepted,
     halves.map((half) => decodePublic((half as { bytes: Uint8Array }).bytes)),
-    value.suspended,
   );
+  if (sums === null) return null;
+  const other = assembleValue(state, value.plan, draft, shown ?? known, accepted, sums, value.suspended);
   return { ...proposal, value: other.value };
 }
 

@@ -72,9 +72,10 @@ export const shareSabotages: readonly Sabotage[] = [
   },
   {
     name: 'a retire proof is believed',
-    file: 'protocol/change/apply.ts',
-    rule: '  checkRetireProof(work, proof);\n  work.put',
-    broken: '  work.put',
+    file: 'protocol/change/retire-proof.ts',
+    rule: '  const job = checkReadys(work, proof);\n',
+    broken:
+      "  if (from !== '') return work.put('retires', proof.epoch, proof);\n  const job = checkReadys(work, proof);\n",
     options: { ...lying, lies: ['forged-retire-proof'] },
     statements: ['4'],
     seedsMax: 20,
@@ -161,13 +162,30 @@ export const shareSabotages: readonly Sabotage[] = [
     seedsMax: 20,
   },
   {
+    name: 'a retire proof counts before it is judged',
+    file: 'protocol/change/retire-proof.ts',
+    rule: '  if (!areQuick(value.keys)) {\n',
+    broken: "  if (!areQuick(value.keys)) {\n    work.put('retires', proof.epoch, proof);\n",
+    options: { ...unsettled, lies: ['retire-proof-that-never-signed'], jointKeys: true, orders: 8 },
+    statements: ['4'],
+    seedsMax: 5,
+  },
+  {
     name: 'a proof of possession is not checked',
-    file: 'protocol/change/validity.ts',
-    rule: 'if (!isCreatingPart(state.clusterId, plan, draft, half, part)) bad',
-    broken:
-      'if (!isCreatingPart(state.clusterId, plan, draft, half, part) && part.possession === undefined) bad',
+    file: 'node/jobs/change-jobs.ts',
+    rule: "return { kind: 'judge-parts', isTrue };",
+    broken: "return { kind: 'judge-parts', isTrue: isTrue || job.parts.length > 0 };",
     options: { ...lying, lies: ['part-with-false-proof'], jointKeys: true, orders: 8 },
     statements: ['3'],
     seedsMax: 20,
+  },
+  {
+    name: 'a part is listed before its proof is judged',
+    file: 'protocol/change/sub-shares.ts',
+    rule: "if (parts === 'unjudged') continue;",
+    broken: '',
+    options: { ...lying, lies: ['part-with-false-proof'], jointKeys: true, orders: 8 },
+    statements: ['3'],
+    seedsMax: 5,
   },
 ];

@@ -268,7 +268,7 @@ const joint: JointCreation = {
     power(generator, numberOf(number)) === image(commitments, receiver),
 
   combine(parts) {
-    const [constant, ...commitments] = toy.combineCommitments(new Uint8Array(), parts);
+    const [constant, ...commitments] = toy.combineCommitments(new Uint8Array(), parts) ?? [];
     return constant === undefined || elementIn(constant) === 1n ? null : { public: constant, commitments };
   },
 
@@ -281,6 +281,7 @@ const joint: JointCreation = {
 export const toy: Kind = {
   name: 'toy',
   operations: { sign: toySign },
+  isQuick: false,
   joint,
 
   checkPublic(publicBytes) {
@@ -297,15 +298,13 @@ export const toy: Kind = {
 
   areWellFormed: (_, elements) => elements.every(({ length }) => length === bytes),
 
-  combineCommitments: (_, lists) =>
-    Array.from({ length: Math.max(0, ...lists.map(({ length }) => length)) }, (_each, m) =>
-      encodeInteger(
-        lists.reduce((product, list) => {
-          const commitment = list[m];
-          return commitment === undefined ? product : (product * elementOf(commitment)) % p;
-        }, 1n),
-      ),
-    ),
+  combineCommitments: (_, lists) => {
+    const read = lists.map((list) => list.map(elementIn).filter((element) => element !== null));
+    if (read.some((list, at) => list.length !== lists[at]?.length)) return null;
+    return Array.from({ length: Math.max(0, ...lists.map(({ length }) => length)) }, (_each, m) =>
+      encodeInteger(read.reduce((product, list) => (product * (list[m] ?? 1n)) % p, 1n)),
+    );
+  },
 
   shared: (setting) => new ToyKey(setting),
 };
