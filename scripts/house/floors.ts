@@ -22,7 +22,7 @@ const daemon = ['node', ...sealed];
 export const rooms: readonly Room[] = [
   { name: 'crypto', may: [] },
   { name: 'cipher', may: ['crypto'] },
-  { name: 'keys', may: ['crypto'], floors: ['kind.ts', 'rsa/', '*.ts'] },
+  { name: 'keys', may: ['crypto'], floors: ['kind/', 'rsa/', '*.ts'] },
   { name: 'protocol', may: core, floors: ['records/', 'machine/', 'change/', 'recovery/', '*.ts'] },
   { name: 'sealing', may: ['protocol', 'cipher', ...core] },
   {

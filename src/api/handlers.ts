@@ -2,7 +2,8 @@
  * What the daemon does for each route. Requests are checked before, answers after; errors go up as they are
  * thrown.
  */
-import { AskedError, type Asked as KeyAsked, type PublicForms } from '../keys/kind.ts';
+import type { PublicForms } from '../keys/kind/kind.ts';
+import { AskedError, type Asked as KeyAsked } from '../keys/kind/operation.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import { DaemonError } from '../node/errors.ts';
 import type { DaemonApi, KeyView } from '../node/views/view.ts';

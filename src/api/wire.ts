@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { base64Bytes, base64Length, base64Text, hexBytes } from '../crypto/bytes-as-text.ts';
-import type { KeyUse } from '../keys/kind.ts';
+import type { KeyUse } from '../keys/kind/operation.ts';
 import { kindNamed, kindNames } from '../keys/kinds.ts';
 import { decode, encode } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';

@@ -9,7 +9,7 @@ import { type ApiClient, ApiError } from '../client/api-client.ts';
 import { KeyDealer } from '../client/key-dealer.ts';
 import type { SigningKey } from '../client/signing-key.ts';
 import { VerifiedChain } from '../client/verified-chain.ts';
-import type { SecretKey } from '../keys/kind.ts';
+import type { SecretKey } from '../keys/kind/shared-key.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import type { Home } from '../node/home/home.ts';
 import { hex, sameBytes } from '../protocol/records/codec.ts';

@@ -4,7 +4,7 @@
  */
 import type { Answer } from '../api/routes.ts';
 import { KeyError } from '../crypto/errors.ts';
-import type { PublicForms } from '../keys/kind.ts';
+import type { PublicForms } from '../keys/kind/kind.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import { fromHex, hex } from '../protocol/records/codec.ts';
 import { keyIdOf } from '../protocol/records/draft-actions.ts';

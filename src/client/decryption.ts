@@ -14,7 +14,7 @@ import { SealError } from '../cipher/seal-error.ts';
 import { hexBytes } from '../crypto/bytes-as-text.ts';
 import { ArithmeticError, EncodingError, KeyError } from '../crypto/errors.ts';
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
-import type { Asked, GivenPartial, Operation } from '../keys/kind.ts';
+import type { Asked, GivenPartial, Operation } from '../keys/kind/operation.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import { sameBytes } from '../protocol/records/codec.ts';
 import { ProtocolError } from '../protocol/records/errors.ts';

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { EncodingError } from '../crypto/errors.ts';
-import { type Asked, AskedError, type Operation } from '../keys/kind.ts';
+import { type Asked, AskedError, type Operation } from '../keys/kind/operation.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import type { KeyUse } from '../protocol/records/value.ts';
 import { type ApiClient, connectApi } from './api-client.ts';

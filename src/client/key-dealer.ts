@@ -11,7 +11,7 @@ import { type CipherName, localCipher } from '../cipher/local-cipher.ts';
 import { mixKeystream } from '../cipher/mixing.ts';
 import { isSealingKey } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
-import type { DealtKey, SecretKey } from '../keys/kind.ts';
+import type { DealtKey, SecretKey } from '../keys/kind/shared-key.ts';
 import { kindNamed } from '../keys/kinds.ts';
 import {
   type Attend,

@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import type { Asked } from '../keys/kind.ts';
+import type { Asked } from '../keys/kind/operation.ts';
 import { type SignBody, signUse, type UseRequest } from '../protocol/records/use-request.ts';
 import type { SigningKey } from './signing-key.ts';
 

@@ -2,7 +2,7 @@
  * The one thing that a front end knows: keys that somebody keeps, and their use. It says nothing of daemons,
  * members or files, so that a front end reads the same whatever is behind it.
  */
-import type { Asked } from '../keys/kind.ts';
+import type { Asked } from '../keys/kind/operation.ts';
 import type { KeyUse } from '../protocol/records/value.ts';
 
 /** A key, and all of it that anybody may know. */

@@ -1,6 +1,6 @@
 /** The kinds of keys that this version knows. */
 import { KeyError } from '../crypto/errors.ts';
-import type { Kind } from './kind.ts';
+import type { Kind } from './kind/kind.ts';
 import { rsa } from './rsa/kind.ts';
 
 const kinds = new Map<string, Kind>([rsa].map((kind) => [kind.name, kind]));

@@ -6,7 +6,7 @@ import { open, seal } from '../cipher/envelope.ts';
 import type { CipherName } from '../cipher/local-cipher.ts';
 import { SealError } from '../cipher/seal-error.ts';
 import { EncodingError } from '../crypto/errors.ts';
-import type { NumberCoding } from '../keys/kind.ts';
+import type { NumberCoding } from '../keys/kind/shared-key.ts';
 import type { EnvelopeTie } from '../protocol/machine/io.ts';
 import { encode } from '../protocol/records/codec.ts';
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { open, seal } from '../cipher/envelope.ts';
 import type { CipherName } from '../cipher/local-cipher.ts';
-import type { GivenPartial } from '../keys/kind.ts';
+import type { GivenPartial } from '../keys/kind/operation.ts';
 import { decode, encode, shape } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type DecryptBody, hashOfUse } from '../protocol/records/use-request.ts';

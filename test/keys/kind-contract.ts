@@ -5,16 +5,15 @@
  */
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import type { Kind } from '../../src/keys/kind/kind.ts';
 import type {
   Asked,
-  DealtKey,
   GivenPartial,
   KeyUse,
-  Kind,
   NonceCommitments,
   Operation,
-  SharedKey,
-} from '../../src/keys/kind.ts';
+} from '../../src/keys/kind/operation.ts';
+import type { DealtKey, SharedKey } from '../../src/keys/kind/shared-key.ts';
 import { bytesFrom } from '../../src/simulation/world/sample-keys.ts';
 
 export interface KindSample {

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { integerToBytes } from '../../src/crypto/integers.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import type { Asked } from '../../src/keys/kind.ts';
+import type { Asked } from '../../src/keys/kind/operation.ts';
 import { trialBlock } from '../../src/keys/rsa/encoding.ts';
 import { encodePublic } from '../../src/keys/rsa/numbers.ts';
 import { limits } from '../../src/protocol/records/limits.ts';

@@ -3,7 +3,8 @@
  * the event loop. A watched kind records each call that comes while a step runs.
  */
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { JointCreation, Kind } from '../../src/keys/kind.ts';
+import type { JointCreation } from '../../src/keys/kind/joint-creation.ts';
+import type { Kind } from '../../src/keys/kind/kind.ts';
 import { learnKind } from '../../src/keys/kinds.ts';
 import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
 import { toy, toyKey } from '../../src/simulation/world/toy-kind.ts';

@@ -11,7 +11,7 @@ import { SealError } from '../../src/cipher/seal-error.ts';
 import { Decryption } from '../../src/client/decryption.ts';
 import type { SigningKey } from '../../src/client/signing-key.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
-import type { Asked } from '../../src/keys/kind.ts';
+import type { Asked } from '../../src/keys/kind/operation.ts';
 import { rsaDecrypt } from '../../src/keys/rsa/operations.ts';
 import { HostilePeer, type Stolen, stealHome, stolenAuthenticator } from '../../src/lab/hostile-peer.ts';
 import { Lab } from '../../src/lab/lab.ts';

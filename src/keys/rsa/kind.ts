@@ -8,15 +8,15 @@ import {
   encodeSigned,
   integerToBytes,
 } from '../../crypto/integers.ts';
+import type { Kind } from '../kind/kind.ts';
 import type {
   DealtKey,
   KeySetting,
-  Kind,
   SecretKey,
   SharedKey,
   SubShareCheck,
   TrialStatement,
-} from '../kind.ts';
+} from '../kind/shared-key.ts';
 import {
   checkCreationShare,
   createKeyFromPrimes,

@@ -8,7 +8,13 @@ import { base64Bytes, hexText } from '../../crypto/bytes-as-text.ts';
 import { EncodingError } from '../../crypto/errors.ts';
 import { hashOf, sha256 } from '../../crypto/hash.ts';
 import { bitLength, bytesToInteger, decodeSigned, integerToBytes } from '../../crypto/integers.ts';
-import { type Asked, AskedError, type GivenPartial, type Operation, type UseStatement } from '../kind.ts';
+import {
+  type Asked,
+  AskedError,
+  type GivenPartial,
+  type Operation,
+  type UseStatement,
+} from '../kind/operation.ts';
 import {
   decodeOaep,
   digestBytes,

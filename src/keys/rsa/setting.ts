@@ -1,7 +1,7 @@
 /** The setting of an RSA key: its public values as numbers, and the parameters of its sharing. */
 import { EncodingError, KeyError } from '../../crypto/errors.ts';
 import { bitLength } from '../../crypto/integers.ts';
-import type { KeySetting } from '../kind.ts';
+import type { KeySetting } from '../kind/shared-key.ts';
 import { decodePublic } from './numbers.ts';
 import type { KeyPublic, SharingParameters } from './sharing.ts';
 

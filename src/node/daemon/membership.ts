@@ -1,6 +1,6 @@
 /** A peer that is a member: core, driver, network and use of keys, and the views that come from them. */
 
-import type { RandomBytes } from '../../keys/kind.ts';
+import type { RandomBytes } from '../../keys/kind/shared-key.ts';
 import { createCore } from '../../protocol/machine/create.ts';
 import { headOf, isSuspended, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState, Durable, Timing } from '../../protocol/machine/state.ts';

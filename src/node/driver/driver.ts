@@ -5,7 +5,7 @@
 
 import { hashOf } from '../../crypto/hash.ts';
 import { sign, verify } from '../../crypto/signature.ts';
-import type { RandomBytes } from '../../keys/kind.ts';
+import type { RandomBytes } from '../../keys/kind/shared-key.ts';
 import { checkFits } from '../../protocol/change/attend.ts';
 import { durableDelta } from '../../protocol/machine/durable-records.ts';
 import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/machine/io.ts';

@@ -6,7 +6,7 @@
 import { type CipherName, localCipher } from '../../cipher/local-cipher.ts';
 import { mixKeystream } from '../../cipher/mixing.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
-import type { NumberCoding, RandomBytes, TrialStatement } from '../../keys/kind.ts';
+import type { NumberCoding, RandomBytes, TrialStatement } from '../../keys/kind/shared-key.ts';
 import type { CheckItem, DealtPart, Job, JobResult, KeySetting } from '../../protocol/machine/io.ts';
 import { areProven, sumKeys } from '../../protocol/machine/key-sums.ts';
 import { jointCreationOf, sharedKeyOf } from '../../protocol/machine/shared-keys.ts';

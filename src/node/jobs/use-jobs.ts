@@ -3,7 +3,7 @@
  * kind knows.
  */
 import assert from 'node:assert/strict';
-import type { Combined, GivenPartial, Operation, UseStatement } from '../../keys/kind.ts';
+import type { Combined, GivenPartial, Operation, UseStatement } from '../../keys/kind/operation.ts';
 import { kindNamed } from '../../keys/kinds.ts';
 import type { KeySetting } from '../../protocol/machine/io.ts';
 import type { UseRequestBody } from '../../protocol/records/use-request.ts';

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { hashHex } from '../../crypto/hash.ts';
-import type { Operation } from '../../keys/kind.ts';
+import type { Operation } from '../../keys/kind/operation.ts';
 import type { KeySetting } from '../../protocol/machine/io.ts';
 import { headOf, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';

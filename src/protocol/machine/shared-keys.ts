@@ -1,6 +1,7 @@
 /** The arithmetic of the keys that records name, by their kinds. */
 import { KeyError } from '../../crypto/errors.ts';
-import type { JointCreation, SharedKey } from '../../keys/kind.ts';
+import type { JointCreation } from '../../keys/kind/joint-creation.ts';
+import type { SharedKey } from '../../keys/kind/shared-key.ts';
 import { kindNamed } from '../../keys/kinds.ts';
 import type { KeySetting } from './io.ts';
 

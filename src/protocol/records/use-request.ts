@@ -8,7 +8,7 @@ import { CodedError } from '../../crypto/errors.ts';
 import { hashOf, sha256 } from '../../crypto/hash.ts';
 import { isSealingKey } from '../../crypto/key-agreement.ts';
 import { sign, verify } from '../../crypto/signature.ts';
-import { type Asked, AskedError, type KeyUse, type Operation } from '../../keys/kind.ts';
+import { type Asked, AskedError, type KeyUse, type Operation } from '../../keys/kind/operation.ts';
 import { kindNamed, kindNames } from '../../keys/kinds.ts';
 import { encode, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
-import { keyUses } from '../../keys/kind.ts';
+import { keyUses } from '../../keys/kind/operation.ts';
 import { encode, sameBytes, sameLists, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { shortPacketSchema } from './packet.ts';

@@ -1,6 +1,6 @@
 /** A group in one process, with the acts of its operator: keys, members that come and go, refreshes. */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import type { DealtKey } from '../../keys/kind.ts';
+import type { DealtKey } from '../../keys/kind/shared-key.ts';
 import type { Driver } from '../../node/driver/driver.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { Action, Order } from '../../protocol/records/order.ts';

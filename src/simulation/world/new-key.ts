@@ -1,6 +1,6 @@
 /** A key that the operator of a simulated group makes, orders and deals (protocol §4 "Creation"). */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import type { DealtKey, RandomBytes } from '../../keys/kind.ts';
+import type { DealtKey, RandomBytes } from '../../keys/kind/shared-key.ts';
 import { kindNamed } from '../../keys/kinds.ts';
 import { createKeyFromPrimes } from '../../keys/rsa/creation.ts';
 import { dealtKeyOf } from '../../keys/rsa/kind.ts';

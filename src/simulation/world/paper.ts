@@ -1,6 +1,6 @@
 /** A cluster on paper: genesis, founding value and keys. It needs no driver and no network. */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
-import type { RandomBytes } from '../../keys/kind.ts';
+import type { RandomBytes } from '../../keys/kind/shared-key.ts';
 import { foundingLink, foundingValue, signFounding } from '../../protocol/machine/create.ts';
 import { clusterIdOf, type Genesis } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';

@@ -6,17 +6,16 @@
 
 import { KeyError } from '../../crypto/errors.ts';
 import { bytesToInteger, mod, modInverse } from '../../crypto/integers.ts';
+import type { JointCreation, PossessionStatement } from '../../keys/kind/joint-creation.ts';
+import type { Kind } from '../../keys/kind/kind.ts';
 import type {
   DealtKey,
-  JointCreation,
   KeySetting,
-  Kind,
-  PossessionStatement,
   RandomBytes,
   SharedKey,
   SubShareCheck,
   TrialStatement,
-} from '../../keys/kind.ts';
+} from '../../keys/kind/shared-key.ts';
 import {
   bytes,
   elementIn,

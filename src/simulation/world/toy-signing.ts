@@ -7,7 +7,13 @@ import { base64Bytes } from '../../crypto/bytes-as-text.ts';
 import { EncodingError } from '../../crypto/errors.ts';
 import { expandedHashOf, hashOf } from '../../crypto/hash.ts';
 import { bytesToInteger, mod, modInverse } from '../../crypto/integers.ts';
-import type { Asked, GivenPartial, NonceCommitments, Operation, UseStatement } from '../../keys/kind.ts';
+import type {
+  Asked,
+  GivenPartial,
+  NonceCommitments,
+  Operation,
+  UseStatement,
+} from '../../keys/kind/operation.ts';
 import {
   bytes,
   elementIn,
