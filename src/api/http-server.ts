@@ -4,6 +4,7 @@ import rateLimit from '@fastify/rate-limit';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Log } from '../node/log.ts';
+import { otherVersionIn } from '../protocol/records/version.ts';
 import type { EventStreams } from './events.ts';
 import type { Handlers } from './handlers.ts';
 import { type Arrival, apiLimits, type Door, doorLimits } from './limits.ts';
@@ -179,10 +180,12 @@ function addRoutes(app: FastifyInstance, { door, handlers, events }: DoorOptions
   }
 }
 
-/** Throws `ApiProblem('malformed')`, or what a codec throws. */
+/** Throws `ApiProblem('malformed')`, `ProtocolError('other-version')`, or what a codec throws. */
 function checked(schema: z.ZodType, given: unknown): unknown {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
+  const newer = otherVersionIn(schema, given);
+  if (newer !== null) throw newer;
   const [issue] = parsed.error.issues;
   throw new ApiProblem(
     'malformed',

@@ -7,25 +7,29 @@ import { z } from 'zod';
 import { base64Bytes, base64Length, base64Text, hexBytes } from '../crypto/bytes-as-text.ts';
 import type { KeyUse } from '../keys/kind/operation.ts';
 import { kindNamed, kindNames } from '../keys/kinds.ts';
-import { decode, encode } from '../protocol/records/codec.ts';
+import { decode, decodePiece, encode } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type Order, orderSchema } from '../protocol/records/order.ts';
-import type { DecryptBody, SignBody, UseRequest } from '../protocol/records/use-request.ts';
+import {
+  type DecryptBody,
+  type SignBody,
+  type UseRequest,
+  useRequestSchema,
+} from '../protocol/records/use-request.ts';
+import { versionOf } from '../protocol/records/version.ts';
 
 const fromBase64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
 const toBase64 = (data: Uint8Array): string => Buffer.from(data).toString('base64');
 
-/** Decoding throws `ProtocolError('malformed')`. */
+/** Decoding throws `ProtocolError`: `other-version` or `malformed`. */
 export const packed = <T>(schema: z.ZodType<T>, bytesMax: number) =>
   z.codec(base64Text(bytesMax), z.custom<T>(), {
-    decode: (text) => decode(schema, fromBase64(text), bytesMax) as z.core.util.MaybeAsync<T>,
+    decode: (text) => decodePiece(schema, fromBase64(text), bytesMax) as z.core.util.MaybeAsync<T>,
     encode: (data) => toBase64(encode(data)),
   });
 
 const orderPrefix = 'holdfast-order1 ';
-/**
- * The one line of an order file, as `--order-file` writes it. Decoding throws `ProtocolError('malformed')`.
- */
+/** The one line of an order file, as `--order-file` writes it. Decoding throws `ProtocolError`. */
 export const orderText = z.codec(
   z
     .string()
@@ -47,6 +51,7 @@ export const heartbeat = ':\n\n';
 // ── requests to use a key (protocol §6): every field of the signed body in the open, and the client's signature ──────
 
 const common = {
+  v: versionOf(useRequestSchema.record),
   cluster: hexBytes(32),
   client: hexBytes(32).describe('the client’s public key (Ed25519)'),
   key: hexBytes(32).describe('the key’s id'),

@@ -5,23 +5,28 @@ import { z } from 'zod';
 import { type ClientFile, openClientFile, parseClientFile } from '../client/client-file.ts';
 import { newSigningKey, openSeed, type SigningKey, sealSeed } from '../client/signing-key.ts';
 import { readPrivateFile } from '../node/home/home.ts';
-import { fromHex, hex } from '../protocol/records/codec.ts';
+import { decodeJson, fromHex, hex } from '../protocol/records/codec.ts';
+import { isOfOtherVersion } from '../protocol/records/errors.ts';
+import { record } from '../protocol/records/version.ts';
 import { CommandError } from './terminal.ts';
 
-const operatorFileSchema = z.strictObject({
+const operatorFileSchema = record('an operator key', 1, {
   holdfast: z.literal('operator-key'),
   publicKey: z.string().regex(/^[0-9a-f]{64}$/),
   /** The 32-byte Ed25519 seed, sealed with the passphrase, in base64url. */
   sealed: z.string(),
 });
 
+type OperatorFile = z.infer<typeof operatorFileSchema>;
+
 const privateText = (file: string): string => Buffer.from(readPrivateFile(file)).toString('utf8');
 
-function readOperatorFile(file: string): z.infer<typeof operatorFileSchema> {
+function readOperatorFile(file: string): OperatorFile {
   const text = privateText(file);
   try {
-    return operatorFileSchema.parse(JSON.parse(text));
-  } catch {
+    return decodeJson(operatorFileSchema, text);
+  } catch (error) {
+    if (isOfOtherVersion(error)) throw new CommandError('failed', `${file}: ${error.message}`);
     throw new CommandError('failed', `${file} is not an operator key`);
   }
 }
@@ -37,7 +42,7 @@ export async function newOperatorKey(
   const { seed, publicKey } = newSigningKey();
   const sealed = await sealSeed(seed, passphrase, log2N);
   seed.fill(0);
-  const content = { holdfast: 'operator-key', publicKey: hex(publicKey), sealed };
+  const content: OperatorFile = { v: 1, holdfast: 'operator-key', publicKey: hex(publicKey), sealed };
   return { publicKey, fileText: `${JSON.stringify(content)}\n` };
 }
 

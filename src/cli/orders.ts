@@ -6,9 +6,17 @@ import { type ApiClient, ApiError } from '../client/api-client.ts';
 import type { SigningKey } from '../client/signing-key.ts';
 import { VerifiedChain } from '../client/verified-chain.ts';
 import { type Home, writePrivateFile } from '../node/home/home.ts';
-import { type Action, hashOfOrder, type Order } from '../protocol/records/order.ts';
+import { isOfOtherVersion } from '../protocol/records/errors.ts';
+import {
+  type Action,
+  hashOfOrder,
+  type Order,
+  type OrderBody,
+  orderSchema,
+} from '../protocol/records/order.ts';
 import type { Member } from '../protocol/records/roster.ts';
 import { hashOfValue, type Value } from '../protocol/records/value.ts';
+import { checkTextVersion } from '../protocol/records/version.ts';
 import { duration, optionsOf, withDaemon } from './context.ts';
 import { DoneAlready } from './done-already.ts';
 import { pendingInWords, warnOfWaiting } from './feasibility.ts';
@@ -59,7 +67,8 @@ export function makeOrder(
   actions: readonly Action[],
   keys: readonly SigningKey[],
 ): Order {
-  const body = {
+  const body: OrderBody = {
+    v: 1,
     cluster: home.cluster,
     ancestor: hashOfValue(head),
     ancestorEpoch: head.epoch,
@@ -86,8 +95,10 @@ export const orderLine = (order: Order): string => `${z.encode(orderText, order)
 export async function readOrderFile(file: string): Promise<Order> {
   const text = (await readInput(file)).toString('utf8').trim();
   try {
+    checkTextVersion(orderSchema.record, /^holdfast-order(\d+) /, text);
     return orderText.parse(text);
-  } catch {
+  } catch (error) {
+    if (isOfOtherVersion(error)) throw new CommandError('failed', `${file}: ${error.message}`);
     throw new CommandError('failed', `${file} is not an order`);
   }
 }

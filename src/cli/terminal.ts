@@ -20,7 +20,7 @@ import { HomeError } from '../node/home/home.ts';
 import { ListenError } from '../node/network/listen-error.ts';
 import { SettingsError } from '../node/settings.ts';
 import { StoreError } from '../node/store/store-error.ts';
-import { ProtocolError } from '../protocol/records/errors.ts';
+import { isOfOtherVersion, ProtocolError } from '../protocol/records/errors.ts';
 
 const exitCodes = {
   done: 0,
@@ -263,6 +263,7 @@ const clientOutcomes: Record<ClientError['code'], Outcome> = {
   'wrong-input': 'refused',
   'not-decryptable': 'refused',
   'bad-file': 'failed',
+  'other-version': 'failed',
   'wrong-passphrase': 'refused',
 };
 
@@ -287,7 +288,7 @@ export function explain(error: unknown): { line: string; outcome: Outcome } | nu
   if (error instanceof ClientError)
     return { line: error.message + (nextSteps[error.code] ?? ''), outcome: clientOutcomes[error.code] };
   if (error instanceof ProtocolError || error instanceof SealError)
-    return { line: error.message, outcome: 'refused' };
+    return { line: error.message, outcome: isOfOtherVersion(error) ? 'failed' : 'refused' };
   if (error instanceof HomeError) {
     const next =
       error.code === 'missing' || error.code === 'not-a-home'

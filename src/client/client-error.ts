@@ -31,6 +31,8 @@ type ClientErrorCode =
   // ── files of a client's own ──
   /** A file is not what it should be, or is damaged. */
   | 'bad-file'
+  /** A file is of a later version than this program knows: it is whole, and stays as it is. */
+  | 'other-version'
   | 'wrong-passphrase';
 
 export class ClientError extends CodedError<ClientErrorCode> {

@@ -4,23 +4,30 @@
  * others may read it too is for them to check.
  */
 import { z } from 'zod';
-import { fromHex, hex } from '../protocol/records/codec.ts';
+import { decodeJson, fromHex, hex } from '../protocol/records/codec.ts';
+import { ProtocolError } from '../protocol/records/errors.ts';
+import { recordUnion, versionOf } from '../protocol/records/version.ts';
 import { ClientError } from './client-error.ts';
 import { checkedKey, newSigningKey, openSeed, type SigningKey, sealSeed } from './signing-key.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const common = {
+  v: versionOf({ what: 'a client key', version: 1 }),
   holdfast: z.literal('client-key'),
   name: z.string().max(63),
   publicKey: hex32,
   /** The number of the order that lists this client. */
   order: z.int().min(1),
 };
-const clientFileSchema = z.union([
-  z.strictObject({ ...common, seed: hex32 }),
-  /** The 32-byte Ed25519 seed, sealed with the passphrase; base64url. */
-  z.strictObject({ ...common, sealed: z.string().max(1024) }),
-]);
+const clientFileSchema = recordUnion(
+  'a client key',
+  1,
+  z.union([
+    z.strictObject({ ...common, seed: hex32 }),
+    /** The 32-byte Ed25519 seed, sealed with the passphrase; base64url. */
+    z.strictObject({ ...common, sealed: z.string().max(1024) }),
+  ]),
+);
 
 export interface ClientFile {
   name: string;
@@ -32,7 +39,7 @@ export interface ClientFile {
 
 export function clientFileText({ name, publicKey, order, secret }: ClientFile): string {
   const kept = 'seed' in secret ? { seed: hex(secret.seed) } : { sealed: secret.sealed };
-  return `${JSON.stringify({ holdfast: 'client-key', name, publicKey: hex(publicKey), order, ...kept })}\n`;
+  return `${JSON.stringify({ v: 1, holdfast: 'client-key', name, publicKey: hex(publicKey), order, ...kept })}\n`;
 }
 
 /** A new client: its public key, and the text of its file, sealed unless `passphrase` is null. */
@@ -52,16 +59,15 @@ export async function newClientFile(client: {
 }
 
 /**
- * Needs no passphrase. Throws `ClientError('bad-file')`.
+ * Needs no passphrase. Throws `ClientError`: `other-version` for a file of a later version, else `bad-file`.
  * @param file where the text lies, for errors
  */
 export function parseClientFile(file: string, text: string): ClientFile {
-  const parsed = clientFileSchema.safeParse(jsonOrNull(text));
-  if (!parsed.success) throw new ClientError('bad-file', `${file} is not a client key`);
-  const { name, order } = parsed.data;
-  const publicKey = fromHex(parsed.data.publicKey);
-  if ('sealed' in parsed.data) return { name, publicKey, order, secret: { sealed: parsed.data.sealed } };
-  const { seed } = checkedKey(file, { publicKey, seed: fromHex(parsed.data.seed) });
+  const content = contentOf(file, text);
+  const { name, order } = content;
+  const publicKey = fromHex(content.publicKey);
+  if ('sealed' in content) return { name, publicKey, order, secret: { sealed: content.sealed } };
+  const { seed } = checkedKey(file, { publicKey, seed: fromHex(content.seed) });
   return { name, publicKey, order, secret: { seed } };
 }
 
@@ -79,10 +85,12 @@ export async function openClientFile(
   return openSeed(file, { publicKey, sealed: secret.sealed }, await passphrase());
 }
 
-function jsonOrNull(text: string): unknown {
+function contentOf(file: string, text: string): z.infer<typeof clientFileSchema> {
   try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+    return decodeJson(clientFileSchema, text);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    if (error.code === 'other-version') throw new ClientError('other-version', `${file}: ${error.message}`);
+    throw new ClientError('bad-file', `${file} is not a client key`);
   }
 }

@@ -16,10 +16,11 @@ import { ArithmeticError, EncodingError, KeyError } from '../crypto/errors.ts';
 import { sealingKeyFromSeed } from '../crypto/key-agreement.ts';
 import type { Asked, GivenPartial, Operation } from '../keys/kind/operation.ts';
 import { kindNamed } from '../keys/kinds.ts';
-import { sameBytes } from '../protocol/records/codec.ts';
-import { ProtocolError } from '../protocol/records/errors.ts';
+import { decodeJson, sameBytes } from '../protocol/records/codec.ts';
+import { isOfOtherVersion, ProtocolError } from '../protocol/records/errors.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type DecryptBody, signUse, type UseRequest } from '../protocol/records/use-request.ts';
+import { record } from '../protocol/records/version.ts';
 import { openPartial } from '../sealing/partials.ts';
 import { ClientError } from './client-error.ts';
 import type { SigningKey } from './signing-key.ts';
@@ -30,7 +31,7 @@ type DecryptAnswer = Answer<'decrypt'>;
  * How a request that waits for its answer is kept in a file: whoever has it and the answer reads the
  * plaintext.
  */
-const savedSchema = z.strictObject({
+const savedSchema = record('a decryption that waits for its answer', 1, {
   holdfast: z.literal('decryption'),
   request: decryptRequest,
   secretKey: hexBytes(32),
@@ -68,6 +69,7 @@ export class Decryption {
     const { publicKey: sealingKey, secretKey } = sealingKeyFromSeed(seed);
     seed.fill(0);
     const request = signUse<DecryptBody>(client.seed, {
+      v: 1,
       ...rest,
       operation: 'decrypt',
       client: client.publicKey,
@@ -82,16 +84,20 @@ export class Decryption {
     assert(this.#secretKey !== null, 'the one-time key is forgotten already');
     const { request } = this;
     const secretKey = this.#secretKey;
-    const saved = { holdfast: 'decryption', request, secretKey, pem: this.#pem } as const;
+    const saved = { v: 1, holdfast: 'decryption', request, secretKey, pem: this.#pem } as const;
     return `${JSON.stringify(z.encode(savedSchema, saved))}\n`;
   }
 
-  /** What `saved` wrote. Null for anything else. */
+  /**
+   * What `saved` wrote. Null for anything else.
+   * @throws ProtocolError `other-version` for a later version of it
+   */
   static resume(text: string): Decryption | null {
     try {
-      const { request, secretKey, pem } = savedSchema.parse(JSON.parse(text));
+      const { request, secretKey, pem } = decodeJson(savedSchema, text);
       return new Decryption(request, secretKey, pem);
-    } catch {
+    } catch (error) {
+      if (isOfOtherVersion(error)) throw error;
       return null;
     }
   }

@@ -184,6 +184,7 @@ export class KeyDealer {
     const { epoch, by: receiver, sealingKey } = attend;
     const key = keyIdOf(this.#cluster, action);
     const half: DealingPublic = {
+      v: 1,
       epoch,
       plan,
       dealer: operatorDealer,
@@ -206,6 +207,7 @@ export class KeyDealer {
     number.fill(0);
     entropy.fill(0);
     const dealing: Dealing = {
+      v: 1,
       type: 'dealing',
       by: operatorDealer,
       receiver,

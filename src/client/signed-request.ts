@@ -25,6 +25,7 @@ export function newSignRequest(options: {
 }): UseRequest<SignBody> {
   const { client, ...rest } = options;
   return signUse<SignBody>(client.seed, {
+    v: 1,
     ...rest,
     operation: 'sign',
     client: client.publicKey,

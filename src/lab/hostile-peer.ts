@@ -8,9 +8,14 @@ import { openHome } from '../node/home/home.ts';
 import { identityFromBytes } from '../node/home/identity.ts';
 import { Libp2pTransport } from '../node/network/libp2p-transport.ts';
 import type { EpochAuthenticator, MemberAddress } from '../node/network/transport.ts';
-import { type PartialAnswer, partialAnswerSchema, type UseQuestion } from '../node/use/partial-messages.ts';
+import {
+  type PartialAnswer,
+  partialAnswers,
+  partialRequests,
+  type UseQuestion,
+} from '../node/use/partial-messages.ts';
 import type { Durable } from '../protocol/machine/state.ts';
-import { decode, encode, hex } from '../protocol/records/codec.ts';
+import { hex } from '../protocol/records/codec.ts';
 import type { Value } from '../protocol/records/value.ts';
 import { ConditionWatch } from './condition-watch.ts';
 import type { Lab } from './lab.ts';
@@ -124,12 +129,12 @@ export class HostilePeer extends ConditionWatch {
    * answer.
    */
   async ask(peer: string, request: UseQuestion['request'], prove = false): Promise<PartialAnswer> {
-    return decode(partialAnswerSchema, await this.askBytes(peer, this.asking(request, prove)));
+    return partialAnswers.decode(await this.askBytes(peer, this.asking(request, prove)));
   }
 
   /** The bytes of a request for a partial. */
   asking(request: UseQuestion['request'], prove = false): Uint8Array {
-    return encode({ epoch: this.stolen.value.epoch, request, prove, type: 'partial' } satisfies UseQuestion);
+    return partialRequests.encode({ epoch: this.stolen.value.epoch, request, prove, type: 'partial' });
   }
 
   /** Sends any bytes to a member's request stream, and gives the answer's bytes. */

@@ -1,10 +1,10 @@
 /** How stories change the store of a peer whose daemon is stopped. */
 import { randomBytes } from 'node:crypto';
-import { decode, encode } from 'cborg';
 import { addressesRecord } from '../node/daemon/membership.ts';
 import { openHome } from '../node/home/home.ts';
 import { FileStore } from '../node/store/file-store.ts';
 import type { StoreTransaction } from '../node/store/store.ts';
+import { decodeStored, encodeStored } from '../protocol/records/stored.ts';
 
 /** Makes the peer forget the addresses of the others. Only multicast DNS can find them then. */
 export const forgetAddresses = (dir: string): Promise<void> =>
@@ -15,7 +15,10 @@ export const falsifyShares = (dir: string): Promise<void> =>
   tamper(dir, (records) => ({
     puts: [...records]
       .filter(([name]) => name.startsWith('shares/'))
-      .map(([name, record]) => [name, encode(falsified(decode(record)))]),
+      .map(([name, record]) => [
+        name,
+        encodeStored(falsified(decodeStored(record) as Record<string, Uint8Array>)),
+      ]),
     deletes: [],
   }));
 

@@ -34,7 +34,7 @@ import { Work } from './machine/work.ts';
 import {
   type Carried,
   carriesItsOwn,
-  frameSchema,
+  frameEnvelope,
   type Have,
   type Message,
   messageSchema,
@@ -134,7 +134,9 @@ function take(work: Work<PrintedByInput>, input: Input): void {
       const { [input.peer]: __, ...authenticated } = work.volatile.authenticated;
       const { [input.peer]: ___, ...clockAheadMs } = work.volatile.clockAheadMs;
       const { [input.peer]: ____, ...saidOfSelf } = work.volatile.saidOfSelf;
+      const { [input.peer]: ______, ...newerAt } = work.volatile.newerAt;
       work.volatile.saidOfSelf = saidOfSelf;
+      work.volatile.newerAt = newerAt;
       const { [input.peer]: _____, ...chains } = work.volatile.chains;
       work.volatile.clockAheadMs = clockAheadMs;
       work.volatile.chains = chains;
@@ -181,7 +183,7 @@ function takeFrame(
   path: FramePath,
   bytes: Uint8Array,
 ): void {
-  const frame = decode(frameSchema, bytes);
+  const frame = frameEnvelope.decode(bytes);
   if (!isAcceptedBy(frame.type, path)) {
     if (path === 'unproven') return; // its handshake may still be running
     throw new ProtocolError('not-for-gossip', `a ${frame.type} was published`, { action: 'ignore' });

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { open, seal } from '../cipher/envelope.ts';
 import type { CipherName } from '../cipher/local-cipher.ts';
 import type { GivenPartial } from '../keys/kind/operation.ts';
-import { decode, encode, shape } from '../protocol/records/codec.ts';
+import { decodePiece, encode, shape } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';
 import { type DecryptBody, hashOfUse } from '../protocol/records/use-request.ts';
 
@@ -55,5 +55,6 @@ export function openPartial(request: {
   envelope: Uint8Array;
 }): GivenPartial {
   const { tie, secretKey, envelope } = request;
-  return decode(contentSchema, open({ secretKey, context: contextOf(tie), envelope }));
+  const opened = open({ secretKey, context: contextOf(tie), envelope });
+  return decodePiece(contentSchema, opened, limits.requestBytesMax);
 }

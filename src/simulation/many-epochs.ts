@@ -79,7 +79,7 @@ function lies(group: Group, from: string, frame: Frame): Frame[] {
   if (from !== 'p4' || frame.type !== 'message') return [frame];
   const message = decode(messageSchema, frame.message.packet.body);
   if (message.by !== 4) return [frame];
-  const says = (body: unknown): Frame[] =>
+  const says = (body: object): Frame[] =>
     signed(group, body).map((packet): Frame => ({ type: 'message', message: { packet } }));
   switch (message.type) {
     case 'have': {
@@ -101,8 +101,8 @@ function lies(group: Group, from: string, frame: Frame): Frame[] {
   }
 }
 
-function signed(group: Group, body: unknown): Packet[] {
+function signed(group: Group, body: object): Packet[] {
   const state = group.state(4);
   const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? digest(0))];
-  return secret === undefined ? [] : [signPacket(state.clusterId, secret, encode(body))];
+  return secret === undefined ? [] : [signPacket(state.clusterId, secret, encode({ v: 1, ...body }))];
 }

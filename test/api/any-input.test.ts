@@ -18,7 +18,14 @@ import { asDaemon, fakeDaemon, sampleKey } from './fake-daemon.ts';
 
 const runs = 1000;
 const zeros = (length: number): Uint8Array => new Uint8Array(length);
-const common = { cluster: zeros(32), client: zeros(32), key: zeros(32), nonce: zeros(16), expiresAtMs: 1 };
+const common = {
+  v: 1,
+  cluster: zeros(32),
+  client: zeros(32),
+  key: zeros(32),
+  nonce: zeros(16),
+  expiresAtMs: 1,
+} as const;
 const signature = zeros(64);
 const sign = {
   ...({ operation: 'sign', kind: 'rsa', ...common } as const),
@@ -33,7 +40,7 @@ const decrypt = {
 } as const;
 const order = {
   body: {
-    ...{ cluster: zeros(32), ancestor: zeros(32), ancestorEpoch: 3, sequence: 4 },
+    ...({ v: 1, cluster: zeros(32), ancestor: zeros(32), ancestorEpoch: 3, sequence: 4 } as const),
     actions: [{ type: 'evict', index: 5 } as const],
   },
   signatures: [{ operator: 0, signature }],

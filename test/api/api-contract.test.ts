@@ -26,6 +26,7 @@ const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(lengt
 
 const order: Order = {
   body: {
+    v: 1,
     cluster: bytes(32, 1),
     ancestor: bytes(32, 2),
     ancestorEpoch: 3,
@@ -36,6 +37,7 @@ const order: Order = {
 };
 const use: UseRequest<SignBody> = {
   body: {
+    v: 1,
     cluster: bytes(32, 1),
     client: bytes(32, 2),
     key: bytes(32, 3),
@@ -91,6 +93,7 @@ describe('the API over a Unix socket', () => {
     const { cluster, client: publicKey, key, nonce, expiresAtMs } = use.body;
     const request: UseRequest<DecryptBody> = {
       body: {
+        v: 1,
         operation: 'decrypt',
         ...{ cluster, client: publicKey, key, nonce, expiresAtMs },
         kind: 'rsa',

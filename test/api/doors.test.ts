@@ -216,11 +216,24 @@ describe('the two doors of the API', () => {
   );
 
   const hex = (length: number) => '00'.repeat(length);
-  const common = { cluster: hex(32), client: hex(32), key: hex(32), nonce: hex(16), expiresAtMs: 1 };
+  const common = { v: 1, cluster: hex(32), client: hex(32), key: hex(32), nonce: hex(16), expiresAtMs: 1 };
   const asked = { scheme: 'pkcs1', hash: 'sha256', digest: hex(32) };
   const how = { operation: 'sign', kind: 'rsa', asked };
   const signature = Buffer.alloc(64).toString('base64');
   const body = JSON.stringify({ request: { ...common, ...how, signature } });
+
+  test('a request of a later version is refused as such, whatever else is in it', async () => {
+    for (const request of [
+      { ...common, ...how, signature, v: 2 },
+      { v: 3, operation: 'wrap', later: [1] },
+    ]) {
+      const payload = JSON.stringify({ request });
+      const headers = { host: 'localhost', 'content-type': 'application/json' };
+      const answer = await apps.tcp.inject({ method: 'POST', url: '/v1/sign', headers, payload });
+      expect(answer.json()).toMatchObject({ code: 'refused', details: { rule: 'other-version' } });
+      expect(answer.json().detail).toContain(`a request to use a key has version ${request.v}`);
+    }
+  });
 
   test('one address holds a quarter of the uses of keys at most, and others find room', async () => {
     const ends: Array<(error: Error) => void> = [];

@@ -97,6 +97,7 @@ describe('the OpenAPI document that the daemon serves', () => {
       'nonce',
       'operation',
       'signature',
+      'v',
     ]);
     expect(rsa?.properties.kind).toMatchObject({ const: 'rsa' });
     const { properties } = (rsa as Shape).properties.asked as Shape;

@@ -197,6 +197,7 @@ describe('the API over TCP', () => {
     };
     const zeros = (length: number) => '00'.repeat(length);
     const common = {
+      v: 1,
       cluster: zeros(32),
       client: zeros(32),
       key: zeros(32),

@@ -31,7 +31,7 @@ function dealtTo(sealingKeyOf: (index: number) => Uint8Array): number[] {
       paper.clusterId,
       seed,
       encode({
-        ...{ type: 'attend', by: at + 1, epoch: 1, plan, epochKey: random(32) },
+        ...{ v: 1, type: 'attend', by: at + 1, epoch: 1, plan, epochKey: random(32) },
         sealingKey: sealingKeyOf(at + 1),
       }),
     ),
@@ -57,7 +57,7 @@ test('every packet is signed by the key that the order names, another one for ea
   const plan = planOf(head, draftOf(paper.genesis, paper.clusterId, head, [order]), [order]);
   const attends = paper.epochSeeds.map((seed, at) => {
     const { publicKey: sealingKey } = sealingKeyFromSeed(random(32));
-    const attend = { type: 'attend', by: at + 1, epoch: 1, plan, epochKey: random(32), sealingKey };
+    const attend = { v: 1, type: 'attend', by: at + 1, epoch: 1, plan, epochKey: random(32), sealingKey };
     return signPacket(paper.clusterId, seed, encode(attend));
   });
   const { packets } = dealer.dealings(head, { head: paper.founding, plan, attends, orders: [order] }, order);

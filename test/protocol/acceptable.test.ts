@@ -21,7 +21,7 @@ const [threshold, needed] = [3, 4];
 /** A dealing's public half without keys; `variant` makes a second one of the same dealer. */
 const dealing = (dealer: number, variant = 0) => {
   const parts = variant === 0 ? [] : [{ key: hashOf(`${variant}`), commitments: [] }];
-  const bytes = encode({ epoch: 1, plan, dealer, parts });
+  const bytes = encode({ v: 1, epoch: 1, plan, dealer, parts });
   return { dealer, bytes, digest: hex(digestOfDealing(bytes)) };
 };
 const packet = (message: unknown) => ({ packet: { body: encode(message), signature: new Uint8Array(64) } });
@@ -32,11 +32,11 @@ function leaderWith(lists: ReadonlyArray<readonly string[]>, known: ReturnType<t
   const key = hex(plan);
   const attends = members.map((by) => {
     const keys = { epochKey: new Uint8Array(32).fill(by), sealingKey: new Uint8Array(32).fill(by) };
-    return [`${key}/${by}`, entry<Attend>({ type: 'attend', by, epoch: 1, plan, ...keys })];
+    return [`${key}/${by}`, entry<Attend>({ v: 1, type: 'attend', by, epoch: 1, plan, ...keys })];
   });
   const haves = lists.map((list, at) => {
     const digests = [...list].sort().map(fromHex);
-    return [`${key}/${at + 1}`, entry<Have>({ type: 'have', by: at + 1, epoch: 1, plan, digests })];
+    return [`${key}/${at + 1}`, entry<Have>({ v: 1, type: 'have', by: at + 1, epoch: 1, plan, digests })];
   });
   return createCore({
     genesis: paper.genesis,

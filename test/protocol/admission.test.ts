@@ -1,15 +1,26 @@
 /** What people carry from one machine to another: invitations and fingerprints. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fingerprintOf, invitationText, parseInvitation } from '../../src/protocol/records/admission.ts';
-import { hex } from '../../src/protocol/records/codec.ts';
+import {
+  fingerprintOf,
+  type Invitation,
+  invitationText,
+  parseInvitation,
+} from '../../src/protocol/records/admission.ts';
+import { encode, hex } from '../../src/protocol/records/codec.ts';
 import { clusterIdOf } from '../../src/protocol/records/genesis.ts';
 import { paperCluster } from '../../src/simulation/world/paper.ts';
 import { flipped, refusalOf } from './support.ts';
 
 const paper = paperCluster();
-const invitation = { genesis: paper.genesis, lobby: ['/ip4/127.0.0.1/tcp/4100/p2p/peer-0001'] };
+const invitation: Invitation = {
+  v: 1,
+  genesis: paper.genesis,
+  lobby: ['/ip4/127.0.0.1/tcp/4100/p2p/peer-0001'],
+};
 const text = invitationText(invitation);
+
+const encoded = (data: object): string => Buffer.from(encode(data)).toString('base64url');
 
 describe('an invitation', () => {
   test('comes back as it was, with spaces around it too', () => {
@@ -31,18 +42,22 @@ describe('an invitation', () => {
           // The last letter holds bits that are no part of any byte.
           if (same && at < text.length - 1) expect(read.lobby).not.toEqual(invitation.lobby);
         } catch (error) {
-          expect((error as { code: string }).code).toMatch(/^(?:malformed|bad-genesis)$/);
+          expect((error as { code: string }).code).toMatch(/^(?:malformed|bad-genesis|other-version)$/);
         }
       }),
       { numRuns: 300 },
     );
   });
-  test.each(['', 'holdfast1', 'holdfast2abc', 'hello', text.slice(0, -8), text.slice(9)])(
-    '%j is none',
-    (wrong) => {
-      expect(refusalOf(() => parseInvitation(wrong))).toBe('malformed');
-    },
-  );
+  test.each(['', 'holdfast1', 'hello', text.slice(0, -8), text.slice(9)])('%j is none', (wrong) => {
+    expect(refusalOf(() => parseInvitation(wrong))).toBe('malformed');
+  });
+  test('of a later version is named as such', () => {
+    for (const later of ['holdfast2abc', 'holdfast17', `${text.slice(0, 9)}${encoded({ v: 2, more: 1 })}`])
+      expect(
+        refusalOf(() => parseInvitation(later)),
+        later,
+      ).toBe('other-version');
+  });
   test('of any size is read within bounds', () => {
     expect(refusalOf(() => parseInvitation(`holdfast1${'A'.repeat(100_000)}`))).toBe('malformed');
   });

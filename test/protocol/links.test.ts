@@ -63,6 +63,7 @@ test('no field of a certified value can be changed', () => {
   const [first] = value.roster;
   if (first === undefined) throw new Error('the roster is not empty');
   const changes: Partial<Value>[] = [
+    { v: 2 as 1 },
     { epoch: 2 },
     { ancestors: value.ancestors.map((hash) => flipped(hash)) },
     { ancestors: [] },

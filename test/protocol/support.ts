@@ -29,7 +29,7 @@ export function nextLink(
     const seed = paper.epochSeeds[by - 1] as Uint8Array;
     return { by, signature: signPacket(paper.clusterId, seed, body).signature };
   });
-  return { value, certificate: { type: 'precommits', round, votes }, commitments: [] };
+  return { v: 1, value, certificate: { type: 'precommits', round, votes }, commitments: [] };
 }
 
 /** The bytes with one bit changed. */

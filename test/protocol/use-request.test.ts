@@ -57,6 +57,7 @@ const client = (change: Partial<Client> = {}): Client => ({
 const paper = paperCluster();
 const valueWith = (clients: Client[]): Value => ({ ...paper.founding.value, keys, clients });
 const body: SignBody = {
+  v: 1,
   cluster: paper.clusterId,
   client: ed25519FromSeed(seed).publicKey,
   key: keys[0].id,
@@ -176,6 +177,7 @@ describe('a decryption', () => {
   const value: Value = { ...valueWith([client({ rights })]), keys: [keys[0], vault] };
   const { cluster, client: publicKey, nonce, expiresAtMs } = body;
   const decrypt: DecryptBody = {
+    v: 1,
     operation: 'decrypt',
     ...{ cluster, client: publicKey, nonce, expiresAtMs },
     key: vault.id,

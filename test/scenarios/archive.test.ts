@@ -3,8 +3,12 @@
  * checked as ever.
  */
 import { expect, test } from 'vitest';
+import type { Driver } from '../../src/node/driver/driver.ts';
 import { keepingProblems } from '../../src/node/views/keeping-problems.ts';
+import { encode } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
+import type { Link } from '../../src/protocol/records/link.ts';
+import { encodeStored } from '../../src/protocol/records/stored.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 
 /** 2-of-4: three refresh while the fourth is away for longer than any core remembers, and than one frame brings. */
@@ -40,11 +44,42 @@ test('a damaged file costs its own piece of history: no start, and nobody whom a
   const [problem] = keepingProblems(group.state(1), {
     fill: { bytes: 0, bytesMax: 1 },
     missing: archive?.unreadable ?? [],
+    newer: null,
   });
   expect(problem).toMatchObject({ code: 'archive-incomplete' });
   expect(problem?.what).toContain('the value of epoch 10');
   await group.restart(4);
   await group.until(() => group.settledAt(group.epochOf(3)));
+  await group.stopAll();
+});
+
+test('a file of a later version is named, stays, and is nothing to replace by another', async () => {
+  const group = await groupWithKey({ peers: 4, threshold: 2 });
+  for (let epoch = 0; epoch < limits.linksKept + 4; epoch += 1) await group.refresh();
+  const files = ['chain/000000001', 'chain/000000002'] as const;
+  const newer = encode({ v: 2, content: {}, later: 1 });
+  const link = { ...((await group.node(1).driver?.archive.link(2)) as Link), v: 2 };
+  const contents = [newer, encodeStored(link)];
+  const { records } = group.node(1).home;
+  for (const [at, file] of files.entries()) records.set(file, contents[at] as Uint8Array);
+  await group.stop(1);
+  await group.restart(1);
+  const archive = (group.node(1).driver as Driver).archive;
+  await archive.look();
+  expect(archive.newer).toBeNull();
+  expect([await archive.link(1), await archive.link(2), await archive.records(3)]).toMatchObject([
+    null,
+    null,
+    { parent: null },
+  ]);
+  expect(archive.newer).toMatch(/^epoch 1, a record of the store has version 2, .*: upgrade Holdfast/);
+  expect(archive.unreadable).toEqual([]);
+  const problems = keepingProblems(group.state(1), {
+    ...{ fill: { bytes: 0, bytesMax: 1 }, missing: archive.unreadable, newer: archive.newer },
+  });
+  expect(problems).toMatchObject([{ code: 'other-version', what: expect.stringContaining('epoch 1') }]);
+  await group.refresh();
+  for (const [at, file] of files.entries()) expect(records.get(file)).toEqual(contents[at]);
   await group.stopAll();
 });
 
@@ -60,7 +95,8 @@ test('who is behind what everybody keeps is told so, with the next step', async 
     return frame.type === 'links' ? [] : [frame];
   };
   await group.restart(4);
-  const problems = () => keepingProblems(group.state(4), { fill: { bytes: 0, bytesMax: 1 }, missing: [] });
+  const problems = () =>
+    keepingProblems(group.state(4), { fill: { bytes: 0, bytesMax: 1 }, missing: [], newer: null });
   await group.until(() => problems().length > 0);
   expect(problems()[0]).toMatchObject({ code: 'links-gone' });
   expect(problems()[0]?.remedy).toContain('holdfast reinstate p4');

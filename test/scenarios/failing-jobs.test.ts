@@ -14,6 +14,7 @@ import {
   dealingPublicSchema,
   digestOfDealing,
   type Frame,
+  frameEnvelope,
 } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
@@ -157,14 +158,18 @@ class MaskLiars {
 
   #held({ by, epoch, run }: Of<'recover-mask'> | Of<'recover-held'>): RecoveryMessage[] {
     const masks = [...this.#publics].map(([index, half]) => ({ index, digest: digestOfDealing(half) }));
-    return [{ type: 'recover-held', by, epoch, run, masks }];
+    return [{ v: 1, type: 'recover-held', by, epoch, run, masks }];
   }
 }
 
 function signedBy(by: number, message: object): Frame {
   const { clusterId } = group.state(by);
   const { secret } = signingSecret(group.state(by)) as { secret: Uint8Array };
-  return { type: 'recovery', packet: signPacket(clusterId, secret, encode(message)), beside: [] };
+  return {
+    type: 'recovery',
+    packet: signPacket(clusterId, secret, encode({ v: 1, ...message })),
+    beside: [],
+  };
 }
 
 /** The liar's accept and its sum for what p7 has chosen. */
@@ -198,7 +203,7 @@ test('masks that are no units, of as many liars as are chosen, are named, and th
       for (const answer of answers)
         void group.node(7).driver?.dispatch({
           ...{ type: 'frame', from: group.node(Number(to.slice(1))).peer, authenticated: true },
-          frame: encode(answer),
+          frame: frameEnvelope.encode(answer),
         });
       liars.grantsHeldBack = false;
       return [];

@@ -12,6 +12,7 @@ import {
   attendSchema,
   type Evidence,
   type Frame,
+  frameEnvelope,
   type Proposal,
   readySchema,
 } from '../../src/protocol/records/change-messages.ts';
@@ -84,7 +85,7 @@ function fed(group: Group, start: CoreState, from: number, frames: readonly Fram
   const outputs: Output[] = [];
   for (const frame of frames) {
     const { nowMs: atMs } = state.volatile;
-    const input = { from: group.node(from).peer, authenticated: true, frame: encode(frame) };
+    const input = { from: group.node(from).peer, authenticated: true, frame: frameEnvelope.encode(frame) };
     const stepped = step(state, { type: 'frame', ...input, atMs, wallMs: 0, entropy: new Uint8Array(32) });
     state = stepped.state;
     outputs.push(...stepped.outputs);
@@ -122,7 +123,7 @@ test('two of one member are refused among five, too: as Attends, Haves or prevot
   const all = await scene();
   const { liar, proposal, evidence } = all;
   const [attend, have] = [evidence.attends[0] as Packet, evidence.haves[0] as Packet];
-  const vote = { type: 'prevote', by: 2, epoch: 2, round: 0, instance: null };
+  const vote = { v: 1, type: 'prevote', by: 2, epoch: 2, round: 0, instance: null };
   const prevotes = [1, 2].map((fill) => {
     const body = encode({ ...vote, value: new Uint8Array(32).fill(fill) });
     return { body, signature: new Uint8Array(64) };

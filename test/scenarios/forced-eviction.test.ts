@@ -2,13 +2,19 @@
  * §5: when more than `faults` members are gone for good, those who remain decide alone, by the operator's
  * forced order.
  */
-import { decode as decodeRecord } from 'cborg';
+
 import { expect, test } from 'vitest';
 import { prevotersOf } from '../../src/protocol/change/agree.ts';
 import { headOf, holdsShare, instanceOf } from '../../src/protocol/machine/queries.ts';
-import type { Evidence, Frame, Vote } from '../../src/protocol/records/change-messages.ts';
+import {
+  type Evidence,
+  type Frame,
+  frameEnvelope,
+  type Vote,
+} from '../../src/protocol/records/change-messages.ts';
 import { encode, hex } from '../../src/protocol/records/codec.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
+import { decodeStored } from '../../src/protocol/records/stored.ts';
 import { hashOfValue } from '../../src/protocol/records/value.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { orderOn } from '../../src/simulation/world/paper.ts';
@@ -75,7 +81,7 @@ test('Readys of those who were thought dead, when they come in mid-change, erase
       type: 'frame',
       from: 'peer-0003',
       authenticated: true,
-      frame: encode(late[0]),
+      frame: frameEnvelope.encode(late[0] as Frame),
     });
   await group.until(() => [1, 2].every((place) => group.state(place).durable.retires[2] !== undefined));
   await group.until(() => group.settledAt(3), 60_000, 'the forced change');
@@ -128,8 +134,8 @@ test('only prevotes of those who remain, in its own instance, support what is pr
     const prevotes = voters.map((by) => {
       const { epochKey } = headOf(state).roster[by - 1] as { epochKey: Uint8Array };
       const secret = group.node(by).home.records.get(`epochSecrets/${hex(epochKey)}`);
-      const vote = { type: 'prevote', by, epoch: 2, round: 40, instance, value: hash };
-      return signPacket(state.clusterId, decodeRecord(secret as Uint8Array), encode(vote));
+      const vote = { v: 1, type: 'prevote', by, epoch: 2, round: 40, instance, value: hash };
+      return signPacket(state.clusterId, decodeStored(secret as Uint8Array) as Uint8Array, encode(vote));
     });
     const evidence = { ...(entry.carried.evidence as Evidence), prevotes };
     const message = { ...entry.message, round: 41, validRound: 40 };

@@ -8,6 +8,7 @@ import {
   dealingPublicSchema,
   digestOfDealing,
   type Frame,
+  frameEnvelope,
   messageSchema,
 } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
@@ -50,7 +51,8 @@ test('the hash of garbage in a Have and in a proposal is asked for by nobody, an
 
 test('dealings of nothing, and proposals that name more dealings than there can be, neither stop leaders nor catching up', async () => {
   const group = await fivePeers();
-  const nothingFor = (plan: Uint8Array) => encode({ epoch: 2, plan, dealer: operatorDealer, parts: [] });
+  const nothingFor = (plan: Uint8Array) =>
+    encode({ v: 1, epoch: 2, plan, dealer: operatorDealer, parts: [] });
   const sorted = (list: Uint8Array[]) => list.sort((a, b) => Buffer.compare(a, b));
   const anything = (seed: number) =>
     sorted(Array.from({ length: 90 }, (_, at) => digestOfDealing(encode([seed, at])))).map((digest, at) => ({
@@ -171,7 +173,7 @@ test('what comes early for the next change is kept within a bound of messages an
     dealingKey: new Uint8Array(32),
   };
   const hash = new Uint8Array(32);
-  const body = { cluster: hash, ancestor: hash, ancestorEpoch: 1, sequence: 1, actions: [action] };
+  const body = { v: 1, cluster: hash, ancestor: hash, ancestorEpoch: 1, sequence: 1, actions: [action] };
   const orders = Array.from({ length: 5 }, () => ({
     body,
     signatures: [{ operator: 0, signature: new Uint8Array(64) }],
@@ -179,7 +181,7 @@ test('what comes early for the next change is kept within a bound of messages an
   const tell = async (serial: number, extra: Omit<Carried, 'packet'> = {}, by = 5) => {
     const keys = { epochKey: new Uint8Array(32).fill(serial), sealingKey: hash };
     const attend = { type: 'attend', by, epoch: epoch + 2, plan: hash, ...keys };
-    const frame = encode(forge(group.state(by), attend, extra));
+    const frame = frameEnvelope.encode(forge(group.state(by), attend, extra));
     expect(frame.length > limits.earlyBytesMax).toBe(extra.orders !== undefined);
     await group
       .node(1)
@@ -246,7 +248,7 @@ test('a member that signs its messages with anything in them crashes no core', a
           type: 'frame',
           from: group.node(2).peer,
           authenticated: true,
-          frame: encode(frame),
+          frame: frameEnvelope.encode(frame),
           atMs: victim.volatile.nowMs + 1,
           wallMs: victim.volatile.wallMs + 1,
           entropy: new Uint8Array(32),

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { signingSecret } from '../../src/protocol/machine/queries.ts';
-import type { Frame } from '../../src/protocol/records/change-messages.ts';
+import { type Frame, frameEnvelope } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import {
@@ -70,9 +70,9 @@ test('nobody asks for a share in the name of another: no grant, and no change is
   group = await groupWithKey({ peers: 5, threshold: 3 });
   const { clusterId } = group.state(5);
   const { secret } = signingSecret(group.state(5)) as { secret: Uint8Array };
-  const ask = { type: 'recover-ask', by: 4, epoch: group.epochOf(1), nonce: group.random(32) };
+  const ask = { v: 1, type: 'recover-ask', by: 4, epoch: group.epochOf(1), nonce: group.random(32) };
   const packet = signPacket(clusterId, secret, encode(ask));
-  const frame = encode({ type: 'recovery', packet, beside: [] });
+  const frame = frameEnvelope.encode({ type: 'recovery', packet, beside: [] });
   await group.node(1).driver?.dispatch({ type: 'frame', from: 'peer-0005', authenticated: true, frame });
   expect(refusals(5)).toBe(1);
   expect(group.state(1).volatile.recovery.granted).toEqual({});

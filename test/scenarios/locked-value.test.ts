@@ -6,7 +6,12 @@ import { expect, test } from 'vitest';
 import { judge } from '../../src/protocol/change/validity.ts';
 import { selfIn } from '../../src/protocol/machine/queries.ts';
 import type { Entry } from '../../src/protocol/machine/state.ts';
-import type { Evidence, Frame, Proposal } from '../../src/protocol/records/change-messages.ts';
+import {
+  type Evidence,
+  type Frame,
+  frameEnvelope,
+  type Proposal,
+} from '../../src/protocol/records/change-messages.ts';
 import { encode, hex } from '../../src/protocol/records/codec.ts';
 import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import { hashOfValue, type Value } from '../../src/protocol/records/value.ts';
@@ -84,7 +89,7 @@ test.each(Object.entries(shows))(
       for (const peer of [1, 2, 4, 5])
         await group.node(peer).driver?.dispatch({
           ...{ type: 'frame', from: 'peer-0003', authenticated: true },
-          frame: encode(frame),
+          frame: frameEnvelope.encode(frame),
         });
     };
     await group.run(10);

@@ -6,7 +6,7 @@
 import { expect, test } from 'vitest';
 import { sealingKeyFromSeed } from '../../src/crypto/key-agreement.ts';
 import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
-import { dealingPublicSchema } from '../../src/protocol/records/change-messages.ts';
+import { dealingPublicSchema, frameEnvelope } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
 import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import {
@@ -62,6 +62,7 @@ function choiceOf(group: Group, helpers: readonly number[]): Choice {
   if (run === null) throw new Error('p6 has a run');
   const digestOf = new Map(Object.entries(run.publics).map(([digest, { dealer }]) => [dealer, digest]));
   return {
+    v: 1,
     type: 'recover-choice',
     by: 6,
     epoch: headOf(group.state(6)).epoch,
@@ -74,7 +75,7 @@ function choiceOf(group: Group, helpers: readonly number[]): Choice {
 async function tell(group: Group, to: number, choice: RecoveryMessage, beside: Packet[] = []) {
   const { outputs, driver } = group.node(to);
   const before = outputs.length;
-  const frame = encode({ type: 'recovery', packet: signAs(group, 6, choice), beside });
+  const frame = frameEnvelope.encode({ type: 'recovery', packet: signAs(group, 6, choice), beside });
   await driver?.dispatch({ type: 'frame', from: 'peer-0006', authenticated: true, frame });
   await group.run(20);
   const since = outputs.slice(before);
@@ -93,6 +94,7 @@ const types = ({ packets }: { packets: Packet[] }): string[] =>
 /** The accept of a thief's own member: it may say it of every choice. */
 const acceptAs = (group: Group, by: number, choice: Choice): Packet =>
   signAs(group, by, {
+    v: 1,
     type: 'recover-accept',
     by,
     epoch: choice.epoch,

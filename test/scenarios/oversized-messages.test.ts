@@ -3,8 +3,12 @@ import { expect, test } from 'vitest';
 import { durableDelta } from '../../src/protocol/machine/durable-records.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
 import { type CoreState, emptyDurable } from '../../src/protocol/machine/state.ts';
-import { type Frame, frameSchema, type Proposal } from '../../src/protocol/records/change-messages.ts';
-import { encode } from '../../src/protocol/records/codec.ts';
+import {
+  type Frame,
+  frameEnvelope,
+  frameSchema,
+  type Proposal,
+} from '../../src/protocol/records/change-messages.ts';
 import { limits } from '../../src/protocol/records/limits.ts';
 import { leaderOf } from '../../src/protocol/records/roster.ts';
 import { step } from '../../src/protocol/step.ts';
@@ -34,11 +38,17 @@ function afterAll(victim: CoreState, frames: readonly Frame[]): { grown: number;
   const before = bytesOf(victim);
   let sent = 0;
   const after = frames.reduce((state, frame) => {
-    const input = { type: 'frame', from: 'peer-0003', authenticated: true, frame: encode(frame) } as const;
+    const input = {
+      type: 'frame',
+      from: 'peer-0003',
+      authenticated: true,
+      frame: frameEnvelope.encode(frame),
+    } as const;
     const stamp = { atMs: state.volatile.nowMs, wallMs: state.volatile.wallMs, entropy: new Uint8Array(32) };
     const result = step(state, { ...input, ...stamp });
     for (const output of result.outputs)
-      if (output.type === 'send' || output.type === 'publish') sent += encode(output.frame).length;
+      if (output.type === 'send' || output.type === 'publish')
+        sent += frameEnvelope.encode(output.frame).length;
     return result.state;
   }, victim);
   return { grown: bytesOf(after) - before, sent };
@@ -111,7 +121,15 @@ test('what comes beside a message and does not belong to it is refused with it',
   const trials = [new Uint8Array(limits.trialBytesMax)];
   const have = Object.values(group.state(3).durable.haves).find(({ message }) => message.by === 3);
   const messages = roundsOf(victim, 3).flatMap((round) =>
-    ['prevote', 'precommit'].map((type) => ({ type, by: 3, epoch: 2, round, instance: null, value: null })),
+    ['prevote', 'precommit'].map((type) => ({
+      v: 1,
+      type,
+      by: 3,
+      epoch: 2,
+      round,
+      instance: null,
+      value: null,
+    })),
   );
   const frames = [...messages, ...(have === undefined ? [] : [have.message])].flatMap((message) =>
     [{ evidence }, { trials }, { orders: [] }].map(

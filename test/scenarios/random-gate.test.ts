@@ -1,7 +1,8 @@
 /** Step 5, the random gate: load control that never costs a refresh, seen over many epochs. */
-import { decode } from 'cborg';
+
 import { expect, test } from 'vitest';
 import type { Durable } from '../../src/protocol/machine/state.ts';
+import { decodeStored } from '../../src/protocol/records/stored.ts';
 import type { Node } from '../../src/simulation/world/nodes.ts';
 import { dealersOf, fired, fivePeers, linkOf, verificationKeysOf } from './support.ts';
 
@@ -10,7 +11,7 @@ const drawnBy = (node: Node): Map<number, number> =>
   new Map(
     node.outputs.flatMap((output) => {
       const own = output.type === 'persist' ? output.puts.find(([key]) => key === 'own')?.[1] : undefined;
-      const drawn = own === undefined ? null : (decode(own) as Durable['own']).drawn;
+      const drawn = own === undefined ? null : (decodeStored(own) as Durable['own']).drawn;
       return drawn === null ? [] : [[drawn.epoch, drawn.number] as const];
     }),
   );

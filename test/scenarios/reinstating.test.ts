@@ -1,6 +1,8 @@
 /** §5 "Reinstating": one order gives a member its place again, with its index, a new identity and new keys. */
+
 import { expect, test } from 'vitest';
 import { attendsOf, headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
+import { frameEnvelope } from '../../src/protocol/records/change-messages.ts';
 import { encode, hex } from '../../src/protocol/records/codec.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
@@ -16,7 +18,7 @@ async function contradict(group: Group, place: number): Promise<void> {
   await group.until(() => attends().some(({ message }) => message.by === self.index));
   const heard = attends().find(({ message }) => message.by === self.index)!.message;
   const packet = signPacket(state.clusterId, secret, encode({ ...heard, epochKey: group.random(32) }));
-  const frame = encode({ type: 'message', message: { packet } });
+  const frame = frameEnvelope.encode({ type: 'message', message: { packet } });
   for (const node of group.nodes)
     if (node.peer !== self.peer) void node.driver?.dispatch({ type: 'gossip', from: self.peer, frame });
 }

@@ -5,13 +5,14 @@ import type { PrintedName } from '../../src/protocol/machine/rule-names.ts';
 import { slotOf } from '../../src/protocol/machine/slots.ts';
 import {
   type Frame,
+  frameEnvelope,
   hashOfRecalled,
   type Memory,
   type Message,
   memorySchema,
   messageSchema,
 } from '../../src/protocol/records/change-messages.ts';
-import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { decode, hex } from '../../src/protocol/records/codec.ts';
 import type { Packet } from '../../src/protocol/records/packet.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { fired, fivePeers, forge, linkOf, messageIn, thirdPutBack } from './support.ts';
@@ -186,7 +187,7 @@ test('a peer whose lost vote comes back only after a quorum has answered is mute
   if (vote === undefined) throw new Error('p4 holds the vote');
   await group.node(3).driver?.dispatch({
     ...{ type: 'frame', from: group.node(4).peer, authenticated: true },
-    frame: encode({ type: 'message', message: vote.carried }),
+    frame: frameEnvelope.encode({ type: 'message', message: vote.carried }),
   });
   expect(since('muted')).toBe(true);
   await group.run(5_000);

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { selfIn } from '../../src/protocol/machine/queries.ts';
 import { emptyDurable } from '../../src/protocol/machine/state.ts';
-import type { RetireProof } from '../../src/protocol/records/change-messages.ts';
-import { encode, hex } from '../../src/protocol/records/codec.ts';
+import { frameEnvelope, type RetireProof } from '../../src/protocol/records/change-messages.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import { flipped } from '../protocol/support.ts';
 import { fired, fivePeers } from './support.ts';
 
@@ -68,7 +68,7 @@ test('a retire proof whose trial signature is false lets nobody erase the older 
       type: 'frame',
       from: group.node(2).peer,
       authenticated: true,
-      frame: encode({ type: 'retire', proof: told }),
+      frame: frameEnvelope.encode({ type: 'retire', proof: told }),
     });
   const old = group.state(2).durable.retires[1] as RetireProof;
   const false_ = [flipped(signature, signature.length - 1), old.proofs[0] as Uint8Array, new Uint8Array([1])];

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import {
   type Frame,
+  frameEnvelope,
   hashOfRecalled,
   type Memory,
   memorySchema,
@@ -32,11 +33,16 @@ async function thirdWentBack(heard: (from: number, frame: Recalled) => void): Pr
 }
 
 const gossip = (group: Group, to: number, from: number, frame: Frame) =>
-  group.node(to).driver?.dispatch({ type: 'gossip', from: group.node(from).peer, frame: encode(frame) });
-const direct = (group: Group, to: number, from: number, authenticated: boolean, frame: Frame) =>
   group
     .node(to)
-    .driver?.dispatch({ type: 'frame', from: group.node(from).peer, authenticated, frame: encode(frame) });
+    .driver?.dispatch({ type: 'gossip', from: group.node(from).peer, frame: frameEnvelope.encode(frame) });
+const direct = (group: Group, to: number, from: number, authenticated: boolean, frame: Frame) =>
+  group.node(to).driver?.dispatch({
+    type: 'frame',
+    from: group.node(from).peer,
+    authenticated,
+    frame: frameEnvelope.encode(frame),
+  });
 
 /** The same answer signed with a key of the thief's own. */
 function withoutTheKey({ packet }: Recalled, group: Group): Recalled {
@@ -116,7 +122,7 @@ test('a member that signs nothing itself still answers what it holds: two that w
 });
 
 const hash = new Uint8Array(32);
-const packet = { body: encode({ type: 'nothing' }), signature: new Uint8Array(64) };
+const packet = { body: encode({ v: 1, type: 'nothing' }), signature: new Uint8Array(64) };
 /** One frame of every kind, wrong in what it says: whoever takes it either changes something or refuses it. */
 const kinds: Record<Frame['type'], { frame: Frame; taken: string }> = {
   message: { frame: { type: 'message', message: { packet } }, taken: 'gossip proven' },
@@ -154,7 +160,7 @@ test('of what is published only what is signed inside is taken, and before the h
   const stamp = { atMs: before.volatile.nowMs, wallMs: before.volatile.wallMs, entropy: new Uint8Array(32) };
   const from = group.node(5).peer;
   for (const [type, { frame, taken }] of Object.entries(kinds)) {
-    const bytes = encode(frame);
+    const bytes = frameEnvelope.encode(frame);
     const outputs = {
       gossip: step(before, { type: 'gossip', from, frame: bytes, ...stamp }),
       proven: step(before, { type: 'frame', from, authenticated: true, frame: bytes, ...stamp }),
@@ -179,7 +185,7 @@ test('whoever passes on what another one signed is not reproached for it', async
   await group.until(() => fired(group, 1, 'prevote', { epoch: 2 }));
   const { clusterId, durable } = group.state(5);
   const [secret] = Object.values(durable.epochSecrets) as [Uint8Array];
-  const have = { type: 'have', by: 5, epoch: 2, plan: hash, digests: [hash, hash] };
+  const have = { v: 1, type: 'have', by: 5, epoch: 2, plan: hash, digests: [hash, hash] };
   const frame: Frame = {
     type: 'message',
     message: { packet: signPacket(clusterId, secret, encode(have)) },

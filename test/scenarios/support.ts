@@ -14,6 +14,7 @@ import type { CoreState } from '../../src/protocol/machine/state.ts';
 import {
   type Carried,
   type Frame,
+  frameEnvelope,
   hashOfEvidence,
   type Message,
   messageSchema,
@@ -114,7 +115,7 @@ export function forge(state: CoreState, message: unknown, extra: Omit<Carried, '
     : message;
   return {
     type: 'message',
-    message: { packet: signPacket(state.clusterId, secret, encode(body)), ...extra },
+    message: { packet: signPacket(state.clusterId, secret, encode({ v: 1, ...(body as object) })), ...extra },
   };
 }
 
@@ -156,7 +157,7 @@ export async function contradict(group: Nodes, place: number): Promise<void> {
       .flatMap((plan) => attendsOf(group.state(1), plan))
       .find(({ message }) => message.by === by)?.message;
   await group.until(() => attend() !== undefined, 10_000, `the Attend of ${name}`);
-  const frame = encode(forge(group.state(place), { ...attend(), epochKey: group.random(32) }));
+  const frame = frameEnvelope.encode(forge(group.state(place), { ...attend(), epochKey: group.random(32) }));
   for (const node of group.nodes)
     if (node.peer !== peer) void node.driver?.dispatch({ type: 'gossip', from: peer, frame });
 }

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { judge } from '../../src/protocol/change/validity.ts';
 import { attendsOf, headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
-import { messageSchema } from '../../src/protocol/records/change-messages.ts';
+import { frameEnvelope, messageSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
-import { signPacket } from '../../src/protocol/records/packet.ts';
+import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
 import { groupWithKey } from '../../src/simulation/world/group.ts';
 import { fired } from './support.ts';
 
@@ -18,6 +18,7 @@ test('a member with two Attends for one plan is left out, recorded with both, an
   const plan = Object.keys(group.state(1).durable.plans)[0]!;
   await group.until(() => attendsOf(group.state(1), plan).some(({ message }) => message.by === 5));
   const second = encode({
+    v: 1,
     type: 'attend',
     by: 5,
     epoch: headOf(group.state(1)).epoch + 1,
@@ -26,7 +27,7 @@ test('a member with two Attends for one plan is left out, recorded with both, an
     sealingKey: group.random(32),
   });
   const packet = signPacket(group.state(1).clusterId, secret, second);
-  const frame = encode({ type: 'message', message: { packet } });
+  const frame = frameEnvelope.encode({ type: 'message', message: { packet } });
   for (const node of group.nodes.slice(0, 4))
     void node.driver?.dispatch({ type: 'gossip', from: 'peer-0005', frame });
   await group.until(() => group.epochOf(1) === 2 && group.epochOf(5) === 2);
@@ -97,7 +98,7 @@ test('nobody is suspended by Attends that it did not sign, that are for two plan
     return group.state(index).durable.epochSecrets[hex(member.epochKey)]!;
   };
   const attend = (plan: number, key: number) => ({
-    ...{ type: 'attend', by: 4, epoch: durable.own.head + 1, plan: new Uint8Array(32).fill(plan) },
+    ...{ v: 1, type: 'attend', by: 4, epoch: durable.own.head + 1, plan: new Uint8Array(32).fill(plan) },
     ...{ epochKey: new Uint8Array(32).fill(key), sealingKey: new Uint8Array(32).fill(9) },
   });
   const signed = (body: object, by = 4) => signPacket(clusterId, secretOf(by), encode(body));
@@ -107,11 +108,15 @@ test('nobody is suspended by Attends that it did not sign, that are for two plan
     [signed(attend(1, 1)), signed(attend(1, 1))],
     [signed({ ...attend(1, 1), epoch: 9 }), signed({ ...attend(1, 2), epoch: 9 })],
   ];
-  const tell = (pair: (typeof pairs)[number] | undefined) =>
+  const tell = (pair: Packet[] | undefined) =>
     group.node(1).driver!.dispatch({
       type: 'gossip',
       from: 'peer-0002',
-      frame: encode({ type: 'contradiction', first: pair?.[0], second: pair?.[1] }),
+      frame: frameEnvelope.encode({
+        type: 'contradiction',
+        first: pair?.[0] as Packet,
+        second: pair?.[1] as Packet,
+      }),
     });
   for (const pair of pairs) await tell(pair);
   expect(group.state(1).durable.contradictions).toEqual({});

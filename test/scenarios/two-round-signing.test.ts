@@ -11,12 +11,12 @@ import type { SignAnswer } from '../../src/node/use/answers.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
-  partialAnswerSchema,
-  partialRequestSchema,
+  partialAnswers,
+  partialRequests,
 } from '../../src/node/use/partial-messages.ts';
 import type { PeerPenalty } from '../../src/node/use/peer-penalties.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
-import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import { type SignBody, signUse, type UseRequest } from '../../src/protocol/records/use-request.ts';
 import type { Client, KeyRecord } from '../../src/protocol/records/value.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
@@ -55,6 +55,7 @@ function requestFor(group: Group, name = 'joint', place = 1): UseRequest<SignBod
       ? { message: random(40) }
       : rsaSignature({ scheme: 'pkcs1', hash: 'sha256', digest: random(32) }, random);
   return signUse<SignBody>(clientSeed, {
+    v: 1,
     ...{ operation: 'sign', kind: key.kind, asked, key: key.id, nonce: random(16) },
     ...{ cluster: group.state(place).clusterId, client: client.publicKey },
     expiresAtMs: Math.floor(group.time.clock().wallMs()) + 60_000,
@@ -109,9 +110,9 @@ function lies(group: Group, by: Record<string, Lie>): void {
     const answer = await honest(bytes);
     const lie = by[to];
     if (lie === undefined) return answer;
-    const said = lie(decode(partialAnswerSchema, answer), decode(partialRequestSchema, bytes));
+    const said = lie(partialAnswers.decode(answer), partialRequests.decode(bytes));
     if (said === null) return new Promise<Uint8Array>(() => {});
-    return said instanceof Uint8Array ? said : encode(said);
+    return said instanceof Uint8Array ? said : partialAnswers.encode(said);
   };
 }
 const falsePartial: Lie = (honest) =>
@@ -175,7 +176,7 @@ describe('a key that signs in two rounds', () => {
     const first = await asked(group, 1, request);
     const questions: string[] = [];
     group.answerUse = (_, bytes, honest) => {
-      questions.push(decode(partialRequestSchema, bytes).type);
+      questions.push(partialRequests.decode(bytes).type);
       return honest(bytes);
     };
     expect(await asked(group, 1, request)).toEqual(first);
@@ -212,7 +213,7 @@ describe('signing in two rounds beside members that', () => {
     let isDead = false;
     group.answerUse = async ({ to }, bytes, honest) => {
       if (to !== 'p2') return honest(bytes);
-      if (isDead || decode(partialRequestSchema, bytes).type === 'response') {
+      if (isDead || partialRequests.decode(bytes).type === 'response') {
         isDead = true;
         throw new Error('the stream was reset');
       }
@@ -290,11 +291,11 @@ class HostileCoordinator {
   }
 
   async ask(to: number, question: PartialRequest): Promise<PartialAnswer> {
-    const answer = this.group.node(to).use?.answer(this.group.node(1).peer, encode(question));
+    const answer = this.group.node(to).use?.answer(this.group.node(1).peer, partialRequests.encode(question));
     let bytes: Uint8Array | undefined;
     void answer?.then((given) => (bytes = given));
     await this.group.until(() => bytes !== undefined, 10_000, 'the answer');
-    return decode(partialAnswerSchema, bytes as Uint8Array);
+    return partialAnswers.decode(bytes as Uint8Array);
   }
 
   /** Round one with these members. */
@@ -348,8 +349,11 @@ describe('nonces of a member serve one answer, whatever a hostile coordinator as
     for (const commitments of [list, other, list, other])
       void group
         .node(2)
-        .use?.answer(group.node(1).peer, encode(coordinator.response(request, session, commitments)))
-        .then((bytes) => answers.push(decode(partialAnswerSchema, bytes)));
+        .use?.answer(
+          group.node(1).peer,
+          partialRequests.encode(coordinator.response(request, session, commitments)),
+        )
+        .then((bytes) => answers.push(partialAnswers.decode(bytes)));
     await group.until(() => answers.length === 4);
     expect(answers.filter(({ type }) => type === 'partial')).toHaveLength(1);
     expect(
@@ -433,8 +437,10 @@ describe('nonces of a member serve one answer, whatever a hostile coordinator as
     const { group, coordinator, request, session } = await hostile();
     const list = await coordinator.commitments(request, session);
     const question = coordinator.response(request, session, list);
-    const stolen = group.node(2).use?.answer(group.node(5).peer, encode(question)) as Promise<Uint8Array>;
-    expect(decode(partialAnswerSchema, await stolen)).toMatchObject({ code: 'unknown-session' });
+    const stolen = group
+      .node(2)
+      .use?.answer(group.node(5).peer, partialRequests.encode(question)) as Promise<Uint8Array>;
+    expect(partialAnswers.decode(await stolen)).toMatchObject({ code: 'unknown-session' });
     expect(await coordinator.ask(2, question)).toMatchObject({ type: 'partial' });
   });
 
@@ -475,9 +481,8 @@ describe('nonces of a member serve one answer, whatever a hostile coordinator as
     const sessions = Array.from({ length: 70 }, () => random(16));
     const other = random(16);
     const mine = { type: 'nonces', epoch: coordinator.epoch, request, session: other } as const;
-    const kept = decode(
-      partialAnswerSchema,
-      (await group.node(2).use?.answer(group.node(5).peer, encode(mine))) as Uint8Array,
+    const kept = partialAnswers.decode(
+      (await group.node(2).use?.answer(group.node(5).peer, partialRequests.encode(mine))) as Uint8Array,
     );
     const lists: { by: number; commitment: Uint8Array }[][] = [];
     for (const session of sessions) lists.push(await coordinator.commitments(request, session, [2]));
@@ -492,11 +497,13 @@ describe('nonces of a member serve one answer, whatever a hostile coordinator as
     expect(await tried(69)).toMatchObject({ type: 'partial' });
     const commitment = (kept as { commitment: Uint8Array }).commitment;
     const question = coordinator.response(request, other, [{ by: 2, commitment }, ...others]);
-    const bytes = group.node(2).use?.answer(group.node(5).peer, encode(question)) as Promise<Uint8Array>;
+    const bytes = group
+      .node(2)
+      .use?.answer(group.node(5).peer, partialRequests.encode(question)) as Promise<Uint8Array>;
     let answer: Uint8Array | undefined;
     void bytes.then((given) => (answer = given));
     await group.until(() => answer !== undefined);
-    expect(decode(partialAnswerSchema, answer as Uint8Array)).toMatchObject({ type: 'partial' });
+    expect(partialAnswers.decode(answer as Uint8Array)).toMatchObject({ type: 'partial' });
   });
 
   test('no answer of two rounds is kept: partials of two sessions differ', async () => {

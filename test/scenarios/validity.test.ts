@@ -230,7 +230,7 @@ test('Haves of members that the plan evicts show nobody that will hold the deali
   const { value } = proposal;
   expect(value.roster.map(({ index }) => index)).toEqual(stay);
   const digests = value.accepted.map(({ digest }) => digest).sort((a, b) => Buffer.compare(a, b));
-  const have = { type: 'have', by: 5, epoch: 2, plan: value.plan, digests };
+  const have = { v: 1, type: 'have', by: 5, epoch: 2, plan: value.plan, digests };
   const evicted = resigned(group.state(5), have);
   const others = evidence.haves.slice(0, 2);
   for (const index of stay) {

@@ -48,7 +48,8 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
     privateKey.export({ type: 'pkcs8', format: 'pem', ...secret }).toString();
   const order = {
     body: {
-      ...{ cluster: mutator.bytes(32), ancestor: mutator.bytes(32), ancestorEpoch: 3, sequence: 4 },
+      ...{ v: 1 as const, cluster: mutator.bytes(32), ancestor: mutator.bytes(32) },
+      ...{ ancestorEpoch: 3, sequence: 4 },
       actions: [{ type: 'evict' as const, index: 2 }],
     },
     signatures: [],
@@ -85,7 +86,12 @@ async function readers(mutator: Mutator, passphraseFile: string): Promise<Reader
       part: 0.1,
     },
     { where: 'orders', text: orderLine(order), read: readOrderFile, part: 1 },
-    { where: 'lines of an audit log', text: auditLine, read: (_, text) => parseLine(text), part: 1 },
+    {
+      where: 'lines of an audit log',
+      text: auditLine,
+      read: (_, text) => parseLine(text),
+      part: 1,
+    },
     {
       where: 'private keys in PEM',
       text: pem({}),

@@ -14,13 +14,14 @@ import { admissionOf } from '../../src/node/lobby/lobby-admissions.ts';
 import { LobbyServer } from '../../src/node/lobby/lobby-transport.ts';
 import { AddressBook } from '../../src/node/network/address-book.ts';
 import { gossipTopic, protocolIds } from '../../src/node/network/constants.ts';
-import { partialAnswerSchema } from '../../src/node/use/partial-messages.ts';
+import { partialAnswers } from '../../src/node/use/partial-messages.ts';
 import {
   admissionSchema,
   invitationText,
-  lobbyAnswerSchema,
+  lobbyAnswers,
   parseInvitation,
 } from '../../src/protocol/records/admission.ts';
+import { frameEnvelope } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode } from '../../src/protocol/records/codec.ts';
 import { ProtocolError } from '../../src/protocol/records/errors.ts';
 import { Loopback, memberOf, testIdentity } from '../node/network/loopback.ts';
@@ -38,6 +39,7 @@ async function samples(mutator: Mutator) {
     addresses: ['/ip4/127.0.0.1/tcp/4101'],
   });
   const genesis = {
+    v: 1 as const,
     ...{
       name: 'fuzzed',
       operators: [ed25519FromSeed(epochSeed).publicKey],
@@ -54,10 +56,14 @@ async function samples(mutator: Mutator) {
   });
   return {
     admission: encode(admission),
-    waiting: encode({ status: 'waiting', fingerprint: 'ab12-cd34', epoch: 3 }),
-    invitation: new TextEncoder().encode(invitationText({ genesis, lobby })),
+    waiting: lobbyAnswers.encode({ status: 'waiting', fingerprint: 'ab12-cd34', epoch: 3 }),
+    invitation: new TextEncoder().encode(invitationText({ v: 1, genesis, lobby })),
     record: (await RecordEnvelope.seal(record, identity)).marshal(),
-    partial: encode({ type: 'partial', partial: elementBytes(12_345n), proof: mutator.bytes(900) }),
+    partial: partialAnswers.encode({
+      type: 'partial',
+      partial: elementBytes(12_345n),
+      proof: mutator.bytes(900),
+    }),
   };
 }
 
@@ -70,10 +76,10 @@ export async function fuzzReaders(seed: number, inputs: number, counts: FuzzCoun
   const others = Object.values(real);
   const readers: [where: string, message: Uint8Array, read: (bytes: Uint8Array) => unknown][] = [
     ['admissions in a lobby', real.admission, (bytes) => decode(admissionSchema, bytes)],
-    ['answers of a lobby', real.waiting, (bytes) => decode(lobbyAnswerSchema, bytes)],
+    ['answers of a lobby', real.waiting, (bytes) => lobbyAnswers.decode(bytes)],
     ['invitations', real.invitation, (bytes) => parseInvitation(new TextDecoder().decode(bytes))],
     ['address records', real.record, (bytes) => book.addRecord(bytes)],
-    ['partials', real.partial, (bytes) => decode(partialAnswerSchema, bytes)],
+    ['partials', real.partial, (bytes) => partialAnswers.decode(bytes)],
   ];
   for (const [where, message, read] of readers) {
     const counted = counts.get(where) ?? { inputs: 0, refused: 0 };
@@ -123,7 +129,10 @@ export async function fuzzStreams(seed: number, inputs: number, counts: FuzzCoun
       protocolIds.handshake,
       new Uint8Array([...prefixed(nonce), ...prefixed(encode([1, mutator.bytes(64)]))]),
     ],
-    [protocolIds.direct, prefixed(encode({ type: 'recall', epoch: 3, nonce: new Uint8Array(32) }))],
+    [
+      protocolIds.direct,
+      prefixed(frameEnvelope.encode({ type: 'recall', epoch: 3, nonce: new Uint8Array(32) })),
+    ],
     [protocolIds.use, prefixed(new Uint8Array([0, 0, 0, 0, 1, ...real.partial]))],
     [protocolIds.addresses, prefixed(encode([real.record]))],
     ['/meshsub/1.2.0', prefixed(subscription(gossipTopic(clusterId)))],

@@ -9,10 +9,10 @@ import { runInNewContext } from 'node:vm';
 import type { SigningKey } from '../../src/client/signing-key.ts';
 import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { DaemonError } from '../../src/node/errors.ts';
-import { partialAnswerSchema, partialRequestSchema } from '../../src/node/use/partial-messages.ts';
+import { partialAnswers, partialRequests } from '../../src/node/use/partial-messages.ts';
 import type { UseService } from '../../src/node/use/service.ts';
 import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
-import { frameSchema, messageSchema } from '../../src/protocol/records/change-messages.ts';
+import { frameEnvelope, messageSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import { signPacket } from '../../src/protocol/records/packet.ts';
 import { type SignBody, signUse, type UseRequest } from '../../src/protocol/records/use-request.ts';
@@ -164,7 +164,7 @@ function feedSigned(
   assert(secret !== undefined, 'p5 holds its epoch key');
   const epoch = headOf(state).epoch + 1;
   const known = [...recorded.direct, ...recorded.gossip].flatMap((bytes) => {
-    const frame = decode(frameSchema, bytes);
+    const frame = frameEnvelope.decode(bytes);
     if (frame.type !== 'message') return [];
     const message = decode(messageSchema, frame.message.packet.body);
     return message.by === liar ? [{ frame, message }] : [];
@@ -177,7 +177,7 @@ function feedSigned(
     // read.
     if (message.type !== 'attend') mutator.withAnything(changed, ['type', 'by']);
     const packet = signPacket(state.clusterId, secret, encode(changed));
-    const bytes = encode({ type: 'message', message: { ...frame.message, packet } });
+    const bytes = frameEnvelope.encode({ type: 'message', message: { ...frame.message, packet } });
     entryOf(counts, 'rightly signed frames into a driver').inputs += 1;
     group.network.inject(group.node(liar).peer, group.node(mutator.pick(honest)).peer, bytes);
   }
@@ -190,6 +190,7 @@ const requestOf = (group: Group, mutator: Mutator): UseRequest<SignBody> => {
   assert(key !== undefined, 'the group has a key');
   const digest = new Uint8Array(createHash('sha256').update(mutator.bytes(8)).digest());
   return signUse<SignBody>(signingKey.seed, {
+    v: 1,
     ...{
       cluster: state.clusterId,
       client: signingKey.publicKey,
@@ -227,16 +228,16 @@ export async function fuzzUseRequests(seed: number, inputs: number, counts: Fuzz
     const signed = new Set(requests.map((request) => hex(encode(request))));
     const epoch = group.epochOf(1);
     const recorded = requests.map((request) =>
-      encode({ type: 'partial', epoch, request, prove: mutator.random() < 0.2 }),
+      partialRequests.encode({ type: 'partial', epoch, request, prove: mutator.random() < 0.2 }),
     );
     const counted = entryOf(counts, 'requests for partials');
     for (let at = 0; at < inputs; at += 1) {
       const { bytes } = mutator.mutate(mutator.pick(recorded), recorded);
       counted.inputs += 1;
-      const answer = decode(partialAnswerSchema, await group.outcome(useAt(group, 1).answer('p5', bytes)));
+      const answer = partialAnswers.decode(await group.outcome(useAt(group, 1).answer('p5', bytes)));
       if (answer.type === 'refused') counted.refused += 1;
       if (answer.type !== 'partial') continue;
-      const asked = decode(partialRequestSchema, bytes);
+      const asked = partialRequests.decode(bytes);
       assert(asked.type === 'partial' && signed.has(hex(encode(asked.request))), 'as a client signed it');
     }
     const blames = group.node(1).transport.reproached;

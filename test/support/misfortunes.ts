@@ -7,7 +7,7 @@ import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { sharesSign } from '../../src/lab/stolen-shares.ts';
 import type { Driver } from '../../src/node/driver/driver.ts';
 import { attendsOf, headOf, holdsShare, selfIn, signsIn } from '../../src/protocol/machine/queries.ts';
-import { attendSchema } from '../../src/protocol/records/change-messages.ts';
+import { attendSchema, frameEnvelope } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
 import type { FaultModel } from '../../src/protocol/records/genesis.ts';
 import type { Action } from '../../src/protocol/records/order.ts';
@@ -68,7 +68,7 @@ export async function suspend(group: Group, places: readonly number[]): Promise<
       epochKey: ed25519FromSeed(group.random(32)).publicKey,
     };
     const second = signPacket(group.state(1).clusterId, secret, encode(other));
-    const frame = encode({ type: 'contradiction', first, second });
+    const frame = frameEnvelope.encode({ type: 'contradiction', first, second });
     for (const place of all)
       await group
         .node(place)

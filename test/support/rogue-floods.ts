@@ -5,9 +5,9 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import { quotas } from '../../src/node/network/quotas.ts';
-import type { UseQuestion } from '../../src/node/use/partial-messages.ts';
+import { partialRequests, type UseQuestion } from '../../src/node/use/partial-messages.ts';
 import type { Durable } from '../../src/protocol/machine/state.ts';
-import { encode } from '../../src/protocol/records/codec.ts';
+import { frameEnvelope } from '../../src/protocol/records/change-messages.ts';
 import { pour, prefixed, type RawMember, write } from '../node/network/raw-member.ts';
 
 /** The things that a flood uses. */
@@ -54,7 +54,9 @@ export const rogueFloods: readonly Flood[] = [
     excess: quotas.directFrames.excess,
     run: async ({ connection, captured, sent }) => {
       const links = Object.values(captured.at(-1)?.links ?? {});
-      const frames = links.map((link) => prefixed(encode({ type: 'links', links: [link] }))).toReversed();
+      const frames = links
+        .map((link) => prefixed(frameEnvelope.encode({ type: 'links', links: [link] })))
+        .toReversed();
       await pour(await open(connection), together(frames), () => sent(frames.length));
     },
   },
@@ -63,7 +65,9 @@ export const rogueFloods: readonly Flood[] = [
     sentMin: quotas.directFrames.atOnce,
     excess: quotas.directFrames.excess,
     run: async ({ connection, captured, sent }) => {
-      const frames = carriedIn(captured).map((message) => prefixed(encode({ type: 'message', message })));
+      const frames = carriedIn(captured).map((message) =>
+        prefixed(frameEnvelope.encode({ type: 'message', message })),
+      );
       const reversed = frames.toReversed();
       // First backwards, then every second frame, then the rest.
       const turned = [0, 1].flatMap((odd) => frames.filter((_, at) => at % 2 === odd));
@@ -144,7 +148,12 @@ async function ask(
   const stream = await open(connection, protocolIds.use);
   // It reads its answers. Otherwise the daemon could not write any more, and would stop reading too.
   void take(stream).catch(() => {});
-  const asked = encode({ type: 'partial', epoch: 1, request: foreignRequests()[which], prove: false });
+  const asked = partialRequests.encode({
+    type: 'partial',
+    epoch: 1,
+    request: foreignRequests()[which],
+    prove: false,
+  });
   for (let number = 0; number < 20_000; number += 1) {
     const header = [0, 0, 0, number >> 8, number & 255];
     if (!(await write(stream, prefixed(new Uint8Array([...header, ...asked]))))) return;

@@ -1,7 +1,7 @@
 /** `holdfast audit`: shows the lines of the peer's audit log, or checks that they are all there. */
 import { watch } from 'node:fs';
 import { Command } from 'commander';
-import { type AuditLine, parseLine } from '../../node/audit/entry.ts';
+import { type AuditLine, auditLineVersion, parseLine } from '../../node/audit/entry.ts';
 import { AuditFollower } from '../../node/audit/follower.ts';
 import { type Home, openHome } from '../../node/home/home.ts';
 import { auditReport } from '../audit-report.ts';
@@ -86,6 +86,8 @@ function inWords(line: AuditLine): string {
   const scheme = line.scheme === null ? '' : ` ${text('scheme')} ${text('hash')}`;
   const what = `${text('operation')} with ${key}${scheme} ${text('digest').slice(0, 16)}…`;
   const refusal = line.code === null ? '' : ` (${text('code')})`;
+  if (line.v > auditLineVersion)
+    return `of version ${line.v}, which this Holdfast does not know: ${JSON.stringify(line)}`;
   switch (line.event) {
     case 'start':
       return `the daemon starts, process ${text('pid')}`;

@@ -72,7 +72,7 @@ export const clusterInitCommand = (): Command =>
         dir,
         name: options.peer,
         settings: options,
-        invitationFor: (lobby) => ({ genesis, lobby }),
+        invitationFor: (lobby) => ({ v: 1, genesis, lobby }),
       });
       for (const { file, fileText } of operators) if (fileText !== null) writePrivateFile(file, fileText);
       progress(`cluster ${genesis.name}, first peer ${options.peer} in ${options.home}`);
@@ -130,7 +130,8 @@ function checkedGenesis(options: InitOptions, operatorsNeeded: number, operatorC
       'usage',
       `--threshold must be at most --members-max (${threshold} is over ${membersMax})`,
     );
-  const genesis = {
+  const genesis: Genesis = {
+    v: 1,
     name: options.name,
     operators: Array.from({ length: operatorCount }, (_, at) => new Uint8Array(32).fill(at)),
     operatorsNeeded,

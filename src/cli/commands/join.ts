@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { openHome } from '../../node/home/home.ts';
 import { type Invitation, parseInvitation } from '../../protocol/records/admission.ts';
 import { hex, sameBytes } from '../../protocol/records/codec.ts';
-import { ProtocolError } from '../../protocol/records/errors.ts';
+import { isOfOtherVersion, ProtocolError } from '../../protocol/records/errors.ts';
 import { clusterIdOf } from '../../protocol/records/genesis.ts';
 import { optionsOf } from '../context.ts';
 import { warnOfFaultModel } from '../fault-model.ts';
@@ -44,6 +44,7 @@ function readInvitation(text: string) {
     return parseInvitation(text);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
+    if (isOfOtherVersion(error)) throw new CommandError('failed', error.message);
     throw new CommandError(
       'refused',
       'this is not a whole invitation; copy all of what holdfast invite prints',

@@ -1,7 +1,7 @@
 /** Everything that one peer writes into its audit log. README.md lists the events. */
-import { decode, encode } from 'cborg';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import type { Order } from '../../protocol/records/order.ts';
+import { decodeStored, encodeStored } from '../../protocol/records/stored.ts';
 import type { UseRequest } from '../../protocol/records/use-request.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Clock } from '../clock.ts';
@@ -42,8 +42,8 @@ export class Audit {
     const log = await AuditLog.open({
       ...options,
       wallMs: () => clock.wallMs(),
-      remembered: remembered === undefined ? null : auditMemorySchema.parse(decode(remembered)),
-      remember: (memory) => remember(encode(memory)),
+      remembered: remembered === undefined ? null : auditMemorySchema.parse(decodeStored(remembered)),
+      remember: (memory) => remember(encodeStored(memory)),
     });
     return new Audit(log, clock);
   }

@@ -4,10 +4,12 @@
  */
 import { type FileHandle, open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import { realDisk } from '../store/real-disk.ts';
+import { StoreError } from '../store/store-error.ts';
 import {
   type AuditExtent,
   type AuditHead,
   type AuditMemory,
+  auditLineVersion,
   emptyHead,
   hashOfLine,
   parseLine,
@@ -30,6 +32,24 @@ export interface End {
   torn: string | null;
   /** In words: how the log differs from the store's record. Null when it does not. */
   damage: string | null;
+}
+
+/**
+ * Nothing may follow a line of a later version, be cut off there or be moved aside.
+ * @throws StoreError `other-version` (as a rejection) when the last whole line is of a later version
+ */
+export async function checkEndVersion(folder: string): Promise<void> {
+  for (const { path } of auditFiles(folder).toReversed()) {
+    const last = (await readFile(path, 'utf8')).split('\n').slice(0, -1).at(-1);
+    if (last === undefined) continue; // made just before a crash
+    const { v = 0, line = 0 } = parseLine(last) ?? {};
+    if (v > auditLineVersion)
+      throw new StoreError(
+        'other-version',
+        `line ${line} in ${path} has version ${v}, and this Holdfast knows version ${auditLineVersion}: upgrade Holdfast on this machine`,
+      );
+    return;
+  }
 }
 
 /**

@@ -81,7 +81,11 @@ export type AuditEntry =
   /** Lines that could not be written at their time. They are lost. */
   | { event: 'missed'; count: number; why: string };
 
+/** The version of a line. A line of a later version may say what this program does not understand. */
+export const auditLineVersion = 1;
+
 const lineSchema = z.looseObject({
+  v: z.int().min(1),
   line: z.number().int().min(1),
   at: z.string(),
   event: z.string(),
@@ -131,7 +135,13 @@ export function nextLine(
   wallMs: number,
 ): { text: string; head: AuditHead } {
   const at = new Date(wallMs).toISOString();
-  const text = JSON.stringify({ line: head.line + 1, at, ...entry, previous: head.hash });
+  const text = JSON.stringify({
+    v: auditLineVersion,
+    line: head.line + 1,
+    at,
+    ...entry,
+    previous: head.hash,
+  });
   return { text, head: { line: head.line + 1, hash: hashOfLine(text) } };
 }
 

@@ -4,20 +4,21 @@
  * `DaemonApi` is its interface.
  */
 import { randomBytes } from 'node:crypto';
-import { decode as cborDecode } from 'cborg';
 import { durableFromRecords } from '../../protocol/machine/durable-records.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import { invitationText } from '../../protocol/records/admission.ts';
 import { hex } from '../../protocol/records/codec.ts';
-import { ProtocolError } from '../../protocol/records/errors.ts';
+import { isOfOtherVersion, ProtocolError } from '../../protocol/records/errors.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';
 import type { Packet } from '../../protocol/records/packet.ts';
 import type { Member } from '../../protocol/records/roster.ts';
+import { decodeStored } from '../../protocol/records/stored.ts';
 import type { DecryptBody, SignBody, UseRequest } from '../../protocol/records/use-request.ts';
 import { reachableAddresses } from '../addresses.ts';
 import { Audit, auditRecord } from '../audit/audit.ts';
+import { checkEndVersion } from '../audit/end.ts';
 import type { AuditExtent } from '../audit/entry.ts';
 import { systemClock } from '../clock.ts';
 import { DaemonError } from '../errors.ts';
@@ -103,6 +104,8 @@ class HoldfastDaemon implements Daemon {
   readonly #troubles: MachineTroubles;
   #storeOpen = false;
   #storeLarge = false;
+  /** As the store had it at the start. Null when this peer was no member then. */
+  #durable: Durable | null = null;
   #audit: Audit | null = null;
   #member: Membership | null = null;
   #addresses: MemberAddress[] = [];
@@ -127,6 +130,10 @@ class HoldfastDaemon implements Daemon {
       folder: home.storeDir,
       cipher: settings.cipher,
       randomBytes: random,
+      check: async (records) => {
+        this.#durable = this.#durableIn(records);
+        await checkEndVersion(home.auditDir);
+      },
       patience: {
         until: this.#stopping.signal,
         retryMs: writeRetryMs,
@@ -157,13 +164,15 @@ class HoldfastDaemon implements Daemon {
     this.#audit = await this.#openAudit(records.get(auditRecord));
     this.#troubles.watch(this.#audit);
     const known = records.get(addressesRecord);
-    if (known !== undefined) this.#addresses = cborDecode(known) as MemberAddress[];
-    if (records.has('own')) {
+    if (known !== undefined) this.#addresses = decodeStored(known) as MemberAddress[];
+    const durable = this.#durable;
+    this.#durable = null;
+    if (durable !== null) {
       await this.#tryLobby().catch((error: unknown) => {
         if (!(error instanceof ListenError)) throw error;
         this.#troubles.reportLobby(error);
       });
-      await this.#join(durableFromRecords(records), { fresh: false });
+      await this.#join(durable, { fresh: false });
       this.#home.eraseFirstEpochSeed();
       if (headOf(this.#core()).epoch === 0 && this.#newcomer.isFounder)
         await this.#lobby.open(lobbyAfterFoundingMs);
@@ -176,6 +185,20 @@ class HoldfastDaemon implements Daemon {
     await this.#holdPorts();
     if (this.#newcomer.isFounder) await this.#lobby.open(null);
     else this.#waitingIn = this.#newcomer.wait(admission, this.#stopping.signal);
+  }
+
+  /**
+   * The durable state in the store's records. Null before this peer is a member.
+   * @throws StoreError `other-version` when a record is of a later version
+   */
+  #durableIn(records: ReadonlyMap<string, Uint8Array>): Durable | null {
+    try {
+      for (const record of records.values()) decodeStored(record);
+      return records.has('own') ? durableFromRecords(records) : null;
+    } catch (error) {
+      if (!isOfOtherVersion(error)) throw error;
+      throw new StoreError('other-version', `${this.#home.storeDir} is whole, but ${error.message}`);
+    }
   }
 
   /** Tries the lobby's ports. @throws ListenError (as a rejection) when the lobby could not open here */
@@ -353,6 +376,7 @@ class HoldfastDaemon implements Daemon {
     const keeping = keepingProblems(member.core, {
       fill: this.#store.fill(),
       missing: member.driver.archive.unreadable,
+      newer: member.driver.archive.newer,
     });
     return { ...status, problems: [...status.problems, ...keeping, ...member.misconduct()] };
   }
@@ -386,7 +410,7 @@ class HoldfastDaemon implements Daemon {
     await this.#lobby.open(openForMs);
     const lobbyPeer = peerIdOf(identityFromBytes(this.#home.readLobbyIdentity()));
     const lobby = reachableAddresses(this.#settings.lobbyListen, this.#settings.lobbyAnnounce, lobbyPeer);
-    return invitationText({ genesis: this.#home.genesis, lobby });
+    return invitationText({ v: 1, genesis: this.#home.genesis, lobby });
   }
 
   async submitOrder(order: Order): Promise<void> {

@@ -4,9 +4,10 @@ import type { RandomBytes } from '../../keys/kind/shared-key.ts';
 import { createCore } from '../../protocol/machine/create.ts';
 import { headOf, isSuspended, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState, Durable, Timing } from '../../protocol/machine/state.ts';
-import { encode, hex } from '../../protocol/records/codec.ts';
+import { hex } from '../../protocol/records/codec.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Member } from '../../protocol/records/roster.ts';
+import { encodeStored } from '../../protocol/records/stored.ts';
 import { reachableAddresses } from '../addresses.ts';
 import type { Audit } from '../audit/audit.ts';
 import { systemClock } from '../clock.ts';
@@ -202,7 +203,10 @@ export class Membership {
       if (entry.addresses.length > 0) known.set(entry.peer, entry);
     const members = new Set(headOf(this.core).roster.map(({ peer }) => peer));
     this.#addresses = [...known.values()].filter(({ peer }) => members.has(peer));
-    await this.#options.store.commit({ puts: [[addressesRecord, encode(this.#addresses)]], deletes: [] });
+    await this.#options.store.commit({
+      puts: [[addressesRecord, encodeStored(this.#addresses)]],
+      deletes: [],
+    });
   }
 
   /**

@@ -8,7 +8,7 @@ import { foundDurable, joinDurable } from '../../protocol/machine/create.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import type { Admission } from '../../protocol/records/admission.ts';
 import { encode, sameBytes } from '../../protocol/records/codec.ts';
-import { ProtocolError } from '../../protocol/records/errors.ts';
+import { isOfOtherVersion, ProtocolError } from '../../protocol/records/errors.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';
 import { reachableAddresses } from '../addresses.ts';
@@ -119,7 +119,8 @@ export class Newcomer {
         onFailure(error);
         return true;
       }
-      const untrue = error instanceof ProtocolError || error instanceof DaemonError;
+      const isNewer = isOfOtherVersion(error);
+      const untrue = !isNewer && (error instanceof ProtocolError || error instanceof DaemonError);
       const why = untrue ? 'the lobby sent a chain that is not true' : (error as Error).message;
       if (`${cannotBegin}${why}` !== this.#lobbyState) log.error({ err: error }, 'this peer cannot begin');
       this.#show(`${cannotBegin}${why}`);

@@ -12,7 +12,8 @@ import type { Input, Job, JobResult, Output, Stamp } from '../../protocol/machin
 import type { JobTag } from '../../protocol/machine/job-tags.ts';
 import { headOf, listedSecret } from '../../protocol/machine/queries.ts';
 import { type CoreState, emptyDurable } from '../../protocol/machine/state.ts';
-import { encode, hex } from '../../protocol/records/codec.ts';
+import { frameEnvelope } from '../../protocol/records/change-messages.ts';
+import { hex } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import type { Order } from '../../protocol/records/order.ts';
 import type { Packet } from '../../protocol/records/packet.ts';
@@ -63,6 +64,8 @@ export class Driver {
   readonly #inbox = new Inbox<{ input: Unstamped; done?: () => void }>();
   readonly #listeners = new Set<() => void>();
   readonly #catchingUp = new Set<string>();
+  /** Members that sent a record of a later version. The log says it of each of them once. */
+  readonly #newer = new Set<string>();
   #listed: readonly Member[] = [];
   /** The value that listed the keys which the connections were last asked to prove. */
   #proven: Value;
@@ -215,12 +218,12 @@ export class Driver {
       case 'persist':
         return;
       case 'send':
-        return transport.send(output.to, encode(output.frame));
+        return transport.send(output.to, frameEnvelope.encode(output.frame));
       case 'send-links':
         void this.#sendLinks(output.to, output.first);
         return;
       case 'publish':
-        return transport.publish(encode(output.frame));
+        return transport.publish(frameEnvelope.encode(output.frame));
       case 'compute':
         return this.#compute(output.tag, output.job);
       case 'roster':
@@ -234,9 +237,18 @@ export class Driver {
         if (output.action === 'reject') {
           log.warn({ from: output.from, code: output.code, reason: output.why }, 'refused');
           transport.reproach(output.from);
-        } else log.debug({ from: output.from, code: output.code, reason: output.why }, 'ignored');
+        } else if (output.code === 'other-version' && this.#isNewer(output.from))
+          log.warn({ from: output.from, reason: output.why }, 'a member speaks a later version');
+        else log.debug({ from: output.from, code: output.code, reason: output.why }, 'ignored');
         return;
     }
+  }
+
+  /** Whether a sender of a later version is a member, and the first time that this is asked. */
+  #isNewer(from: string): boolean {
+    if (this.#newer.has(from) || !this.#listed.some(({ peer }) => peer === from)) return false;
+    this.#newer.add(from);
+    return true;
   }
 
   /**
@@ -248,7 +260,7 @@ export class Driver {
     const links = await this.archive.linksFrom(first);
     this.#catchingUp.delete(to);
     if (links.length > 0 && !this.#stopped)
-      this.#options.transport.send(to, encode({ type: 'links', links }));
+      this.#options.transport.send(to, frameEnvelope.encode({ type: 'links', links }));
   }
 
   #compute(tag: JobTag, job: Job): void {

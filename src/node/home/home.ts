@@ -52,12 +52,18 @@ type HomeErrorCode =
   /** The path is too long for a socket. */
   | 'path-too-long'
   /** The file or folder cannot be read or made, or the file is damaged. */
-  | 'unreadable';
+  | 'unreadable'
+  /** The file is whole, and of a later version than this program knows. */
+  | 'other-version';
 
 /** An error of a home. The message is for the owner, and holds no secret. */
 export class HomeError extends CodedError<HomeErrorCode> {
   override readonly name = 'HomeError';
 }
+
+/** The error for a file that holds a record of a later version. */
+export const ofOtherVersion = (path: string, { message }: ProtocolError): HomeError =>
+  new HomeError('other-version', `${path}: ${message}`);
 
 /**
  * An open home. Each `read…` method reads the file anew.
@@ -208,6 +214,7 @@ export function openHome(dir: string): Home {
     invitation = parseInvitation(Buffer.from(read(files.invitation)).toString('utf8'));
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
+    if (error.code === 'other-version') throw ofOtherVersion(file(files.invitation), error);
     throw new HomeError('unreadable', `${file(files.invitation)} is damaged`);
   }
   return {

@@ -11,9 +11,10 @@ import {
   fingerprintOf,
   type Invitation,
   type LobbyAnswer,
-  lobbyAnswerSchema,
+  lobbyAnswers,
 } from '../../protocol/records/admission.ts';
 import { decode, encode, sameBytes } from '../../protocol/records/codec.ts';
+import { isOfOtherVersion } from '../../protocol/records/errors.ts';
 import { clusterIdOf, type Genesis } from '../../protocol/records/genesis.ts';
 import type { Member } from '../../protocol/records/roster.ts';
 import { type Clock, pause } from '../clock.ts';
@@ -78,7 +79,7 @@ export class LobbyAdmissions {
       identity: options.identity,
       listen: options.listen,
       log: options.log,
-      handler: async (peer, request) => encode(await this.#answer(peer, request)),
+      handler: async (peer, request) => lobbyAnswers.encode(await this.#answer(peer, request)),
     });
   }
 
@@ -124,9 +125,15 @@ export class LobbyAdmissions {
   }
 
   async #answer(peer: string, bytes: Uint8Array): Promise<LobbyAnswer> {
-    const admission = decode(admissionSchema, bytes, lobbyLimits.requestBytesMax);
-    const { body } = admission;
     const refused = (reason: string): LobbyAnswer => ({ status: 'refused', reason });
+    let admission: Admission;
+    try {
+      admission = decode(admissionSchema, bytes, lobbyLimits.requestBytesMax);
+    } catch (error) {
+      if (isOfOtherVersion(error)) return refused(error.message);
+      throw error;
+    }
+    const { body } = admission;
     if (!sameBytes(body.cluster, this.#clusterId)) return refused('this lobby belongs to another cluster');
     if (body.peer !== peer || !isSigned(admission))
       return refused('the request is not signed by the peer that asks');
@@ -178,6 +185,7 @@ export function admissionOf(options: {
 }): Admission {
   const { cluster, name, identity, epochSeed, addresses } = options;
   const body: AdmissionBody = {
+    v: 1,
     cluster,
     name,
     peer: peerIdOf(identity),
@@ -217,9 +225,10 @@ export async function waitInLobby(options: {
         request: encode(admission),
         signal: limit,
       });
-      answer = decode(lobbyAnswerSchema, bytes, lobbyLimits.responseBytesMax);
+      answer = lobbyAnswers.decode(bytes, lobbyLimits.responseBytesMax);
     } catch (error) {
-      log.debug({ err: error }, 'the lobby did not answer');
+      if (isOfOtherVersion(error)) answer = { status: 'refused', reason: error.message };
+      else log.debug({ err: error }, 'the lobby did not answer');
     }
     const now = answer === null ? 'silent' : answer.status === 'refused' ? answer.reason : answer.status;
     if (now !== last)

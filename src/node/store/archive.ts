@@ -7,9 +7,11 @@ import { linksInFrame } from '../../protocol/change/catch-up.ts';
 import { type ArchiveSection, archiveKey, epochOfLink } from '../../protocol/machine/durable-records.ts';
 import { type CoreState, type Note, noteSchema } from '../../protocol/machine/state.ts';
 import { type RetireProof, retireProofSchema } from '../../protocol/records/change-messages.ts';
-import { decode } from '../../protocol/records/codec.ts';
+import { checkedData } from '../../protocol/records/codec.ts';
+import { isOfOtherVersion } from '../../protocol/records/errors.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import { type Link, linkSchema } from '../../protocol/records/link.ts';
+import { decodeStored } from '../../protocol/records/stored.ts';
 import type { Store } from './store.ts';
 
 /** The records of one epoch that this peer has. */
@@ -29,6 +31,8 @@ export class Archive {
   readonly #state: () => CoreState;
   /** Epochs whose link was asked for and not found in a whole file. */
   readonly #unreadable = new Set<number>();
+  /** Epochs with a record of a later version, and what was said of it. */
+  readonly #newer = new Map<number, string>();
 
   constructor(store: Pick<Store, 'archived' | 'archivedKeys'>, state: () => CoreState) {
     this.#store = store;
@@ -39,15 +43,22 @@ export class Archive {
   async link(epoch: number): Promise<Link | null> {
     const { links, own } = this.#state().durable;
     if (epoch < own.oldest || epoch > own.head) return null;
-    const link = links[epoch] ?? (await this.#read('links', epoch, (bytes) => decode(linkSchema, bytes)));
+    const link = links[epoch] ?? (await this.#read('links', epoch, (data) => checkedData(linkSchema, data)));
     if (link?.value.epoch === epoch) return link;
-    if (this.#unreadable.size < unreadableMax) this.#unreadable.add(epoch);
+    // A file of a later version must stay: nobody is told to replace it.
+    if (this.#unreadable.size < unreadableMax && !this.#newer.has(epoch)) this.#unreadable.add(epoch);
     return null;
   }
 
   /** The epochs whose links were found missing or damaged so far, in order. */
   get unreadable(): number[] {
     return [...this.#unreadable].sort((a, b) => a - b);
+  }
+
+  /** The first record of a later version that was found. Null when there was none. */
+  get newer(): string | null {
+    const [first] = this.#newer;
+    return first === undefined ? null : `epoch ${first[0]}, ${first[1]}`;
   }
 
   /** The links from this epoch on, as many as one frame holds. */
@@ -69,9 +80,10 @@ export class Archive {
     return {
       link,
       parent: epoch === 0 ? null : await this.link(epoch - 1),
-      note: notes[epoch] ?? (await this.#read('notes', epoch, (bytes) => decode(noteSchema, bytes))),
+      note: notes[epoch] ?? (await this.#read('notes', epoch, (data) => checkedData(noteSchema, data))),
       proof:
-        retires[epoch] ?? (await this.#read('retires', epoch, (bytes) => decode(retireProofSchema, bytes))),
+        retires[epoch] ??
+        (await this.#read('retires', epoch, (data) => checkedData(retireProofSchema, data))),
     };
   }
 
@@ -84,11 +96,12 @@ export class Archive {
   }
 
   /** Null also for a file that is whole and holds no such record: somebody replaced it. */
-  async #read<T>(section: ArchiveSection, epoch: number, parse: (bytes: Uint8Array) => T): Promise<T | null> {
+  async #read<T>(section: ArchiveSection, epoch: number, check: (data: unknown) => T): Promise<T | null> {
     try {
       const bytes = await this.#store.archived(archiveKey(section, epoch));
-      return bytes === null ? null : parse(bytes);
-    } catch {
+      return bytes === null ? null : check(decodeStored(bytes));
+    } catch (error) {
+      if (isOfOtherVersion(error) && this.#newer.size < unreadableMax) this.#newer.set(epoch, error.message);
       return null;
     }
   }

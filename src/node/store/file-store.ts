@@ -33,6 +33,11 @@ interface FileStoreOptions {
   readonly recordsBytesMax?: number;
   readonly patience?: Patience;
   readonly sealer?: Sealer;
+  /**
+   * Gets the records before `open` writes a byte. When it rejects, `open` rejects with the same error, and
+   * changes nothing.
+   */
+  readonly check?: (records: ReadonlyMap<string, Uint8Array>) => Promise<void>;
 }
 
 /**
@@ -76,29 +81,22 @@ export class FileStore implements Store {
       takeLock: pidFileLock(options.folder),
       journalBytesMax: journalBytesMaxDefault,
       sealer: new ThreadSealer(),
+      check: async () => {},
       recordsBytesMax: recordsBytesMaxDefault,
       ...options,
     };
   }
 
   async open(): Promise<Map<string, Uint8Array>> {
-    const { disk, folder, cipher, randomBytes, takeLock, journalBytesMax, recordsBytesMax, sealer } =
-      this.#options;
+    const { disk, folder, takeLock } = this.#options;
     await disk.makeFolder(folder);
     const release = await takeLock();
     try {
+      const vaultFolder = `${folder}/vault`;
+      const vault = await Vault.open({ ...this.#options, folder: vaultFolder });
+      // After the vault, which says whether this version may touch anything here.
       const chain = new ChainFiles(disk, folder);
       await chain.open();
-      const vaultFolder = `${folder}/vault`;
-      const vault = await Vault.open({
-        disk,
-        folder: vaultFolder,
-        cipher,
-        randomBytes,
-        sealer,
-        journalBytesMax,
-        recordsBytesMax,
-      });
       this.#open = { chain, vault, release };
       this.#failure = undefined;
       return vault.records();

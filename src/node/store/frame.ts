@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, hkdfSync } from 'node:crypto';
 import { openAtRest, sealAtRest } from '../../cipher/at-rest.ts';
 import type { CipherName } from '../../cipher/local-cipher.ts';
-import { StoreError } from './store-error.ts';
+import { otherFormat, StoreError } from './store-error.ts';
 
 /*
  * A frame is one sealed piece of the vault. It has a number within its generation. Frame 0 is the snapshot,
@@ -14,6 +14,8 @@ import { StoreError } from './store-error.ts';
  * forged frame. Each frame has its own key: HKDF-SHA-256 (RFC 5869) of the store key and the number.
  */
 
+const frameMark = Uint8Array.of(0x48, 0x46);
+const frameVersion = 1;
 const fixedBytes = 8;
 const headerBytes = fixedBytes + 4;
 const checksumBytes = 16;
@@ -45,17 +47,26 @@ type FrameRead =
   | { readonly kind: 'frame'; readonly sealed: Uint8Array; readonly next: number }
   | { readonly kind: 'broken' };
 
-/** Reads frame `number` at `offset` and checks its checksum. It does not open the seal. */
+/**
+ * Reads frame `number` at `offset` and checks its checksum. It does not open the seal. A whole frame of a later
+ * version must not pass for one that a power cut tore.
+ * @throws StoreError `other-version` for a whole frame of a later version
+ */
 export function readFrame(file: Uint8Array, offset: number, number: number): FrameRead {
   if (offset === file.length) return { kind: 'end' };
   const bytes = Buffer.from(file.buffer, file.byteOffset + offset, file.length - offset);
   const sealedStart = headerBytes + checksumBytes;
-  if (bytes.length < sealedStart || !bytes.subarray(0, fixedBytes).equals(frameStart(number))) {
-    return { kind: 'broken' };
-  }
+  const version = bytes.length < sealedStart ? null : versionAt(bytes, number);
+  if (version === null) return { kind: 'broken' };
   const sealed = bytes.subarray(sealedStart, sealedStart + bytes.readUInt32BE(fixedBytes));
   const expected = checksum(bytes.subarray(0, headerBytes), sealed);
   if (!bytes.subarray(headerBytes, sealedStart).equals(expected)) return { kind: 'broken' };
+  if (version > frameVersion)
+    throw otherFormat(
+      `frame version ${version}; this one reads ${frameVersion}`,
+      'upgrade Holdfast on this machine',
+    );
+  if (version < frameVersion) return { kind: 'broken' };
   return { kind: 'frame', sealed, next: offset + sealedStart + sealed.length };
 }
 
@@ -114,7 +125,13 @@ function frameContext(generation: Generation, number: number): Uint8Array {
 }
 
 function frameStart(number: number): Uint8Array {
-  return Buffer.concat([Uint8Array.of(0x48, 0x46, 0, 1), uint32(number)]);
+  return Buffer.concat([frameMark, Uint8Array.of(0, frameVersion), uint32(number)]);
+}
+
+/** The version of the frame with this number that begins there, or null when none does. */
+function versionAt(bytes: Buffer, number: number): number | null {
+  const isFrame = bytes.subarray(0, 2).equals(frameMark) && bytes.readUInt32BE(4) === number;
+  return isFrame ? bytes.readUInt16BE(2) : null;
 }
 
 function uint32(value: number): Uint8Array {

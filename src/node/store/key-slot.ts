@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { decode, encode } from 'cborg';
 import type { Generation } from './frame.ts';
-import { StoreError } from './store-error.ts';
+import { otherFormat } from './store-error.ts';
 
 /** The names of the two files that hold the store key in turns. */
 export const slotNames = ['key-a', 'key-b'] as const;
@@ -12,7 +12,7 @@ export type SlotName = (typeof slotNames)[number];
  * The version of the vault, its records, and the values in `chain/`. Other versions of Holdfast read none of
  * them.
  */
-const formatVersion = 3;
+const formatVersion = 4;
 const checksumBytes = 32;
 
 /** The bytes of a slot: CBOR of `[format, generation, store key]`, and then its SHA-256. */
@@ -31,9 +31,9 @@ export function readSlot(bytes: Uint8Array | undefined): Generation | undefined 
   if (!checksum(record).equals(bytes.subarray(record.length))) return undefined;
   const [version, number, storeKey] = decode(record) as [number, number, Uint8Array];
   if (version !== formatVersion)
-    throw new StoreError(
-      'other-version',
-      `this home is whole, but of another version of Holdfast (format ${version}; this one reads ${formatVersion}): use that version`,
+    throw otherFormat(
+      `format ${version}; this one reads ${formatVersion}`,
+      version > formatVersion ? 'upgrade Holdfast on this machine' : 'use that version',
     );
   return { number, storeKey };
 }

@@ -31,6 +31,13 @@ export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = 'StoreError';
 }
 
+/** Whole, and of another version: nothing is read or written there. */
+export const otherFormat = (which: string, whatToDo: string): StoreError =>
+  new StoreError(
+    'other-version',
+    `this home is whole, but of another version of Holdfast (${which}): ${whatToDo}`,
+  );
+
 /**
  * Troubles of the machine that can end while the process runs. The store can write again when they have
  * ended.

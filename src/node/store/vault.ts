@@ -24,6 +24,11 @@ interface VaultOptions {
    * byte of it is written.
    */
   readonly recordsBytesMax: number;
+  /**
+   * Gets the records before a byte is written. When it rejects, the vault does not open, and its files stay
+   * as they are.
+   */
+  readonly check: (records: ReadonlyMap<string, Uint8Array>) => Promise<void>;
 }
 
 /** The generation that counts now, and the slot that holds its key. */
@@ -64,12 +69,14 @@ export class Vault {
     const current = await findCurrent(options);
     if (current === undefined) {
       await assertNothingIsLost(options);
+      await options.check(new Map());
       const empty = await beginGeneration(options, undefined, new Map());
       await wipeAllBut(options, empty);
       return new Vault(options, empty, new Map());
     }
     const vault = new Vault(options, current, new Map());
     const torn = await vault.#load();
+    await options.check(vault.records());
     await makeDurable(options, current);
     await wipeAllBut(options, current);
     if (torn) await vault.rotate(new Map());

@@ -4,8 +4,8 @@
  */
 import type { KeySetting } from '../../protocol/machine/io.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
-import { decode, encode, sameBytes } from '../../protocol/records/codec.ts';
-import { ProtocolError } from '../../protocol/records/errors.ts';
+import { sameBytes } from '../../protocol/records/codec.ts';
+import { isOfOtherVersion, ProtocolError } from '../../protocol/records/errors.ts';
 import type { Member } from '../../protocol/records/roster.ts';
 import type { UseRequest } from '../../protocol/records/use-request.ts';
 import type { Value } from '../../protocol/records/value.ts';
@@ -18,7 +18,8 @@ import {
   type PartialAnswer,
   type PartialRequest,
   partialAnswerBytesMax,
-  partialAnswerSchema,
+  partialAnswers,
+  partialRequests,
 } from './partial-messages.ts';
 import type { PeerPenalties } from './peer-penalties.ts';
 
@@ -134,13 +135,14 @@ export class Asking {
       answer =
         member.peer === transport.peerId
           ? await own(asked)
-          : decode(
-              partialAnswerSchema,
-              await transport.request(member.peer, encode(asked), { signal }),
+          : partialAnswers.decode(
+              await transport.request(member.peer, partialRequests.encode(asked), { signal }),
               partialAnswerBytesMax,
             );
     } catch (error) {
-      if (error instanceof ProtocolError) this.lied(member, 'an answer that is none');
+      if (isOfOtherVersion(error))
+        this.#refusals.set(member.name, { code: 'other-version', why: error.message });
+      else if (error instanceof ProtocolError) this.lied(member, 'an answer that is none');
       else log.debug({ peer: member.name, err: error }, 'no partial');
       return null;
     } finally {

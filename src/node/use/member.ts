@@ -10,7 +10,7 @@ import type { Operation } from '../../keys/kind/operation.ts';
 import type { KeySetting } from '../../protocol/machine/io.ts';
 import { headOf, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
-import { decode, encode, hex, sameBytes } from '../../protocol/records/codec.ts';
+import { encode, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { ProtocolError } from '../../protocol/records/errors.ts';
 import { memberAt } from '../../protocol/records/roster.ts';
 import {
@@ -33,8 +33,9 @@ import { type NonceSession, NonceSessions } from './nonce-sessions.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
+  partialAnswers,
   partialRequestBytesMax,
-  partialRequestSchema,
+  partialRequests,
   type UseQuestion,
 } from './partial-messages.ts';
 import { UseRates } from './rates.ts';
@@ -121,13 +122,14 @@ export class UseMember {
   async answer(from: string, bytes: Uint8Array): Promise<Uint8Array> {
     let asked: PartialRequest;
     try {
-      asked = decode(partialRequestSchema, bytes, partialRequestBytesMax);
+      asked = partialRequests.decode(bytes, partialRequestBytesMax);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
+      if (error.code === 'other-version') return partialAnswers.encode(refused(error.code, error.message));
       this.#options.transport.reproach(from);
-      return encode({ type: 'refused', code: 'malformed', why: error.message } satisfies PartialAnswer);
+      return partialAnswers.encode(refused('malformed', error.message));
     }
-    return encode(await this.answerTo(from, asked));
+    return partialAnswers.encode(await this.answerTo(from, asked));
   }
 
   /** The same for a question that is read already, this daemon's own among them. */
@@ -199,7 +201,7 @@ export class UseMember {
     const { epoch, prove } = asked;
     const { body } = asked.request;
     const job: UseJob = { kind: 'use-partial', setting, share, index, epoch, body, prove, session: null };
-    return this.#answers.getOrCompute(hashHex(encode(asked)), () =>
+    return this.#answers.getOrCompute(hashHex(partialRequests.encode(asked)), () =>
       // Once more when it fails: a worker that died takes its job along.
       this.#queue
         .run(from, () => this.#compute(job).catch(() => this.#compute(job)))

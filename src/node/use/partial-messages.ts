@@ -4,7 +4,7 @@
  * to a fixed set of them.
  */
 import { z } from 'zod';
-import { shape } from '../../protocol/records/codec.ts';
+import { envelope, shape } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import { type UseRefusalCode, useRequestSchema } from '../../protocol/records/use-request.ts';
 
@@ -17,7 +17,7 @@ const about = {
 /** The coordinating member's name for one try with two rounds. */
 const session = shape.exactly(16);
 
-export const partialRequestSchema = z.discriminatedUnion('type', [
+const partialRequestSchema = z.discriminatedUnion('type', [
   /** Proofs are asked for only when a combination failed. */
   z.strictObject({ type: z.literal('partial'), ...about, prove: z.boolean() }),
   /** Round one of two. */
@@ -42,6 +42,7 @@ export const partialRequestSchema = z.discriminatedUnion('type', [
 export type PartialRequest = z.infer<typeof partialRequestSchema>;
 /** A question that a client's request stands behind. */
 export type UseQuestion = Exclude<PartialRequest, { type: 'forget' }>;
+export const partialRequests = envelope('a question about the use of a key', 1, partialRequestSchema);
 export const partialRequestBytesMax = limits.requestBytesMax;
 
 /**
@@ -66,10 +67,13 @@ const refusalCodes = {
   'wrong-session': true,
   'unknown-session': true,
   malformed: true,
+  'other-version': true,
   'no-audit': true,
   failed: true,
 } as const satisfies Record<
-  UseRefusalCode | 'wrong-rounds' | 'wrong-session' | 'unknown-session' | 'malformed' | 'no-audit' | 'failed',
+  | UseRefusalCode
+  | ('wrong-rounds' | 'wrong-session' | 'unknown-session')
+  | ('malformed' | 'other-version' | 'no-audit' | 'failed'),
   true
 >;
 type RefusalCode = keyof typeof refusalCodes | 'other';
@@ -91,7 +95,7 @@ const plainText = z
   .max(256)
   .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u);
 
-export const partialAnswerSchema = z.discriminatedUnion('type', [
+const partialAnswerSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('partial'),
     partial: shape.element,
@@ -113,4 +117,5 @@ export const partialAnswerSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('absent'), now: shape.epoch }),
 ]);
 export type PartialAnswer = z.infer<typeof partialAnswerSchema>;
+export const partialAnswers = envelope('an answer about the use of a key', 1, partialAnswerSchema);
 export const partialAnswerBytesMax = limits.requestBytesMax;

@@ -5,12 +5,12 @@
  * when that takes too long (Ruffing and others, ROAST 2022). Each try that fails has used up one member at
  * least, so `n − k + 1` tries are enough.
  */
-import { encode } from '../../protocol/records/codec.ts';
 import type { Member } from '../../protocol/records/roster.ts';
 import { pause } from '../clock.ts';
 import type { DaemonError } from '../errors.ts';
 import type { CommitmentBy } from '../jobs/use-jobs.ts';
 import { type Asking, type Attempt, type AttemptOptions, type Given, hedgeMs } from './asking.ts';
+import { partialRequests } from './partial-messages.ts';
 
 const sessionBytes = 16;
 
@@ -155,7 +155,7 @@ export class TwoRounds<Answer> implements Attempt<Answer> {
     await committed;
     const question = { type: 'forget', session } as const;
     if (member.peer === transport.peerId) await own(question);
-    else await transport.request(member.peer, encode(question), { signal }).catch(() => {});
+    else await transport.request(member.peer, partialRequests.encode(question), { signal }).catch(() => {});
   }
 
   /** Round two. Null as soon as one of the chosen gives no partial. */

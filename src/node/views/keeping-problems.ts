@@ -14,10 +14,12 @@ interface Keeping {
   fill: { bytes: number; bytesMax: number };
   /** Epochs that are missing or damaged in the archive. */
   missing: readonly number[];
+  /** What was said of a record in the archive that is of a later version. Null when there is none. */
+  newer: string | null;
 }
 
 /** The problems of the store, the archive and the chain that this peer keeps. */
-export function keepingProblems(state: CoreState, { fill, missing }: Keeping): Problem[] {
+export function keepingProblems(state: CoreState, { fill, missing, newer }: Keeping): Problem[] {
   const problems: Problem[] = [];
   if (isLarge(fill))
     problems.push({
@@ -25,6 +27,12 @@ export function keepingProblems(state: CoreState, { fill, missing }: Keeping): P
       what: `The sealed store holds ${megabytes(fill.bytes)} of at most ${megabytes(fill.bytesMax)} MB: far more than a group needs. At the bound this peer would take no more part in epoch changes.`,
       remedy:
         'Restart the daemon: a start drops what is kept only to be shown. If it grows again, look in the log for the member that is refused or blamed most, and evict it.',
+    });
+  if (newer !== null)
+    problems.push({
+      code: 'other-version',
+      what: `The archive holds what a later version wrote, and this one cannot read: ${newer}.`,
+      remedy: 'It is whole and stays as it is: history only, no share depends on it.',
     });
   const [first] = missing;
   if (first !== undefined)

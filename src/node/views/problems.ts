@@ -93,6 +93,7 @@ export function assess(
     ...{ roster, prospects },
     problems: foremostFirst([
       ...clockProblems(state),
+      ...versionProblems(state),
       ...placeProblems(state, self, scene),
       ...shareProblems(state, self, prospects, { settled, roster }),
       ...signProblems(scene, prospects, settled),
@@ -108,6 +109,22 @@ export function assess(
 export const problemsOf = (...given: Parameters<typeof assess>): Problem[] => assess(...given).problems;
 
 const listed = namesOf;
+
+/** Members that sent records of a later version. This peer is behind, and nobody did wrong. */
+function versionProblems(state: CoreState): Problem[] {
+  const { newerAt } = state.volatile;
+  const newer = headOf(state).roster.filter(({ peer }) => newerAt[peer] !== undefined);
+  const [first] = newer;
+  if (first === undefined) return [];
+  return [
+    {
+      code: 'other-version',
+      what: `${listed(newer)} ${newer.length === 1 ? 'speaks' : 'speak'} a later version than this peer: ${newerAt[first.peer]}.`,
+      remedy:
+        'Until then this peer takes no part in what it cannot read. It stays as it is, and so do the others.',
+    },
+  ];
+}
 
 /** Whether this peer may act in its place of the roster. */
 function placeProblems(state: CoreState, self: Member, scene: Scene): Problem[] {

@@ -14,9 +14,10 @@ import { ProtocolError } from '../records/errors.ts';
 import { type Packet, signPacket, verifyPacket } from '../records/packet.ts';
 import { memberAt } from '../records/roster.ts';
 import { operatorDealer, type Value } from '../records/value.ts';
+import { record } from '../records/version.ts';
 
 /** The dealing with this digest, made by `dealer` for the change to `epoch`, holds a false number for `by`. */
-const accusationSchema = z.strictObject({
+const accusationSchema = record('an accusation', 1, {
   type: z.literal('accuse'),
   by: shape.index,
   epoch: shape.epoch,
@@ -30,9 +31,9 @@ export function accuse(work: Work, accused: Pick<Accusation, 'epoch' | 'dealer' 
   const signer = signingSecret(work);
   if (signer === null || accused.dealer === operatorDealer || accused.epoch !== headOf(work).epoch + 1)
     return;
-  const accusation: Accusation = { type: 'accuse', by: signer.index, ...accused };
+  const accusation: Accusation = { v: 1, type: 'accuse', by: signer.index, ...accused };
   const packet = signPacket(work.clusterId, signer.secret, encode(accusation));
-  if (record(work, accusation, packet)) work.emit({ type: 'publish', frame: { type: 'accusation', packet } });
+  if (keep(work, accusation, packet)) work.emit({ type: 'publish', frame: { type: 'accusation', packet } });
 }
 
 /** Of the undecided change, or of the one just decided. Throws `ProtocolError`. */
@@ -49,11 +50,11 @@ export function receiveAccusation(work: Work, packet: Packet): void {
   if (work.durable.accusations[accusationKey(accusation)] !== undefined) return;
   if (!verifyPacket(work.clusterId, member.epochKey, packet))
     throw new ProtocolError('bad-signature', `an accusation is not signed by member ${by}`);
-  record(work, accusation, packet);
+  keep(work, accusation, packet);
 }
 
 /** Keeps one accusation by each member of each dealer and change; enough of them blame the dealer here too. */
-function record(work: Work, accusation: Accusation, packet: Packet): boolean {
+function keep(work: Work, accusation: Accusation, packet: Packet): boolean {
   const { epoch, dealer } = accusation;
   if (work.durable.accusations[accusationKey(accusation)] !== undefined) return false;
   work.put('accusations', accusationKey(accusation), { packet });

@@ -248,7 +248,7 @@ export function wantedPublics(state: ReadableState): Uint8Array[] {
 function vote(work: Work, type: Vote['type'], value: Uint8Array | null): Record<string, string | number> {
   const { round, epoch } = openRoundsOf(work);
   const instance = instanceOf(work);
-  signAndPublish(work, (by) => ({ type, by, epoch, round, instance, value }));
+  signAndPublish(work, (by) => ({ v: 1, type, by, epoch, round, instance, value }));
   return { epoch, round, value: value === null ? 'nil' : hex(value).slice(0, 8) };
 }
 
@@ -388,6 +388,7 @@ export function decisionOf(work: Work): Link | null {
       .map(({ message, carried }) => ({ by: message.by, signature: carried.packet.signature }))
       .sort((a, b) => a.by - b.by);
     return {
+      v: 1,
       value,
       certificate: { type: 'precommits', round, ...forcedOrder(work), votes },
       commitments: proposal.commitments,

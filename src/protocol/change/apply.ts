@@ -118,7 +118,7 @@ export function ready(work: Work): boolean {
 export function tried(work: Work<'ready'>, epoch: number, trials: Trials): void {
   if (headOf(work).epoch !== epoch) return;
   const value = headHash(work);
-  signAndPublish(work, (by) => ({ type: 'ready', by, epoch, value, trials: hashOfTrials(trials) }), {
+  signAndPublish(work, (by) => ({ v: 1, type: 'ready', by, epoch, value, trials: hashOfTrials(trials) }), {
     trials,
   });
   work.rule('ready', { epoch });

@@ -87,7 +87,11 @@ export function attend(work: Work<'attend' | 'contradiction'>): boolean {
     });
     work.put('plans', hex(plan), { orders });
     const { publicKey: sealingKey } = sealing;
-    signAndPublishAttend(work, (by) => ({ type: 'attend', by, epoch, plan, epochKey, sealingKey }), orders);
+    signAndPublishAttend(
+      work,
+      (by) => ({ v: 1, type: 'attend', by, epoch, plan, epochKey, sealingKey }),
+      orders,
+    );
     work.rule('attend', { epoch, reason, orders: orders.length });
     return true;
   }

@@ -17,7 +17,7 @@ import {
 } from '../machine/queries.ts';
 import { outboxKey } from '../machine/record-keys.ts';
 import type { Work } from '../machine/work.ts';
-import { type Dealing, digestOfDealing } from '../records/change-messages.ts';
+import { type Dealing, type DealingPublic, digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, type Hex, hex } from '../records/codec.ts';
 import type { Draft } from '../records/draft-actions.ts';
 import { signPacket } from '../records/packet.ts';
@@ -67,7 +67,8 @@ export function dealt(work: Work, plan: Hex, result: Extract<JobResult, { kind: 
   const self = selfIn(work);
   if (draft === null || self === undefined || work.durable.attended[plan] === undefined) return; // decided meanwhile
   const epoch = headOf(work).epoch + 1;
-  const bytes = encode({
+  const half: DealingPublic = {
+    v: 1,
     epoch,
     plan: fromHex(plan),
     dealer: self.index,
@@ -76,7 +77,8 @@ export function dealt(work: Work, plan: Hex, result: Extract<JobResult, { kind: 
       commitments,
       ...(possession === null ? {} : { possession }),
     })),
-  });
+  };
+  const bytes = encode(half);
   const digest = digestOfDealing(bytes);
   const coefficients = result.parts.map((part) => part.coefficients);
   work.put('dealt', plan, { digest, public: bytes, coefficients });
@@ -154,7 +156,14 @@ export function sealed(work: Work, plan: Hex, result: Extract<JobResult, { kind:
   for (const { receiver, envelopes } of result.sealed) {
     const member = memberAt(headOf(work).roster, receiver);
     if (member === undefined) continue;
-    const body: Dealing = { type: 'dealing', by: signer.index, receiver, public: own.public, envelopes };
+    const body: Dealing = {
+      v: 1,
+      type: 'dealing',
+      by: signer.index,
+      receiver,
+      public: own.public,
+      envelopes,
+    };
     const packet = signPacket(work.clusterId, signer.secret, encode(body));
     work.put('outbox', outboxKey(plan, receiver), { packet });
     work.emit({ type: 'send', to: member.peer, frame: { type: 'message', message: { packet } } });

@@ -24,6 +24,7 @@ import { limits } from '../records/limits.ts';
 import type { Packet } from '../records/packet.ts';
 import { leaderOf } from '../records/roster.ts';
 import { follows, hashOfValue } from '../records/value.ts';
+import type { Versioned } from '../records/version.ts';
 import { aheadMax, isPast, shownPrevoters } from './agree.ts';
 import { blameBoth, compareShown } from './contradiction.ts';
 import { keepMessage } from './message-slots.ts';
@@ -77,13 +78,16 @@ export function receiveProposal(
   keepMessage(work, message, carried);
 }
 
-/** What a check of a proposal says against it; null: nothing. */
+/**
+ * What a check of a proposal says against it. Null when it passes.
+ * @throws ProtocolError `other-version` for what this version cannot judge
+ */
 function objectionOf(check: () => void): string | null {
   try {
     check();
     return null;
   } catch (error) {
-    if (error instanceof ProtocolError) return error.message;
+    if (error instanceof ProtocolError && error.code !== 'other-version') return error.message;
     throw error;
   }
 }
@@ -103,7 +107,7 @@ function checkCount(
   state: ReadableState,
   what: string,
   packets: readonly Packet[],
-  schema: z.ZodType<{ by: number }>,
+  schema: z.ZodType<{ by: number }> & Versioned,
 ): void {
   const bad = (why: string): never => {
     throw new ProtocolError('bad-proposal', why);

@@ -69,6 +69,7 @@ export function propose(work: Work<'propose' | 'propose-again'>): boolean {
     signAndPublish(
       work,
       (by) => ({
+        v: 1,
         type: 'proposal',
         by,
         epoch: head.epoch + 1,
@@ -122,6 +123,7 @@ export function propose(work: Work<'propose' | 'propose-again'>): boolean {
     signAndPublish(
       work,
       (by) => ({
+        v: 1,
         type: 'proposal',
         by,
         epoch: value.epoch,

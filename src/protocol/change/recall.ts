@@ -76,6 +76,7 @@ export function answerRecall(work: Work, from: string, epoch: number, nonce: Uin
   // Proposals are long and come last: of a round in which it proposed, the vote tells the same.
   const packets = fitting(said, ({ body }) => body.length).slice(0, limits.recalledPacketsMax);
   const memory: Memory = {
+    v: 1,
     type: 'memory',
     by: self.index,
     epoch,

@@ -297,6 +297,7 @@ export function have(work: Work<'have'>): boolean {
     }
     const epoch = headOf(work).epoch + 1;
     signAndPublish(work, (by) => ({
+      v: 1,
       type: 'have',
       by,
       epoch,

@@ -144,6 +144,7 @@ function madeValue(
   const parent = headOf(state);
   const fresh = new Map(attends.map((attend) => [attend.by, attend.epochKey]));
   return {
+    v: 1,
     epoch: parent.epoch + 1,
     ancestors: ancestorsAfter(parent),
     plan,
@@ -174,8 +175,10 @@ export function judge(state: ReadableState, value: Value, evidence: Evidence): V
   try {
     return judgeOrThrow(state, value, evidence);
   } catch (error) {
-    if (error instanceof ProtocolError) return { verdict: 'invalid', why: error.message };
-    throw error;
+    if (!(error instanceof ProtocolError)) throw error;
+    // A value whose evidence this version cannot read may be valid. It gets no verdict.
+    if (error.code === 'other-version') return { verdict: 'incomplete', missing: [] };
+    return { verdict: 'invalid', why: error.message };
   }
 }
 

@@ -28,6 +28,7 @@ export function foundingValue(
   clients: readonly Client[],
 ): Value {
   return {
+    v: 1,
     epoch: 0,
     ancestors: [],
     plan: foundingPlanOf(clusterIdOf(genesis)),
@@ -44,7 +45,7 @@ export function foundingValue(
 
 /** The link of epoch 0, with the operators' signatures. */
 export function foundingLink(value: Value, operators: OperatorSignature[]): Link {
-  return { value, certificate: { type: 'founding', operators }, commitments: [] };
+  return { v: 1, value, certificate: { type: 'founding', operators }, commitments: [] };
 }
 
 /** One operator's signature under epoch 0. `operatorSeed` is the 32-byte seed of its key. */

@@ -13,4 +13,6 @@ export function emitRefusal(work: Work, from: string, error: ProtocolError): voi
   const author = error.culprit === null ? undefined : memberAt(headOf(work).roster, error.culprit);
   const action = author !== undefined && author.peer !== from ? 'ignore' : error.action;
   work.emit({ type: 'refused', from, code: error.code, action, why: error.message });
+  if (error.code === 'other-version' && headOf(work).roster.some(({ peer }) => peer === from))
+    work.volatile.newerAt = { ...work.volatile.newerAt, [from]: error.message };
 }

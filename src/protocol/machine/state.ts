@@ -271,6 +271,8 @@ export interface Volatile {
    * decides nothing (§9).
    */
   saidOfSelf: Record<string, SaidOfSelf>;
+  /** The connected members that sent a record of a later version, and what was said of it. It is only shown. */
+  newerAt: Record<string, string>;
   /**
    * Each connected peer's last word about its chain: the newest epoch, and the oldest epoch whose link it can
    * send.
@@ -386,6 +388,7 @@ export const emptyVolatile = (): Volatile => ({
   authenticated: {},
   clockAheadMs: {},
   saidOfSelf: {},
+  newerAt: {},
   chains: {},
   recall: null,
   bootedAtMs: 0,

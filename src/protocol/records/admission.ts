@@ -5,14 +5,15 @@
 
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
-import { decode, encode, hex, shape } from './codec.ts';
+import { decode, encode, envelope, hex, shape } from './codec.ts';
 import { genesisSchema } from './genesis.ts';
 import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
 import { present } from './present.ts';
+import { around, checkTextVersion, record } from './version.ts';
 
-const invitationSchema = z.strictObject({
+const invitationSchema = record('an invitation', 1, {
   genesis: genesisSchema,
   /** Multiaddresses of the lobby, each ending in `/p2p/<peer id>`. */
   lobby: z.array(z.string().max(limits.addressBytesMax)).min(1).max(limits.addressesPerMemberMax),
@@ -22,16 +23,20 @@ export type Invitation = z.infer<typeof invitationSchema>;
 const prefix = 'holdfast1';
 export const invitationText = (invitation: Invitation): string =>
   prefix + Buffer.from(encode(invitation)).toString('base64url');
-/** Parses an invitation; throws `ProtocolError('malformed')`. */
+/**
+ * Parses an invitation.
+ * @throws ProtocolError `other-version` for a later version, `bad-genesis`, or `malformed` for anything else
+ */
 export function parseInvitation(text: string): Invitation {
   const body = text.trim();
+  checkTextVersion(invitationSchema.record, /^holdfast(\d+)(?!\d)/, body);
   const bytes = body.startsWith(prefix)
     ? Buffer.from(body.slice(prefix.length), 'base64url')
     : Buffer.alloc(0);
   return decode(invitationSchema, new Uint8Array(bytes), 16 * 1024);
 }
 
-const admissionBodySchema = z.strictObject({
+const admissionBodySchema = record('a request for admission', 1, {
   cluster: shape.hash,
   name: shape.name,
   peer: shape.peer,
@@ -41,11 +46,14 @@ const admissionBodySchema = z.strictObject({
 export type AdmissionBody = z.infer<typeof admissionBodySchema>;
 
 /** Signed by the libp2p identity and by the first epoch key, both over the same digest. */
-export const admissionSchema = z.strictObject({
-  body: admissionBodySchema,
-  identitySignature: shape.signature,
-  epochSignature: shape.signature,
-});
+export const admissionSchema = around(
+  admissionBodySchema.record,
+  z.strictObject({
+    body: admissionBodySchema,
+    identitySignature: shape.signature,
+    epochSignature: shape.signature,
+  }),
+);
 export type Admission = z.infer<typeof admissionSchema>;
 export const digestOfAdmission = (body: AdmissionBody): Uint8Array =>
   hashOf('holdfast/admission/1', encode(body));
@@ -62,7 +70,7 @@ export function fingerprintOf(body: Pick<AdmissionBody, 'cluster' | 'peer' | 'ep
 }
 
 /** What the lobby answers: still waiting, or the newest links to start from and where members listen. */
-export const lobbyAnswerSchema = z.discriminatedUnion('status', [
+const lobbyAnswerSchema = z.discriminatedUnion('status', [
   z.strictObject({
     status: z.literal('waiting'),
     fingerprint: z.string().max(64),
@@ -86,3 +94,4 @@ export const lobbyAnswerSchema = z.discriminatedUnion('status', [
   }),
 ]);
 export type LobbyAnswer = z.infer<typeof lobbyAnswerSchema>;
+export const lobbyAnswers = envelope('an answer of the lobby', 1, lobbyAnswerSchema);

@@ -1,17 +1,18 @@
 /** The messages of an epoch change (§4): shapes, encodings, and the frames in which they travel between two peers. */
 import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
-import { encode, shape } from './codec.ts';
+import { encode, envelope, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { linkSchema } from './link.ts';
 import { orderSchema } from './order.ts';
 import { type Packet, packetUpTo, shortPacketSchema } from './packet.ts';
 import { dealerSchema, valueSchema } from './value.ts';
+import { record, recordUnion } from './version.ts';
 
 const digests = z.array(shape.hash).max(limits.dealingsMax);
 
 /** §4.1: I take part in the change to `epoch` by `plan`; these are my next epoch key and one-time sealing key. */
-export const attendSchema = z.strictObject({
+export const attendSchema = record('an Attend', 1, {
   type: z.literal('attend'),
   by: shape.index,
   epoch: shape.epoch,
@@ -22,7 +23,7 @@ export const attendSchema = z.strictObject({
 export type Attend = z.infer<typeof attendSchema>;
 
 /** The part of a dealing that is the same for every receiver; its hash is the dealing's digest (§3). */
-export const dealingPublicSchema = z.strictObject({
+export const dealingPublicSchema = record('the public half of a dealing', 1, {
   epoch: shape.epoch,
   plan: shape.hash,
   dealer: dealerSchema,
@@ -47,7 +48,7 @@ export const digestOfDealing = (publicBytes: Uint8Array): Uint8Array =>
   hashOf('holdfast/dealing/1', publicBytes);
 
 /** §4.2: one signed message per receiver: public part and one envelope per key. */
-export const dealingSchema = z.strictObject({
+export const dealingSchema = record('a dealing', 1, {
   type: z.literal('dealing'),
   by: dealerSchema,
   receiver: shape.index,
@@ -57,7 +58,7 @@ export const dealingSchema = z.strictObject({
 export type Dealing = z.infer<typeof dealingSchema>;
 
 /** §4.2: the dealings whose sub-shares I hold durably and have checked; cumulative. */
-export const haveSchema = z.strictObject({
+export const haveSchema = record('a Have', 1, {
   type: z.literal('have'),
   by: shape.index,
   epoch: shape.epoch,
@@ -67,7 +68,7 @@ export const haveSchema = z.strictObject({
 export type Have = z.infer<typeof haveSchema>;
 
 /** §4.3. `validRound` is −1 for a new value; `evidence` is the hash of the evidence that travels beside it. */
-const proposalSchema = z.strictObject({
+const proposalSchema = record('a proposal', 1, {
   type: z.literal('proposal'),
   by: shape.index,
   epoch: shape.epoch,
@@ -87,12 +88,12 @@ const vote = {
   instance: shape.hash.nullable(),
   value: shape.hash.nullable(),
 };
-export const prevoteSchema = z.strictObject({ type: z.literal('prevote'), ...vote });
-const precommitSchema = z.strictObject({ type: z.literal('precommit'), ...vote });
+export const prevoteSchema = record('a vote', 1, { type: z.literal('prevote'), ...vote });
+const precommitSchema = record('a vote', 1, { type: z.literal('precommit'), ...vote });
 export type Vote = z.infer<typeof prevoteSchema> | z.infer<typeof precommitSchema>;
 
 /** §4.4: I hold my share of `epoch` durably; `trials` is the hash of my trials, which travel beside it. */
-export const readySchema = z.strictObject({
+export const readySchema = record('a Ready', 1, {
   type: z.literal('ready'),
   by: shape.index,
   epoch: shape.epoch,
@@ -101,15 +102,19 @@ export const readySchema = z.strictObject({
 });
 export type Ready = z.infer<typeof readySchema>;
 
-export const messageSchema = z.discriminatedUnion('type', [
-  attendSchema,
-  dealingSchema,
-  haveSchema,
-  proposalSchema,
-  prevoteSchema,
-  precommitSchema,
-  readySchema,
-]);
+export const messageSchema = recordUnion(
+  'a message of an epoch change',
+  1,
+  z.discriminatedUnion('type', [
+    attendSchema,
+    dealingSchema,
+    haveSchema,
+    proposalSchema,
+    prevoteSchema,
+    precommitSchema,
+    readySchema,
+  ]),
+);
 export type Message = z.infer<typeof messageSchema>;
 
 /** What a member shows for its new share, for every key in the value's order: only the kind of a key reads it. */
@@ -184,7 +189,7 @@ const recalledSchema = z.array(packetUpTo(limits.proposalBytesMax)).max(limits.r
  * Restart rule: these are all the messages of `to` that I hold of the undecided change; for the wait with
  * this nonce only.
  */
-export const memorySchema = z.strictObject({
+export const memorySchema = record('a memory', 1, {
   type: z.literal('memory'),
   by: shape.index,
   epoch: shape.epoch,
@@ -250,3 +255,4 @@ export const frameSchema = z.discriminatedUnion('type', [
   }),
 ]);
 export type Frame = z.infer<typeof frameSchema>;
+export const frameEnvelope = envelope('a frame', 1, frameSchema);

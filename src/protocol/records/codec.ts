@@ -6,18 +6,29 @@ import { decode as cborDecode, encode as cborEncode } from 'cborg';
 import { z } from 'zod';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
+import { checkVersion, otherVersionIn, record, type Versioned } from './version.ts';
 
 /** Encodes plain data: objects, arrays, strings, integers, booleans, null and byte arrays; nothing else. */
 export function encode(data: unknown): Uint8Array {
   return cborEncode(data);
 }
 
-/** Decodes and checks bytes against `schema`; throws `ProtocolError('malformed')` for anything else. */
+/**
+ * Decodes and checks a record.
+ * @throws ProtocolError `other-version` for a later version of it, or of a record in it
+ * @throws ProtocolError `malformed` for anything else
+ */
 export function decode<T>(
-  schema: z.ZodType<T>,
+  schema: z.ZodType<T> & Versioned,
   bytes: Uint8Array,
   bytesMax: number = limits.frameBytesMax,
 ): T {
+  checkVersion(schema.record, bytes);
+  return decodePiece(schema, bytes, bytesMax);
+}
+
+/** The same for data that is no record: something around it has a version, such as an address of the API. */
+export function decodePiece<T>(schema: z.ZodType<T>, bytes: Uint8Array, bytesMax: number): T {
   if (bytes.length > bytesMax)
     throw new ProtocolError('malformed', `a message of ${bytes.length} bytes is over ${bytesMax}`);
   let data: unknown;
@@ -33,17 +44,50 @@ export function decode<T>(
   } catch {
     throw new ProtocolError('malformed', 'not canonical CBOR');
   }
-  const parsed = schema.safeParse(data);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new ProtocolError(
-      'malformed',
-      `unexpected field ${issue?.path.join('.') ?? ''}: ${issue?.code ?? 'unknown'}`,
-    );
-  }
+  const content = checkedData(schema, data);
   if (Buffer.compare(cborEncode(data), bytes) !== 0)
     throw new ProtocolError('malformed', 'not canonical CBOR');
-  return parsed.data;
+  return content;
+}
+
+/** Decodes and checks the JSON text of a record, as files for people have it. Throws as `decode` does. */
+export function decodeJson<T>(schema: z.ZodType<T> & Versioned, text: string): T {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    throw new ProtocolError('malformed', 'not JSON');
+  }
+  return checkedData(schema, data);
+}
+
+/** Checks data that is decoded already. Throws as `decode` does. */
+export function checkedData<T>(schema: z.ZodType<T>, data: unknown): T {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw (
+    otherVersionIn(schema, data) ??
+    new ProtocolError(
+      'malformed',
+      `unexpected field ${issue?.path.join('.') ?? ''}: ${issue?.code ?? 'unknown'}`,
+    )
+  );
+}
+
+/** Puts data that has no version in memory into a record, and takes it out of one. */
+export interface Envelope<T> {
+  encode(content: T): Uint8Array;
+  /** Throws as `decode` does. */
+  decode(bytes: Uint8Array, bytesMax?: number): T;
+}
+/** The record in which such data travels. `version` is that of the data, too. */
+export function envelope<T>(what: string, version: number, schema: z.ZodType<T>): Envelope<T> {
+  const enveloped = record(what, version, { content: schema });
+  return {
+    encode: (content) => encode({ v: version, content }),
+    decode: (bytes, bytesMax) => decode(enveloped, bytes, bytesMax).content,
+  };
 }
 
 const ownBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array;

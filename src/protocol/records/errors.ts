@@ -6,6 +6,8 @@ import { CodedError } from '../../crypto/errors.ts';
  */
 type ProtocolErrorCode =
   | 'malformed'
+  /** Whole, and of a later version than this program knows: it is behind, and nobody did wrong. */
+  | 'other-version'
   | 'wrong-cluster'
   | 'wrong-epoch'
   | 'not-a-member'
@@ -46,3 +48,7 @@ export class ProtocolError extends CodedError<ProtocolErrorCode> {
     this.culprit = options.culprit ?? null;
   }
 }
+
+/** Whether an error says that a record is whole and of a later version. */
+export const isOfOtherVersion = (error: unknown): error is ProtocolError =>
+  error instanceof ProtocolError && error.code === 'other-version';

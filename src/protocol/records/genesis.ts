@@ -8,11 +8,12 @@ import { hashOf } from '../../crypto/hash.ts';
 import { encode, hex, shape } from './codec.ts';
 import { ProtocolError } from './errors.ts';
 import { limits } from './limits.ts';
+import { record } from './version.ts';
 
 export const faultModelSchema = z.enum(['byzantine', 'crash']);
 export type FaultModel = z.infer<typeof faultModelSchema>;
 
-export const genesisSchema = z.strictObject({
+export const genesisSchema = record('a genesis', 1, {
   name: shape.name,
   operators: z.array(shape.key32).min(1).max(limits.operatorsMax),
   operatorsNeeded: z.number().int().min(1).max(limits.operatorsMax),

@@ -19,6 +19,7 @@ import {
   type Value,
   valueSchema,
 } from './value.ts';
+import { record } from './version.ts';
 
 /** A quorum of precommits of one round; of epoch 0: the operators' signatures over the value's hash. */
 const certificateSchema = z.discriminatedUnion('type', [
@@ -35,7 +36,7 @@ const certificateSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-export const linkSchema = z.strictObject({
+export const linkSchema = record('a link', 1, {
   value: valueSchema,
   certificate: certificateSchema,
   commitments: keyCommitmentsSchema,
@@ -50,7 +51,7 @@ export function precommitBody(
   value: Uint8Array | null,
   instance: Uint8Array | null = null,
 ): Uint8Array {
-  return encode({ type: 'precommit', by, epoch, round, instance, value });
+  return encode({ v: 1, type: 'precommit', by, epoch, round, instance, value });
 }
 
 /** Checks that `link` is certified by the roster of `parent`. Throws `bad-certificate` or `bad-link`. */

@@ -11,6 +11,7 @@ import { ProtocolError } from './errors.ts';
 import type { Genesis } from './genesis.ts';
 import { limits } from './limits.ts';
 import { clientSchema, hashAt, keyUseSchema, type Value } from './value.ts';
+import { around, record } from './version.ts';
 
 const actionSchema = z.discriminatedUnion('type', [
   z.strictObject({
@@ -59,17 +60,16 @@ export type Action = z.infer<typeof actionSchema>;
 export type CreateKey = Extract<Action, { type: 'create-key' }>;
 type ForceEvict = Extract<Action, { type: 'force-evict' }>;
 
-const orderBodySchema = z
-  .strictObject({
-    cluster: shape.hash,
-    ancestor: shape.hash,
-    ancestorEpoch: shape.epoch,
-    sequence: z.number().int().min(1),
-    actions: z.array(actionSchema).min(1).max(limits.actionsPerOrderMax),
-  })
-  .refine((body) => encode(body).length <= limits.orderBodyBytesMax, {
-    message: `an order has at most ${limits.orderBodyBytesMax} bytes`,
-  });
+const orderBodyRecord = record('an order', 1, {
+  cluster: shape.hash,
+  ancestor: shape.hash,
+  ancestorEpoch: shape.epoch,
+  sequence: z.number().int().min(1),
+  actions: z.array(actionSchema).min(1).max(limits.actionsPerOrderMax),
+});
+const orderBodySchema = orderBodyRecord.refine((body) => encode(body).length <= limits.orderBodyBytesMax, {
+  message: `an order has at most ${limits.orderBodyBytesMax} bytes`,
+});
 export type OrderBody = z.infer<typeof orderBodySchema>;
 
 export const operatorSignatureSchema = z.strictObject({
@@ -82,10 +82,13 @@ export const operatorSignatureSchema = z.strictObject({
 });
 export type OperatorSignature = z.infer<typeof operatorSignatureSchema>;
 
-export const orderSchema = z.strictObject({
-  body: orderBodySchema,
-  signatures: z.array(operatorSignatureSchema).min(1).max(limits.operatorsMax),
-});
+export const orderSchema = around(
+  orderBodyRecord.record,
+  z.strictObject({
+    body: orderBodySchema,
+    signatures: z.array(operatorSignatureSchema).min(1).max(limits.operatorsMax),
+  }),
+);
 export type Order = z.infer<typeof orderSchema>;
 
 const orderDomain = 'holdfast/order/1';

@@ -6,14 +6,19 @@ import { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
 import { shape } from './codec.ts';
 import { limits } from './limits.ts';
+import { record, recordUnion } from './version.ts';
 
 const head = { by: shape.index, epoch: shape.epoch };
 const envelopes = z.array(shape.bytes(limits.envelopeBytesMax)).max(limits.keysMax);
 
 /** r → all: I hold no share of this epoch; the nonce ties the grants to this asking. */
-const askSchema = z.strictObject({ type: z.literal('recover-ask'), ...head, nonce: shape.hash });
+const askSchema = record('a message of a recovery', 1, {
+  type: z.literal('recover-ask'),
+  ...head,
+  nonce: shape.hash,
+});
 /** helper → r: I have applied the epoch and hold back the next change; my one-time sealing key for your run. */
-export const grantSchema = z.strictObject({
+export const grantSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-grant'),
   ...head,
   to: shape.index,
@@ -21,7 +26,7 @@ export const grantSchema = z.strictObject({
   sealingKey: shape.key32,
 });
 /** helper → r: I attend the change to `until` already; ask again when it is decided. */
-const waitSchema = z.strictObject({
+const waitSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-wait'),
   ...head,
   to: shape.index,
@@ -29,7 +34,7 @@ const waitSchema = z.strictObject({
   until: shape.epoch,
 });
 /** r → helpers: one run, with all who granted; their signed grants travel beside it. */
-const runSchema = z.strictObject({
+const runSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-run'),
   ...head,
   nonce: shape.hash,
@@ -38,7 +43,7 @@ const runSchema = z.strictObject({
   helpers: z.array(z.strictObject({ index: shape.index, sealingKey: shape.key32 })).max(limits.membersMax),
 });
 /** helper → helper, and without envelopes to r: a fresh mask with root r for this run only. */
-const maskSchema = z.strictObject({
+const maskSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-mask'),
   ...head,
   run: shape.hash,
@@ -50,7 +55,7 @@ const chosenSchema = z
   .array(z.strictObject({ index: shape.index, digest: shape.hash }))
   .max(limits.membersMax);
 /** helper → r: whose valid masks I hold. */
-const heldSchema = z.strictObject({
+const heldSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-held'),
   ...head,
   run: shape.hash,
@@ -60,21 +65,21 @@ const heldSchema = z.strictObject({
  * r → chosen: add exactly these k masks, of helpers that hold each other's. Sent again with the accepts of
  * all of them.
  */
-const choiceSchema = z.strictObject({
+const choiceSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-choice'),
   ...head,
   run: shape.hash,
   helpers: chosenSchema,
 });
 /** helper → r: I take this choice, and no other in this run. */
-export const acceptSchema = z.strictObject({
+export const acceptSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-accept'),
   ...head,
   run: shape.hash,
   choice: shape.hash,
 });
 /** helper → r: my share plus the chosen masks, sealed; `choice` is the hash of the masks used. */
-const sumSchema = z.strictObject({
+const sumSchema = record('a message of a recovery', 1, {
   type: z.literal('recover-sum'),
   ...head,
   run: shape.hash,
@@ -82,17 +87,21 @@ const sumSchema = z.strictObject({
   envelopes,
 });
 
-export const recoveryMessageSchema = z.discriminatedUnion('type', [
-  askSchema,
-  grantSchema,
-  waitSchema,
-  runSchema,
-  maskSchema,
-  heldSchema,
-  choiceSchema,
-  acceptSchema,
-  sumSchema,
-]);
+export const recoveryMessageSchema = recordUnion(
+  'a message of a recovery',
+  1,
+  z.discriminatedUnion('type', [
+    askSchema,
+    grantSchema,
+    waitSchema,
+    runSchema,
+    maskSchema,
+    heldSchema,
+    choiceSchema,
+    acceptSchema,
+    sumSchema,
+  ]),
+);
 export type RecoveryMessage = z.infer<typeof recoveryMessageSchema>;
 export type Of<T extends RecoveryMessage['type']> = Extract<RecoveryMessage, { type: T }>;
 export type Chosen = z.infer<typeof chosenSchema>;

@@ -13,6 +13,7 @@ import { kindNamed, kindNames } from '../../keys/kinds.ts';
 import { encode, sameBytes, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { type Client, hashOfValue, type KeyRecord, type Value } from './value.ts';
+import { around, record } from './version.ts';
 
 const common = {
   cluster: shape.hash,
@@ -36,10 +37,10 @@ const isPlain = (value: unknown): boolean =>
   value !== null &&
   Object.values(value).every((field) => typeof field === 'string' || field instanceof Uint8Array);
 
-const signBodySchema = z.strictObject({ ...common, operation: z.literal('sign') });
+const signBodySchema = record('a request to use a key', 1, { ...common, operation: z.literal('sign') });
 export type SignBody = z.infer<typeof signBodySchema>;
 
-const decryptBodySchema = z.strictObject({
+const decryptBodySchema = record('a request to use a key', 1, {
   ...common,
   operation: z.literal('decrypt'),
   /** X25519 public key of the client, for this request only: partials are sealed to it. */
@@ -67,7 +68,10 @@ const isAsked = (kind: string, use: KeyUse, asked: Asked): boolean => {
   return operation === undefined || z.safeEncode(operation.asked, asked).success;
 };
 
-export const useRequestSchema = z.strictObject({ body: useRequestBodySchema, signature: shape.signature });
+export const useRequestSchema = around(
+  signBodySchema.record,
+  z.strictObject({ body: useRequestBodySchema, signature: shape.signature }),
+);
 /** A signed request; `Body` where only one operation will do. */
 export interface UseRequest<Body extends UseRequestBody = UseRequestBody> {
   body: Body;

@@ -9,6 +9,7 @@ import { encode, sameBytes, sameLists, shape } from './codec.ts';
 import { limits } from './limits.ts';
 import { shortPacketSchema } from './packet.ts';
 import { memberSchema } from './roster.ts';
+import { record } from './version.ts';
 
 export const keyUseSchema = z.enum(keyUses);
 export type KeyUse = z.infer<typeof keyUseSchema>;
@@ -76,7 +77,7 @@ const suspensionSchema = z.strictObject({
 });
 export type Suspension = z.infer<typeof suspensionSchema>;
 
-export const valueSchema = z.strictObject({
+export const valueSchema = record('a value', 1, {
   epoch: shape.epoch,
   /**
    * Hashes of the values before, newest first: the one at `i` is of epoch `epoch − 1 − i`, as far back as an

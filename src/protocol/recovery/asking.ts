@@ -99,6 +99,7 @@ export function recover(
   }
   if (work.nowMs < asking.sendAtMs) return false;
   const packet = signRecoveryMessage(work, (by) => ({
+    v: 1,
     type: 'recover-ask',
     by,
     epoch: asking.epoch,
@@ -150,8 +151,9 @@ function startRun(work: Work<'recover-run'>, asking: Asking, granted: Asking['gr
   const helpers = granted
     .map(({ message }) => ({ index: message.by, sealingKey: message.sealingKey }))
     .sort((a, b) => a.index - b.index);
-  const named = {
-    type: 'recover-run' as const,
+  const named: Omit<Of<'recover-run'>, 'run'> = {
+    v: 1,
+    type: 'recover-run',
     by: self.index,
     epoch: asking.epoch,
     nonce: asking.nonce,
@@ -276,6 +278,7 @@ export function receiveHeld(work: Work, message: Of<'recover-held'>): void {
 
 function choose(work: Work<'recover-choice'>, asking: Asking, run: Run, chosen: Chosen): boolean {
   const packet = signRecoveryMessage(work, (by) => ({
+    v: 1,
     type: 'recover-choice',
     by,
     epoch: asking.epoch,

@@ -39,6 +39,7 @@ export function receiveAsk(
   const attending = Object.keys(work.durable.attended).length > 0 && work.durable.own.retired >= epoch;
   if (attending && work.nowMs < (firstMs ?? work.nowMs) + work.timing.recoveryHoldMs) {
     const wait = signRecoveryMessage(work, (self) => ({
+      v: 1,
       type: 'recover-wait',
       by: self,
       epoch,
@@ -55,6 +56,7 @@ export function receiveAsk(
   if (known !== undefined && sameBytes(known.nonce, nonce)) return sendRecovery(work, by, known.packet);
   const sealing = sealingKeyFromSeed(work.draw(32));
   const packet = signRecoveryMessage(work, (self) => ({
+    v: 1,
     type: 'recover-grant',
     by: self,
     epoch,

@@ -12,7 +12,7 @@ import { jobTag, type OfRun } from '../machine/job-tags.ts';
 import { headOf, headSettings, selfIn } from '../machine/queries.ts';
 import type { Helping } from '../machine/recovery-state.ts';
 import type { Work } from '../machine/work.ts';
-import { digestOfDealing } from '../records/change-messages.ts';
+import { type DealingPublic, digestOfDealing } from '../records/change-messages.ts';
 import { encode, fromHex, hex, sameBytes } from '../records/codec.ts';
 import { ProtocolError } from '../records/errors.ts';
 import type { Packet } from '../records/packet.ts';
@@ -105,7 +105,8 @@ export function masked(work: Work, about: OfRun, result: Extract<JobResult, { ki
   const helping = helpingOf(work, about);
   const self = selfIn(work);
   if (helping === null || self === undefined) return;
-  const bytes = encode({
+  const half: DealingPublic = {
+    v: 1,
     epoch: helping.epoch,
     plan: helping.run,
     dealer: self.index,
@@ -113,7 +114,8 @@ export function masked(work: Work, about: OfRun, result: Extract<JobResult, { ki
       key: id,
       commitments,
     })),
-  });
+  };
+  const bytes = encode(half);
   const digest = digestOfDealing(bytes);
   const numbers = result.parts.map(({ own }) => own);
   const coefficients = result.parts.map((part) => part.coefficients);
@@ -147,6 +149,7 @@ function sendPublic(work: Work, helping: Helping): void {
   const { own, run, epoch, recoverer } = helping;
   if (own === null) return;
   const packet = signRecoveryMessage(work, (by) => ({
+    v: 1,
     type: 'recover-mask',
     by,
     epoch,
@@ -166,6 +169,7 @@ export function maskSealed(work: Work, about: OfRun, result: Extract<JobResult, 
   const outbox: Record<string, Packet> = { ...helping.outbox };
   for (const { receiver, envelopes } of result.sealed) {
     const packet = signRecoveryMessage(work, (by) => ({
+      v: 1,
       type: 'recover-mask',
       by,
       epoch,
@@ -304,6 +308,7 @@ function sendHeld(work: Work, helping: Helping): void {
     digest: fromHex(digest),
   }));
   const packet = signRecoveryMessage(work, (by) => ({
+    v: 1,
     type: 'recover-held',
     by,
     epoch: helping.epoch,

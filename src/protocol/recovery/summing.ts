@@ -62,7 +62,14 @@ const bad = (why: string, culprit: number): ProtocolError =>
 function accept(work: Work, message: Of<'recover-choice'>): void {
   const { epoch, run } = message;
   const choice = choiceName(message);
-  const packet = signRecoveryMessage(work, (by) => ({ type: 'recover-accept', by, epoch, run, choice }));
+  const packet = signRecoveryMessage(work, (by) => ({
+    v: 1,
+    type: 'recover-accept',
+    by,
+    epoch,
+    run,
+    choice,
+  }));
   if (packet !== null) sendRecovery(work, message.by, packet);
 }
 
@@ -132,6 +139,7 @@ export function summed(
   if (helping?.choice == null || helping.sum !== null) return;
   const choice = choiceName(helping.choice);
   const packet = signRecoveryMessage(work, (by) => ({
+    v: 1,
     type: 'recover-sum',
     by,
     epoch: helping.epoch,

@@ -2,7 +2,13 @@
 import { sumsInPlace } from '../../protocol/change/next-keys.ts';
 import { assembleValue, decodePublic, sortAccepted } from '../../protocol/change/validity.ts';
 import { attendsOf, draftOfPlan, headOf } from '../../protocol/machine/queries.ts';
-import type { Attend, Evidence, Frame, Proposal } from '../../protocol/records/change-messages.ts';
+import type {
+  Attend,
+  DealingPublic,
+  Evidence,
+  Frame,
+  Proposal,
+} from '../../protocol/records/change-messages.ts';
 import { encode, fromHex, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { leaderOf } from '../../protocol/records/roster.ts';
 import { type Accepted, operatorDealer } from '../../protocol/records/value.ts';
@@ -64,7 +70,7 @@ export function everyDealing(liar: Liar, { value }: Proposal): Accepted[] {
  * every leader.
  */
 export const dealingOfNothing = (epoch: number, plan: Uint8Array): Uint8Array =>
-  encode({ epoch, plan, dealer: operatorDealer, parts: [] });
+  encode({ v: 1, epoch, plan, dealer: operatorDealer, parts: [] } satisfies DealingPublic);
 
 /**
  * Proposals of a value that accepts dealings that do not exist. There is one for every round that the liar

@@ -55,7 +55,7 @@ const linkFrame = (liar: Liar): Frame | null => {
   const votes = [{ by: self.index, signature }];
   return {
     type: 'links',
-    links: [{ value, commitments, certificate: { type: 'precommits', round: 0, votes } }],
+    links: [{ v: 1, value, commitments, certificate: { type: 'precommits', round: 0, votes } }],
   };
 };
 

@@ -1,7 +1,12 @@
 /** Lies that need no understanding of the protocol: silence, noise and repetition. */
 
-import { type Frame, hashOfRecalled, memorySchema } from '../../protocol/records/change-messages.ts';
-import { decode, encode } from '../../protocol/records/codec.ts';
+import {
+  type Frame,
+  frameEnvelope,
+  hashOfRecalled,
+  memorySchema,
+} from '../../protocol/records/change-messages.ts';
+import { decode } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
 import type { Peer } from '../world/world.ts';
 import { signedNonsense } from './certificates.ts';
@@ -141,7 +146,7 @@ export const floodLies = {
   'over-long-message': {
     act: (liar) => {
       const to = anyone(liar);
-      overLong ??= encode({ type: 'publics', publics: [new Uint8Array(limits.frameBytesMax)] });
+      overLong ??= frameEnvelope.encode({ type: 'publics', publics: [new Uint8Array(limits.frameBytesMax)] });
       if (to !== undefined && liar.chance(0.2)) liar.send(to, overLong);
     },
   },

@@ -9,7 +9,7 @@ import type { CoreState } from '../../protocol/machine/state.ts';
 import {
   type Carried,
   type Frame,
-  frameSchema,
+  frameEnvelope,
   hashOfEvidence,
   hashOfRecalled,
   type Message,
@@ -93,23 +93,23 @@ export class Liar {
     return packet === null ? [] : [{ type: 'message', message: { packet, ...extra } }];
   }
 
-  /** Signs anything with the liar's present epoch key. Null when the liar is no member. */
+  /** Signs any body with the liar's present epoch key, as version 1. Null when the liar is no member. */
   sign(body: object): Packet | null {
     const { state } = this;
     const self = state && selfIn(state);
     const secret = self && state.durable.epochSecrets[hex(self.epochKey)];
-    return state && secret ? signPacket(state.clusterId, secret, encode(body)) : null;
+    return state && secret ? signPacket(state.clusterId, secret, encode({ v: 1, ...body })) : null;
   }
 
   send(to: Peer, frame: Frame | Uint8Array): void {
     this.#injecting = true;
-    this.peer.transport?.send(to.peer, frame instanceof Uint8Array ? frame : encode(frame));
+    this.peer.transport?.send(to.peer, frame instanceof Uint8Array ? frame : frameEnvelope.encode(frame));
     this.#injecting = false;
   }
 
   publish(frame: Frame): void {
     this.#injecting = true;
-    this.peer.transport?.publish(encode(frame));
+    this.peer.transport?.publish(frameEnvelope.encode(frame));
     this.#injecting = false;
   }
 
@@ -121,7 +121,7 @@ export class Liar {
   bend(to: Peer, bytes: Uint8Array): Uint8Array[] {
     if (!this.lying || this.#injecting) return [bytes];
     this.#hear(bytes);
-    const frame = decode(frameSchema, bytes);
+    const frame = frameEnvelope.decode(bytes);
     const own = frame.type === 'message' ? messageIn(frame.message) : null;
     for (const [name, lie] of this.#lies) {
       const bent =
@@ -130,7 +130,7 @@ export class Liar {
           : (lie.frame?.(this, to, frame) ?? null);
       if (bent === null) continue;
       this.#told(name);
-      return bent.map((each) => encode(each));
+      return bent.map((each) => frameEnvelope.encode(each));
     }
     return [bytes];
   }
@@ -160,7 +160,7 @@ export class Liar {
     const secret = state && listedSecret(state);
     if (!state || !secret) return null;
     const emptied = signPacket(state.clusterId, secret, encode({ ...memory, packets: hashOfRecalled([]) }));
-    return encode({ type: 'recalled', packet: emptied, packets: [] });
+    return frameEnvelope.encode({ type: 'recalled', packet: emptied, packets: [] });
   }
 
   /** The result of a job, bent by the first lie that changes it. */
@@ -196,7 +196,7 @@ export function honestVictim({ world, order }: Liar, n = 0): Peer {
 
 const frameIn = (bytes: Uint8Array): Frame | null => {
   try {
-    return decode(frameSchema, bytes);
+    return frameEnvelope.decode(bytes);
   } catch {
     return null;
   }

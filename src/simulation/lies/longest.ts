@@ -31,6 +31,7 @@ function orders(liar: Liar): Evidence['orders'] {
   const hash = liar.randomBytes(32);
   longOrders ??= some(limits.ordersPerPlanMax, (at) => ({
     body: {
+      v: 1,
       cluster: hash,
       ancestor: hash,
       ancestorEpoch: 1,

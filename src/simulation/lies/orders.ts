@@ -1,7 +1,7 @@
 /** Lies about the operators' orders (protocol §4.1, §6). */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { draftOfPlan, headOf } from '../../protocol/machine/queries.ts';
-import type { Frame } from '../../protocol/records/change-messages.ts';
+import type { Dealing, DealingPublic, Frame } from '../../protocol/records/change-messages.ts';
 import { encode, fromHex } from '../../protocol/records/codec.ts';
 import { draftOf, planOf } from '../../protocol/records/draft.ts';
 import type { Action, Order } from '../../protocol/records/order.ts';
@@ -38,17 +38,18 @@ function strangersDealings(liar: Liar, to: Peer): Frame[] {
     (draftOfPlan(state, plan)?.created ?? []).map(({ key, action }): Frame => {
       const dealingKey = liar.chance(0.3) ? action.dealingKey : ed25519FromSeed(seed).publicKey;
       const half = encode({
-        ...{ epoch: headOf(state).epoch + 1, plan: fromHex(plan), dealer: operatorDealer, dealingKey },
+        ...{ v: 1, epoch: headOf(state).epoch + 1, plan: fromHex(plan), dealer: operatorDealer, dealingKey },
         parts: [{ key: key.id, commitments: action.commitments }],
-      });
+      } satisfies DealingPublic);
       const envelopes = [liar.randomBytes(400)];
       const body = encode({
+        v: 1,
         type: 'dealing',
         by: operatorDealer,
         receiver: to.index,
         public: half,
         envelopes,
-      });
+      } satisfies Dealing);
       return { type: 'message', message: { packet: signPacket(state.clusterId, seed, body) } };
     }),
   );

@@ -7,7 +7,12 @@ import { sealingKeyFromSeed } from '../../crypto/key-agreement.ts';
 import { runJob } from '../../node/jobs/change-jobs.ts';
 import type { Job } from '../../protocol/machine/io.ts';
 import { headSettings } from '../../protocol/machine/queries.ts';
-import { dealingPublicSchema, digestOfDealing, type Frame } from '../../protocol/records/change-messages.ts';
+import {
+  type DealingPublic,
+  dealingPublicSchema,
+  digestOfDealing,
+  type Frame,
+} from '../../protocol/records/change-messages.ts';
 import { decode, encode, fromHex, hex } from '../../protocol/records/codec.ts';
 import { zip } from '../../protocol/records/present.ts';
 import {
@@ -44,7 +49,7 @@ function otherMask(liar: Liar, { run, epoch, by, receiver }: Of<'recover-mask'>)
     if (dealt.kind !== 'deal') return null;
     const parts = zip(keys, dealt.parts).map(([{ key }, { commitments }]) => ({ key: key.id, commitments }));
     made.set(hex(run), {
-      public: encode({ epoch, plan: run, dealer: by, parts }),
+      public: encode({ v: 1, epoch, plan: run, dealer: by, parts } satisfies DealingPublic),
       coefficients: dealt.parts.map((part) => part.coefficients),
     });
   }

@@ -1,6 +1,5 @@
 /** Checks statements 3 and 4 at the disks: when a share may be erased, and what must be gone after Retire. */
 
-import { decode as decodeRecord } from 'cborg';
 import type { StoreTransaction } from '../../node/store/store.ts';
 import { archiveKey, readRecordName } from '../../protocol/machine/durable-records.ts';
 import { sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
@@ -9,6 +8,7 @@ import { type RetireProof, readySchema } from '../../protocol/records/change-mes
 import { decode, fromHex, hex } from '../../protocol/records/codec.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import { verifyPacket } from '../../protocol/records/packet.ts';
+import { decodeStored } from '../../protocol/records/stored.ts';
 import type { KeyRecord } from '../../protocol/records/value.ts';
 import type { Peer } from '../world/world.ts';
 import { type Facts, Watcher } from './facts.ts';
@@ -36,7 +36,7 @@ export class Erasure extends Watcher {
     const own = puts.find(([key]) => key === 'own');
     if (own !== undefined) {
       const fresh = new Set(puts.map(([key]) => key));
-      this.#checkNothingOldIsLeft(peer, decodeRecord(own[1]) as Durable['own'], fresh);
+      this.#checkNothingOldIsLeft(peer, decodeStored(own[1]) as Durable['own'], fresh);
     }
     if (deletes.some((key) => /^(shares|subShares)\//.test(key)))
       checkEnoughHolders(this.facts, `when ${peer.name} erased something`);
@@ -53,11 +53,11 @@ export class Erasure extends Watcher {
     const { records } = peer.home;
     for (let later = this.facts.latest; later > epoch; later -= 1) {
       const bytes = records.get(archiveKey('retires', later));
-      if (bytes !== undefined) return this.#checkRetireProof(peer, decodeRecord(bytes) as RetireProof);
+      if (bytes !== undefined) return this.#checkRetireProof(peer, decodeStored(bytes) as RetireProof);
     }
     // Perhaps only this peer knows the value that evicts it.
     const own = records.get(archiveKey('links', this.facts.latest + 1));
-    const newest = own ? (decodeRecord(own) as Link).value : this.facts.newest;
+    const newest = own ? (decodeStored(own) as Link).value : this.facts.newest;
     if (newest?.roster.some((member) => member.peer === peer.peer))
       this.facts.fail('4', `${peer.name} erased its share of epoch ${epoch} without a retire proof`);
   }

@@ -4,13 +4,13 @@
  * state, and gives each kind of change to a watcher. It checks the bounds (statement 6) itself.
  */
 
-import { decode as decodeRecord } from 'cborg';
 import type { Driver } from '../../node/driver/driver.ts';
 import type { StoreTransaction } from '../../node/store/store.ts';
 import type { Output } from '../../protocol/machine/io.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import { messageSchema } from '../../protocol/records/change-messages.ts';
-import { decode, encode } from '../../protocol/records/codec.ts';
+import { decode } from '../../protocol/records/codec.ts';
+import { decodeStored, encodeStored } from '../../protocol/records/stored.ts';
 import type { KeyRecord } from '../../protocol/records/value.ts';
 import type { Peer, World } from '../world/world.ts';
 import { Decisions } from './decisions.ts';
@@ -93,7 +93,7 @@ export class Oracle extends Facts {
     for (const [key, value] of records) if (!key.startsWith('chain/')) bytes += value.length;
     if (bytes > sealedBytesMax(this.world.peers.length))
       this.fail('6', `${peer.name} was made to store ${bytes} bytes`);
-    const { head } = decodeRecord(records.get('own') ?? encode({ head: 0 })) as Durable['own'];
+    const { head } = decodeStored(records.get('own') ?? encodeStored({ head: 0 })) as Durable['own'];
     const grown = this.growth.check(peer, head, this.valueAt(head));
     if (grown !== null) this.fail('6', grown);
   }

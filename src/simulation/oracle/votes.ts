@@ -3,12 +3,12 @@
  * is proposed again had a quorum of prevotes. Buchman, Kwon, Milosevic 2018.
  */
 
-import { decode as decodeRecord } from 'cborg';
 import type { Driver } from '../../node/driver/driver.ts';
 import { recordName } from '../../protocol/machine/durable-records.ts';
 import { voteKey } from '../../protocol/machine/record-keys.ts';
 import { type Carried, prevoteSchema, type Vote } from '../../protocol/records/change-messages.ts';
 import { decode, hex } from '../../protocol/records/codec.ts';
+import { decodeStored } from '../../protocol/records/stored.ts';
 import type { Peer } from '../world/world.ts';
 import { Watcher } from './facts.ts';
 import { instanceOf } from './words.ts';
@@ -71,7 +71,7 @@ export class Votes extends Watcher {
       const bytes = home.records.get(recordName('votes', voteKey({ type: 'prevote', round, by: index })));
       if (faulty !== null) voters.add(index);
       if (faulty !== null || bytes === undefined) continue;
-      const vote = decode(prevoteSchema, (decodeRecord(bytes) as Carried).packet.body);
+      const vote = decode(prevoteSchema, (decodeStored(bytes) as Carried).packet.body);
       if (vote.epoch === epoch && vote.value !== null && hex(vote.value) === value) voters.add(index);
     }
     return voters;

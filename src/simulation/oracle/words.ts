@@ -3,12 +3,12 @@
  * No later message contradicts it.
  */
 
-import { decode as decodeRecord } from 'cborg';
 import { archiveKey, recordName } from '../../protocol/machine/durable-records.ts';
 import { type Said, slotOf } from '../../protocol/machine/slots.ts';
 import type { Durable } from '../../protocol/machine/state.ts';
 import type { Carried } from '../../protocol/records/change-messages.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
+import { decodeStored, encodeStored } from '../../protocol/records/stored.ts';
 import type { Peer } from '../world/world.ts';
 import { Watcher } from './facts.ts';
 
@@ -57,7 +57,7 @@ export class Words extends Watcher {
       if (said.peer !== peer.name) continue;
       const holders = this.facts.world.peers.filter(({ faulty, home }) => {
         const bytes = faulty === null ? home.records.get(said.record) : undefined;
-        return bytes !== undefined && hex((decodeRecord(bytes) as Carried).packet.body) === said.body;
+        return bytes !== undefined && hex((decodeStored(bytes) as Carried).packet.body) === said.body;
       });
       if (holders.length > faults) this.#rememberedByOthers.add(name);
     }
@@ -78,7 +78,7 @@ export class Words extends Watcher {
     if (decided) return true;
     switch (message.type) {
       case 'attend': {
-        const own = decodeRecord(records.get('own') ?? encode({ retired: 0 })) as Durable['own'];
+        const own = decodeStored(records.get('own') ?? encodeStored({ retired: 0 })) as Durable['own'];
         if (own.retired < message.epoch - 1)
           this.facts.fail(
             '4',

@@ -14,14 +14,14 @@ export const recoverySabotages: readonly Sabotage[] = [
   {
     name: 'a mask is reused across runs',
     file: 'protocol/recovery/helping.ts',
-    rule: '  if (helping === null || self === undefined) return;\n  const bytes = encode({',
+    rule: '  if (helping === null || self === undefined) return;\n  const half: DealingPublic = {',
     broken:
       '  if (helping === null || self === undefined) return;\n' +
       '  const kept = (globalThis.masks ??= new Map());\n' +
       '  const name = [work.peer, result.parts.length, result.parts[0]?.commitments.length].join();\n' +
       '  result = kept.get(name) ?? result;\n' +
       '  kept.set(name, result);\n' +
-      '  const bytes = encode({',
+      '  const half: DealingPublic = {',
     options: recovering,
     statements: ['3'],
     seedsMax: 20,

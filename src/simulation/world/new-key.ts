@@ -6,7 +6,12 @@ import { createKeyFromPrimes } from '../../keys/rsa/creation.ts';
 import { dealtKeyOf } from '../../keys/rsa/kind.ts';
 import { attendsOf, headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
-import { type Attend, digestOfDealing } from '../../protocol/records/change-messages.ts';
+import {
+  type Attend,
+  type Dealing,
+  type DealingPublic,
+  digestOfDealing,
+} from '../../protocol/records/change-messages.ts';
 import { encode, fromHex, sameBytes } from '../../protocol/records/codec.ts';
 import { keyIdOf } from '../../protocol/records/draft-actions.ts';
 import { clusterIdOf, type Genesis } from '../../protocol/records/genesis.ts';
@@ -77,7 +82,10 @@ export class NewKey {
     const { dealt, dealingSeed, genesis, random } = this.#options;
     const { dealingKey, commitments, kind, public: publicBytes } = this.action;
     const [cluster, key] = [this.#cluster, keyIdOf(this.#cluster, this.action)];
-    const half = encode({ epoch, plan, dealer: operatorDealer, dealingKey, parts: [{ key, commitments }] });
+    const half = encode({
+      ...{ v: 1, epoch, plan, dealer: operatorDealer, dealingKey },
+      parts: [{ key, commitments }],
+    } satisfies DealingPublic);
     const envelope = sealNumber({
       coding: kindNamed(kind).shared({
         public: publicBytes,
@@ -90,7 +98,8 @@ export class NewKey {
       entropy: random(32),
       number: dealt.firstShare(receiver),
     });
-    const dealing = {
+    const dealing: Dealing = {
+      v: 1,
       type: 'dealing',
       by: operatorDealer,
       receiver,

@@ -17,8 +17,7 @@ import type { Output } from '../../protocol/machine/io.ts';
 import { holdsShare } from '../../protocol/machine/queries.ts';
 import type { PrintedName } from '../../protocol/machine/rule-names.ts';
 import type { CoreState, Durable } from '../../protocol/machine/state.ts';
-import { frameSchema } from '../../protocol/records/change-messages.ts';
-import { decode, encode } from '../../protocol/records/codec.ts';
+import { frameEnvelope } from '../../protocol/records/change-messages.ts';
 import type { Genesis } from '../../protocol/records/genesis.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Member } from '../../protocol/records/roster.ts';
@@ -195,9 +194,9 @@ export class Nodes {
     transport.receive = (arrived, authenticated) => {
       if (this.intercept === null) return receive(arrived, authenticated);
       const from = this.#nameOf(arrived.from);
-      const frame = decode(frameSchema, arrived.bytes);
+      const frame = frameEnvelope.decode(arrived.bytes);
       for (const changed of this.intercept({ from, to: node.name }, frame))
-        receive({ ...arrived, bytes: encode(changed) }, authenticated);
+        receive({ ...arrived, bytes: frameEnvelope.encode(changed) }, authenticated);
     };
     return transport;
   }

@@ -37,6 +37,7 @@ export function paperCluster(
   const { peers = 5, random = seededBytes('paper') } = options;
   const operatorSeeds = Array.from({ length: options.operators ?? 1 }, () => random(32));
   const genesis: Genesis = {
+    v: 1,
     name: 'paper',
     operators: operatorSeeds.map((seed) => ed25519FromSeed(seed).publicKey),
     operatorsNeeded: options.operatorsNeeded ?? 1,
@@ -81,6 +82,7 @@ export const orderOn = (
   change: Partial<OrderBody> = {},
 ): Order =>
   signOrder(genesis, operatorSeed, {
+    v: 1,
     cluster: clusterIdOf(genesis),
     ancestor: hashOfValue(head),
     ancestorEpoch: head.epoch,

@@ -19,6 +19,7 @@ import { VirtualTime } from '../../../src/simulation/world/virtual-time.ts';
 const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
 const request = (nonce: number) =>
   signUse(bytes(32, 1), {
+    v: 1,
     cluster: bytes(32, 2),
     client: bytes(32, 3),
     key: bytes(32, 4),
@@ -29,6 +30,7 @@ const request = (nonce: number) =>
     expiresAtMs: 0,
   } satisfies SignBody);
 const value = {
+  v: 1,
   clients: [{ name: 'build', publicKey: bytes(32, 3) }],
   keys: [{ name: 'ca', id: bytes(32, 4) }],
 } as unknown as Value;

@@ -22,6 +22,7 @@ import {
 } from '../../../src/node/daemon/home-inspection.ts';
 import { createHome, type Home } from '../../../src/node/home/home.ts';
 import { settingsText } from '../../../src/node/settings.ts';
+import type { Genesis } from '../../../src/protocol/records/genesis.ts';
 
 /** A folder that the daemon removes after it was listed, just before it is read. */
 const vanishing = vi.hoisted(() => ({ folder: '' }));
@@ -41,19 +42,20 @@ const codes = () => inspectHome(home).map(({ code }) => code);
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'holdfast-doctor-'));
-  const genesis = {
+  const genesis: Genesis = {
+    v: 1,
     name: 'lab',
     operators: [new Uint8Array(32)],
     operatorsNeeded: 1,
     threshold: 2,
     membersMax: 8,
-    faultModel: 'byzantine' as const,
+    faultModel: 'byzantine',
     absentEpochsMax: 100,
     nonce: new Uint8Array(16),
   };
   home = createHome(join(dir, 'a'), {
     settings: settingsText({ name: 'a' }),
-    invitation: { genesis, lobby: ['/ip4/127.0.0.1/tcp/4100/p2p/x'] },
+    invitation: { v: 1, genesis, lobby: ['/ip4/127.0.0.1/tcp/4100/p2p/x'] },
     identity: new Uint8Array(8),
     lobbyIdentity: new Uint8Array(8),
     firstEpochSeed: new Uint8Array(32),

@@ -15,12 +15,12 @@ import type { DecryptAnswer } from '../../../src/node/use/answers.ts';
 import {
   type PartialAnswer,
   type PartialRequest,
-  partialAnswerSchema,
-  partialRequestSchema,
+  partialAnswers,
+  partialRequests,
 } from '../../../src/node/use/partial-messages.ts';
 import { UseService } from '../../../src/node/use/service.ts';
 import type { CoreState } from '../../../src/protocol/machine/state.ts';
-import { decode, encode, hex } from '../../../src/protocol/records/codec.ts';
+import { hex } from '../../../src/protocol/records/codec.ts';
 import {
   type DecryptBody,
   type SignBody,
@@ -167,6 +167,7 @@ export class Members {
   /** Whoever coordinates asks itself first, then the others from p2 on. */
   signing(): UseRequest<SignBody> {
     return signUse<SignBody>(clientSeed, {
+      v: 1,
       operation: 'sign',
       kind: 'rsa',
       ...{ cluster: paper.clusterId, client: client.publicKey, key: ca.id },
@@ -193,13 +194,13 @@ export class Members {
       reproach: (peer: string, quota: ReproachQuota = 'refusals') => this.reproached.push([peer, quota]),
       authenticated: () => value.roster.map(({ peer }) => peer).filter((peer) => peer !== own),
       request: async (peer: string, bytes: Uint8Array) => {
-        const wait = this.slow(peer, decode(partialRequestSchema, bytes) as Asked);
+        const wait = this.slow(peer, partialRequests.decode(bytes) as Asked);
         if (wait !== null) await wait;
         const answer = await (this.services.get(peer) as UseService).answer(own, bytes);
         const lie = this.lies.get(peer);
-        const said = lie === undefined ? answer : lie(decode(partialAnswerSchema, answer));
+        const said = lie === undefined ? answer : lie(partialAnswers.decode(answer));
         if (said === null) return new Promise<Uint8Array>(() => {});
-        const bytesSaid = said instanceof Uint8Array ? said : encode(said);
+        const bytesSaid = said instanceof Uint8Array ? said : partialAnswers.encode(said);
         this.seenByCoordinator.push(bytesSaid);
         return bytesSaid;
       },

@@ -11,8 +11,12 @@ import { trialBlock } from '../../../src/keys/rsa/encoding.ts';
 import { elementBytes, encodePublic } from '../../../src/keys/rsa/numbers.ts';
 import { rsaDecrypt } from '../../../src/keys/rsa/operations.ts';
 import type { DecryptAnswer } from '../../../src/node/use/answers.ts';
-import { type PartialAnswer, partialAnswerSchema } from '../../../src/node/use/partial-messages.ts';
-import { decode, encode } from '../../../src/protocol/records/codec.ts';
+import {
+  type PartialAnswer,
+  partialAnswers,
+  partialRequests,
+} from '../../../src/node/use/partial-messages.ts';
+import { encode } from '../../../src/protocol/records/codec.ts';
 import {
   type DecryptBody,
   hashOfUse,
@@ -47,7 +51,7 @@ describe('a decryption by five members', () => {
     expect(plainOf(decryption.combine(answer).result)).toBe(message);
 
     for (const bytes of members.seenByCoordinator)
-      expect(decode(partialAnswerSchema, bytes).type).toBe('sealed-partial');
+      expect(partialAnswers.decode(bytes).type).toBe('sealed-partial');
     // Another one-time key opens nothing, not even for the same client and ciphertext.
     const other = members.decryption(encrypted(message));
     expect(other.combine(answer).result).toBeNull();
@@ -208,8 +212,11 @@ describe('every member refuses for itself', () => {
     const members = new Members();
     const answer = await members
       .service(4)
-      .answer('peer-1-of-five', encode({ type: 'partial', epoch: value.epoch, request, prove: false }));
-    return decode(partialAnswerSchema, answer);
+      .answer(
+        'peer-1-of-five',
+        partialRequests.encode({ type: 'partial', epoch: value.epoch, request, prove: false }),
+      );
+    return partialAnswers.decode(answer);
   };
   const { body } = new Members().decryption(encrypted(message)).request;
   const decrypting = (change: Partial<DecryptBody>) => asked(signUse(clientSeed, { ...body, ...change }));
@@ -221,6 +228,7 @@ describe('every member refuses for itself', () => {
   test('to sign with a key made to decrypt', async () => {
     const { cluster, client: publicKey, nonce, expiresAtMs } = body;
     const request = signUse<SignBody>(clientSeed, {
+      v: 1,
       operation: 'sign',
       kind: 'rsa',
       ...{ cluster, client: publicKey, nonce, expiresAtMs },
@@ -245,8 +253,11 @@ describe('every member refuses for itself', () => {
     const ask = async (request: UseRequest): Promise<string> => {
       const answer = await members
         .service(4)
-        .answer('peer-1-of-five', encode({ type: 'partial', epoch: value.epoch, request, prove: false }));
-      const told = decode(partialAnswerSchema, answer);
+        .answer(
+          'peer-1-of-five',
+          partialRequests.encode({ type: 'partial', epoch: value.epoch, request, prove: false }),
+        );
+      const told = partialAnswers.decode(answer);
       return told.type === 'refused' ? told.code : told.type;
     };
     const [one, two, three] = [1, 2, 3].map(() => members.decryption(encrypted(message)).request);

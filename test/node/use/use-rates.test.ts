@@ -12,6 +12,7 @@ const client = (ratePerMinute: number): Client => ({
 });
 const request = () =>
   signUse<SignBody>(random(32), {
+    v: 1,
     ...{ cluster: random(32), client: random(32), key: random(32), operation: 'sign', kind: 'rsa' },
     asked: { scheme: 'pkcs1', hash: 'sha256', digest: random(32), salt: new Uint8Array() },
     ...{ nonce: random(16), expiresAtMs: 0 },

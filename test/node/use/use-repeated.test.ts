@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Audit } from '../../../src/node/audit/audit.ts';
 import { auditFiles } from '../../../src/node/audit/files.ts';
-import { partialAnswerSchema } from '../../../src/node/use/partial-messages.ts';
-import { decode, encode } from '../../../src/protocol/records/codec.ts';
+import { partialAnswers, partialRequests } from '../../../src/node/use/partial-messages.ts';
 import { encrypted, Members, message, value } from './five-members.ts';
 
 const combinations = ({ jobs }: Members): number => jobs.filter((kind) => kind === 'use-combine').length;
@@ -110,9 +109,14 @@ describe('a request that is repeated', () => {
 test('a partial that no worker can compute is a refusal: in the audit log, and not tried again with each repeat', async () => {
   const members = new Members();
   members.broken.add('peer-4-of-five');
-  const asked = encode({ type: 'partial', epoch: value.epoch, request: members.signing(), prove: false });
+  const asked = partialRequests.encode({
+    type: 'partial',
+    epoch: value.epoch,
+    request: members.signing(),
+    prove: false,
+  });
   for (let at = 0; at < 3; at += 1) {
-    const told = decode(partialAnswerSchema, await members.service(4).answer('peer-1-of-five', asked));
+    const told = partialAnswers.decode(await members.service(4).answer('peer-1-of-five', asked));
     expect(told).toMatchObject({ type: 'refused', code: 'failed' });
   }
   // A worker that died may have taken the job along: it is tried once more, and not with each repeat.

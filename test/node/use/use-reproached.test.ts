@@ -1,7 +1,6 @@
 /** A member that passes on what is refused: how that counts against it, and that none of it fills the log. */
 import { expect, test } from 'vitest';
-import { partialAnswerSchema } from '../../../src/node/use/partial-messages.ts';
-import { decode, encode } from '../../../src/protocol/records/codec.ts';
+import { partialAnswers, partialRequests } from '../../../src/node/use/partial-messages.ts';
 import { type SignBody, signUse } from '../../../src/protocol/records/use-request.ts';
 import { clientSeed, Members, random, value, vault } from './five-members.ts';
 
@@ -11,8 +10,8 @@ const hourMs = 60 * 60_000;
 async function pass(members: Members, change: (body: SignBody) => Partial<SignBody>): Promise<string> {
   const { body } = members.signing();
   const request = signUse<SignBody>(clientSeed, { ...body, ...change(body) });
-  const asked = encode({ type: 'partial', epoch: value.epoch, request, prove: false });
-  const told = decode(partialAnswerSchema, await members.service(4).answer(from, asked));
+  const asked = partialRequests.encode({ type: 'partial', epoch: value.epoch, request, prove: false });
+  const told = partialAnswers.decode(await members.service(4).answer(from, asked));
   return told.type === 'refused' ? told.code : told.type;
 }
 
@@ -54,7 +53,10 @@ test('a member does not reproach itself', async () => {
   const request = signUse(clientSeed, { ...body, key: random(32) });
   await members
     .service(4)
-    .answer('peer-4-of-five', encode({ type: 'partial', epoch: value.epoch, request, prove: false }));
+    .answer(
+      'peer-4-of-five',
+      partialRequests.encode({ type: 'partial', epoch: value.epoch, request, prove: false }),
+    );
   expect(members.reproached).toEqual([]);
 });
 
