@@ -6,8 +6,8 @@ import { beforeAll, expect, test } from 'vitest';
 import { learnKind } from '../../src/keys/kinds.ts';
 import type { Job } from '../../src/protocol/machine/io.ts';
 import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
-import type { Message, RetireProof } from '../../src/protocol/records/change-messages.ts';
-import { encode, hex } from '../../src/protocol/records/codec.ts';
+import { frameEnvelope, type Message, type RetireProof } from '../../src/protocol/records/change-messages.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { toy, toyKey } from '../../src/simulation/world/toy-kind.ts';
 import { flipped } from '../protocol/support.ts';
@@ -234,7 +234,7 @@ const tell = (group: Group, by: number, proof: RetireProof) =>
     type: 'frame',
     from: group.node(by).peer,
     authenticated: true,
-    frame: encode({ type: 'retire', proof }),
+    frame: frameEnvelope.encode({ type: 'retire', proof }),
   });
 
 test('a job judges a retire proof, one of each peer at a time, and a false one is held against its sender', async () => {
