@@ -12,23 +12,15 @@ import { mixKeystream } from '../cipher/mixing.ts';
 import { isSealingKey } from '../crypto/key-agreement.ts';
 import { ed25519FromSeed } from '../crypto/signature.ts';
 import type { DealtKey, SecretKey } from '../keys/kind/shared-key.ts';
-import { kindNamed } from '../keys/kinds.ts';
-import {
-  type Attend,
-  attendSchema,
-  type Dealing,
-  type DealingPublic,
-  digestOfDealing,
-} from '../protocol/records/change-messages.ts';
+import { type Attend, attendSchema } from '../protocol/records/change-messages.ts';
 import { decode, encode, hex, sameBytes } from '../protocol/records/codec.ts';
 import { draftOf, planOf } from '../protocol/records/draft.ts';
-import { keyIdOf } from '../protocol/records/draft-actions.ts';
 import type { Genesis } from '../protocol/records/genesis.ts';
 import { type CreateKey, hashOfOrder, type Order } from '../protocol/records/order.ts';
-import { type Packet, signPacket, verifyPacket } from '../protocol/records/packet.ts';
+import { type Packet, verifyPacket } from '../protocol/records/packet.ts';
 import { memberAt, quorumOf } from '../protocol/records/roster.ts';
-import { type KeyUse, operatorDealer, type Value } from '../protocol/records/value.ts';
-import { sealNumber } from '../sealing/numbers.ts';
+import type { KeyUse, Value } from '../protocol/records/value.ts';
+import { operatorDealing } from '../sealing/operator-dealings.ts';
 
 /** System randomness XOR the local cipher's keystream under a fresh key (§3 "The local cipher"). */
 const mixedRandom =
@@ -148,7 +140,7 @@ export class KeyDealer {
       .filter(({ by }) => memberAt(draft.roster, by)?.peer === memberAt(head.roster, by)?.peer)
       .filter(({ sealingKey }) => isSealingKey(sealingKey)) // who attends with none gets no number, and stops nobody
       .filter(({ by, sealingKey }) => isNew(sharing.served, `${hex(plan)}/${by}/${hex(sealingKey)}`))
-      .map((attend) => this.#packetFor(sharing, attend, plan));
+      .map((attend) => this.#packetFor(sharing, attend));
     if (packets.length > 0) sharing.epoch = head.epoch + 1;
     return { packets, attending: attends.length, quorum };
   }
@@ -179,42 +171,13 @@ export class KeyDealer {
     return [...byMember.values()].filter((attend) => attend !== 'contradicting');
   }
 
-  #packetFor(sharing: Sharing, attend: Attend, plan: Uint8Array): Packet {
+  #packetFor(sharing: Sharing, attend: Attend): Packet {
     const { action, dealt, threshold, dealingSeed } = sharing;
-    const { epoch, by: receiver, sealingKey } = attend;
-    const key = keyIdOf(this.#cluster, action);
-    const half: DealingPublic = {
-      v: 1,
-      epoch,
-      plan,
-      dealer: operatorDealer,
-      dealingKey: action.dealingKey,
-      parts: [{ key, commitments: action.commitments }],
-    };
-    const publicBytes = encode(half);
-    const digest = digestOfDealing(publicBytes);
-    const entropy = new Uint8Array(randomBytes(32));
-    const number = dealt.firstShare(receiver);
-    const { membersMax } = this.#genesis;
-    const envelope = sealNumber({
-      coding: kindNamed(action.kind).shared({ public: action.public, threshold, membersMax }),
-      tie: { cluster: this.#cluster, epoch, plan, key, digest, sender: 0, receiver },
-      cipher: this.#cipher,
-      receiverKey: sealingKey,
-      entropy,
-      number,
+    return operatorDealing(attend, {
+      ...{ cluster: this.#cluster, action, dealt, threshold, dealingSeed, cipher: this.#cipher },
+      membersMax: this.#genesis.membersMax,
+      entropy: new Uint8Array(randomBytes(32)),
     });
-    number.fill(0);
-    entropy.fill(0);
-    const dealing: Dealing = {
-      v: 1,
-      type: 'dealing',
-      by: operatorDealer,
-      receiver,
-      public: publicBytes,
-      envelopes: [envelope],
-    };
-    return signPacket(this.#cluster, dealingSeed, encode(dealing));
   }
 }
 

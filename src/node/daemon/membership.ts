@@ -209,17 +209,13 @@ export class Membership {
     });
   }
 
-  /**
-   * The lobby's hand-out for a listed peer. A founder gets the chain from epoch 0. A later joiner gets it
-   * from the value that its admission names. Null when this peer no longer has that value.
-   */
+  /** The lobby's hand-out for a listed peer, with the addresses of members. Null where the driver has none. */
   async handOut(peer: string): Promise<HandOut | null> {
-    const order = this.core.durable.admissions[peer] ?? null;
-    const links = await this.driver.archive.linksFrom(order?.body.ancestorEpoch ?? 0);
-    if (!links.some(({ value }) => value.roster.some((member) => member.peer === peer))) return null;
+    const handed = await this.driver.handOut(peer);
+    if (handed === null) return null;
     const learned = this.transport.memberAddresses();
     const own = { peer: this.transport.peerId, addresses: this.ownAddresses() };
-    return { order, links, addresses: [own, ...(learned.length > 0 ? learned : this.#addresses)] };
+    return { ...handed, addresses: [own, ...(learned.length > 0 ? learned : this.#addresses)] };
   }
 
   /**

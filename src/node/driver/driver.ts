@@ -15,6 +15,7 @@ import { type CoreState, emptyDurable } from '../../protocol/machine/state.ts';
 import { frameEnvelope } from '../../protocol/records/change-messages.ts';
 import { hex } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';
+import type { Link } from '../../protocol/records/link.ts';
 import type { Order } from '../../protocol/records/order.ts';
 import type { Packet } from '../../protocol/records/packet.ts';
 import type { Member } from '../../protocol/records/roster.ts';
@@ -135,6 +136,18 @@ export class Driver {
   /** Begins a refresh as soon as the protocol allows one. */
   refresh(): void {
     void this.dispatch({ type: 'refresh' });
+  }
+
+  /**
+   * The chain with which a listed peer begins, and the order that admitted it. A founder has no order, and gets
+   * the chain from epoch 0. A later joiner gets it from the value that its admission names. Null when no piece of
+   * the chain that this member has lists the peer.
+   */
+  async handOut(peer: string): Promise<{ order: Order | null; links: Link[] } | null> {
+    const order = this.state.durable.admissions[peer] ?? null;
+    const links = await this.archive.linksFrom(order?.body.ancestorEpoch ?? 0);
+    const isListed = links.some(({ value }) => value.roster.some((member) => member.peer === peer));
+    return isListed ? { order, links } : null;
   }
 
   /**

@@ -9,7 +9,7 @@ import type { Action, Order } from '../../protocol/records/order.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import { NewKey, smallKey } from '../world/new-key.ts';
-import { admittedState, type Newcomer } from '../world/newcomer.ts';
+import { admittedState, askedBy, type Newcomer } from '../world/newcomer.ts';
 import { orderOn } from '../world/paper.ts';
 import { samplePrimes } from '../world/sample-keys.ts';
 import { seededRandom } from '../world/seeded-random.ts';
@@ -119,8 +119,7 @@ export class Operator {
       this.#names += 1;
       const newcomer = { peer: `peer-${9_100 + this.#names}`, seed: this.#random(32) };
       this.#waiting.push(newcomer);
-      const { publicKey } = ed25519FromSeed(newcomer.seed);
-      return { type: 'reinstate', index, peer: newcomer.peer, epochKey: publicKey };
+      return { type: 'reinstate', index, ...askedBy(newcomer) };
     });
     return this.#give(by, headOf(state), actions, null);
   }
@@ -155,20 +154,16 @@ export class Operator {
       k <= members && faultsOf(members, k, options.faultModel) >= bad;
     const candidate = this.#waiting[0];
     const suspended = suspensions[Math.floor(this.#chance() * suspensions.length)];
-    if (suspended !== undefined && candidate !== undefined && this.#chance() < 0.6) {
-      const { publicKey } = ed25519FromSeed(candidate.seed);
-      return { type: 'reinstate', index: suspended.index, peer: candidate.peer, epochKey: publicKey };
-    }
+    if (suspended !== undefined && candidate !== undefined && this.#chance() < 0.6)
+      return { type: 'reinstate', index: suspended.index, ...askedBy(candidate) };
     const drawn = this.#chance();
     if (
       drawn < 0.4 &&
       candidate !== undefined &&
       roster.length < genesis.membersMax &&
       carries(roster.length + 1, threshold, faulty.length)
-    ) {
-      const { publicKey } = ed25519FromSeed(candidate.seed);
-      return { type: 'admit', name, peer: candidate.peer, epochKey: publicKey };
-    }
+    )
+      return { type: 'admit', name, ...askedBy(candidate) };
     const leaver = roster[Math.floor(this.#chance() * roster.length)];
     const bad = faulty.length - (leaver !== undefined && faulty.includes(leaver) ? 1 : 0);
     if (
@@ -207,8 +202,7 @@ export class Operator {
     if (state === undefined) return;
     if (this.#waiting.length > 0) void this.#letIn(by);
     for (const { order, key } of this.#creating)
-      for (const packets of key.due(order, by.name, state))
-        if (packets.length > 0) void by.driver?.submitDealings(packets);
+      for (const packets of key.due(order, by.name, state)) void by.driver?.submitDealings(packets);
   }
 
   #newClient(name: string): Action {

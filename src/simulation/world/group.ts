@@ -1,12 +1,11 @@
 /** A group in one process, with the acts of its operator: keys, members that come and go, refreshes. */
-import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { DealtKey } from '../../keys/kind/shared-key.ts';
 import type { Driver } from '../../node/driver/driver.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { Action, Order } from '../../protocol/records/order.ts';
 import type { GroupOptions } from './group-options.ts';
 import { NewKey, smallKey } from './new-key.ts';
-import { admittedState } from './newcomer.ts';
+import { admittedState, askedBy } from './newcomer.ts';
 import { Nodes } from './nodes.ts';
 import { orderOn } from './paper.ts';
 import { samplePrimes } from './sample-keys.ts';
@@ -49,16 +48,14 @@ export class Group extends Nodes {
     action: (newcomer: { peer: string; epochKey: Uint8Array }) => Action,
   ): Promise<number> {
     const place = this.nodes.length + 1;
-    const seed = this.random(32);
-    const { publicKey } = ed25519FromSeed(seed);
-    const peer = `peer-${String(place).padStart(4, '0')}`;
+    const newcomer = { seed: this.random(32), peer: `peer-${String(place).padStart(4, '0')}` };
     const next = this.epochOf(by) + 1;
-    await this.order(by, action({ peer, epochKey: publicKey }));
+    await this.order(by, action(askedBy(newcomer)));
     await this.until(() => this.epochOf(by) >= next, 120_000, `the admission of ${name}`);
     const wallMs = this.time.clock().wallMs();
-    const durable = await admittedState(this.node(by).driver as Driver, { peer, seed }, wallMs);
+    const durable = await admittedState(this.node(by).driver as Driver, newcomer, wallMs);
     if (durable === null) throw new Error(`${name} is not admitted`);
-    await this.add(name, peer, durable);
+    await this.add(name, newcomer.peer, durable);
     await this.until(() => this.settledAt(this.epochOf(by)), 120_000, `the share of ${name}`);
     return place;
   }
@@ -116,7 +113,7 @@ export class Group extends Nodes {
     const serve = () => {
       if (this.epochOf(by) >= next) return;
       for (const packets of key.due(order, this.node(by).name, this.state(by)))
-        if (packets.length > 0) void this.node(by).driver?.submitDealings(packets);
+        void this.node(by).driver?.submitDealings(packets);
     };
     const undo = driver?.onChange(serve);
     serve();
