@@ -4,11 +4,11 @@
  */
 
 import { readRecordName } from '../protocol/machine/durable-records.ts';
-import { selfIn } from '../protocol/machine/queries.ts';
 import { type Frame, messageSchema } from '../protocol/records/change-messages.ts';
-import { decode, encode, hex } from '../protocol/records/codec.ts';
+import { decode } from '../protocol/records/codec.ts';
 import { limits } from '../protocol/records/limits.ts';
-import { type Packet, signPacket } from '../protocol/records/packet.ts';
+import type { Packet } from '../protocol/records/packet.ts';
+import { signedAs } from './lies/forging.ts';
 import { type Group, groupWithKey } from './world/group.ts';
 import type { Node } from './world/nodes.ts';
 
@@ -102,7 +102,6 @@ function lies(group: Group, from: string, frame: Frame): Frame[] {
 }
 
 function signed(group: Group, body: object): Packet[] {
-  const state = group.state(4);
-  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? digest(0))];
-  return secret === undefined ? [] : [signPacket(state.clusterId, secret, encode({ v: 1, ...body }))];
+  const packet = signedAs(group.state(4), body);
+  return packet === null ? [] : [packet];
 }

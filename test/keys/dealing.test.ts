@@ -34,7 +34,6 @@ import {
   verificationKey,
 } from '../../src/keys/rsa/sharing.ts';
 import {
-  bytesFrom,
   randomCoefficients,
   refreshed,
   sampleCreation,
@@ -42,6 +41,7 @@ import {
   sharingOf,
   subsetsOf,
 } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 
 const parameters = { membersMax: 8, threshold: 3, modulusBits: 512 } as const;
 const { p, q } = samplePrimes(512);
@@ -49,7 +49,7 @@ const creation = sampleCreation(parameters);
 const key = creation.public;
 const members = [1, 2, 4, 5, 7, 8];
 const initial = sharingOf(creation, parameters, members);
-const random = bytesFrom('dealing');
+const random = seededBytes('dealing');
 const d = modInverse(65537n, (p - 1n) * (q - 1n));
 
 /** f(X) with everything known: the oracle. */

@@ -14,7 +14,7 @@ import type {
   Operation,
 } from '../../src/keys/kind/operation.ts';
 import type { DealtKey, SharedKey } from '../../src/keys/kind/shared-key.ts';
-import { bytesFrom } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 
 export interface KindSample {
   kind: Kind;
@@ -42,7 +42,7 @@ export function describeKind(sample: KindSample): void {
   const { kind, threshold, membersMax } = sample;
   const setting = (k = threshold) => ({ public: sample.dealt.public, threshold: k, membersMax });
   const key: SharedKey = kind.shared(setting());
-  const random = bytesFrom(`kind ${kind.name}`);
+  const random = seededBytes(`kind ${kind.name}`);
   const first: Epoch = {
     commitments: sample.dealt.commitments,
     shares: new Map(members.map((index) => [index, sample.dealt.firstShare(index)])),

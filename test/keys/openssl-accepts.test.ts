@@ -16,18 +16,18 @@ import {
 } from '../../src/keys/rsa/public-forms.ts';
 import { combine, partial } from '../../src/keys/rsa/signing.ts';
 import {
-  bytesFrom,
   randomCoefficients,
   refreshed,
   sampleCreation,
   sharingOf,
 } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);
 
 const parameters = { membersMax: 20, threshold: 3, modulusBits: 2048 } as const;
-const random = bytesFrom('openssl');
+const random = seededBytes('openssl');
 const creation = sampleCreation(parameters, 'openssl');
 const key = creation.public;
 const data = new TextEncoder().encode('signed by peers, after a refresh');

@@ -16,7 +16,6 @@ import {
   verifyProof,
 } from '../../src/keys/rsa/signing.ts';
 import {
-  bytesFrom,
   naivePow,
   randomCoefficients,
   refreshed,
@@ -26,6 +25,7 @@ import {
   sharingOf,
   subsetsOf,
 } from '../../src/simulation/world/sample-keys.ts';
+import { seededBytes } from '../../src/simulation/world/virtual-time.ts';
 
 /** Any will do where nobody measures. */
 const blinding = new Uint8Array(16);
@@ -34,7 +34,7 @@ const parameters = { membersMax: 8, threshold: 3, modulusBits: 512 } as const;
 const { p, q } = samplePrimes(512);
 const key = sampleCreation(parameters).public;
 const members = [1, 2, 4, 5, 7, 8];
-const random = bytesFrom('signing');
+const random = seededBytes('signing');
 const refreshOnce = (sharing: Sharing): Sharing =>
   refreshed(sharing, [randomCoefficients(parameters, random), randomCoefficients(parameters, random)]);
 const epochs = [sharingOf(sampleCreation(parameters), parameters, members)];

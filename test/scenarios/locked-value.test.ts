@@ -2,9 +2,9 @@
  * The lock of §4.3 (Buchman, Kwon, Milosevic 2018): what may have been decided in one round is decided in a
  * later one.
  */
+
 import { expect, test } from 'vitest';
 import { judge } from '../../src/protocol/change/validity.ts';
-import { selfIn } from '../../src/protocol/machine/queries.ts';
 import type { Entry } from '../../src/protocol/machine/state.ts';
 import {
   type Evidence,
@@ -12,9 +12,10 @@ import {
   frameEnvelope,
   type Proposal,
 } from '../../src/protocol/records/change-messages.ts';
-import { encode, hex } from '../../src/protocol/records/codec.ts';
-import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import type { Packet } from '../../src/protocol/records/packet.ts';
 import { hashOfValue, type Value } from '../../src/protocol/records/value.ts';
+import { signedAs } from '../../src/simulation/lies/forging.ts';
 import type { Group } from '../../src/simulation/world/group.ts';
 import { fired, fivePeers, forge, linkOf, messageIn, roundOf, smallerProposal } from './support.ts';
 import { Transcript } from './transcript.ts';
@@ -50,11 +51,10 @@ test('a locked value is proposed again with its prevotes and decided, although a
 
 /** A prevote of round 0 in the name of `by`, under the epoch key of `signer`. */
 function prevoteBy(group: Group, signer: number, by: number, value: Value): Packet {
-  const state = group.state(signer);
-  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
-  if (secret === undefined) throw new Error(`p${signer} holds its epoch key`);
   const vote = { type: 'prevote', by, epoch: value.epoch, round: 0, instance: null };
-  return signPacket(state.clusterId, secret, encode({ ...vote, value: hashOfValue(value) }));
+  const packet = signedAs(group.state(signer), { ...vote, value: hashOfValue(value) });
+  if (packet === null) throw new Error(`p${signer} holds its epoch key`);
+  return packet;
 }
 
 const shows: Record<string, (group: Group, value: Value) => Packet[]> = {

@@ -1,30 +1,14 @@
 /** §5 "Reinstating": one order gives a member its place again, with its index, a new identity and new keys. */
 
 import { expect, test } from 'vitest';
-import { attendsOf, headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
-import { frameEnvelope } from '../../src/protocol/records/change-messages.ts';
-import { encode, hex } from '../../src/protocol/records/codec.ts';
-import { signPacket } from '../../src/protocol/records/packet.ts';
-import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
-
-/** Somebody else signs a second Attend with this member's epoch key, and everybody hears it. */
-async function contradict(group: Group, place: number): Promise<void> {
-  const state = group.state(place);
-  const self = selfIn(state)!;
-  const secret = state.durable.epochSecrets[hex(self.epochKey)]!;
-  group.node(1).driver?.refresh();
-  const attends = () =>
-    Object.keys(group.state(1).durable.plans).flatMap((plan) => attendsOf(group.state(1), plan));
-  await group.until(() => attends().some(({ message }) => message.by === self.index));
-  const heard = attends().find(({ message }) => message.by === self.index)!.message;
-  const packet = signPacket(state.clusterId, secret, encode({ ...heard, epochKey: group.random(32) }));
-  const frame = frameEnvelope.encode({ type: 'message', message: { packet } });
-  for (const node of group.nodes)
-    if (node.peer !== self.peer) void node.driver?.dispatch({ type: 'gossip', from: self.peer, frame });
-}
+import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
+import { hex } from '../../src/protocol/records/codec.ts';
+import { groupWithKey } from '../../src/simulation/world/group.ts';
+import { contradict } from './support.ts';
 
 test('a suspended member is reinstated by one order: its index and name stay, its share comes by itself', async () => {
   const group = await groupWithKey({ peers: 5, threshold: 3 });
+  group.node(1).driver?.refresh();
   await contradict(group, 5);
   await group.until(() => [1, 2, 3, 4, 5].every((place) => group.epochOf(place) === 2));
   expect(headOf(group.state(1)).suspended.map(({ index }) => index)).toEqual([5]);

@@ -15,14 +15,13 @@ import {
   type Carried,
   type Frame,
   frameEnvelope,
-  hashOfEvidence,
   type Message,
   messageSchema,
   type Proposal,
 } from '../../src/protocol/records/change-messages.ts';
-import { decode, encode, fromHex, hex } from '../../src/protocol/records/codec.ts';
+import { decode, fromHex, hex } from '../../src/protocol/records/codec.ts';
 import type { Link } from '../../src/protocol/records/link.ts';
-import { signPacket } from '../../src/protocol/records/packet.ts';
+import { forgedAs } from '../../src/simulation/lies/forging.ts';
 import { Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import type { GroupOptions } from '../../src/simulation/world/group-options.ts';
 import type { Nodes } from '../../src/simulation/world/nodes.ts';
@@ -107,16 +106,10 @@ export const messageIn = (frame: Frame): Message | null =>
 /**
  * What a broken-into member can send: any message under its current epoch key; evidence is bound by its hash.
  */
-export function forge(state: CoreState, message: unknown, extra: Omit<Carried, 'packet'> = {}): Frame {
-  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
-  if (secret === undefined) throw new Error('this peer holds no epoch key');
-  const body = extra.evidence
-    ? { ...(message as object), evidence: hashOfEvidence(extra.evidence) }
-    : message;
-  return {
-    type: 'message',
-    message: { packet: signPacket(state.clusterId, secret, encode({ v: 1, ...(body as object) })), ...extra },
-  };
+export function forge(state: CoreState, message: object, extra: Omit<Carried, 'packet'> = {}): Frame {
+  const frame = forgedAs(state, message, extra);
+  if (frame === null) throw new Error('this peer holds no epoch key');
+  return frame;
 }
 
 /**

@@ -1,8 +1,9 @@
 /** §4.3: validity is objective. Every member judges every proposal alike, and nothing of a valid one can be changed. */
+
 import { expect, test } from 'vitest';
 import { sumsInPlace } from '../../src/protocol/change/next-keys.ts';
 import { assembleValue, decodePublic, judge } from '../../src/protocol/change/validity.ts';
-import { attendsOf, draftOfPlan, headOf, selfIn } from '../../src/protocol/machine/queries.ts';
+import { attendsOf, draftOfPlan, headOf } from '../../src/protocol/machine/queries.ts';
 import type { CoreState } from '../../src/protocol/machine/state.ts';
 import {
   type Attend,
@@ -12,8 +13,9 @@ import {
   type Proposal,
 } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
-import { type Packet, signPacket } from '../../src/protocol/records/packet.ts';
+import type { Packet } from '../../src/protocol/records/packet.ts';
 import { type Accepted, operatorDealer, type Value } from '../../src/protocol/records/value.ts';
+import { signedAs } from '../../src/simulation/lies/forging.ts';
 import { type Group, groupWithKey } from '../../src/simulation/world/group.ts';
 import { flipped } from '../protocol/support.ts';
 import { fired, fivePeers, forge, messageIn } from './support.ts';
@@ -63,10 +65,10 @@ function made(
 }
 
 /** What this member could sign of a message with other content. */
-function resigned(state: CoreState, message: unknown): Packet {
-  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
-  if (secret === undefined) throw new Error('the member holds its epoch key');
-  return signPacket(state.clusterId, secret, encode(message));
+function resigned(state: CoreState, message: object): Packet {
+  const packet = signedAs(state, message);
+  if (packet === null) throw new Error('the member holds its epoch key');
+  return packet;
 }
 
 test('every member judges a proposal, and every change of it, alike: nothing but the proposal itself is valid', async () => {

@@ -11,12 +11,12 @@ import { ed25519FromSeed } from '../../src/crypto/signature.ts';
 import { DaemonError } from '../../src/node/errors.ts';
 import { partialAnswers, partialRequests } from '../../src/node/use/partial-messages.ts';
 import type { UseService } from '../../src/node/use/service.ts';
-import { headOf, holdsShare, selfIn } from '../../src/protocol/machine/queries.ts';
+import { headOf, holdsShare } from '../../src/protocol/machine/queries.ts';
 import { frameEnvelope, messageSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, encode, hex } from '../../src/protocol/records/codec.ts';
-import { signPacket } from '../../src/protocol/records/packet.ts';
 import { type SignBody, signUse, type UseRequest } from '../../src/protocol/records/use-request.ts';
 import type { Client } from '../../src/protocol/records/value.ts';
+import { signedAs } from '../../src/simulation/lies/forging.ts';
 import { Group } from '../../src/simulation/world/group.ts';
 import type { Route } from '../../src/simulation/world/simulated-network.ts';
 import { Mutator } from './mutations.ts';
@@ -160,8 +160,6 @@ function feedSigned(
   counts: FuzzCounts,
 ): number {
   const state = group.state(liar);
-  const secret = state.durable.epochSecrets[hex(selfIn(state)?.epochKey ?? new Uint8Array())];
-  assert(secret !== undefined, 'p5 holds its epoch key');
   const epoch = headOf(state).epoch + 1;
   const known = [...recorded.direct, ...recorded.gossip].flatMap((bytes) => {
     const frame = frameEnvelope.decode(bytes);
@@ -176,7 +174,8 @@ function feedSigned(
     // Attends keep their content. Contradicting Attends suspend p5, and then most of the rest would not be
     // read.
     if (message.type !== 'attend') mutator.withAnything(changed, ['type', 'by']);
-    const packet = signPacket(state.clusterId, secret, encode(changed));
+    const packet = signedAs(state, changed);
+    assert(packet !== null, 'p5 holds its epoch key');
     const bytes = frameEnvelope.encode({ type: 'message', message: { ...frame.message, packet } });
     entryOf(counts, 'rightly signed frames into a driver').inputs += 1;
     group.network.inject(group.node(liar).peer, group.node(mutator.pick(honest)).peer, bytes);

@@ -1,6 +1,6 @@
 /** Damages real messages by seeded chance. A hostile or broken peer may send such messages. */
 import { decode, encode } from 'cborg';
-import { seededBytes, seededRandom } from '../../src/simulation/world/seeded-random.ts';
+import { drawnBytes, seededRandom } from '../../src/simulation/world/seeded-random.ts';
 
 export const mutationNames = [
   'bit-flips',
@@ -32,7 +32,7 @@ export class Mutator {
   }
 
   bytes(length: number): Uint8Array {
-    return seededBytes(this.random, length);
+    return drawnBytes(this.random, length);
   }
 
   /** Damages one message. `others` are more real messages of the same protocol. */

@@ -14,8 +14,6 @@ import type { Liar, Lie } from './liar.ts';
 import { longestOfEverything } from './longest.ts';
 
 const anyone = (liar: Liar) => liar.others[Math.floor(liar.random() * liar.others.length)];
-const bytesOf = (liar: Liar, length: number) =>
-  Uint8Array.from({ length }, () => Math.floor(liar.random() * 256));
 
 /** Empty answers to a restarted member, in the names of all other members. */
 function emptyMemories(liar: Liar, to: Peer, { packet }: Extract<Frame, { type: 'recalled' }>): Frame[] {
@@ -41,7 +39,7 @@ export const floodLies = {
     act: (liar) => {
       const epoch = liar.state?.durable.own.head ?? 0;
       for (const to of liar.others) {
-        liar.send(to, { type: 'recall', epoch: epoch + 1, nonce: bytesOf(liar, 32) });
+        liar.send(to, { type: 'recall', epoch: epoch + 1, nonce: liar.randomBytes(32) });
         liar.send(to, {
           type: 'summary',
           epoch,
@@ -67,7 +65,7 @@ export const floodLies = {
           by: liar.peer.index,
           epoch,
           dealer,
-          digest: bytesOf(liar, 32),
+          digest: liar.randomBytes(32),
         });
         if (packet !== null) for (const to of liar.others) liar.send(to, { type: 'accusation', packet });
       }
@@ -79,7 +77,7 @@ export const floodLies = {
       if (frame.type !== 'recalled') return null;
       const memory = decode(memorySchema, frame.packet.body);
       const vote = { type: 'prevote', by: to.index, epoch: memory.epoch, round: 1, instance: null };
-      const said = liar.sign({ ...vote, value: bytesOf(liar, 32) });
+      const said = liar.sign({ ...vote, value: liar.randomBytes(32) });
       const packets = said === null ? frame.packets : [...frame.packets, said];
       const packet = liar.sign({ ...memory, packets: hashOfRecalled(packets) });
       return packet && [{ type: 'recalled', packet, packets }];
@@ -123,7 +121,7 @@ export const floodLies = {
           epoch,
           round,
           instance: null,
-          value: bytesOf(liar, 32),
+          value: liar.randomBytes(32),
         };
         for (const frame of liar.forge(vote)) liar.send(to, frame);
       }
@@ -134,7 +132,7 @@ export const floodLies = {
       const to = anyone(liar);
       if (to === undefined) return;
       for (let count = 0; count < 10; count += 1)
-        liar.send(to, bytesOf(liar, 1 + Math.floor(liar.random() * 300)));
+        liar.send(to, liar.randomBytes(1 + Math.floor(liar.random() * 300)));
       for (const frame of signedNonsense(liar)) liar.send(to, frame);
       // Deep nesting, and a length that is longer than the content.
       liar.send(to, new Uint8Array(2_000).fill(0x81));

@@ -4,21 +4,21 @@
  */
 
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
-import { listedSecret, selfIn } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import {
   type Carried,
   type Frame,
   frameEnvelope,
-  hashOfEvidence,
   hashOfRecalled,
   type Message,
   memorySchema,
   messageSchema,
 } from '../../protocol/records/change-messages.ts';
-import { decode, encode, hex } from '../../protocol/records/codec.ts';
-import { type Packet, signPacket } from '../../protocol/records/packet.ts';
+import { decode } from '../../protocol/records/codec.ts';
+import type { Packet } from '../../protocol/records/packet.ts';
+import { drawnBytes } from '../world/seeded-random.ts';
 import type { Peer, World } from '../world/world.ts';
+import { forgedAs, signedAs } from './forging.ts';
 
 /** One way to lie. Each function changes one path of the liar. */
 export interface Lie {
@@ -78,8 +78,7 @@ export class Liar {
     return (to.index + (alliance === null ? this.peer.index : 0) + seed) % 2 === 0;
   }
 
-  randomBytes = (length: number): Uint8Array =>
-    Uint8Array.from({ length }, () => Math.floor(this.random() * 256));
+  randomBytes = (length: number): Uint8Array => drawnBytes(this.random, length);
 
   chance(share: number): boolean {
     return this.random() < share;
@@ -87,18 +86,13 @@ export class Liar {
 
   /** Frames with a message under the liar's present epoch key. The message names the hash of its evidence. */
   forge(message: object, extra: Omit<Carried, 'packet'> = {}): Frame[] {
-    const packet = this.sign(
-      extra.evidence ? { ...message, evidence: hashOfEvidence(extra.evidence) } : message,
-    );
-    return packet === null ? [] : [{ type: 'message', message: { packet, ...extra } }];
+    const frame = this.state && forgedAs(this.state, message, extra);
+    return frame === null ? [] : [frame];
   }
 
   /** Signs any body with the liar's present epoch key, as version 1. Null when the liar is no member. */
   sign(body: object): Packet | null {
-    const { state } = this;
-    const self = state && selfIn(state);
-    const secret = self && state.durable.epochSecrets[hex(self.epochKey)];
-    return state && secret ? signPacket(state.clusterId, secret, encode({ v: 1, ...body })) : null;
+    return this.state && signedAs(this.state, body);
   }
 
   send(to: Peer, frame: Frame | Uint8Array): void {
@@ -157,10 +151,8 @@ export class Liar {
   #forgets({ packet }: Extract<Frame, { type: 'recalled' }>): Uint8Array | null {
     const memory = decode(memorySchema, packet.body);
     const { state } = this.world.peerAt(memory.by).driver ?? {};
-    const secret = state && listedSecret(state);
-    if (!state || !secret) return null;
-    const emptied = signPacket(state.clusterId, secret, encode({ ...memory, packets: hashOfRecalled([]) }));
-    return frameEnvelope.encode({ type: 'recalled', packet: emptied, packets: [] });
+    const emptied = state && signedAs(state, { ...memory, packets: hashOfRecalled([]) });
+    return emptied ? frameEnvelope.encode({ type: 'recalled', packet: emptied, packets: [] }) : null;
   }
 
   /** The result of a job, bent by the first lie that changes it. */

@@ -2,7 +2,6 @@
  * Shared RSA keys for tests. They come from ready-made safe primes and deterministic bytes. Naive arithmetic
  * stands beside them, to compare with.
  */
-import { createHash } from 'node:crypto';
 import { createKeyFromPrimes, creationShare, type KeyCreation } from '../../keys/rsa/creation.ts';
 import {
   applyDealings,
@@ -18,6 +17,7 @@ import {
   type SharingParameters,
 } from '../../keys/rsa/sharing.ts';
 import primes from './safe-primes.json' with { type: 'json' };
+import { seededBytes } from './virtual-time.ts';
 
 /** A key that is shared among some members, with their shares by index. */
 export interface Sharing {
@@ -46,16 +46,6 @@ export const samplePrimes = (
   return { p: BigInt(`0x${p}`), q: BigInt(`0x${q}`) };
 };
 
-/** Deterministic bytes that depend only on the seed and on the calls before. */
-export const bytesFrom = (seed: string): ((length: number) => Uint8Array) => {
-  let drawn = 0;
-  return (length) => {
-    drawn += 1;
-    const hash = createHash('shake256', { outputLength: length });
-    return new Uint8Array(hash.update(`${seed}/${drawn}`).digest());
-  };
-};
-
 /** A key creation from sample primes. */
 export const sampleCreation = (
   parameters: SharingParameters & { modulusBits: 512 | 2048 | 3072 },
@@ -65,7 +55,7 @@ export const sampleCreation = (
     ...samplePrimes(parameters.modulusBits),
     e: 65537n,
     parameters,
-    randomBytes: bytesFrom(seed),
+    randomBytes: seededBytes(seed),
   });
 
 /** The sharing of a created key among these members. */

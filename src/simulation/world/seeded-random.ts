@@ -10,6 +10,6 @@ export function seededRandom(seed: number): () => number {
 }
 
 /** This many bytes from uniform numbers. */
-export function seededBytes(random: () => number, length: number): Uint8Array {
+export function drawnBytes(random: () => number, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => Math.floor(random() * 256));
 }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { TransportError } from '../../node/network/transport.ts';
-import { seededRandom } from './seeded-random.ts';
+import { drawnBytes, seededRandom } from './seeded-random.ts';
 import { type Cables, type Connection, type Frame, SimulatedTransport } from './simulated-transport.ts';
 import type { Scheduler } from './virtual-time.ts';
 
@@ -322,7 +322,7 @@ export class SimulatedNetwork implements Cables {
   }
 
   #nonce(): Uint8Array {
-    return Uint8Array.from({ length: 32 }, () => Math.floor(this.#random() * 256));
+    return drawnBytes(this.#random, 32);
   }
 
   #later(delayMs: number, task: () => void): void {

@@ -3,7 +3,7 @@ import { FileStore } from '../../../src/node/store/file-store.ts';
 import type { StoreTransaction } from '../../../src/node/store/store.ts';
 import { StoreError } from '../../../src/node/store/store-error.ts';
 import { hex } from '../../../src/protocol/records/codec.ts';
-import { seededBytes, seededRandom } from '../../../src/simulation/world/seeded-random.ts';
+import { drawnBytes, seededRandom } from '../../../src/simulation/world/seeded-random.ts';
 import {
   type CrashKind,
   type CrashPoint,
@@ -47,7 +47,7 @@ function storeOn(disk: SimulatedDisk, random: () => number): FileStore {
   return new FileStore({
     folder: '/store',
     cipher: 'aes',
-    randomBytes: (length) => seededBytes(random, length),
+    randomBytes: (length) => drawnBytes(random, length),
     disk,
     takeLock: async () => async () => {},
     journalBytesMax: 900,
