@@ -142,6 +142,7 @@ export function checkAsked(key: SignerKey, use: KeyUse, asked: Asked): Operation
   try {
     // Only the members know what is bound to their newest value.
     const trial = { value: new Uint8Array(32), key: key.id };
+    operation.checkForm(asked);
     operation.check({ publicBytes: key.public, asked, trial });
   } catch (error) {
     if (!(error instanceof AskedError)) throw error;

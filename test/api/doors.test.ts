@@ -182,13 +182,15 @@ describe('the two doors of the API', () => {
   test('tells a false signature from a true one', async () => {
     // 1 is the signature of no digest; a true one is made in the test of a generated client.
     const signature = Buffer.from(`${'00'.repeat(255)}01`, 'hex').toString('base64');
-    const check = (digest: string) => {
-      const asked = { scheme: 'pkcs1', hash: 'sha256', digest };
+    const check = (digest: string, scheme = 'pkcs1') => {
+      const asked = { scheme, hash: 'sha256', digest };
       return ask('POST', '/v1/verify', {
         ...{ body: JSON.stringify({ key: 'ca', asked, signature }), headers: json },
       });
     };
     expect(JSON.parse((await check('00'.repeat(32))).text)).toEqual({ valid: false });
+    // Whoever verifies does not know the salt of PSS.
+    expect(JSON.parse((await check('00'.repeat(32), 'pss')).text)).toEqual({ valid: false });
     expect(JSON.parse((await check('00')).text)).toMatchObject({ code: 'malformed' });
   });
 

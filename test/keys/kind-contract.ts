@@ -292,8 +292,8 @@ export function describeKind(sample: KindSample): void {
 
     describe(`to ${use} with a key of kind ${kind.name}`, () => {
       test('takes what is asked in one shape, which is checked', () => {
-        const accepted = () => operation.check({ publicBytes, asked, trial: statement });
-        expect(accepted).not.toThrow();
+        expect(() => operation.checkForm(asked)).not.toThrow();
+        expect(() => operation.check({ publicBytes, asked, trial: statement })).not.toThrow();
         expect(operation.asked.encode(asked)).toEqual(texts[0]);
         for (const none of [{}, { ...texts[0], more: '' }, null, 'text'])
           expect(operation.asked.safeParse(none).success).toBe(false);

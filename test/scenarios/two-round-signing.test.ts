@@ -117,6 +117,29 @@ function lies(group: Group, by: Record<string, Lie>): void {
 }
 const falsePartial: Lie = (honest) =>
   honest.type === 'partial' ? { ...honest, partial: new Uint8Array(honest.partial.length).fill(1) } : honest;
+/** How long a member takes to answer a question. */
+type Slow = (question: PartialRequest) => number;
+function slow(group: Group, by: Record<string, Slow | number>): void {
+  const inner = group.answerUse;
+  group.answerUse = async (link, bytes, honest) => {
+    const takes = by[link.to] ?? 0;
+    const ms = typeof takes === 'number' ? takes : takes(partialRequests.decode(bytes));
+    if (ms > 0) await group.time.pause(ms);
+    return inner(link, bytes, honest);
+  };
+}
+/** What a member says instead of its partial. */
+const insteadOfPartial =
+  (said: PartialAnswer): Lie =>
+  (honest, { type }) =>
+    type === 'response' ? said : honest;
+
+/** How many milliseconds of virtual time a signature takes. */
+async function timed(group: Group): Promise<number> {
+  const fromMs = group.time.now();
+  await signed(group);
+  return group.time.now() - fromMs;
+}
 const silentIn =
   (round: PartialRequest['type']): Lie =>
   (honest, { type }) =>
@@ -147,6 +170,13 @@ describe('a key that signs in two rounds', () => {
     expect((await signed(group, 4, key)).signers.toSorted()).toEqual(['p1', 'p2', 'p3', 'p4']);
     // The key of the other kind stands beside it.
     await signed(group, 3, keyOf(group, 'key'));
+  });
+
+  test('is not for a client whose right names schemes of another kind', async () => {
+    const rights: Client['rights'] = [{ key: '*', operations: ['sign'], schemes: ['pkcs1'] }];
+    const group = await withJointKey({ clients: [{ ...client, rights }] });
+    expect(await asked(group, 1, requestFor(group))).toMatchObject({ details: { code: 'wrong-scheme' } });
+    await signed(group, 1, keyOf(group, 'key'));
   });
 
   test('signs while the group changes its epoch', async () => {
@@ -280,6 +310,72 @@ describe('signing in two rounds beside members that', () => {
   });
 });
 
+describe('signing in two rounds goes on', () => {
+  test('beside one silent member where answers are slow: a try takes members that owe nothing', async () => {
+    const group = await withJointKey({ peers: 7, threshold: 5 });
+    lies(group, { p2: silentIn('response') });
+    slow(group, { p3: 200, p4: 200, p5: 200, p6: 200, p7: 200 });
+    const times: number[] = [];
+    for (let use = 0; use < 5; use += 1) times.push(await timed(group));
+    expect(times.filter((ms) => ms > 600).length).toBeLessThanOrEqual(1);
+    expect(Math.max(...times)).toBeLessThan(1500);
+  });
+
+  test('beside n − k members that say late that they have no share, and asks them last then', async () => {
+    const group = await withJointKey();
+    const gone = insteadOfPartial({ type: 'gone', now: 2 ** 40 });
+    lies(group, { p2: gone, p3: gone });
+    const late: Slow = ({ type }) => (type === 'response' ? 390 : 0);
+    slow(group, { p2: late, p3: late, p4: 5, p5: 5 });
+    const times: number[] = [];
+    for (let use = 0; use < 4; use += 1) times.push(await timed(group));
+    expect(times.filter((ms) => ms > 300)).toHaveLength(1);
+    expect(penalized(group, 1, 'silent')).toEqual(['p2', 'p3']);
+  });
+
+  test('without those that commit first and then give nothing, or refuse whatever they are asked next', async () => {
+    const group = await withJointKey();
+    let turn = 0;
+    const refusal: PartialAnswer = { type: 'refused', code: 'failed', why: '' };
+    lies(group, {
+      p2(honest, { type }) {
+        if (type === 'response') return null;
+        turn += 1;
+        return turn % 2 === 0 ? refusal : honest;
+      },
+    });
+    slow(group, { p3: 30, p4: 30, p5: 30 });
+    const times: number[] = [];
+    for (let use = 0; use < 8; use += 1) times.push(await timed(group));
+    expect(times.filter((ms) => ms > 400).length).toBeLessThanOrEqual(1);
+  });
+
+  test('beside liars that take turns, one in each try, and is held up by each of them once', async () => {
+    const group = await withJointKey({ peers: 10, threshold: 4 });
+    const liars = ['p2', 'p3', 'p4'];
+    lies(group, Object.fromEntries(liars.map((name) => [name, silentIn('response')])));
+    slow(group, Object.fromEntries([5, 6, 7, 8, 9, 10].map((place) => [`p${place}`, 10])));
+    const times: number[] = [];
+    for (let use = 0; use < 8; use += 1) times.push(await timed(group));
+    expect(times.filter((ms) => ms > 400).length).toBeLessThanOrEqual(liars.length);
+  });
+
+  test('and blames nobody for what a client does that hangs up', async () => {
+    const group = await withJointKey();
+    slow(group, { p2: 10, p3: 10, p4: 10, p5: 10 });
+    for (const ms of [15, 25, 30, 35]) await asked(group, 1, requestFor(group), ms);
+    for (const fault of ['silent', 'lied'] as const) expect(penalized(group, 1, fault)).toEqual([]);
+  });
+
+  test('and blames nobody beside a liar that refuses late', async () => {
+    const group = await withJointKey();
+    lies(group, { p2: insteadOfPartial({ type: 'refused', code: 'failed', why: '' }) });
+    slow(group, { p2: ({ type }) => (type === 'response' ? 390 : 0), p3: 5, p4: 5, p5: 5 });
+    for (let use = 0; use < 5; use += 1) await signed(group);
+    expect(penalized(group, 1, 'silent')).toEqual(['p2']);
+  });
+});
+
 /** A coordinator that keeps to nothing: p1, as p2 sees it. */
 class HostileCoordinator {
   readonly group: Group;
@@ -361,76 +457,124 @@ describe('nonces of a member serve one answer, whatever a hostile coordinator as
     ).toHaveLength(3);
   });
 
-  test.each<
-    [
-      string,
-      (given: {
-        list: { by: number; commitment: Uint8Array }[];
-        group: Group;
-        other: { by: number; commitment: Uint8Array }[];
-        question: Extract<PartialRequest, { type: 'response' }>;
-      }) => PartialRequest,
-    ]
-  >([
-    ['another request', ({ question, group }) => ({ ...question, request: requestFor(group) })],
-    ['too few members', ({ question, list }) => ({ ...question, commitments: list.slice(0, 2) })],
-    [
-      'too many members',
-      ({ question, list, other }) => ({ ...question, commitments: [...list, ...other.slice(-1)] }),
-    ],
-    [
-      'a member twice',
-      ({ question, list }) => ({ ...question, commitments: [list[0], list[0], list[1]] as typeof list }),
-    ],
-    ['another order', ({ question, list }) => ({ ...question, commitments: list.toReversed() })],
-    [
-      'nobody of the roster',
-      ({ question, list }) => ({
-        ...question,
-        commitments: [...list.slice(0, 2), { by: 7, commitment: list[2]?.commitment as Uint8Array }],
-      }),
-    ],
-    [
-      'members without this one',
-      ({ question, list, other }) => ({ ...question, commitments: [...list.slice(1), ...other.slice(-1)] }),
-    ],
-    [
-      'a commitment of this member that it did not give',
-      ({ question, list, other }) => ({
-        ...question,
-        commitments: [{ by: 2, commitment: other[0]?.commitment as Uint8Array }, ...list.slice(1)],
-      }),
-    ],
-    [
-      'a commitment that is none',
-      ({ question, list }) => ({
-        ...question,
-        commitments: [...list.slice(0, 2), { by: 4, commitment: new Uint8Array(64) }],
-      }),
-    ],
-    ['a key of another kind', ({ question, group }) => ({ ...question, request: requestFor(group, 'key') })],
-    ['an epoch that is not there', ({ question }) => ({ ...question, epoch: 99 })],
-    [
-      'a request with a false signature',
-      ({ question }) => ({ ...question, request: { ...question.request, signature: new Uint8Array(64) } }),
-    ],
-  ])('a second round with %s gives nothing, and ends the session', async (_, bend) => {
+  test('a second round for anything else gives nothing, and ends the session', async () => {
+    type Bend = (given: {
+      list: { by: number; commitment: Uint8Array }[];
+      group: Group;
+      other: { by: number; commitment: Uint8Array }[];
+      question: Extract<PartialRequest, { type: 'response' }>;
+    }) => PartialRequest;
+    const bends: [string, Bend][] = [
+      ['another request', ({ question, group }) => ({ ...question, request: requestFor(group) })],
+      ['too few members', ({ question, list }) => ({ ...question, commitments: list.slice(0, 2) })],
+      [
+        'too many members',
+        ({ question, list, other }) => ({ ...question, commitments: [...list, ...other.slice(-1)] }),
+      ],
+      [
+        'a member twice',
+        ({ question, list }) => ({ ...question, commitments: [list[0], list[0], list[1]] as typeof list }),
+      ],
+      ['another order', ({ question, list }) => ({ ...question, commitments: list.toReversed() })],
+      [
+        'nobody of the roster',
+        ({ question, list }) => ({
+          ...question,
+          commitments: [...list.slice(0, 2), { by: 7, commitment: list[2]?.commitment as Uint8Array }],
+        }),
+      ],
+      [
+        'members without this one',
+        ({ question, list, other }) => ({ ...question, commitments: [...list.slice(1), ...other.slice(-1)] }),
+      ],
+      [
+        'a commitment of this member that it did not give',
+        ({ question, list, other }) => ({
+          ...question,
+          commitments: [{ by: 2, commitment: other[0]?.commitment as Uint8Array }, ...list.slice(1)],
+        }),
+      ],
+      [
+        'a commitment that is none',
+        ({ question, list }) => ({
+          ...question,
+          commitments: [...list.slice(0, 2), { by: 4, commitment: new Uint8Array(64) }],
+        }),
+      ],
+      [
+        'a key of another kind',
+        ({ question, group }) => ({ ...question, request: requestFor(group, 'key') }),
+      ],
+      ['an epoch that is not there', ({ question }) => ({ ...question, epoch: 99 })],
+      [
+        'a request with a false signature',
+        ({ question }) => ({ ...question, request: { ...question.request, signature: new Uint8Array(64) } }),
+      ],
+    ];
+    const { group, coordinator, request } = await hostile();
+    for (const [what, bend] of bends) {
+      const session = random(16);
+      const list = await coordinator.commitments(request, session);
+      const other = await coordinator.commitments(request, random(16), [2, 3, 4, 5]);
+      const question = coordinator.response(request, session, list) as Parameters<Bend>[0]['question'];
+      const bent = await coordinator.ask(2, bend({ list, group, other, question }));
+      expect(bent.type, what).not.toBe('partial');
+      expect(await coordinator.ask(2, question), what).toMatchObject({ code: 'unknown-session' });
+      // What it said of one session says nothing of another.
+      const again = random(16);
+      const fresh = await coordinator.commitments(request, again);
+      const answer = await coordinator.ask(2, coordinator.response(request, again, fresh));
+      expect(answer, what).toMatchObject({ type: 'partial' });
+    }
+    // Seven of them no honest coordinator sends.
+    expect(group.node(2).transport.reproached.length).toBeGreaterThanOrEqual(7);
+  });
+
+  test('nonces that wait for a worker end with their epoch, and so does the share', async () => {
     const { group, coordinator, request, session } = await hostile();
     const list = await coordinator.commitments(request, session);
-    const other = await coordinator.commitments(request, random(16), [2, 3, 4, 5]);
-    const question = coordinator.response(request, session, list) as Extract<
-      PartialRequest,
-      { type: 'response' }
-    >;
-    const bent = await coordinator.ask(2, bend({ list, group, other, question }));
-    expect(bent.type).not.toBe('partial');
-    expect(await coordinator.ask(2, question)).toMatchObject({ code: 'unknown-session' });
-    // What it said of one session says nothing of another.
-    const again = random(16);
-    const fresh = await coordinator.commitments(request, again);
-    expect(await coordinator.ask(2, coordinator.response(request, again, fresh))).toMatchObject({
-      type: 'partial',
+    const node = group.node(2);
+    const { use } = node.workers;
+    const gate = Promise.withResolvers<void>();
+    let running = 0;
+    node.workers.use = async (job) => {
+      running += 1;
+      if (running <= 2) await gate.promise;
+      return use(job);
+    };
+    const ofRsa = (): Promise<Uint8Array> | undefined =>
+      node.use?.answer(
+        group.node(3).peer,
+        partialRequests.encode({
+          type: 'partial',
+          epoch: coordinator.epoch,
+          request: requestFor(group, 'key'),
+          prove: false,
+        }),
+      );
+    void ofRsa();
+    void ofRsa();
+    const rsa = ofRsa();
+    const waiting = node.use?.answer(
+      group.node(1).peer,
+      partialRequests.encode(coordinator.response(request, session, list)),
+    );
+    await group.refresh(1);
+    gate.resolve();
+    for (const answer of [waiting, rsa])
+      expect(partialAnswers.decode(await group.outcome(answer as Promise<Uint8Array>))).toMatchObject({
+        type: 'gone',
+      });
+  });
+
+  test('a member that stops gives none any more', async () => {
+    const { group, coordinator, request, session } = await hostile();
+    const list = await coordinator.commitments(request, session);
+    group.node(2).use?.stop();
+    expect(await coordinator.ask(2, coordinator.response(request, session, list))).toMatchObject({
+      code: 'unknown-session',
     });
+    await expect(coordinator.commitments(request, random(16), [2])).rejects.toThrow('this peer stops');
   });
 
   test('a session belongs to the coordinator that began it', async () => {

@@ -53,6 +53,11 @@ export interface Operation {
   /** What an audit log says of it: a digest that whoever asked can find again, and the name of its hash. */
   digestOf(asked: Asked): { hash: string | null; digest: Uint8Array };
   /**
+   * What holds of everything that is asked, be it a request or what a result is checked for. Needs no key.
+   * @throws AskedError
+   */
+  checkForm(asked: Asked): void;
+  /**
    * What every member checks before it touches anything secret. Nothing else is bound to a trial of the key's
    * shares under the newest value: that is never served. @throws AskedError
    */

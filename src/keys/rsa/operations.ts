@@ -168,13 +168,17 @@ export const rsaSign: Operation = {
   schemeOf: (asked) => signIn(asked).scheme,
   digestOf: (asked) => signIn(asked),
 
-  check({ asked }) {
-    const { scheme, hash, digest, salt } = signIn(asked);
+  checkForm(asked) {
+    const { hash, digest } = signIn(asked);
     if (digest.length !== digestBytes[hash])
       throw new AskedError(
         'wrong-digest',
         `a ${hash} digest has ${digestBytes[hash]} bytes, and this has ${digest.length}`,
       );
+  },
+
+  check({ asked }) {
+    const { scheme, hash, salt } = signIn(asked);
     if (salt.length !== (scheme === 'pss' ? digestBytes[hash] : 0))
       throw new AskedError('wrong-scheme', 'the salt does not fit the scheme');
   },
@@ -192,6 +196,7 @@ export const rsaDecrypt: Operation = {
   schemes: [],
   schemeOf: () => null,
   digestOf: (asked) => ({ hash: null, digest: sha256(decryptIn(asked).ciphertext) }),
+  checkForm() {},
 
   /**
    * A decryption is x^d for an x of the client's choice: never for the block by which the newest value

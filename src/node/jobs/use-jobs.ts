@@ -43,9 +43,15 @@ export type UseJob =
 
 export type UseJobResult =
   | ({ kind: 'use-partial' } & GivenPartial)
+  /** The second round names something that is no nonce commitment. */
+  | { kind: 'use-wrong-session' }
   /** The partial of a decryption, for the client's eyes only. */
   | { kind: 'use-sealed-partial'; envelope: Uint8Array }
   | ({ kind: 'use-combine' } & Combined);
+
+/** What moves to the worker instead of being copied: this thread keeps no nonces. */
+export const movedWith = (job: UseJob): ArrayBuffer[] =>
+  job.kind === 'use-partial' && job.session !== null ? [job.session.nonces.buffer as ArrayBuffer] : [];
 
 /** Which operation of which kind, and what its partials are bound to. */
 function read({ setting, epoch, body }: Pick<UseJob, 'setting' | 'epoch' | 'body'>): {
@@ -74,7 +80,11 @@ function runPartial(
 ): UseJobResult {
   const { share, index, prove, session, body, epoch } = job;
   const { operation, statement } = read(job);
+  const { nonces } = operation;
   try {
+    const isCommitment = ({ commitment }: CommitmentBy): boolean =>
+      nonces?.isCommitment(statement.setting, commitment) === true;
+    if (session !== null && !session.commitments.every(isCommitment)) return { kind: 'use-wrong-session' };
     const together = session && { ...session, commitments: commitmentsIn(session.commitments) };
     const given = operation.partial({ statement, share, index, prove, randomBytes, session: together });
     if (body.operation === 'sign') return { kind: 'use-partial', ...given };

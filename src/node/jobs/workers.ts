@@ -3,7 +3,7 @@ import { Piscina } from 'piscina';
 import type { CipherName } from '../../cipher/local-cipher.ts';
 import type { Job, JobResult } from '../../protocol/machine/io.ts';
 import type { Link } from '../../protocol/records/link.ts';
-import type { UseJob, UseJobResult } from './use-jobs.ts';
+import { movedWith, type UseJob, type UseJobResult } from './use-jobs.ts';
 import type { VerificationKeyHash } from './verification-keys.ts';
 
 export interface Workers {
@@ -26,14 +26,7 @@ export function startWorkers(options: { threads: number; cipher: CipherName }): 
   });
   return {
     compute: (job) => pool.run({ job, cipher }),
-    // Nonces move instead of being copied: this thread keeps none.
-    use: (job) =>
-      pool.run(
-        { job, cipher },
-        job.kind === 'use-partial' && job.session !== null
-          ? { transferList: [job.session.nonces.buffer as ArrayBuffer] }
-          : {},
-      ),
+    use: (job) => pool.run({ job, cipher }, { transferList: movedWith(job) }),
     verificationKeys: (link, membersMax) =>
       pool.run({ job: { kind: 'verification-keys', link, membersMax }, cipher }),
     stop: () => pool.destroy(),

@@ -3,11 +3,12 @@
  * when too few gave anything. Both ways to use a key (`one-round.ts`, `two-rounds.ts`) ask through this.
  */
 import type { KeySetting } from '../../protocol/machine/io.ts';
+import { headOf } from '../../protocol/machine/queries.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import { sameBytes } from '../../protocol/records/codec.ts';
 import { isOfOtherVersion, ProtocolError } from '../../protocol/records/errors.ts';
 import type { Member } from '../../protocol/records/roster.ts';
-import type { UseRequest } from '../../protocol/records/use-request.ts';
+import { checkUse, UseRefusal, type UseRequest } from '../../protocol/records/use-request.ts';
 import type { Value } from '../../protocol/records/value.ts';
 import type { Clock } from '../clock.ts';
 import { DaemonError } from '../errors.ts';
@@ -93,12 +94,14 @@ export class Asking {
   readonly value: Value;
   readonly setting: KeySetting;
   readonly commitments: Uint8Array[];
-  /** Peers that were asked and have not answered yet. */
-  readonly owing = new Set<string>();
+  /** The names of members whose last answer was what they were asked for. */
+  readonly useful = new Set<string>();
+  /** Since when a peer owes an answer, on the monotonic clock. */
+  readonly #owing = new Map<string, number>();
   readonly #options: AttemptOptions<unknown>;
   readonly #refusals = new Map<string, { code: string; why: string }>();
   readonly #liars = new Set<number>();
-  readonly #brokeOff = new Set<number>();
+  readonly #aside = new Set<number>();
   #newer = false;
 
   /** @throws DaemonError where the group has no such key */
@@ -128,9 +131,10 @@ export class Asking {
     asked: PartialRequest,
     wanted: readonly Type[],
   ): Promise<Extract<PartialAnswer, { type: Type }> | null> {
-    const { transport, log, penalties, own, signal } = this.#options;
+    const { transport, clock, log, penalties, own, signal } = this.#options;
     let answer: PartialAnswer;
-    this.owing.add(member.peer);
+    this.#owing.set(member.peer, clock.nowMs());
+    this.useful.delete(member.name);
     try {
       answer =
         member.peer === transport.peerId
@@ -140,19 +144,24 @@ export class Asking {
               partialAnswerBytesMax,
             );
     } catch (error) {
+      // The use is over: that is nobody's fault.
+      if (signal.aborted) return null;
       if (isOfOtherVersion(error))
         this.#refusals.set(member.name, { code: 'other-version', why: error.message });
       else if (error instanceof ProtocolError) this.lied(member, 'an answer that is none');
       else log.debug({ peer: member.name, err: error }, 'no partial');
       return null;
     } finally {
-      this.owing.delete(member.peer);
+      this.#owing.delete(member.peer);
     }
-    // A commitment alone is no use: a member that never gives more than that is as good as silent.
-    if (answer.type !== 'nonce-commitment') penalties.answered(member.peer);
     const isWanted = (some: PartialAnswer): some is Extract<PartialAnswer, { type: Type }> =>
       wanted.some((type) => type === some.type);
-    if (isWanted(answer)) return answer;
+    if (isWanted(answer)) {
+      this.useful.add(member.name);
+      // A commitment or a refusal alone is no use: a member that never gives more is as good as silent.
+      if (answer.type === this.partialType) penalties.answered(member.peer);
+      return answer;
+    }
     switch (answer.type) {
       case 'refused':
         this.#refusals.set(member.name, answer);
@@ -174,6 +183,7 @@ export class Asking {
 
   lied(member: Member, what: string): void {
     const { log, penalties } = this.#options;
+    this.useful.delete(member.name);
     penalties.penalize(member.peer, 'lied');
     log.warn({ peer: member.name, index: member.index, epoch: this.value.epoch }, what);
   }
@@ -184,19 +194,48 @@ export class Asking {
     this.lied(member, 'a false partial');
   }
 
+  /** This attempt asks the member no more. */
+  setAside({ name, index }: Member): void {
+    this.#aside.add(index);
+    this.useful.delete(name);
+  }
+
   /**
-   * A member that committed to nonces and gave no partial: this attempt asks it no more, and later ones last.
+   * A member that committed to nonces and gave no partial: this attempt asks it no more, and later ones ask
+   * it last. It is excused where this peer could not serve the request any more either.
    */
-  brokeOff({ peer, index }: Member): void {
-    const { transport, penalties } = this.#options;
-    this.#brokeOff.add(index);
-    if (!this.#newer && peer !== transport.peerId) penalties.penalize(peer, 'silent');
+  brokeOff(member: Member): void {
+    const { transport, penalties, signal } = this.#options;
+    if (signal.aborted) return;
+    this.setAside(member);
+    if (member.peer !== transport.peerId && this.#isServable()) penalties.penalize(member.peer, 'silent');
+  }
+
+  /** Whether this peer has erased the shares of this attempt's epoch. */
+  isPast(): boolean {
+    return this.#options.state().durable.own.retired > this.value.epoch;
+  }
+
+  /** Whether no newer epoch is known here, and the request is still one that a member serves. */
+  #isServable(): boolean {
+    const { state, clock, request } = this.#options;
+    const core = state();
+    if (core.durable.own.head > this.value.epoch) return false;
+    try {
+      checkUse(headOf(core), core.clusterId, request, clock.wallMs());
+      return true;
+    } catch (error) {
+      if (error instanceof UseRefusal) return false;
+      throw error;
+    }
   }
 
   /** Members that owe an answer for too long are asked last for a while. */
   penalizeSilent(): void {
-    const { transport, penalties } = this.#options;
-    for (const peer of this.owing) if (peer !== transport.peerId) penalties.penalize(peer, 'silent');
+    const { transport, clock, penalties } = this.#options;
+    const nowMs = clock.nowMs();
+    for (const [peer, sinceMs] of this.#owing)
+      if (peer !== transport.peerId && nowMs - sinceMs >= hedgeMs) penalties.penalize(peer, 'silent');
   }
 
   /**
@@ -207,7 +246,7 @@ export class Asking {
     const { transport, penalties, request } = this.#options;
     const reachable = new Set([transport.peerId, ...transport.authenticated()]);
     const members = this.value.roster.filter(
-      ({ peer, index }) => reachable.has(peer) && !this.#liars.has(index) && !this.#brokeOff.has(index),
+      ({ peer, index }) => reachable.has(peer) && !this.#liars.has(index) && !this.#aside.has(index),
     );
     const turn = (request.body.nonce[0] ?? 0) % Math.max(1, members.length);
     const turned = [...members.slice(turn), ...members.slice(0, turn)];

@@ -89,7 +89,8 @@ interface Served {
   setting: KeySetting;
   /** Of the epoch that is asked for. */
   value: Value;
-  share: Uint8Array;
+  /** Looked up again when it is used: a question may wait for its turn beyond the Retire of its epoch. */
+  share: () => Uint8Array | undefined;
   index: number;
 }
 
@@ -115,7 +116,7 @@ export class UseMember {
   /** Destroys every nonce. */
   stop(): void {
     this.#undo();
-    this.#sessions.destroyAll();
+    this.#sessions.stop();
   }
 
   /** Answers the question of the member with this peer id. */
@@ -136,7 +137,8 @@ export class UseMember {
   async answerTo(from: string, asked: PartialRequest): Promise<PartialAnswer> {
     const { audit, state } = this.#options;
     if (asked.type === 'forget') {
-      this.#sessions.take(from, asked.session)?.nonces.fill(0);
+      const forgotten = this.#sessions.take(from, asked.session);
+      if (forgotten !== null) this.#sessions.end(forgotten);
       return { type: 'done' };
     }
     // Before anything is awaited or known to be right: from here on no other question reaches these nonces.
@@ -146,7 +148,7 @@ export class UseMember {
       const name = headOf(state()).roster.find(({ peer }) => peer === from)?.name ?? from;
       return answer.type === 'nonce-commitment' ? answer : await audit(name, asked, answer);
     } finally {
-      session?.nonces.fill(0);
+      if (session !== null) this.#sessions.end(session);
     }
   }
 
@@ -161,7 +163,7 @@ export class UseMember {
         case 'partial':
           return await this.#partial(from, asked, served);
         case 'nonces':
-          return this.#commit(from, asked, served);
+          return await this.#queue.run(from, async () => this.#commit(from, asked, served));
         case 'response':
           return await this.#respond(from, asked, served, session);
       }
@@ -183,12 +185,17 @@ export class UseMember {
     const { key, client, operation } = checkUse(head, core.clusterId, request, clock.wallMs());
     this.#rates.count(client, request, clock.nowMs());
     const value = core.durable.links[epoch]?.value;
-    const share = core.durable.shares[epoch]?.[hex(key.id)];
+    const share = (): Uint8Array | undefined => this.#options.state().durable.shares[epoch]?.[hex(key.id)];
     const self = value && selfIn(core, value);
-    if (value === undefined || share === undefined || self === undefined)
-      return { type: epoch < core.durable.own.retired ? 'gone' : 'absent', now: head.epoch };
+    if (value === undefined || share() === undefined || self === undefined) return this.#without(epoch);
     const setting: KeySetting = { key, threshold: value.threshold, membersMax: core.genesis.membersMax };
     return { operation, setting, value, share, index: self.index };
+  }
+
+  /** The answer of a member that has no share of an epoch. */
+  #without(epoch: number): PartialAnswer {
+    const core = this.#options.state();
+    return { type: epoch < core.durable.own.retired ? 'gone' : 'absent', now: headOf(core).epoch };
   }
 
   // ── one round ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,12 +207,15 @@ export class UseMember {
   ): Promise<PartialAnswer> {
     const { epoch, prove } = asked;
     const { body } = asked.request;
-    const job: UseJob = { kind: 'use-partial', setting, share, index, epoch, body, prove, session: null };
+    const compute = async (): Promise<PartialAnswer> => {
+      const held = share();
+      if (held === undefined) return this.#without(epoch);
+      const about = { setting, share: held, index, epoch, body };
+      return this.#compute({ kind: 'use-partial', ...about, prove, session: null });
+    };
     return this.#answers.getOrCompute(hashHex(partialRequests.encode(asked)), () =>
       // Once more when it fails: a worker that died takes its job along.
-      this.#queue
-        .run(from, () => this.#compute(job).catch(() => this.#compute(job)))
-        .catch((error) => this.#failed(from, error)),
+      this.#queue.run(from, () => compute().catch(compute)).catch((error) => this.#failed(from, error)),
     );
   }
 
@@ -218,14 +228,17 @@ export class UseMember {
     { operation, setting, share }: Served,
   ): PartialAnswer {
     assert(operation.nonces !== null, 'the question is for an operation with two rounds');
+    const held = share();
+    if (held === undefined) return this.#without(epoch);
     const [key, use] = [setting.key.id, hashOfUse(request.body)];
     const { nonces, commitment } = operation.nonces.draw({
       setting: { public: setting.key.public, threshold: setting.threshold, membersMax: setting.membersMax },
-      share,
+      share: held,
       context: encode(['holdfast/nonces/1', epoch, key, use, from, session]),
       randomBytes: this.#options.randomBytes,
     });
-    this.#sessions.keep(from, session, { nonces, commitment, epoch, key: hex(key), use: hex(use) });
+    const bound = { commitment, epoch, key: hex(key), use: hex(use) };
+    if (!this.#sessions.keep(from, session, bound, nonces)) return refused('failed', 'this peer stops');
     return { type: 'nonce-commitment', commitment };
   }
 
@@ -249,14 +262,27 @@ export class UseMember {
         ({ by }, at) => by > (commitments[at - 1]?.by ?? 0) && memberAt(value.roster, by) !== undefined,
       );
     if (!isOfThis || !areOfMembers || own === undefined || !sameBytes(own.commitment, session.commitment))
-      return refused('wrong-session', 'the second round is for another session than the first');
-    const { nonces } = session;
-    const together = { nonces, commitments };
-    const job: UseJob = {
-      ...{ kind: 'use-partial', setting, share, index, epoch, body, prove: false, session: together },
-    };
-    // Never twice: the nonces are gone with the job.
-    return this.#queue.run(from, () => this.#compute(job)).catch((error) => this.#failed(from, error));
+      return this.#wrongSession(from);
+    const answer = await this.#queue
+      .run(from, async () => {
+        const [nonces, held] = [this.#sessions.spend(session), share()];
+        if (nonces === null || held === undefined) return this.#without(epoch);
+        const about = { setting, share: held, index, epoch, body };
+        // Never twice: the nonces are gone with the job.
+        return this.#compute({
+          ...{ kind: 'use-partial', ...about, prove: false },
+          session: { nonces, commitments },
+        });
+      })
+      .catch((error) => this.#failed(from, error));
+    return answer.type === 'refused' && answer.code === 'wrong-session' ? this.#wrongSession(from) : answer;
+  }
+
+  /** No honest coordinator sends such a second round. */
+  #wrongSession(from: string): PartialAnswer {
+    const { transport } = this.#options;
+    if (from !== transport.peerId) transport.reproach(from);
+    return wrongSession;
   }
 
   async #compute(job: UseJob): Promise<PartialAnswer> {
@@ -266,6 +292,8 @@ export class UseMember {
         return { type: 'partial', partial: result.partial, proof: result.proof };
       case 'use-sealed-partial':
         return { type: 'sealed-partial', envelope: result.envelope };
+      case 'use-wrong-session':
+        return wrongSession;
       case 'use-combine':
         throw new Error('unreachable: a partial was asked for');
     }
@@ -280,5 +308,6 @@ export class UseMember {
 
 type Refused = Extract<PartialAnswer, { type: 'refused' }>;
 const refused = (code: Refused['code'], why: string): Refused => ({ type: 'refused', code, why });
+const wrongSession = refused('wrong-session', 'the second round is for another session than the first');
 const wrongRounds = (isOfTwoRounds: boolean): Refused =>
   refused('wrong-rounds', `a use of this key takes ${isOfTwoRounds ? 'two rounds' : 'one round'}`);

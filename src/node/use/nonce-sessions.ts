@@ -7,9 +7,8 @@
 import { type Hex, hex } from '../../protocol/records/codec.ts';
 import type { Clock } from '../clock.ts';
 
+/** What a pair is bound to. */
 export interface NonceSession {
-  /** Secret. */
-  readonly nonces: Uint8Array;
   readonly commitment: Uint8Array;
   readonly epoch: number;
   /** The key's id. */
@@ -23,69 +22,119 @@ const lifetimeMs = 10_000;
 /** Of one coordinator; at the bound its own oldest one is destroyed. */
 const sessionsMax = 64;
 
+interface Held {
+  readonly session: NonceSession;
+  /** Secret. */
+  readonly nonces: Uint8Array;
+  readonly endsMs: number;
+}
+
 export class NonceSessions {
   readonly #clock: Clock;
   /** By the coordinator's peer id, then by its name for the session, oldest first. */
-  readonly #held = new Map<string, Map<Hex, NonceSession & { readonly endsMs: number }>>();
+  readonly #held = new Map<string, Map<Hex, Held>>();
+  /** Sessions whose second round is here, and has not begun its computation. */
+  readonly #taken = new Map<NonceSession, Held>();
+  #cancel: (() => void) | null = null;
+  #stopped = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Keeps a pair for the second round. The coordinator's older session of that name is destroyed. */
-  keep(coordinator: string, session: Uint8Array, made: NonceSession): void {
-    this.#destroyOld();
-    const name = hex(session);
-    const held = this.#held.get(coordinator) ?? new Map();
+  /**
+   * Keeps a copy of a pair for the second round, and erases what it was given. The coordinator's older
+   * session of that name is destroyed. False after `stop`.
+   */
+  keep(coordinator: string, name: Uint8Array, session: NonceSession, nonces: Uint8Array): boolean {
+    // In a buffer of its own, which can be moved to a worker.
+    const own = new Uint8Array(nonces.length);
+    own.set(nonces);
+    nonces.fill(0);
+    if (this.#stopped) {
+      wipe(own);
+      return false;
+    }
+    const held = this.#held.get(coordinator) ?? new Map<Hex, Held>();
     this.#held.set(coordinator, held);
-    wipe(held.get(name));
-    held.delete(name);
-    held.set(name, { ...made, endsMs: this.#clock.nowMs() + lifetimeMs });
-    for (const [oldest, old] of held) {
+    wipe(held.get(hex(name))?.nonces);
+    held.delete(hex(name));
+    held.set(hex(name), { session, nonces: own, endsMs: this.#clock.nowMs() + lifetimeMs });
+    for (const [oldest, { nonces: old }] of held) {
       if (held.size <= sessionsMax) break;
       wipe(old);
       held.delete(oldest);
     }
+    this.#cancel ??= this.#clock.schedule(lifetimeMs, () => this.#expire());
+    return true;
+  }
+
+  /** Takes a session out, for ever: no other question finds it. Null for one that is over or never was. */
+  take(coordinator: string, name: Uint8Array): NonceSession | null {
+    const held = this.#held.get(coordinator);
+    const found = held?.get(hex(name));
+    if (held === undefined || found === undefined) return null;
+    held.delete(hex(name));
+    if (held.size === 0) this.#held.delete(coordinator);
+    this.#taken.set(found.session, found);
+    return found.session;
   }
 
   /**
-   * Takes a pair out, for ever. The caller has the only copy and erases it when it is used, or when anything
-   * about the second round is wrong. Null for a session that is over or never was.
+   * The nonces of a session that was taken, once. The caller has the only copy. Null where they are erased:
+   * time is up, or the epoch is retired.
    */
-  take(coordinator: string, session: Uint8Array): NonceSession | null {
-    this.#destroyOld();
-    const held = this.#held.get(coordinator);
-    const found = held?.get(hex(session));
-    if (held === undefined || found === undefined) return null;
-    held.delete(hex(session));
-    if (held.size === 0) this.#held.delete(coordinator);
-    return found;
+  spend(session: NonceSession): Uint8Array | null {
+    const found = this.#taken.get(session);
+    this.#taken.delete(session);
+    if (found === undefined || found.endsMs > this.#clock.nowMs()) return found?.nonces ?? null;
+    wipe(found.nonces);
+    return null;
+  }
+
+  /** Erases the nonces of a session that was taken, unless they are spent. */
+  end(session: NonceSession): void {
+    wipe(this.#taken.get(session)?.nonces);
+    this.#taken.delete(session);
   }
 
   /** Destroys every pair of an epoch older than this one: its shares are erased. */
   retire(oldestEpoch: number): void {
-    this.#destroy(({ epoch }) => epoch < oldestEpoch);
+    this.#destroy(({ session }) => session.epoch < oldestEpoch);
   }
 
-  destroyAll(): void {
+  /** Destroys every pair, and keeps no other. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
     this.#destroy(() => true);
   }
 
-  #destroyOld(): void {
+  #expire(): void {
     const nowMs = this.#clock.nowMs();
     this.#destroy(({ endsMs }) => endsMs <= nowMs);
+    const all = [...this.#held.values()]
+      .flatMap((held) => [...held.values()])
+      .concat([...this.#taken.values()]);
+    const next = Math.min(...all.map(({ endsMs }) => endsMs));
+    this.#cancel = all.length === 0 ? null : this.#clock.schedule(next - nowMs, () => this.#expire());
   }
 
-  #destroy(isOver: (session: NonceSession & { readonly endsMs: number }) => boolean): void {
-    for (const [coordinator, held] of this.#held) {
-      for (const [name, session] of held)
-        if (isOver(session)) {
-          wipe(session);
-          held.delete(name);
+  #destroy(isOver: (held: Held) => boolean): void {
+    for (const [session, held] of this.#taken)
+      if (isOver(held)) {
+        wipe(held.nonces);
+        this.#taken.delete(session);
+      }
+    for (const [coordinator, sessions] of this.#held) {
+      for (const [name, held] of sessions)
+        if (isOver(held)) {
+          wipe(held.nonces);
+          sessions.delete(name);
         }
-      if (held.size === 0) this.#held.delete(coordinator);
+      if (sessions.size === 0) this.#held.delete(coordinator);
     }
   }
 }
 
-const wipe = (session: NonceSession | undefined): void => void session?.nonces.fill(0);
+const wipe = (nonces: Uint8Array | undefined): void => void nonces?.fill(0);

@@ -1,9 +1,11 @@
 /**
  * One attempt to use a key in two rounds (Komlo, Goldberg 2020; RFC 9591 §5): members commit to nonces, and
  * then exactly `k` of them answer for one list of commitments. A member that is silent or lies between the
- * rounds spoils the try. Then a new one begins with fresh nonces: as soon as it can, or beside the old one
- * when that takes too long (Ruffing and others, ROAST 2022). Each try that fails has used up one member at
- * least, so `n − k + 1` tries are enough.
+ * rounds spoils the try, and a new one begins with fresh nonces.
+ *
+ * A try takes only members that are free: they owe no answer, and are in no other try. So each try that has
+ * not ended well holds a faulty member of its own, and `n − k + 1` tries are enough, however slow honest
+ * members are (Ruffing and others, ROAST 2022, §4). Where too few are free, the attempt waits for answers.
  */
 import type { Member } from '../../protocol/records/roster.ts';
 import { pause } from '../clock.ts';
@@ -24,8 +26,10 @@ export class TwoRounds<Answer> implements Attempt<Answer> {
   readonly #options: AttemptOptions<Answer>;
   readonly #asking: Asking;
   readonly #isCommitment: (commitment: Uint8Array) => boolean;
-  /** Members whose last partial did not spoil a try, by name. */
-  #gave: ReadonlySet<string> = new Set();
+  /** Members of a try under way, or that owe an answer to one that is over, by index. */
+  readonly #busy = new Set<number>();
+  /** Settles when a member becomes free. */
+  #freed = Promise.withResolvers<void>();
 
   /** @param isCommitment as the key's kind says */
   constructor(
@@ -40,22 +44,22 @@ export class TwoRounds<Answer> implements Attempt<Answer> {
 
   async run(): Promise<Answer | null> {
     const { clock, signal } = this.#options;
-    const { roster, threshold } = this.#asking.value;
     const over = new AbortController();
     const until = AbortSignal.any([signal, over.signal]);
     const underWay = new Set<Promise<Answer | null>>();
+    let beganMs = 0;
     try {
-      for (let triesLeft = roster.length - threshold + 1; !until.aborted; ) {
-        const members = this.#free(underWay.size === 0);
-        if (triesLeft > 0 && members.length >= threshold) {
-          triesLeft -= 1;
-          const next = this.#try(members, until).finally(() => underWay.delete(next));
+      while (!until.aborted && !this.#asking.isPast()) {
+        const { threshold } = this.#asking.value;
+        const free = this.#free();
+        const isLate = clock.nowMs() - beganMs >= hedgeMs;
+        if (free.length >= threshold && (underWay.size === 0 || isLate)) {
+          beganMs = clock.nowMs();
+          const next = this.#try(free, until).finally(() => underWay.delete(next));
           underWay.add(next);
-        } else if (underWay.size === 0) return null;
-        const slow = triesLeft > 0 ? [pause(clock, hedgeMs, until)] : [];
-        const answer = await Promise.race([...underWay, ...slow]);
-        if (answer === undefined) this.#asking.penalizeSilent();
-        else if (answer !== null) return answer;
+        } else if (underWay.size === 0 && free.length + this.#busy.size < threshold) return null;
+        const answer = await this.#next(underWay, until);
+        if (answer !== null) return answer;
       }
       return null;
     } finally {
@@ -68,18 +72,29 @@ export class TwoRounds<Answer> implements Attempt<Answer> {
   }
 
   failure(): DaemonError {
-    return this.#asking.failure(this.#gave);
+    return this.#asking.failure(this.#asking.useful);
   }
 
-  /**
-   * Members that owe no answer; the others after them only where no try is under way, or too few are left.
-   */
-  #free(all: boolean): Member[] {
-    const { owing, value } = this.#asking;
-    const candidates = this.#asking.candidates();
-    const free = candidates.filter(({ peer }) => !owing.has(peer));
-    const others = candidates.filter(({ peer }) => owing.has(peer));
-    return all || free.length < value.threshold ? [...free, ...others] : free;
+  /** The answer of a try, or null when something else happened: a try failed, a member is free, time went by. */
+  async #next(underWay: ReadonlySet<Promise<Answer | null>>, until: AbortSignal): Promise<Answer | null> {
+    const ended = new AbortController();
+    const tick = pause(this.#options.clock, hedgeMs, AbortSignal.any([until, ended.signal]));
+    try {
+      return (await Promise.race([...underWay, this.#freed.promise, tick])) ?? null;
+    } finally {
+      ended.abort();
+      this.#asking.penalizeSilent();
+    }
+  }
+
+  #free(): Member[] {
+    return this.#asking.candidates().filter(({ index }) => !this.#busy.has(index));
+  }
+
+  #release({ index }: Member): void {
+    this.#busy.delete(index);
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers();
   }
 
   /** Both rounds, with nonces of its own. Null when the try is spoiled. */
@@ -96,14 +111,17 @@ export class TwoRounds<Answer> implements Attempt<Answer> {
     const { answer, culprits } = await this.#options.complete({
       ...{ value, setting, commitments, given, failed: [], session: list },
     });
-    this.#gave = new Set(given.filter(({ by }) => !culprits.includes(by.index)).map(({ by }) => by.name));
-    for (const { by } of given) if (culprits.includes(by.index)) this.#asking.exclude(by);
-    return answer;
+    if (answer !== null) return answer;
+    for (const { by } of given)
+      if (culprits.includes(by.index)) this.#asking.exclude(by);
+      // No worker of this peer could combine: others may do better, or this attempt ends.
+      else if (culprits.length === 0) this.#asking.setAside(by);
+    return null;
   }
 
   /**
-   * Round one: the first `k` commitments of one more member than are needed, and of all when one refuses or
-   * is slow. Members that are not chosen are told to forget their nonces.
+   * Round one: commitments of `k` members. Members that spoiled or held up others lately are asked, and
+   * chosen, only where the others are too few or too slow. Members that are not chosen forget their nonces.
    */
   async #commitments(
     session: Uint8Array,
@@ -112,47 +130,66 @@ export class TwoRounds<Answer> implements Attempt<Answer> {
   ): Promise<Committed[] | null> {
     const { clock, penalties, request } = this.#options;
     const { epoch, threshold } = this.#asking.value;
+    const isDoubtful = ({ peer }: Member): boolean => penalties.has(peer);
     const waiting = [...members];
-    const chosen: Committed[] = [];
+    const committed: Committed[] = [];
     const open = new Map<Member, Promise<{ by: Member; commitment: Uint8Array | null }>>();
     const ask = (count: number): void => {
-      for (const by of waiting.splice(0, count))
+      // Another try may have taken some meanwhile.
+      const free = waiting.splice(0).filter(({ index }) => !this.#busy.has(index));
+      waiting.push(...free.slice(count));
+      for (const by of free.slice(0, count)) {
+        this.#busy.add(by.index);
+        const question = { type: 'nonces', epoch, request, session } as const;
+        const answer = this.#asking.ask(by, question, ['nonce-commitment']);
         open.set(
           by,
-          this.#asking
-            .ask(by, { type: 'nonces', epoch, request, session }, ['nonce-commitment'])
-            .then((answer) => ({ by, commitment: answer?.commitment ?? null })),
+          answer.then((given) => ({ by, commitment: given?.commitment ?? null })),
         );
+      }
     };
-    const isDoubtful = members.some(({ peer }) => penalties.has(peer));
-    ask(isDoubtful ? waiting.length : threshold + 1);
+    const trusted = members.filter((member) => !isDoubtful(member)).length;
+    if (trusted < threshold) ask(members.length);
+    else ask(trusted < members.length ? trusted : threshold + 1);
+    const isEnough = (): boolean => {
+      const sure = committed.filter(({ by }) => !isDoubtful(by)).length;
+      const mayCome = [...open.keys()].some((member) => !isDoubtful(member));
+      return sure >= threshold || (committed.length >= threshold && !mayCome);
+    };
     let timer = pause(clock, hedgeMs, until);
-    while (open.size > 0 && chosen.length < threshold && !until.aborted) {
+    while (open.size > 0 && !isEnough() && !until.aborted) {
       const next = await Promise.race([timer, ...open.values()]);
       if (next === undefined) {
         ask(waiting.length);
-        timer = new Promise((resolve) => until.addEventListener('abort', () => resolve()));
+        // From here on it looks again now and then: members that are silent become doubtful.
+        timer = pause(clock, hedgeMs, until);
         continue;
       }
       const { by, commitment } = next;
       open.delete(by);
-      if (commitment === null) ask(1);
-      else if (this.#isCommitment(commitment)) chosen.push({ by, commitment });
+      if (commitment !== null && this.#isCommitment(commitment)) committed.push({ by, commitment });
       else {
-        this.#asking.lied(by, 'a nonce commitment that is none');
+        if (commitment !== null) this.#asking.lied(by, 'a nonce commitment that is none');
+        this.#asking.setAside(by);
+        this.#release(by);
         ask(1);
       }
     }
-    const isEnough = chosen.length >= threshold && !until.aborted;
-    for (const unneeded of isEnough ? open.keys() : [...open.keys(), ...chosen.map(({ by }) => by)])
-      void this.#forget(session, unneeded, open.get(unneeded));
-    return isEnough ? chosen : null;
+    const chosen =
+      committed.length >= threshold && !until.aborted
+        ? committed
+            .toSorted((one, other) => Number(isDoubtful(one.by)) - Number(isDoubtful(other.by)))
+            .slice(0, threshold)
+        : [];
+    for (const { by } of committed) if (!chosen.some((one) => one.by === by)) void this.#forget(session, by);
+    for (const [by, answer] of open) void answer.then(() => this.#forget(session, by));
+    return chosen.length > 0 ? chosen : null;
   }
 
-  /** Once its commitment is there, a member that is not needed forgets the nonces. */
-  async #forget(session: Uint8Array, member: Member, committed: Promise<unknown> | undefined): Promise<void> {
+  /** A member that is not needed forgets its nonces, and is free. */
+  async #forget(session: Uint8Array, member: Member): Promise<void> {
     const { transport, own, signal } = this.#options;
-    await committed;
+    this.#release(member);
     const question = { type: 'forget', session } as const;
     if (member.peer === transport.peerId) await own(question);
     else await transport.request(member.peer, partialRequests.encode(question), { signal }).catch(() => {});
@@ -176,6 +213,7 @@ export class TwoRounds<Answer> implements Attempt<Answer> {
           this.#asking.brokeOff(by);
           spoiled.resolve(null);
         } else given.push({ by, answer });
+        this.#release(by);
       }),
     );
     return await Promise.race([

@@ -149,10 +149,13 @@ export function checkUse(
       `client ${client.name} may not ${body.operation} with key ${key.name}`,
     );
   const scheme = operation.schemeOf(body.asked);
-  if (scheme !== null && !rights.some(({ schemes }) => schemes?.includes(scheme) ?? true))
+  // A right that names schemes is none for a kind that signs in another way.
+  const isNamed = ({ schemes }: (typeof rights)[number]): boolean =>
+    schemes === undefined || schemes.some((name) => name === scheme);
+  if (body.operation === 'sign' && !rights.some(isNamed))
     throw new UseRefusal(
       'wrong-scheme',
-      `client ${client.name} may not ${body.operation} by ${scheme} with key ${key.name}`,
+      `client ${client.name} may not sign by ${scheme ?? key.kind} with key ${key.name}`,
     );
   checkAsked(value, key, operation, body);
   if (body.expiresAtMs + limits.clockSkewMs < nowMs)
@@ -172,6 +175,7 @@ function checkAsked(value: Value, key: KeyRecord, operation: Operation, body: Us
   if (body.operation === 'decrypt' && !isSealingKey(body.sealingKey))
     throw new UseRefusal('weak-sealing-key', 'nothing can be sealed to the one-time key of the request');
   try {
+    operation.checkForm(body.asked);
     operation.check({
       publicBytes: key.public,
       asked: body.asked,

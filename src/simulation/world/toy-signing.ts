@@ -79,6 +79,7 @@ export const toySign: Operation = {
   schemes: [],
   schemeOf: () => null,
   digestOf: (asked) => ({ hash: null, digest: hashOf('toy/message', messageIn(asked)) }),
+  checkForm() {},
   check() {},
 
   nonces: {

@@ -1,6 +1,6 @@
 /** The workers of a daemon without threads. Each job is computed in place, after `begin` resolves. */
 import { type JobContext, runJob } from '../../node/jobs/change-jobs.ts';
-import { runUseJob } from '../../node/jobs/use-jobs.ts';
+import { movedWith, runUseJob } from '../../node/jobs/use-jobs.ts';
 import { verificationKeysIn } from '../../node/jobs/verification-keys.ts';
 import type { Workers } from '../../node/jobs/workers.ts';
 
@@ -11,7 +11,8 @@ export const workersInPlace = (context: JobContext, begin: () => Promise<void>):
   },
   async use(job) {
     await begin();
-    return runUseJob(job, context);
+    // As on its way to a thread.
+    return runUseJob(structuredClone(job, { transfer: movedWith(job) }), context);
   },
   verificationKeys: async (link, membersMax) => verificationKeysIn(link, membersMax),
   stop: async () => {},
