@@ -14,7 +14,7 @@ import {
   partialRequests,
   type UseQuestion,
 } from '../node/use/partial-messages.ts';
-import type { Durable } from '../protocol/machine/state.ts';
+import type { Durable } from '../protocol/machine/durable-state.ts';
 import { hex } from '../protocol/records/codec.ts';
 import type { Value } from '../protocol/records/value.ts';
 import { ConditionWatch } from './condition-watch.ts';

@@ -9,7 +9,7 @@ import { publicOf } from '../keys/rsa/setting.ts';
 import { combine, partial } from '../keys/rsa/signing.ts';
 import { FileStore } from '../node/store/file-store.ts';
 import { durableFromRecords } from '../protocol/machine/durable-records.ts';
-import type { Durable } from '../protocol/machine/state.ts';
+import type { Durable } from '../protocol/machine/durable-state.ts';
 import { hex } from '../protocol/records/codec.ts';
 import type { KeyRecord } from '../protocol/records/value.ts';
 

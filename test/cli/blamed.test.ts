@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BlameView, blameViews } from '../../src/node/views/blame-views.ts';
 import { problemsOf } from '../../src/node/views/problems.ts';
-import type { Blame, CoreState } from '../../src/protocol/machine/state.ts';
+import type { Blame } from '../../src/protocol/machine/durable-state.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
 import type { Packet } from '../../src/protocol/records/packet.ts';
 import { fivePeers, forge, messageIn } from '../scenarios/support.ts';
 import type { ServedGroup } from '../support/served-group.ts';

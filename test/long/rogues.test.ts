@@ -11,7 +11,7 @@ import { openKey, SigningProgram } from '../../src/lab/signing-program.ts';
 import { stolenDurable } from '../../src/lab/stolen-shares.ts';
 import type { Identity } from '../../src/node/home/identity.ts';
 import { networkLimits, protocolIds } from '../../src/node/network/constants.ts';
-import type { Durable } from '../../src/protocol/machine/state.ts';
+import type { Durable } from '../../src/protocol/machine/durable-state.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { signUse } from '../../src/protocol/records/use-request.ts';
 import { readyPrimes } from '../../src/simulation/world/sample-keys.ts';

@@ -5,8 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import { createCore } from '../../src/protocol/machine/create.ts';
 import { durableDelta } from '../../src/protocol/machine/durable-records.ts';
+import { type Durable, emptyDurable } from '../../src/protocol/machine/durable-state.ts';
 import { applyRetention, dropExpired, retainNewestOfMember } from '../../src/protocol/machine/retention.ts';
-import { type CoreState, type Durable, emptyDurable } from '../../src/protocol/machine/state.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
 import { Work } from '../../src/protocol/machine/work.ts';
 import { encode } from '../../src/protocol/records/codec.ts';
 import { limits } from '../../src/protocol/records/limits.ts';

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { durableDelta, durableFromRecords } from '../../src/protocol/machine/durable-records.ts';
-import { emptyDurable } from '../../src/protocol/machine/state.ts';
+import { emptyDurable } from '../../src/protocol/machine/durable-state.ts';
 import { encode, hex } from '../../src/protocol/records/codec.ts';
 import { fired, fivePeers } from './support.ts';
 

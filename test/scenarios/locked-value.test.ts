@@ -5,7 +5,7 @@
 
 import { expect, test } from 'vitest';
 import { judge } from '../../src/protocol/change/validity.ts';
-import type { Entry } from '../../src/protocol/machine/state.ts';
+import type { Entry } from '../../src/protocol/machine/durable-state.ts';
 import {
   type Evidence,
   type Frame,

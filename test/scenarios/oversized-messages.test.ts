@@ -1,8 +1,9 @@
 /** §7.6: one member's oversized messages are kept by nobody, whichever part of them is large. */
 import { expect, test } from 'vitest';
 import { durableDelta } from '../../src/protocol/machine/durable-records.ts';
+import { emptyDurable } from '../../src/protocol/machine/durable-state.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
-import { type CoreState, emptyDurable } from '../../src/protocol/machine/state.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
 import {
   type Frame,
   frameEnvelope,

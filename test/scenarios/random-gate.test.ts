@@ -1,7 +1,7 @@
 /** Step 5, the random gate: load control that never costs a refresh, seen over many epochs. */
 
 import { expect, test } from 'vitest';
-import type { Durable } from '../../src/protocol/machine/state.ts';
+import type { Durable } from '../../src/protocol/machine/durable-state.ts';
 import { decodeStored } from '../../src/protocol/records/stored.ts';
 import type { Node } from '../../src/simulation/world/nodes.ts';
 import { dealersOf, fired, fivePeers, linkOf, verificationKeysOf } from './support.ts';

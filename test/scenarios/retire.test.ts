@@ -1,7 +1,7 @@
 /** §4.5 Retire: nothing older than the newest epoch stays, and nothing goes before the new shares have signed. */
 import { expect, test } from 'vitest';
+import { emptyDurable } from '../../src/protocol/machine/durable-state.ts';
 import { selfIn } from '../../src/protocol/machine/queries.ts';
-import { emptyDurable } from '../../src/protocol/machine/state.ts';
 import { frameEnvelope, type RetireProof } from '../../src/protocol/records/change-messages.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { flipped } from '../protocol/support.ts';

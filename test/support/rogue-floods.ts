@@ -6,7 +6,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { protocolIds } from '../../src/node/network/constants.ts';
 import { quotas } from '../../src/node/network/quotas.ts';
 import { partialRequests, type UseQuestion } from '../../src/node/use/partial-messages.ts';
-import type { Durable } from '../../src/protocol/machine/state.ts';
+import type { Durable } from '../../src/protocol/machine/durable-state.ts';
 import { frameEnvelope } from '../../src/protocol/records/change-messages.ts';
 import { pour, prefixed, type RawMember, write } from '../node/network/raw-member.ts';
 

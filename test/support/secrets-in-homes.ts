@@ -10,7 +10,7 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { openStolen, withStolenStore } from '../../src/lab/stolen-shares.ts';
 import { identityFromBytes } from '../../src/node/home/identity.ts';
 import { readSlot, slotNames } from '../../src/node/store/key-slot.ts';
-import type { Durable } from '../../src/protocol/machine/state.ts';
+import type { Durable } from '../../src/protocol/machine/durable-state.ts';
 import { hex } from '../../src/protocol/records/codec.ts';
 import { type Needle, needlesOfBytes, needlesOfNumber } from './needles.ts';
 

@@ -32,8 +32,9 @@ import type {
   StatusView,
 } from '../../src/node/views/view.ts';
 import { waitingPeerView } from '../../src/node/views/waiting-views.ts';
+import type { Durable } from '../../src/protocol/machine/durable-state.ts';
 import { headOf } from '../../src/protocol/machine/queries.ts';
-import type { CoreState, Durable } from '../../src/protocol/machine/state.ts';
+import type { CoreState } from '../../src/protocol/machine/state.ts';
 import { type AdmissionBody, fingerprintOf } from '../../src/protocol/records/admission.ts';
 import { messageSchema } from '../../src/protocol/records/change-messages.ts';
 import { decode, hex } from '../../src/protocol/records/codec.ts';

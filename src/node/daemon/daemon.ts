@@ -5,8 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { durableFromRecords } from '../../protocol/machine/durable-records.ts';
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
-import type { Durable } from '../../protocol/machine/state.ts';
 import { invitationText } from '../../protocol/records/admission.ts';
 import { hex } from '../../protocol/records/codec.ts';
 import { isOfOtherVersion, ProtocolError } from '../../protocol/records/errors.ts';

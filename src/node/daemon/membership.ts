@@ -2,8 +2,9 @@
 
 import type { RandomBytes } from '../../keys/kind/shared-key.ts';
 import { createCore } from '../../protocol/machine/create.ts';
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 import { headOf, isSuspended, selfIn } from '../../protocol/machine/queries.ts';
-import type { CoreState, Durable, Timing } from '../../protocol/machine/state.ts';
+import type { CoreState, Timing } from '../../protocol/machine/state.ts';
 import { hex } from '../../protocol/records/codec.ts';
 import type { Link } from '../../protocol/records/link.ts';
 import type { Member } from '../../protocol/records/roster.ts';

@@ -5,7 +5,7 @@
  */
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import { foundDurable, joinDurable } from '../../protocol/machine/create.ts';
-import type { Durable } from '../../protocol/machine/state.ts';
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 import type { Admission } from '../../protocol/records/admission.ts';
 import { encode, sameBytes } from '../../protocol/records/codec.ts';
 import { isOfOtherVersion, ProtocolError } from '../../protocol/records/errors.ts';

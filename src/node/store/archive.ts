@@ -5,7 +5,8 @@
  */
 import { linksInFrame } from '../../protocol/change/catch-up.ts';
 import { type ArchiveSection, archiveKey, epochOfLink } from '../../protocol/machine/durable-records.ts';
-import { type CoreState, type Note, noteSchema } from '../../protocol/machine/state.ts';
+import { type Note, noteSchema } from '../../protocol/machine/durable-state.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
 import { type RetireProof, retireProofSchema } from '../../protocol/records/change-messages.ts';
 import { checkedData } from '../../protocol/records/codec.ts';
 import { isOfOtherVersion } from '../../protocol/records/errors.ts';

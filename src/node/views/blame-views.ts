@@ -1,6 +1,7 @@
 /** Shows members that did wrong, with the kind of evidence, for `epochs`, `status` and the API. */
 import { accusersOf, isCertain } from '../../protocol/change/accusation.ts';
-import type { Blame, CoreState } from '../../protocol/machine/state.ts';
+import type { Blame } from '../../protocol/machine/durable-state.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
 import { memberAt } from '../../protocol/records/roster.ts';
 import { operatorDealer, type Value } from '../../protocol/records/value.ts';

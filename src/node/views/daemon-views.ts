@@ -4,6 +4,7 @@
 
 import { kindNamed } from '../../keys/kinds.ts';
 import { attendHeldBy } from '../../protocol/change/attend.ts';
+import type { Pause } from '../../protocol/machine/durable-state.ts';
 import {
   attendedPlans,
   attendsOf,
@@ -18,7 +19,7 @@ import {
   valueFaults,
   valueQuorum,
 } from '../../protocol/machine/queries.ts';
-import type { CoreState, Pause } from '../../protocol/machine/state.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
 import type { RetireProof } from '../../protocol/records/change-messages.ts';
 import { fromHex, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { limits } from '../../protocol/records/limits.ts';

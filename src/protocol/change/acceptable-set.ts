@@ -22,7 +22,7 @@ import {
   headOf,
   type ReadableState,
 } from '../machine/queries.ts';
-import type { HeldEvidence } from '../machine/state.ts';
+import type { HeldEvidence } from '../machine/volatile-state.ts';
 import { fromHex, type Hex, hex } from '../records/codec.ts';
 import { present } from '../records/present.ts';
 import { memberAt } from '../records/roster.ts';

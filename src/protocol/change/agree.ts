@@ -3,6 +3,7 @@
  * the value of the next epoch. A quorum of precommits is the certificate.
  */
 
+import type { Entry, RoundStep, Rounds } from '../machine/durable-state.ts';
 import { isBusy } from '../machine/failing-jobs.ts';
 import {
   changeFaults,
@@ -15,7 +16,6 @@ import {
   votesOf,
 } from '../machine/queries.ts';
 import { invalidKey } from '../machine/record-keys.ts';
-import type { Entry, RoundStep, Rounds } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Carried,

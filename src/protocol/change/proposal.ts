@@ -7,7 +7,7 @@ import type { z } from 'zod';
 import { hashOf } from '../../crypto/hash.ts';
 import { electors, headOf, type ReadableState } from '../machine/queries.ts';
 import { emitRefusal } from '../machine/refusal.ts';
-import type { RefutedProposal } from '../machine/state.ts';
+import type { RefutedProposal } from '../machine/volatile-state.ts';
 import type { Work } from '../machine/work.ts';
 import {
   attendSchema,

@@ -4,6 +4,7 @@
  * any of it, the store went back in time, and the peer signs nothing until the next certificate.
  */
 
+import type { Entry } from '../machine/durable-state.ts';
 import {
   changeQuorum,
   electors,
@@ -14,7 +15,6 @@ import {
   selfIn,
 } from '../machine/queries.ts';
 import { includesAll, keptInSlotOf, type Said } from '../machine/slots.ts';
-import type { Entry } from '../machine/state.ts';
 import type { Work } from '../machine/work.ts';
 import { hashOfRecalled, type Memory, memorySchema, messageSchema } from '../records/change-messages.ts';
 import { decode, encode, sameBytes } from '../records/codec.ts';

@@ -16,7 +16,7 @@ import {
 } from '../machine/queries.ts';
 import { outboxKey, type SourceKey, sourceKey } from '../machine/record-keys.ts';
 import { emitRefusal } from '../machine/refusal.ts';
-import type { Volatile } from '../machine/state.ts';
+import type { Volatile } from '../machine/volatile-state.ts';
 import type { Work } from '../machine/work.ts';
 import {
   type Dealing,

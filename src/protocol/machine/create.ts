@@ -19,7 +19,9 @@ import {
 import { present } from '../records/present.ts';
 import type { Member } from '../records/roster.ts';
 import { type Client, digestOfCommitments, hashOfValue, type Value } from '../records/value.ts';
-import { type CoreState, type Durable, emptyDurable, emptyVolatile, type Timing } from './state.ts';
+import { type Durable, emptyDurable } from './durable-state.ts';
+import type { CoreState, Timing } from './state.ts';
+import { emptyVolatile } from './volatile-state.ts';
 
 /** The value of epoch 0. The operators sign its roster once at least `k` peers wait (§4, "Beginning"). */
 export function foundingValue(

@@ -8,7 +8,7 @@ import { checkedData, decode } from '../records/codec.ts';
 import { linkSchema } from '../records/link.ts';
 import { orderSchema } from '../records/order.ts';
 import { decodeStored, encodeStored } from '../records/stored.ts';
-import { type Durable, type Entry, emptyDurable, type Section } from './state.ts';
+import { type Durable, type Entry, emptyDurable, type Section } from './durable-state.ts';
 
 const { own: _, ...sectionsWithoutOwn } = emptyDurable();
 const isSection = (name: string): name is Section => Object.hasOwn(sectionsWithoutOwn, name);

@@ -3,9 +3,10 @@
  * hold is a change that this member held back for a recovery. A wait is a recovery that was told to wait for
  * a change. No rule of the protocol depends on them.
  */
+
+import type { Pause } from './durable-state.ts';
 import { pauseKey } from './record-keys.ts';
 import { retainNewestOfMember } from './retention.ts';
-import type { Pause } from './state.ts';
 import type { Work } from './work.ts';
 
 /** Notes a hold or a wait that begins now. There is at most one of a kind for each member and change. */

@@ -12,10 +12,11 @@ import type { Order } from '../records/order.ts';
 import { present, zip } from '../records/present.ts';
 import { faultsOf, type Member, memberAt, quorumOf, sleeps } from '../records/roster.ts';
 import { hashOfValue, type KeyRecord, type Value } from '../records/value.ts';
+import type { Entry } from './durable-state.ts';
 import type { KeySetting } from './io.ts';
 import { isOfPlan, isOfRound } from './record-keys.ts';
 import { instanceIn, type Said } from './slots.ts';
-import type { CoreState, Entry } from './state.ts';
+import type { CoreState } from './state.ts';
 
 /** The part of a state that questions read. A whole state has it, and so has a step's `Work`. */
 export type ReadableState = Pick<

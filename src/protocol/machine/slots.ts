@@ -2,8 +2,9 @@
 
 import type { Message } from '../records/change-messages.ts';
 import { type Hex, hex } from '../records/codec.ts';
+import type { Entry } from './durable-state.ts';
 import { type AuthorKey, authorKey, type VoteKey, voteKey } from './record-keys.ts';
-import type { CoreState, Entry } from './state.ts';
+import type { CoreState } from './state.ts';
 
 /** A message to all members. Dealings are none: they lie in the inbox until they are checked. */
 export type Said = Exclude<Message, { type: 'dealing' }>;

@@ -8,11 +8,13 @@ import { encode, hex } from '../records/codec.ts';
 import { limits } from '../records/limits.ts';
 import { present } from '../records/present.ts';
 import type { Value } from '../records/value.ts';
+import type { Blame, Durable, KeyIn, RecordIn, Section } from './durable-state.ts';
 import type { Job, Output } from './io.ts';
 import type { JobTag } from './job-tags.ts';
 import { blameKey, epochOfKey } from './record-keys.ts';
 import type { PrintedName } from './rule-names.ts';
-import type { Blame, CoreState, Durable, KeyIn, RecordIn, Section, Volatile } from './state.ts';
+import type { CoreState } from './state.ts';
+import type { Volatile } from './volatile-state.ts';
 
 /** The bounds on the blames of one member. The newest are kept. */
 export const blamesOfMember = {

@@ -2,8 +2,8 @@
 
 import type { StoreTransaction } from '../../node/store/store.ts';
 import { archiveKey, readRecordName } from '../../protocol/machine/durable-records.ts';
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 import { sharedKeyOf } from '../../protocol/machine/shared-keys.ts';
-import type { Durable } from '../../protocol/machine/state.ts';
 import { type RetireProof, readySchema } from '../../protocol/records/change-messages.ts';
 import { decode, fromHex, hex } from '../../protocol/records/codec.ts';
 import type { Link } from '../../protocol/records/link.ts';

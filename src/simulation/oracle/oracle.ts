@@ -6,8 +6,8 @@
 
 import type { Driver } from '../../node/driver/driver.ts';
 import type { StoreTransaction } from '../../node/store/store.ts';
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 import type { Output } from '../../protocol/machine/io.ts';
-import type { Durable } from '../../protocol/machine/state.ts';
 import { messageSchema } from '../../protocol/records/change-messages.ts';
 import { decode } from '../../protocol/records/codec.ts';
 import { decodeStored, encodeStored } from '../../protocol/records/stored.ts';

@@ -4,8 +4,9 @@
  * are true.
  */
 
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 import { selfIn } from '../../protocol/machine/queries.ts';
-import type { CoreState, Durable } from '../../protocol/machine/state.ts';
+import type { CoreState } from '../../protocol/machine/state.ts';
 import { dealingPublicSchema } from '../../protocol/records/change-messages.ts';
 import { decode, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { type KeyRecord, operatorDealer } from '../../protocol/records/value.ts';

@@ -4,8 +4,8 @@
  */
 
 import { archiveKey, recordName } from '../../protocol/machine/durable-records.ts';
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 import { type Said, slotOf } from '../../protocol/machine/slots.ts';
-import type { Durable } from '../../protocol/machine/state.ts';
 import type { Carried } from '../../protocol/records/change-messages.ts';
 import { encode, hex } from '../../protocol/records/codec.ts';
 import { decodeStored, encodeStored } from '../../protocol/records/stored.ts';

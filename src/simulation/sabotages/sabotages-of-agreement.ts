@@ -81,7 +81,7 @@ export const agreementSabotages: readonly Sabotage[] = [
   },
   {
     name: 'signatures of messages are not checked',
-    file: 'protocol/step.ts',
+    file: 'protocol/frames.ts',
     rule: 'if (!verifyPacket(work.clusterId, member.epochKey, carried.packet))',
     broken: 'if (member.epochKey.length === 0)',
     options: { ...lying, lies: ['forged-votes'] },

@@ -46,7 +46,7 @@ export const recoverySabotages: readonly Sabotage[] = [
   },
   {
     name: 'recovery messages are not signed',
-    file: 'protocol/step.ts',
+    file: 'protocol/frames.ts',
     rule: 'if (!verifyPacket(work.clusterId, member.epochKey, packet))',
     broken: 'if (member.epochKey.length === 0)',
     options: { ...recovering, lies: ['masks-in-others-names'] },

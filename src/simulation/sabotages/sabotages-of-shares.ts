@@ -145,7 +145,7 @@ export const shareSabotages: readonly Sabotage[] = [
   },
   {
     name: 'a job that failed is not started again',
-    file: 'protocol/step.ts',
+    file: 'protocol/results.ts',
     rule: 'return jobFailed(work, tag, result.cause);',
     broken: "work.volatile.jobs = { ...work.volatile.jobs, [tag]: 'vain' };\n      return;",
     options: { ...calm, workerDeaths: 0.6, orders: 0, livenessMs: 20_000 },

@@ -2,7 +2,7 @@
 import { ed25519FromSeed } from '../../crypto/signature.ts';
 import type { Driver } from '../../node/driver/driver.ts';
 import { joinDurable } from '../../protocol/machine/create.ts';
-import type { Durable } from '../../protocol/machine/state.ts';
+import type { Durable } from '../../protocol/machine/durable-state.ts';
 
 /** A peer that waits for admission, with the seed of its first epoch key. */
 export interface Newcomer {

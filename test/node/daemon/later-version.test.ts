@@ -22,7 +22,7 @@ import { silentLog } from '../../../src/node/log.ts';
 import { FileStore } from '../../../src/node/store/file-store.ts';
 import { foundDurable } from '../../../src/protocol/machine/create.ts';
 import { durableDelta, recordName } from '../../../src/protocol/machine/durable-records.ts';
-import { emptyDurable } from '../../../src/protocol/machine/state.ts';
+import { emptyDurable } from '../../../src/protocol/machine/durable-state.ts';
 import { invitationText } from '../../../src/protocol/records/admission.ts';
 import { encodeStored } from '../../../src/protocol/records/stored.ts';
 import { orderOn, paperCluster } from '../../../src/simulation/world/paper.ts';
