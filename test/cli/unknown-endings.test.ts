@@ -86,7 +86,7 @@ describe('an order whose ending is unknown', () => {
 
   test('given again before it was carried out, it hands in the same client with the key that is there', async () => {
     group.holds = true;
-    const { code, stderr } = await bench.run([...add('twice'), '--timeout', '100ms']);
+    const { code, stderr } = await bench.run([...add('twice'), '--timeout', '4s']);
     expect([code, stderr]).toEqual([4, expect.stringContaining('was handed in and may still take effect')]);
     const key = readFileSync(keyOf('twice'));
     const other = await bench.run(add('twice').filter((word) => word !== '--open'));
