@@ -108,6 +108,11 @@ test('liars together do no more harm than each alone', { timeout: timeoutMs }, a
   expect(untold).toEqual([]);
 });
 
+/** Two members are long away, and the operator gives them their places at the same time. */
+test('members that come back together under new identities all get in', { timeout: timeoutMs }, async () => {
+  expect(failureOf(await simulate(optionsOf(905)))).toBeNull();
+});
+
 test('a seed gives the same history again', async () => {
   const options = optionsOf(7, { peers: 4, liars: 1, restores: 0, crashes: 3, partitions: 1, files: true });
   const [first, second] = [await simulate(options), await simulate(options)];

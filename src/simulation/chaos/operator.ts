@@ -4,6 +4,7 @@
  */
 
 import { ed25519FromSeed } from '../../crypto/signature.ts';
+import type { Driver } from '../../node/driver/driver.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
 import type { Action, Order } from '../../protocol/records/order.ts';
 import { faultsOf } from '../../protocol/records/roster.ts';
@@ -180,18 +181,22 @@ export class Operator {
 
   /**
    * Starts every waiting peer whose admission the member `by` knows as decided. A real lobby does the same.
+   * All are taken out before anything is awaited: this is called for each member, again and again.
    */
-  async #letIn(by: Peer): Promise<void> {
-    const { driver, faulty } = by;
+  #letIn({ driver, faulty }: Peer): void {
     if (driver === null || faulty !== null) return;
     for (const newcomer of [...this.#waiting]) {
       const { peer } = newcomer;
       const member = headOf(driver.state).roster.find((listed) => listed.peer === peer);
       if (member === undefined || driver.state.durable.admissions[peer] === undefined) continue;
       this.#waiting.splice(this.#waiting.indexOf(newcomer), 1);
-      const durable = await admittedState(driver, newcomer, this.#world.time.clock().wallMs());
-      if (durable !== null) await this.#world.join(member.index, peer, durable);
+      void this.#begin(driver, newcomer, member.index);
     }
+  }
+
+  async #begin(driver: Driver, newcomer: Newcomer, index: number): Promise<void> {
+    const durable = await admittedState(driver, newcomer, this.#world.time.clock().wallMs());
+    if (durable !== null) await this.#world.join(index, newcomer.peer, durable);
   }
 
   /**
@@ -200,7 +205,7 @@ export class Operator {
   serve(by: Peer): void {
     const state = by.driver?.state;
     if (state === undefined) return;
-    if (this.#waiting.length > 0) void this.#letIn(by);
+    if (this.#waiting.length > 0) this.#letIn(by);
     for (const { order, key } of this.#creating)
       for (const packets of key.due(order, by.name, state)) void by.driver?.submitDealings(packets);
   }
