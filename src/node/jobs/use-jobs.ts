@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import type { Combined, GivenPartial, Operation, UseStatement } from '../../keys/kind/operation.ts';
 import { kindNamed } from '../../keys/kinds.ts';
 import type { KeySetting } from '../../protocol/machine/io.ts';
+import { settingForKind } from '../../protocol/machine/shared-keys.ts';
 import type { UseRequestBody } from '../../protocol/records/use-request.ts';
 import { sealPartial } from '../../sealing/partials.ts';
 import type { JobContext } from './change-jobs.ts';
@@ -58,11 +59,13 @@ function read({ setting, epoch, body }: Pick<UseJob, 'setting' | 'epoch' | 'body
   operation: Operation;
   statement: UseStatement;
 } {
-  const { key, threshold, membersMax } = setting;
+  const { key } = setting;
   const operation = kindNamed(key.kind).operations[body.operation];
   assert(operation !== undefined, 'a request was checked before its job');
-  const arithmetic = { public: key.public, threshold, membersMax };
-  return { operation, statement: { setting: arithmetic, key: key.id, epoch, asked: body.asked } };
+  return {
+    operation,
+    statement: { setting: settingForKind(setting), key: key.id, epoch, asked: body.asked },
+  };
 }
 
 const commitmentsIn = (given: readonly CommitmentBy[]): Map<number, Uint8Array> =>

@@ -9,6 +9,7 @@ import { hashHex } from '../../crypto/hash.ts';
 import type { Operation } from '../../keys/kind/operation.ts';
 import type { KeySetting } from '../../protocol/machine/io.ts';
 import { headOf, selfIn } from '../../protocol/machine/queries.ts';
+import { settingForKind } from '../../protocol/machine/shared-keys.ts';
 import type { CoreState } from '../../protocol/machine/state.ts';
 import { encode, hex, sameBytes } from '../../protocol/records/codec.ts';
 import { ProtocolError } from '../../protocol/records/errors.ts';
@@ -232,7 +233,7 @@ export class UseMember {
     if (held === undefined) return this.#without(epoch);
     const [key, use] = [setting.key.id, hashOfUse(request.body)];
     const { nonces, commitment } = operation.nonces.draw({
-      setting: { public: setting.key.public, threshold: setting.threshold, membersMax: setting.membersMax },
+      setting: settingForKind(setting),
       share: held,
       context: encode(['holdfast/nonces/1', epoch, key, use, from, session]),
       randomBytes: this.#options.randomBytes,

@@ -6,6 +6,7 @@
 import { BoundedCache } from '../../crypto/bounded-cache.ts';
 import { kindNamed } from '../../keys/kinds.ts';
 import { headOf } from '../../protocol/machine/queries.ts';
+import { settingForKind } from '../../protocol/machine/shared-keys.ts';
 import { hex } from '../../protocol/records/codec.ts';
 import {
   checkUse,
@@ -255,9 +256,9 @@ export class UseService {
 /** In as many rounds as the kind of the key needs. */
 function attemptOf<Answer>(options: AttemptOptions<Answer>): Attempt<Answer> {
   const asking = new Asking(options);
-  const { key, threshold, membersMax } = asking.setting;
-  const nonces = kindNamed(key.kind).operations[options.request.body.operation]?.nonces ?? null;
+  const nonces =
+    kindNamed(asking.setting.key.kind).operations[options.request.body.operation]?.nonces ?? null;
   if (nonces === null) return new OneRound(options, asking);
-  const setting = { public: key.public, threshold, membersMax };
+  const setting = settingForKind(asking.setting);
   return new TwoRounds(options, asking, (commitment) => nonces.isCommitment(setting, commitment));
 }

@@ -33,6 +33,22 @@ import {
 } from './toy-group.ts';
 import { toySign } from './toy-signing.ts';
 
+/** Uniform numbers from random bytes, twice as many as a number has for each. */
+const numbersFrom = (random: Uint8Array, count: number): Uint8Array[] =>
+  Array.from({ length: count }, (_, m) =>
+    encodeInteger(mod(bytesToInteger(random.subarray(2 * bytes * m, 2 * bytes * (m + 1))), q)),
+  );
+const commitmentsTo = (coefficients: readonly Uint8Array[]): Uint8Array[] =>
+  coefficients.map((coefficient) => encodeInteger(power(generator, numberOf(coefficient))));
+/** The polynomial's value. The first coefficient is the constant one. */
+const valueAt = (coefficients: readonly Uint8Array[], receiver: number): Uint8Array =>
+  encodeInteger(
+    coefficients.reduceRight(
+      (sum, coefficient) => mod(sum * BigInt(receiver) + numberOf(coefficient), q),
+      0n,
+    ),
+  );
+
 class ToyKey implements SharedKey {
   readonly #public: bigint;
   readonly #threshold: number;
@@ -48,20 +64,15 @@ class ToyKey implements SharedKey {
 
   coefficientsFrom(random: Uint8Array): Uint8Array[] {
     if (random.length !== this.coefficientBytes) throw new RangeError('another number of random bytes');
-    return Array.from({ length: this.#threshold - 1 }, (_, m) =>
-      encodeInteger(mod(bytesToInteger(random.subarray(2 * bytes * m, 2 * bytes * (m + 1))), q)),
-    );
+    return numbersFrom(random, this.#threshold - 1);
   }
 
   commit(coefficients: readonly Uint8Array[]): Uint8Array[] {
-    return coefficients.map((coefficient) => encodeInteger(power(generator, numberOf(coefficient))));
+    return commitmentsTo(coefficients);
   }
 
   subShare(coefficients: readonly Uint8Array[], receiver: number): Uint8Array {
-    const at = BigInt(receiver);
-    return encodeInteger(
-      coefficients.reduceRight((sum, coefficient) => mod(sum * at + numberOf(coefficient), q), 0n),
-    );
+    return valueAt(coefficients, receiver);
   }
 
   isDealing(commitments: readonly Uint8Array[]): boolean {
@@ -226,21 +237,11 @@ const joint: JointCreation = {
 
   coefficientsFrom(random, threshold) {
     if (random.length !== threshold * 2 * bytes) throw new RangeError('another number of random bytes');
-    return Array.from({ length: threshold }, (_, m) =>
-      encodeInteger(mod(bytesToInteger(random.subarray(2 * bytes * m, 2 * bytes * (m + 1))), q)),
-    );
+    return numbersFrom(random, threshold);
   },
 
-  commit: (coefficients) =>
-    coefficients.map((coefficient) => encodeInteger(power(generator, numberOf(coefficient)))),
-
-  number: (coefficients, receiver) =>
-    encodeInteger(
-      coefficients.reduceRight(
-        (sum, coefficient) => mod(sum * BigInt(receiver) + numberOf(coefficient), q),
-        0n,
-      ),
-    ),
+  commit: commitmentsTo,
+  number: valueAt,
 
   possession({ statement, coefficients, randomBytes }) {
     const constant = numberOf(coefficients[0] as Uint8Array);
